@@ -63,8 +63,8 @@ type Raw struct {
 	Datum    Datum
 }
 
-// WGS84 converts r. Numbers that are no place on earth, and datums nobody
-// named, are refused.
+// WGS84 converts r. Refused are numbers that are no place on earth, datums
+// nobody named, and shifted degrees far from China, where they mean nothing.
 func (r Raw) WGS84() (WGS84, error) {
 	if math.IsNaN(r.Lon) || math.IsNaN(r.Lat) || math.Abs(r.Lon) > 180 || math.Abs(r.Lat) > 90 {
 		return WGS84{}, fmt.Errorf("longitude %v, latitude %v is no place on earth", r.Lon, r.Lat)
@@ -72,9 +72,13 @@ func (r Raw) WGS84() (WGS84, error) {
 	switch r.Datum {
 	case DatumWGS84, DatumCGCS2000:
 		return WGS84{r.Lon, r.Lat}, nil
-	case DatumGCJ02:
-		return GCJ02{r.Lon, r.Lat}.WGS84(), nil
-	case DatumBD09:
+	case DatumGCJ02, DatumBD09:
+		if r.Lon < 65 || r.Lon > 145 || r.Lat < 0 || r.Lat > 60 {
+			return WGS84{}, fmt.Errorf("longitude %v, latitude %v lies where nobody uses the datum %s", r.Lon, r.Lat, r.Datum)
+		}
+		if r.Datum == DatumGCJ02 {
+			return GCJ02{r.Lon, r.Lat}.WGS84(), nil
+		}
 		return BD09{r.Lon, r.Lat}.GCJ02().WGS84(), nil
 	}
 	_, err := ParseDatum(string(r.Datum))
