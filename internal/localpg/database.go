@@ -1,0 +1,72 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package localpg
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// ensureDatabase makes the role, the database and its extensions where they are
+// missing. postgis may only be created by a superuser, hence here and not in a
+// migration.
+func (c *cluster) ensureDatabase(ctx context.Context) error {
+	err := c.asSuperuser(ctx, "postgres", func(conn *pgx.Conn) error {
+		return ensureRoleAndDatabase(ctx, conn)
+	})
+	if err != nil {
+		return err
+	}
+	return c.asSuperuser(ctx, Database, func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, "SELECT extname::text FROM pg_extension")
+		if err != nil {
+			return err
+		}
+		have, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			return err
+		}
+		for _, e := range extensions {
+			if slices.Contains(have, e) {
+				continue
+			}
+			if _, err := conn.Exec(ctx, "CREATE EXTENSION "+e); err != nil {
+				return fmt.Errorf("create extension %s: %w", e, err)
+			}
+		}
+		return nil
+	})
+}
+
+func ensureRoleAndDatabase(ctx context.Context, conn *pgx.Conn) error {
+	var role, database bool
+	err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1),
+		EXISTS (SELECT FROM pg_database WHERE datname = $2)`, Role, Database).Scan(&role, &database)
+	if err != nil {
+		return err
+	}
+	if !role {
+		if _, err := conn.Exec(ctx, "CREATE ROLE "+Role+" LOGIN CREATEDB"); err != nil {
+			return err
+		}
+	}
+	if !database {
+		if _, err := conn.Exec(ctx, "CREATE DATABASE "+Database+" OWNER "+Role); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *cluster) asSuperuser(ctx context.Context, database string, f func(*pgx.Conn) error) error {
+	conn, err := pgx.Connect(ctx, socketURL(c.sock, superuser, database))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	return f(conn)
+}
