@@ -1,0 +1,283 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package file
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// Limits bound what a file may ask of the machine. A file over a limit ends with
+// an error that names the limit and the line.
+type Limits struct {
+	RowBytes int   // one row, quoted line breaks included
+	Rows     int64 // data rows, header not counted
+	Columns  int
+	Unpacked int64 // bytes of an unpacked .gz file
+	Ratio    int64 // unpacked : packed bytes of a .gz file, judged after 16 MiB
+}
+
+// DefaultLimits are the limits Open reads under.
+var DefaultLimits = Limits{RowBytes: 1 << 20, Rows: 3_000_000, Columns: 500, Unpacked: 4 << 30, Ratio: 100}
+
+// ratioSlack is how much may be unpacked before the ratio is judged: a short
+// file of equal rows is no bomb.
+const ratioSlack = 16 << 20
+
+// Row is one data row of a CSV file.
+type Row struct {
+	N     int64    // 1 for the first row after the header; no number is left out
+	Line  int64    // the line of the file it starts on, the header being line 1
+	Cells []string // as many as the header has, unless Fault says otherwise
+	Fault string   // why the row can't be used, as the reject file says it; empty if it can
+}
+
+// Reader reads the rows of one CSV file one by one, never the whole file:
+// RFC 4180 quoting, LF or CRLF, UTF-8 with or without BOM, or GB18030 (GBK).
+type Reader struct {
+	lim    Limits
+	in     *bufio.Reader
+	packed *counter // the file as it lies on the disk
+	total  int64    // its size, 0 if unknown
+	close  []io.Closer
+
+	header []string
+	text   encoding
+	rec    []byte // the bytes of the record being read
+	line   int64  // lines read so far
+	n      int64  // data rows returned so far
+	err    error  // what ended reading
+}
+
+// Open opens path for reading, through gzip when its name ends in .gz, and reads
+// the header. The caller closes the Reader.
+func Open(path string) (*Reader, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	var size int64
+	if st, err := f.Stat(); err == nil {
+		size = st.Size()
+	}
+	r, err := NewReader(f, size, strings.HasSuffix(strings.ToLower(path), ".gz"), DefaultLimits)
+	if err != nil {
+		_ = f.Close() // read only; the first error says more
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	r.close = append(r.close, f)
+	return r, nil
+}
+
+// NewReader reads CSV from src, through gzip if gz is set, and reads the header.
+// size is the number of bytes src holds, 0 if unknown; it serves Progress only.
+func NewReader(src io.Reader, size int64, gz bool, lim Limits) (*Reader, error) {
+	r := &Reader{lim: lim, packed: &counter{r: src}, total: size}
+	var in io.Reader = r.packed
+	if gz {
+		z, err := gzip.NewReader(r.packed)
+		if err != nil {
+			return nil, fmt.Errorf("not a gzip file: %w", err)
+		}
+		r.close = append(r.close, z)
+		in = &bombGuard{r: z, packed: r.packed, lim: lim}
+	}
+	r.in = bufio.NewReaderSize(in, sampleSize)
+	if err := r.readHeader(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Header returns the column names in the order of the file.
+func (r *Reader) Header() []string { return r.header }
+
+// Encoding names the text encoding as far as the file has shown it: "ascii",
+// "utf-8" or "gb18030".
+func (r *Reader) Encoding() string { return r.text.String() }
+
+// Progress returns how many bytes of the file on disk were read, and of how many
+// (0 if unknown).
+func (r *Reader) Progress() (read, total int64) { return r.packed.n, r.total }
+
+// Close closes the file.
+func (r *Reader) Close() error {
+	var errs []error
+	for _, c := range r.close {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Next returns the next row, io.EOF after the last one. A row that breaks the
+// format is returned with its Fault and reading goes on. Any other error ends
+// the reading (a cut-off gzip file, a quote that never closes, a limit): it names
+// the line, and the rows before it are good.
+func (r *Reader) Next() (Row, error) {
+	for r.err == nil {
+		start := r.line + 1
+		if r.err = r.record(); r.err != nil {
+			break
+		}
+		if len(r.rec) == 0 {
+			continue // an empty line is no row
+		}
+		if r.n >= r.lim.Rows {
+			r.err = fmt.Errorf("line %d: more than %d rows", start, r.lim.Rows)
+			break
+		}
+		r.n++
+		row := Row{N: r.n, Line: start}
+		row.Cells, row.Fault = r.cells()
+		if row.Fault == "" && len(row.Cells) != len(r.header) {
+			row.Fault = fmt.Sprintf("应有 %d 列，实有 %d 列", len(r.header), len(row.Cells))
+		}
+		return row, nil
+	}
+	return Row{}, r.err
+}
+
+// readHeader reads the first line as column names.
+func (r *Reader) readHeader() error {
+	if err := r.text.start(r.in); err != nil {
+		return err
+	}
+	if err := r.record(); err != nil {
+		if errors.Is(err, io.EOF) {
+			return errors.New("the file is empty: its first line must name the columns")
+		}
+		return err
+	}
+	cells, fault := r.cells()
+	if fault != "" {
+		return fmt.Errorf("line 1: the column names can't be read: %s", fault)
+	}
+	seen := map[string]bool{}
+	for i, c := range cells {
+		cells[i] = strings.TrimSpace(c)
+		switch {
+		case strings.ContainsRune(c, '\r'):
+			return errors.New("line 1: lines end in a bare CR; save the file with LF or CRLF line ends")
+		case cells[i] != "" && seen[cells[i]]:
+			return fmt.Errorf("line 1: two columns are named %q", cells[i])
+		}
+		seen[cells[i]] = true
+	}
+	r.header = cells
+	return nil
+}
+
+// record reads the bytes of one record into r.rec, its line end taken off.
+func (r *Reader) record() error {
+	r.rec = r.rec[:0]
+	start, q := r.line+1, quotes{atStart: true}
+	for {
+		from := len(r.rec)
+		whole, err := r.readLine()
+		if len(r.rec) > r.lim.RowBytes {
+			return fmt.Errorf("line %d: a row of more than %d bytes (a quote that never closes?)", start, r.lim.RowBytes)
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return r.broken(start, err)
+		}
+		if len(r.rec) > from {
+			r.line++
+		}
+		open := q.scan(r.rec[from:])
+		switch {
+		case !open && whole:
+			r.rec = trimEnd(r.rec)
+			return nil
+		case !open && len(r.rec) > 0: // the last line, without a line end
+			r.rec = trimEnd(r.rec)
+			return nil
+		case !whole && open:
+			return fmt.Errorf("line %d: a quote opens in this row and never closes", start)
+		case !whole:
+			return io.EOF
+		}
+	}
+}
+
+// readLine appends one physical line to r.rec, its LF included. whole is false
+// when the file ended first.
+func (r *Reader) readLine() (whole bool, err error) {
+	for {
+		part, err := r.in.ReadSlice('\n')
+		r.rec = append(r.rec, part...)
+		switch {
+		case err == nil:
+			return true, nil
+		case !errors.Is(err, bufio.ErrBufferFull) || len(r.rec) > r.lim.RowBytes:
+			return false, err
+		}
+	}
+}
+
+// broken words an error of the stream under the text.
+func (r *Reader) broken(line int64, err error) error {
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("the gzip file is cut off in line %d, after row %d: rows 1 to %d are good, copy the file again for the rest: %w", line, r.n, r.n, err)
+	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader):
+		return fmt.Errorf("the gzip file is damaged near line %d, after row %d: %w", line, r.n, err)
+	}
+	return fmt.Errorf("line %d, after row %d: %w", line, r.n, err)
+}
+
+// cells decodes r.rec and splits it. A fault says why it can't be done.
+func (r *Reader) cells() (cells []string, fault string) {
+	if bytes.IndexByte(r.rec, 0) >= 0 {
+		return nil, "含有空字节（NUL），不是文本"
+	}
+	text, ok := r.text.decode(r.rec, r.in)
+	if !ok {
+		return nil, "文字无法解码（应为 UTF-8 或 GB18030）"
+	}
+	return split(text, r.lim.Columns)
+}
+
+// trimEnd takes one LF or CRLF off the end.
+func trimEnd(b []byte) []byte {
+	b = bytes.TrimSuffix(b, []byte("\n"))
+	return bytes.TrimSuffix(b, []byte("\r"))
+}
+
+// counter counts the bytes read through it.
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// bombGuard ends the reading of a gzip file that unpacks to too much.
+type bombGuard struct {
+	r      io.Reader
+	packed *counter
+	lim    Limits
+	n      int64
+}
+
+func (g *bombGuard) Read(p []byte) (int, error) {
+	n, err := g.r.Read(p)
+	g.n += int64(n)
+	switch {
+	case g.n > g.lim.Unpacked:
+		return 0, fmt.Errorf("the gzip file unpacks to more than %d bytes", g.lim.Unpacked)
+	case g.n > ratioSlack && g.n > g.lim.Ratio*g.packed.n:
+		return 0, fmt.Errorf("the gzip file unpacks to more than %d times its size", g.lim.Ratio)
+	}
+	return n, err
+}
