@@ -1,0 +1,138 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package people_test
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"onemap/people"
+)
+
+// at reads a time of Shanghai; 2026-03-02 is a Monday.
+func at(t *testing.T, s string) time.Time {
+	t.Helper()
+	v, err := time.Parse("2006-01-02 15:04:05 -0700", s+" +0800")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v.UTC()
+}
+
+func TestRotaKnowsDutyAndItsEnd(t *testing.T) {
+	office := people.Rota{{time.Monday, 540, 720}, {time.Monday, 840, 1080}}
+	night := people.Rota{{time.Sunday, 1320, 1800}} // Sunday 22:00 to Monday 06:00
+	joined := people.Rota{{time.Monday, 480, 960}, {time.Monday, 960, 1440}, {time.Tuesday, 0, 60}}
+	for _, c := range []struct {
+		name  string
+		rota  people.Rota
+		at    string
+		until string // empty: off duty
+	}{
+		{"before work", office, "2026-03-02 08:59:59", ""},
+		{"first second", office, "2026-03-02 09:00:00", "2026-03-02 12:00:00"},
+		{"last second", office, "2026-03-02 11:59:59", "2026-03-02 12:00:00"},
+		{"the end is off duty", office, "2026-03-02 12:00:00", ""},
+		{"after lunch", office, "2026-03-02 14:30:00", "2026-03-02 18:00:00"},
+		{"another day", office, "2026-03-03 10:00:00", ""},
+		{"night before midnight", night, "2026-03-01 23:00:00", "2026-03-02 06:00:00"},
+		{"night past midnight, Monday here and Sunday in UTC", night, "2026-03-02 05:59:59", "2026-03-02 06:00:00"},
+		{"night is over", night, "2026-03-02 06:00:00", ""},
+		{"night of the day before only", night, "2026-03-01 05:00:00", ""},
+		{"runs that meet are one duty", joined, "2026-03-02 09:00:00", "2026-03-03 01:00:00"},
+		{"no rota", nil, "2026-03-02 10:00:00", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			until, on := c.rota.OnDuty(at(t, c.at))
+			if on != (c.until != "") {
+				t.Fatalf("on duty = %t", on)
+			}
+			if on && !until.Equal(at(t, c.until)) {
+				t.Errorf("until %s, want %s", until, c.until)
+			}
+		})
+	}
+}
+
+// The referee counts minutes of the week: duty is set membership.
+func TestRotaAgreesWithMinuteSet(t *testing.T) {
+	monday := at(t, "2026-03-02 00:00:00")
+	rapid.Check(t, func(t *rapid.T) {
+		var rota people.Rota
+		duty := map[int]bool{}
+		for range rapid.IntRange(0, 5).Draw(t, "runs") {
+			day := rapid.IntRange(0, 6).Draw(t, "day") // 0 is Monday
+			start := rapid.IntRange(0, 1439).Draw(t, "start")
+			length := rapid.IntRange(1, 1440).Draw(t, "length")
+			rota = append(rota, people.Hours{Weekday: time.Weekday((day + 1) % 7), Start: start, End: start + length})
+			for m := range length {
+				duty[(day*1440+start+m)%(7*1440)] = true
+			}
+		}
+		m := rapid.IntRange(0, 7*1440-1).Draw(t, "minute")
+		until, on := rota.OnDuty(monday.Add(time.Duration(m)*time.Minute + 30*time.Second))
+		if on != duty[m] {
+			t.Fatalf("minute %d: on duty = %t, want %t", m, on, duty[m])
+		}
+		if !on || len(duty) == 7*1440 {
+			return
+		}
+		end := m
+		for duty[end%(7*1440)] {
+			end++
+		}
+		if want := monday.Add(time.Duration(end) * time.Minute); !until.Equal(want) {
+			t.Fatalf("minute %d: duty ends %s, want %s", m, until, want)
+		}
+	})
+}
+
+func TestDirectoryFindsTheCarrierOfThatTime(t *testing.T) {
+	noon := at(t, "2026-03-02 12:00:00")
+	d := people.NewDirectory(
+		[]people.Worker{
+			{ID: 1, Active: true, Rota: people.Rota{{time.Monday, 0, 1440}}},
+			{ID: 2, Rota: people.Rota{{time.Monday, 0, 1440}}},
+		},
+		[]people.Device{{ID: 9, UniqueID: "a", Bindings: []people.Binding{
+			{Worker: 2, From: noon},
+			{Worker: 1, From: noon.Add(-time.Hour), To: noon},
+		}}},
+	)
+	dev, ok := d.Device("a")
+	if !ok {
+		t.Fatal("device a is unknown")
+	}
+	for _, c := range []struct {
+		at   time.Time
+		want uint32
+	}{{noon.Add(-2 * time.Hour), 0}, {noon.Add(-time.Hour), 1}, {noon.Add(-1), 1}, {noon, 2}, {noon.AddDate(9, 0, 0), 2}} {
+		if got, ok := dev.Carrier(c.at); got != c.want || ok != (c.want != 0) {
+			t.Errorf("carrier at %s = %d, %t, want %d", c.at, got, ok, c.want)
+		}
+	}
+	if _, on := d.OnDuty(1, noon); !on {
+		t.Error("worker 1 is on duty by the rota")
+	}
+	if _, on := d.OnDuty(2, noon); on {
+		t.Error("worker 2 is not active and so never on duty")
+	}
+	if _, on := d.OnDuty(3, noon); on {
+		t.Error("nobody is worker 3")
+	}
+}
+
+func TestSpeedUnits(t *testing.T) {
+	for _, c := range []struct {
+		unit people.SpeedUnit
+		in   float64
+		want float64
+	}{{people.Knots, 3600, 1852}, {people.MetresSec, 7, 7}, {people.KmHour, 36, 10}} {
+		if got := c.unit.MS(c.in); got < c.want-1e-9 || got > c.want+1e-9 {
+			t.Errorf("%v %s = %v m/s, want %v", c.in, c.unit, got, c.want)
+		}
+	}
+}
