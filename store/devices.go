@@ -1,0 +1,174 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"onemap/auth"
+	"onemap/geo"
+	"onemap/people"
+)
+
+// homeGrids is each worker's grid of the enacted tree on a day: as a worker
+// before as head or deputy, the deepest first.
+const homeGrids = `SELECT DISTINCT ON (wg.worker_id) wg.worker_id, g.no, g.code, g.name
+	FROM worker_grid wg
+	JOIN grid g ON g.code = wg.grid_code
+	JOIN grid_version v ON v.id = g.version_id AND v.state = 'enacted'
+	WHERE wg.valid_from <= ? AND (wg.valid_to IS NULL OR wg.valid_to > ?)
+	ORDER BY wg.worker_id, wg.role <> 'worker', g.level DESC, g.no`
+
+// Directory loads the workers in scope, with home grid and duty hours as of now,
+// and every device with its bindings.
+func (db *DB) Directory(ctx context.Context, scope auth.Scope, now time.Time) (*people.Directory, error) {
+	workers, err := db.directoryWorkers(ctx, scope, now)
+	if err != nil {
+		return nil, fmt.Errorf("store: directory of workers: %w", err)
+	}
+	devices, err := db.directoryDevices(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("store: directory of devices: %w", err)
+	}
+	return people.NewDirectory(workers, devices), nil
+}
+
+func (db *DB) directoryWorkers(ctx context.Context, scope auth.Scope, now time.Time) ([]people.Worker, error) {
+	rotas := map[uint32]people.Rota{}
+	rows, err := db.Pool.Query(ctx, "SELECT worker_id, weekday, start_min, end_min FROM rota ORDER BY worker_id, weekday, start_min")
+	if err != nil {
+		return nil, err
+	}
+	var id int64
+	var weekday, start, end int
+	if _, err := pgx.ForEachRow(rows, []any{&id, &weekday, &start, &end}, func() error {
+		w := uint32(id)
+		rotas[w] = append(rotas[w], people.Hours{Weekday: time.Weekday(weekday % 7), Start: start, End: end})
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	today := people.Local(now).Format(time.DateOnly)
+	var q query
+	q.add("WITH home AS ("+homeGrids+") ", today, today)
+	q.add("SELECT w.id, w.badge, w.skills, w.active, coalesce(home.no, 0) FROM worker w LEFT JOIN home ON home.worker_id = w.id WHERE ")
+	q.inScope(scope, "home.no").add(" ORDER BY w.id")
+	rows, err = db.Pool.Query(ctx, q.sql.String(), q.args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (people.Worker, error) {
+		var w people.Worker
+		var id int64
+		err := row.Scan(&id, &w.Badge, &w.Skills, &w.Active, &w.Grid)
+		w.ID, w.Rota = uint32(id), rotas[uint32(id)]
+		return w, err
+	})
+}
+
+func (db *DB) directoryDevices(ctx context.Context) ([]people.Device, error) {
+	bindings := map[int64][]people.Binding{}
+	rows, err := db.Pool.Query(ctx, "SELECT device_id, worker_id, valid_from, nullif(valid_to, 'infinity') FROM device_binding WHERE valid_from > '-infinity' ORDER BY device_id, valid_from")
+	if err != nil {
+		return nil, err
+	}
+	var device, worker int64
+	var from time.Time
+	var to *time.Time
+	if _, err := pgx.ForEachRow(rows, []any{&device, &worker, &from, &to}, func() error {
+		b := people.Binding{Worker: uint32(worker), From: from}
+		if to != nil {
+			b.To = *to
+		}
+		bindings[device] = append(bindings[device], b)
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	rows, err = db.Pool.Query(ctx, "SELECT id, unique_id, speed_unit, datum, interval_s, state = 'blocked' FROM device ORDER BY id")
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (people.Device, error) {
+		var d people.Device
+		var unit, datum string
+		var seconds int
+		err := row.Scan(&d.ID, &d.UniqueID, &unit, &datum, &seconds, &d.Blocked)
+		d.SpeedUnit, d.Datum = people.SpeedUnit(unit), geo.Datum(datum)
+		d.Interval, d.Bindings = time.Duration(seconds)*time.Second, bindings[d.ID]
+		return d, err
+	})
+}
+
+// WorkerRow is a worker as lists show one: by badge, without a name.
+type WorkerRow struct {
+	ID       uint32
+	Badge    string
+	Skills   []string
+	GridNo   int32 // 0 while the worker has no grid
+	GridCode string
+	GridName string
+}
+
+// Workers lists the active workers in scope, ordered by badge. Where they are is
+// in track.Live.
+func (db *DB) Workers(ctx context.Context, scope auth.Scope, now time.Time) ([]WorkerRow, error) {
+	today := people.Local(now).Format(time.DateOnly)
+	var q query
+	q.add("WITH home AS ("+homeGrids+") ", today, today)
+	q.add("SELECT w.id, w.badge, w.skills, coalesce(home.no, 0), coalesce(home.code, ''), coalesce(home.name, '') ")
+	q.add("FROM worker w LEFT JOIN home ON home.worker_id = w.id WHERE w.active AND ")
+	q.inScope(scope, "home.no").add(" ORDER BY w.badge")
+	rows, err := db.Pool.Query(ctx, q.sql.String(), q.args...)
+	if err != nil {
+		return nil, fmt.Errorf("store: workers: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (WorkerRow, error) {
+		var w WorkerRow
+		var id int64
+		err := row.Scan(&id, &w.Badge, &w.Skills, &w.GridNo, &w.GridCode, &w.GridName)
+		w.ID = uint32(id)
+		return w, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("store: workers: %w", err)
+	}
+	return list, nil
+}
+
+// UnknownDevice is a device that nobody registered and how often it called.
+type UnknownDevice struct {
+	UniqueID    string
+	First, Last time.Time
+	Calls       int64
+}
+
+// maxQuarantine bounds the table: whoever makes up ids can't fill the disk.
+const maxQuarantine = 10_000
+
+// Quarantine notes unknown devices. When the table is full, only those already
+// in it are counted on.
+func (db *DB) Quarantine(ctx context.Context, unknown []UnknownDevice) error {
+	ids, calls := make([]string, len(unknown)), make([]int64, len(unknown))
+	first, last := make([]time.Time, len(unknown)), make([]time.Time, len(unknown))
+	for i, u := range unknown {
+		ids[i], first[i], last[i], calls[i] = u.UniqueID, u.First, u.Last, u.Calls
+	}
+	_, err := db.Pool.Exec(ctx, `INSERT INTO device_quarantine AS q (unique_id, first_at, last_at, fixes)
+		SELECT u.id, u.first_at, u.last_at, u.fixes
+		FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::bigint[]) WITH ORDINALITY AS u(id, first_at, last_at, fixes, n)
+		WHERE (SELECT count(*) FROM device_quarantine) + u.n <= $5
+		   OR EXISTS (SELECT 1 FROM device_quarantine old WHERE old.unique_id = u.id)
+		ORDER BY u.id
+		ON CONFLICT (unique_id) DO UPDATE SET last_at = greatest(q.last_at, excluded.last_at), fixes = q.fixes + excluded.fixes`,
+		ids, first, last, calls, maxQuarantine)
+	if err != nil {
+		return fmt.Errorf("store: quarantine %d devices: %w", len(unknown), err)
+	}
+	return nil
+}
