@@ -16,8 +16,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 const (
@@ -226,7 +224,7 @@ func Join(dir string) (url string, running bool) {
 	url = socketURL(sock, Role, Database)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	conn, err := pgconn.Connect(ctx, url)
+	conn, err := connect(ctx, url)
 	if err != nil {
 		return "", false
 	}

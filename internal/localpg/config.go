@@ -4,6 +4,7 @@
 package localpg
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -75,7 +76,13 @@ func (c *cluster) writeConfig() error {
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		fmt.Fprintf(&conf, "%s = '%s'\n", name, strings.ReplaceAll(strings.ReplaceAll(all[name], `\`, `\\`), "'", "''"))
 	}
-	conf.WriteString("include_if_exists 'local.conf'\n")
+	conf.WriteString("include 'local.conf'\n")
+	local := filepath.Join(c.data, "local.conf")
+	if _, err := os.Lstat(local); errors.Is(err, fs.ErrNotExist) {
+		if err := c.replaceFile(local, "# Settings of your own; they win over postgresql.conf and stay.\n"); err != nil {
+			return fmt.Errorf("write PostgreSQL's settings: %w", err)
+		}
+	}
 
 	users := []string{"root", "postgres"}
 	if !slices.Contains(users, c.acct.name) {

@@ -63,10 +63,22 @@ func ensureRoleAndDatabase(ctx context.Context, conn *pgx.Conn) error {
 }
 
 func (c *cluster) asSuperuser(ctx context.Context, database string, f func(*pgx.Conn) error) error {
-	conn, err := pgx.Connect(ctx, socketURL(c.sock, superuser, database))
+	conn, err := connect(ctx, socketURL(c.sock, superuser, database))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	return f(conn)
+}
+
+// connect opens one connection that the environment's PGOPTIONS and the like
+// cannot sway.
+func connect(ctx context.Context, url string) (*pgx.Conn, error) {
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, err
+	}
+	cfg.RuntimeParams = map[string]string{"application_name": "onemap-localpg"}
+	cfg.ValidateConnect = nil
+	return pgx.ConnectConfig(ctx, cfg)
 }

@@ -117,7 +117,7 @@ func (c *cluster) bringUp(ctx context.Context) (*postmaster, error) {
 	}
 	c.phase("database")
 	if err := c.ensureDatabase(ctx); err != nil {
-		p.end(fastShutdown, 10*time.Second)
+		p.end(10 * time.Second)
 		return nil, fmt.Errorf("prepare the database: %w", err)
 	}
 	return p, nil
@@ -161,7 +161,7 @@ func (s *Server) Stop(ctx context.Context) error {
 func socketURL(sock, role, database string) string {
 	u := url.URL{
 		Scheme: "postgres", User: url.User(role), Path: "/" + database,
-		RawQuery: url.Values{"host": {sock}, "port": {socketPort}}.Encode(),
+		RawQuery: url.Values{"host": {sock}, "port": {socketPort}, "sslmode": {"disable"}}.Encode(),
 	}
 	return u.String()
 }

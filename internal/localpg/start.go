@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -21,6 +22,9 @@ const (
 	fastShutdown = syscall.SIGINT  // sessions end, then a checkpoint
 	immediate    = syscall.SIGQUIT // at once; the next start recovers
 )
+
+// hardWait is how long an immediate shutdown may take before SIGKILL.
+const hardWait = 3 * time.Second
 
 var (
 	errSharedMemory = errors.New("an earlier process still holds the shared memory")
@@ -74,12 +78,13 @@ type postmaster struct {
 	*process
 }
 
-// end shuts it down with sig; after patience it is made to end at once.
-func (p *postmaster) end(sig syscall.Signal, patience time.Duration) {
+// end shuts it down fast; after patience it is made to end at once, and at last
+// it is killed.
+func (p *postmaster) end(patience time.Duration) {
 	for _, step := range []struct {
 		sig  syscall.Signal
 		wait time.Duration
-	}{{sig, patience}, {immediate, 6 * time.Second}} {
+	}{{fastShutdown, patience}, {immediate, hardWait}} {
 		p.signal(step.sig)
 		select {
 		case <-p.done:
@@ -121,7 +126,7 @@ func (c *cluster) launchUntilReady(ctx context.Context) (*postmaster, error) {
 		if err == nil {
 			return p, nil
 		}
-		p.end(fastShutdown, 5*time.Second)
+		p.end(5 * time.Second)
 		if !errors.Is(err, errSharedMemory) || time.Now().After(deadline) {
 			return nil, err
 		}
@@ -137,13 +142,16 @@ func (c *cluster) waitReady(ctx context.Context, p *postmaster, offset int64) er
 	said := time.Now()
 	for {
 		try, cancel := context.WithTimeout(ctx, 5*time.Second)
-		conn, err := pgconn.Connect(try, url)
+		conn, err := connect(try, url)
 		if err == nil {
 			_ = conn.Close(try)
 			cancel()
 			return nil
 		}
 		cancel()
+		if refused(err) {
+			return fmt.Errorf("PostgreSQL runs but refuses us: %w", err)
+		}
 		if time.Since(said) > 10*time.Second {
 			said = time.Now()
 			c.log.Info("waiting for the database, it may be recovering", "error", err)
@@ -158,13 +166,33 @@ func (c *cluster) waitReady(ctx context.Context, p *postmaster, offset int64) er
 	}
 }
 
+// refused tells an answer that will not change by waiting from "starting up" and
+// from no answer.
+func refused(err error) bool {
+	var pe *pgconn.PgError
+	return errors.As(err, &pe) && !strings.HasPrefix(pe.Code, "57") && !strings.HasPrefix(pe.Code, "53")
+}
+
+// walSegment is what a start needs on the disk at the least.
+const walSegment = 16 << 20
+
+// freeBytes is the room left on the disk of a folder. The log alone would not do:
+// it lies on the same disk and stays silent when that is full.
+func freeBytes(dir string) uint64 {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		return math.MaxUint64
+	}
+	return st.Bavail * uint64(st.Bsize)
+}
+
 // whyExited turns the log after offset into an error.
 func (c *cluster) whyExited(p *postmaster, offset int64) error {
 	text, said := c.out.since(offset), c.out.complaint(offset)
 	switch {
 	case strings.Contains(text, "pre-existing shared memory block"):
 		return fmt.Errorf("postgres ended: %w: %s", errSharedMemory, said)
-	case strings.Contains(text, "No space left on device"):
+	case strings.Contains(text, "No space left on device") || freeBytes(c.data) < walSegment:
 		return fmt.Errorf("postgres ended: %w: %s", errDiskFull, said)
 	}
 	return fmt.Errorf("postgres ended: %v: %s", p.err, said)

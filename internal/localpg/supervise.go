@@ -137,7 +137,12 @@ func (s *Server) shutdown(p *postmaster) {
 	p.signal(fastShutdown)
 	select {
 	case <-p.done:
+		return
 	case <-s.hard:
-		p.end(immediate, 5*time.Second)
+	}
+	p.end(0)
+	// A killed postmaster may leave backends behind.
+	if err := s.c.clearRemains(context.Background()); err != nil {
+		s.c.log.Error("after a hard shutdown", "error", err)
 	}
 }

@@ -63,10 +63,21 @@ func keep(home string, log *slog.Logger) error {
 	_, _ = fmt.Fprintln(tell, readyWord)
 	_ = tell.Close()
 
-	idle := make(chan error, 1)
-	go func() { idle <- waitUnused(filepath.Join(home, "users.lock"), linger()) }()
+	// The goroutine may wait in the kernel for ever; it ends with the process.
+	unused := make(chan *os.File, 1)
+	failed := make(chan error, 1)
+	go func() {
+		lock, err := waitUnused(filepath.Join(home, "users.lock"), linger())
+		if err != nil {
+			failed <- err
+			return
+		}
+		unused <- lock
+	}()
 	select {
-	case err = <-idle: // its lock is now ours until we have ended
+	case lock := <-unused:
+		defer func() { _ = lock.Close() }() // only when the cluster is gone
+	case err = <-failed:
 	case <-term:
 	case <-s.Done():
 		err = s.Err()
@@ -132,30 +143,26 @@ func tidy(ctx context.Context, s *localpg.Server) error {
 	})
 }
 
-// waitUnused returns when no process has held the lock at path for a while. It
-// then holds it exclusively for the rest of this process's life, so that a test
-// process that comes now waits until this cluster is gone.
-func waitUnused(path string, linger time.Duration) error {
+// waitUnused returns when no process has held the lock at path for a while. The
+// file it returns holds the lock exclusively, so that a test process that comes
+// now waits until this cluster is gone.
+func waitUnused(path string, linger time.Duration) (*os.File, error) {
 	for {
 		f, err := lockFile(path, syscall.LOCK_EX)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_UN); err != nil {
-			return err
+			return nil, err
 		}
 		<-time.After(linger)
 		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
-			held = f
-			return nil
+			return f, nil
 		}
 		_ = f.Close()
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			return err
+			return nil, err
 		}
 	}
 }
-
-// held keeps the keeper's last lock from being collected.
-var held *os.File
