@@ -1,0 +1,143 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package archtest
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// systemCallers are the packages that may read the whole database, and why.
+var systemCallers = map[string]string{
+	"store":         "names of a grid's former versions",
+	"store/ledger":  "an earlier answer to the same key or external id, given to its own caller",
+	"internal/app":  "the product's own loops: sequencer, sweeps, caches",
+	"internal/demo": "loads the made-up county",
+	"cmd/onemap":    "imports and the first token, run by whoever owns the machine",
+}
+
+// sqlMade are functions that may build SQL from text, and why that is safe. DDL
+// takes no parameters.
+var sqlMade = map[string]string{
+	"store.makePartition":             "DDL; the name and the bounds are made of a date",
+	"store.DropBefore":                "DDL; the name is made of a date",
+	"store/ledger.PrepareFeed":        "DDL; the name and the bounds are made of a date",
+	"internal/localpg.ensureDatabase": "DDL; the extensions are our own list",
+	"internal/pgtest.tidy":            "DDL on databases of tests; names quoted",
+	"internal/pgtest.clone":           "DDL on databases of tests; names quoted",
+	"internal/pgtest.drop":            "DDL on databases of tests; names quoted",
+	"internal/pgtest.makeTemplate":    "DDL on databases of tests; names quoted",
+}
+
+// pending are packages of the ring table that need not be there.
+var pending = []string{"cmd/onemap", "cmd/fieldsim", "internal/e2e", "tiles"}
+
+func tree(t *testing.T) (fs.FS, []file) {
+	t.Helper()
+	root := os.DirFS("../..")
+	files, err := parse(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) < 10 {
+		t.Fatalf("only %d Go files found", len(files))
+	}
+	return root, files
+}
+
+func table(t *testing.T) rings {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := readRings(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func report(t *testing.T, faults []string) {
+	t.Helper()
+	slices.Sort(faults)
+	for _, f := range faults {
+		t.Error(f)
+	}
+}
+
+func TestRings(t *testing.T) {
+	_, files := tree(t)
+	report(t, checkRings(files, table(t), pending))
+}
+
+func TestForeignImports(t *testing.T) {
+	_, files := tree(t)
+	report(t, checkForeign(files, table(t)))
+}
+
+func TestInnerRingsAreStill(t *testing.T) {
+	_, files := tree(t)
+	report(t, checkPure(files, table(t)))
+}
+
+func TestHeadersAndPackageComments(t *testing.T) {
+	_, files := tree(t)
+	report(t, checkFiles(files))
+}
+
+func TestWhoReadsTheWholeDatabase(t *testing.T) {
+	_, files := tree(t)
+	report(t, checkSystem(files, systemCallers))
+}
+
+func TestSQLIsConstant(t *testing.T) {
+	_, files := tree(t)
+	report(t, checkSQL(files, sqlMade))
+}
+
+func TestTrackedFiles(t *testing.T) {
+	root, _ := tree(t)
+	paths := tracked(t, root)
+	report(t, checkTop(paths))
+	faults, err := checkMachine(root, paths)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report(t, faults)
+}
+
+// tracked lists the files under version control, or, in an unpacked archive, all.
+func tracked(t *testing.T, root fs.FS) (paths []string) {
+	t.Helper()
+	out, err := exec.Command("git", "-C", "../..", "ls-files", "-z").Output()
+	if err == nil && len(out) > 0 {
+		for p := range strings.SplitSeq(strings.TrimRight(string(out), "\x00"), "\x00") {
+			if _, err := os.Stat(filepath.Join("../..", p)); errors.Is(err, fs.ErrNotExist) {
+				continue // deleted, not yet committed
+			}
+			paths = append(paths, p)
+		}
+		return paths
+	}
+	err = fs.WalkDir(root, ".", func(p string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && skipped[d.Name()] {
+			return fs.SkipDir
+		}
+		if err == nil && !d.IsDir() {
+			paths = append(paths, p)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return paths
+}
