@@ -80,16 +80,18 @@ func (d Device) Carrier(t time.Time) (uint32, bool) {
 type Directory struct {
 	workers map[uint32]Worker
 	devices map[string]Device
+	byID    map[int64]string
 }
 
 // NewDirectory makes a directory of these workers and devices.
 func NewDirectory(workers []Worker, devices []Device) *Directory {
-	d := &Directory{workers: make(map[uint32]Worker, len(workers)), devices: make(map[string]Device, len(devices))}
+	d := &Directory{workers: make(map[uint32]Worker, len(workers)), devices: make(map[string]Device, len(devices)), byID: make(map[int64]string, len(devices))}
 	for _, w := range workers {
 		d.workers[w.ID] = w
 	}
 	for _, v := range devices {
 		d.devices[v.UniqueID] = v
+		d.byID[v.ID] = v.UniqueID
 	}
 	return d
 }
@@ -99,6 +101,9 @@ func (d *Directory) Device(uniqueID string) (Device, bool) {
 	v, ok := d.devices[uniqueID]
 	return v, ok
 }
+
+// DeviceByID returns the device with this number.
+func (d *Directory) DeviceByID(id int64) (Device, bool) { return d.Device(d.byID[id]) }
 
 // Worker returns the worker with this id.
 func (d *Directory) Worker(id uint32) (Worker, bool) {

@@ -106,6 +106,12 @@ func TestDirectoryFindsTheCarrierOfThatTime(t *testing.T) {
 	if !ok {
 		t.Fatal("device a is unknown")
 	}
+	if same, ok := d.DeviceByID(9); !ok || same.UniqueID != "a" {
+		t.Errorf("device 9 is %+v", same)
+	}
+	if _, ok := d.DeviceByID(8); ok {
+		t.Error("nothing is device 8")
+	}
 	for _, c := range []struct {
 		at   time.Time
 		want uint32

@@ -69,18 +69,18 @@ type Options struct {
 type Fate string
 
 const (
-	Stored     Fate = "stored"      // committed (a repeated one too)
-	Alive      Fate = "alive"       // a sign of life without a place
-	UnknownDev Fate = "unknown"     // nobody registered the device
-	BlockedDev Fate = "blocked"     // the device is blocked
-	Unbound    Fate = "unbound"     // nobody carried the device then
-	OffDuty    Fate = "off_duty"    // its carrier was off duty then
-	Damaged    Fate = "damaged"     // place or time can't be read
-	Untrue     Fate = "untrue"      // time or place can't be true: a wrong clock, no place on earth
-	Refused    Fate = "refused"     // the database refuses it for good
-	Malformed  Fate = "malformed"   // no report at all: 4xx
-	TooFast    Fate = "too_fast"    // too many requests at a time: 429
-	Later      Fate = "later"       // not committed: 503
+	Stored     Fate = "stored"    // committed (a repeated one too)
+	Alive      Fate = "alive"     // a sign of life without a place
+	UnknownDev Fate = "unknown"   // nobody registered the device
+	BlockedDev Fate = "blocked"   // the device is blocked
+	Unbound    Fate = "unbound"   // nobody carried the device then
+	OffDuty    Fate = "off_duty"  // its carrier was off duty then
+	Damaged    Fate = "damaged"   // place or time can't be read
+	Untrue     Fate = "untrue"    // time or place can't be true: a wrong clock, no place on earth
+	Refused    Fate = "refused"   // the database refuses it for good
+	Malformed  Fate = "malformed" // no report at all: 4xx
+	TooFast    Fate = "too_fast"  // too many requests at a time: 429
+	Later      Fate = "later"     // not committed: 503
 )
 
 // Listener is the http.Handler of the device port.
