@@ -101,7 +101,7 @@ func ensureKeeper(ctx context.Context, home string) (string, error) {
 	}
 	defer func() { _ = start.Close() }()
 	data := filepath.Join(home, "data")
-	if url, running := localpg.Join(data); running {
+	if url, running := localpg.Join(data); running && hasKeeper(data) {
 		return url, nil
 	}
 	if err := startKeeper(ctx, home); err != nil {
@@ -112,6 +112,18 @@ func ensureKeeper(ctx context.Context, home string) (string, error) {
 		return "", fmt.Errorf("the test database in %s does not answer", data)
 	}
 	return url, nil
+}
+
+// hasKeeper tells a living cluster from one that still answers while it follows
+// its killed keeper: the keeper's lock is gone at once. The caller holds
+// start.lock, so that no keeper can want the lock meanwhile.
+func hasKeeper(data string) bool {
+	f, err := os.Open(filepath.Join(data, "server.lock"))
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }()
+	return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
 }
 
 // startKeeper runs this program again as the keeper and waits for its word. It
