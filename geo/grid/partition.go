@@ -60,7 +60,7 @@ func newLand(n *net, s *sketch) *land {
 func (l *land) connect(i, j int32, s *sketch) {
 	a, b := l.middle[i], l.middle[j]
 	mid := orb.Point{(a[0] + b[0]) / 2 / s.kx, (a[1] + b[1]) / 2}
-	d := math.Hypot(a[0]-b[0], a[1]-b[1]) * math.Sqrt(s.density(mid)) * (0.75 + 0.5*s.rng.Float64())
+	d := math.Hypot(a[0]-b[0], a[1]-b[1]) * math.Sqrt(s.density(mid)) * (0.6 + 0.8*s.rng.Float64())
 	l.ways[i] = append(l.ways[i], way{j, d})
 	l.ways[j] = append(l.ways[j], way{i, d})
 }

@@ -44,7 +44,7 @@ func newSketch(outline orb.MultiPolygon, towns, leaves int, rng *rand.Rand) *ske
 	area := s.area()
 	s.reach = 0.11 * math.Sqrt(area)
 	for range towns {
-		s.towns = append(s.towns, s.dart())
+		s.towns = append(s.towns, s.apart())
 	}
 	s.spacing = math.Sqrt(s.mass(area) / (float64(s.leaves) * pointsPerLeaf * 0.866))
 	return s
@@ -92,6 +92,23 @@ func (s *sketch) dart() orb.Point {
 		}
 	}
 	return s.outline[0][0][0] // a sliver no dart can hit
+}
+
+// apart is the dart of several that lies farthest from the towns so far.
+func (s *sketch) apart() orb.Point {
+	var best orb.Point
+	far := -1.0
+	for range 6 {
+		p := s.dart()
+		nearest := math.Inf(1)
+		for _, t := range s.towns {
+			nearest = min(nearest, math.Hypot((p[0]-t[0])*s.kx, p[1]-t[1]))
+		}
+		if nearest > far {
+			best, far = p, nearest
+		}
+	}
+	return best
 }
 
 // density says how much more finely a place is cut than open land.

@@ -1,0 +1,376 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/paulmach/orb"
+
+	"onemap/feed"
+	"onemap/geo/grid"
+)
+
+// Tolerance is the share of a grid that may overlap, lack or lie outside before
+// enacting it needs a confirmation.
+const Tolerance = 0.001
+
+// FaultsError says that a boundary set has faults that keep it from being
+// stored or enacted.
+type FaultsError struct {
+	Faults []grid.Fault
+	What   string // what was refused
+}
+
+func (e *FaultsError) Error() string {
+	text := fmt.Sprintf("%s: %d faults", e.What, len(e.Faults))
+	if len(e.Faults) > 0 {
+		text += ", the first: " + e.Faults[0].Text
+	}
+	return text
+}
+
+// LoadTree returns the tree of all enacted grids.
+func (db *DB) LoadTree(ctx context.Context) (*grid.Tree, error) {
+	rows, err := db.Pool.Query(ctx, `SELECT g.id, g.version_id, g.level, g.code, g.name, coalesce(g.parent_id, 0), g.no, g.last_no, g.geom, g.label_pt
+		FROM grid g JOIN grid_version v ON v.id = g.version_id WHERE v.state = 'enacted' ORDER BY g.no`)
+	if err != nil {
+		return nil, fmt.Errorf("store: load the grid tree: %w", err)
+	}
+	place := map[int64]int{}
+	nodes, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (n grid.Node, err error) {
+		var parent int64
+		err = r.Scan(&n.ID, &n.Version, &n.Level, &n.Code, &n.Name, &parent, &n.No, &n.Last, &n.Geom, &n.Label)
+		n.Parent = -1
+		if i, ok := place[parent]; ok {
+			n.Parent = i
+		}
+		place[n.ID] = len(place)
+		return n, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("store: load the grid tree: %w", err)
+	}
+	t, err := grid.NewTree(nodes)
+	if err != nil {
+		return nil, fmt.Errorf("store: load the grid tree: %w", err)
+	}
+	return t, nil
+}
+
+// SaveDraft stores a boundary set as a new draft version and returns its
+// number. madeUp marks boundaries drawn by a program. A set with structural
+// faults, or one PostGIS calls invalid, is refused whole with a *FaultsError;
+// overlaps and gaps are not looked for here.
+func (db *DB) SaveDraft(ctx context.Context, ds []grid.Draft, madeUp bool, note string) (int32, error) {
+	if len(ds) == 0 {
+		return 0, errors.New("store: a boundary set without a grid")
+	}
+	if faults := grid.Check(ds); len(faults) > 0 {
+		return 0, &FaultsError{Faults: faults, What: "the boundary set cannot be stored"}
+	}
+	root := ds[slices.IndexFunc(ds, func(d grid.Draft) bool { return d.Level == 1 })].Code
+	var version int32
+	err := db.InTx(ctx, func(tx pgx.Tx) error {
+		if err := stageDrafts(ctx, tx, ds); err != nil {
+			return err
+		}
+		err := tx.QueryRow(ctx, "INSERT INTO grid_version (root_code, made_up, note) VALUES ($1, $2, $3) RETURNING id", root, madeUp, note).Scan(&version)
+		if err != nil {
+			return fmt.Errorf("store: new grid version of %s: %w", root, err)
+		}
+		for level := 1; level <= grid.MaxLevel; level++ {
+			_, err := tx.Exec(ctx, `INSERT INTO grid (version_id, level, code, name, parent_id, geom)
+				SELECT $1, s.level, s.code, s.name, p.id, s.geom
+				FROM draft_grid s LEFT JOIN grid p ON p.version_id = $1 AND p.code = s.parent
+				WHERE s.level = $2 ORDER BY s.code COLLATE "C"`, version, level)
+			if err != nil {
+				return fmt.Errorf("store: grids of level %d of %s: %w", level, root, err)
+			}
+		}
+		return nil
+	})
+	return version, err
+}
+
+// stageDrafts copies a set into a table of this transaction and lets PostGIS
+// judge the boundaries before anything else sees them.
+func stageDrafts(ctx context.Context, tx pgx.Tx, ds []grid.Draft) error {
+	_, err := tx.Exec(ctx, `CREATE TEMP TABLE draft_grid (level smallint, code text, name text, parent text, geom geometry(MultiPolygon, 4326)) ON COMMIT DROP`)
+	if err != nil {
+		return fmt.Errorf("store: stage grids: %w", err)
+	}
+	_, err = tx.CopyFrom(ctx, pgx.Identifier{"draft_grid"}, []string{"level", "code", "name", "parent", "geom"},
+		pgx.CopyFromSlice(len(ds), func(i int) ([]any, error) {
+			d := ds[i]
+			return []any{int16(d.Level), string(d.Code), d.Name, string(d.Parent), d.Geom}, nil
+		}))
+	if err != nil {
+		return fmt.Errorf("store: stage grids: %w", err)
+	}
+	rows, err := tx.Query(ctx, `SELECT code, reason(d), ST_X(location(d)), ST_Y(location(d))
+		FROM draft_grid, LATERAL (SELECT ST_IsValidDetail(geom) AS d) v WHERE NOT ST_IsValid(geom) ORDER BY level, code COLLATE "C"`)
+	if err != nil {
+		return fmt.Errorf("store: judge grids: %w", err)
+	}
+	faults, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (grid.Fault, error) {
+		f := grid.Fault{Kind: grid.FaultInvalid}
+		var reason string
+		var x, y *float64
+		if err := r.Scan(&f.Code, &reason, &x, &y); err != nil {
+			return f, err
+		}
+		f.Text = fmt.Sprintf("grid %s: %s", f.Code, reason)
+		if x != nil && y != nil {
+			f.At = orb.Point{*x, *y}
+			f.Text += fmt.Sprintf(" at %.6f,%.6f", *x, *y)
+		}
+		return f, nil
+	})
+	if err != nil {
+		return fmt.Errorf("store: judge grids: %w", err)
+	}
+	if len(faults) > 0 {
+		return &FaultsError{Faults: faults, What: "the boundary set cannot be stored"}
+	}
+	return nil
+}
+
+// areaFaults are the three questions about areas. Each answers kind, code,
+// other, place, area in m2 and share; pieces below a square metre are rounding.
+var areaFaults = map[grid.FaultKind]string{
+	grid.FaultOverlap: `SELECT a.code, b.code, ST_PointOnSurface(i.geom), ST_Area(i.geom::geography) AS m2, least(a.area_m2, b.area_m2)
+		FROM grid a JOIN grid b ON b.version_id = a.version_id AND b.parent_id = a.parent_id AND b.id > a.id AND b.geom && a.geom,
+		LATERAL (SELECT ST_CollectionExtract(ST_Intersection(a.geom, b.geom), 3) AS geom) i
+		WHERE a.version_id = $1`,
+	grid.FaultGap: `SELECT p.code, '', ST_PointOnSurface(i.geom), ST_Area(i.geom::geography), p.area_m2
+		FROM grid p,
+		LATERAL (SELECT ST_Union(c.geom) AS geom FROM grid c WHERE c.parent_id = p.id HAVING count(*) > 0) u,
+		LATERAL (SELECT ST_CollectionExtract(ST_Difference(p.geom, u.geom), 3) AS geom) i
+		WHERE p.version_id = $1`,
+	grid.FaultOutsideParent: `SELECT c.code, p.code, ST_PointOnSurface(i.geom), ST_Area(i.geom::geography), c.area_m2
+		FROM grid c JOIN grid p ON p.id = c.parent_id,
+		LATERAL (SELECT ST_CollectionExtract(ST_Difference(c.geom, p.geom), 3) AS geom) i
+		WHERE c.version_id = $1`,
+}
+
+var faultTexts = map[grid.FaultKind]string{
+	grid.FaultOverlap:       "grids %s and %s overlap by %.0f m2 (%.3f %% of the smaller) at %.6f,%.6f",
+	grid.FaultGap:           "grid %s: %sits children leave %.0f m2 (%.3f %%) uncovered at %.6f,%.6f",
+	grid.FaultOutsideParent: "grid %s lies outside its parent %s with %.0f m2 (%.3f %%) at %.6f,%.6f",
+}
+
+// CheckVersion has PostGIS compare the areas of a stored version: overlaps of
+// siblings, gaps between the children of a grid, children outside their parent;
+// the largest share first. An exact tiling gives none.
+func (db *DB) CheckVersion(ctx context.Context, version int32) ([]grid.Fault, error) {
+	var faults []grid.Fault
+	err := db.InTx(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = '10min'"); err != nil {
+			return err
+		}
+		var n int
+		if err := tx.QueryRow(ctx, "SELECT count(*) FROM grid WHERE version_id = $1", version).Scan(&n); err != nil {
+			return err
+		}
+		if n == 0 {
+			return fmt.Errorf("grid version %d: %w", version, ErrNotFound)
+		}
+		for _, kind := range []grid.FaultKind{grid.FaultOverlap, grid.FaultGap, grid.FaultOutsideParent} {
+			found, err := findFaults(ctx, tx, kind, version)
+			if err != nil {
+				return err
+			}
+			faults = append(faults, found...)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("store: check grid version %d: %w", version, err)
+	}
+	slices.SortStableFunc(faults, func(a, b grid.Fault) int { return cmp.Compare(b.Share, a.Share) })
+	return faults, nil
+}
+
+func findFaults(ctx context.Context, tx pgx.Tx, kind grid.FaultKind, version int32) ([]grid.Fault, error) {
+	rows, err := tx.Query(ctx, "SELECT * FROM ("+areaFaults[kind]+") AS f (code, other, at, m2, whole) WHERE m2 >= 1 ORDER BY m2 DESC, code, other", version)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (grid.Fault, error) {
+		f := grid.Fault{Kind: kind}
+		var whole float64
+		err := r.Scan(&f.Code, &f.Other, &f.At, &f.AreaM2, &whole)
+		f.Share = f.AreaM2 / max(whole, 1e-9)
+		f.Text = fmt.Sprintf(faultTexts[kind], f.Code, f.Other, f.AreaM2, f.Share*100, f.At[0], f.At[1])
+		return f, err
+	})
+}
+
+// EnactOptions say who enacts a version and what is let pass.
+type EnactOptions struct {
+	Actor        string  // default "system"
+	Reason       string  // kept in the audit
+	Tolerance    float64 // largest share of a fault; 0 is the default Tolerance
+	AcceptFaults bool    // somebody has seen the faults and wants it all the same
+}
+
+// Enact makes a draft the boundaries of its county when no fault is above the
+// default Tolerance; see EnactWith.
+func (db *DB) Enact(ctx context.Context, version int32) error {
+	return db.EnactWith(ctx, version, EnactOptions{})
+}
+
+// EnactWith makes a draft version the boundaries of its county: its grids get
+// the next free numbers in pre-order, children by code, the version before is
+// retired, and an event tells every node to load the tree again. Faults above
+// the tolerance are a *FaultsError unless they are accepted. Enacting what is
+// enacted already is an error.
+func (db *DB) EnactWith(ctx context.Context, version int32, o EnactOptions) error {
+	o.Actor = cmp.Or(o.Actor, "system")
+	o.Tolerance = cmp.Or(o.Tolerance, Tolerance)
+	faults, err := db.CheckVersion(ctx, version)
+	if err != nil {
+		return err
+	}
+	var grave []grid.Fault
+	for _, f := range faults {
+		if f.Share > o.Tolerance {
+			grave = append(grave, f)
+		}
+	}
+	if len(grave) > 0 && !o.AcceptFaults {
+		return &FaultsError{Faults: grave, What: fmt.Sprintf("grid version %d is not enacted", version)}
+	}
+	err = db.InTx(ctx, func(tx pgx.Tx) error {
+		e := enactment{version: version, options: o, grave: len(grave)}
+		return e.run(ctx, tx)
+	})
+	if err != nil {
+		return fmt.Errorf("store: enact grid version %d: %w", version, err)
+	}
+	return nil
+}
+
+// enactment is one transaction of EnactWith.
+type enactment struct {
+	version  int32
+	options  EnactOptions
+	grave    int
+	rootCode string
+	rootName string
+	no, last int32
+	grids    int
+}
+
+// numberingLock keeps two counties from drawing grid numbers at the same time:
+// each version's numbers are one interval.
+const numberingLock = 0x67726964
+
+func (e *enactment) run(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", numberingLock); err != nil {
+		return err
+	}
+	var state string
+	err := tx.QueryRow(ctx, "SELECT root_code, state FROM grid_version WHERE id = $1", e.version).Scan(&e.rootCode, &state)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ErrNotFound
+	} else if err != nil {
+		return err
+	}
+	if state != "draft" {
+		return fmt.Errorf("it is %s already", state)
+	}
+	// whoever files an incident holds these rows FOR SHARE until it is stored
+	if _, err := tx.Exec(ctx, "SELECT FROM grid_version WHERE root_code = $1 ORDER BY id FOR UPDATE", e.rootCode); err != nil {
+		return err
+	}
+	if err := e.number(ctx, tx); err != nil {
+		return fmt.Errorf("number the grids: %w", err)
+	}
+	var before *int32
+	err = tx.QueryRow(ctx, "UPDATE grid_version SET state = 'retired', retired_at = now() WHERE root_code = $1 AND state = 'enacted' RETURNING id", e.rootCode).Scan(&before)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return err
+	}
+	if _, err := tx.Exec(ctx, "UPDATE grid_version SET state = 'enacted', enacted_at = now() WHERE id = $1", e.version); err != nil {
+		return err
+	}
+	return e.tell(ctx, tx, before)
+}
+
+// number gives the grids of the version their numbers.
+func (e *enactment) number(ctx context.Context, tx pgx.Tx) error {
+	type row struct {
+		ID, Parent int64
+		Name       string
+	}
+	rows, err := tx.Query(ctx, `SELECT id, coalesce(parent_id, 0) AS parent, name FROM grid WHERE version_id = $1 ORDER BY code COLLATE "C"`, e.version)
+	if err != nil {
+		return err
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[row])
+	if err != nil {
+		return err
+	}
+	var nos []int32
+	if err := tx.QueryRow(ctx, "SELECT array_agg(nextval('grid_number')::integer) FROM generate_series(1, $1)", len(all)).Scan(&nos); err != nil {
+		return err
+	}
+	slices.Sort(nos)
+	children := map[int64][]row{}
+	for _, r := range all {
+		children[r.Parent] = append(children[r.Parent], r)
+	}
+	var ids []int64
+	lasts := make([]int32, 0, len(all))
+	var walk func(r row)
+	walk = func(r row) {
+		at := len(ids)
+		ids, lasts = append(ids, r.ID), append(lasts, 0)
+		for _, c := range children[r.ID] {
+			walk(c)
+		}
+		lasts[at] = nos[len(ids)-1]
+	}
+	for _, r := range children[0] {
+		e.rootName = r.Name
+		walk(r)
+	}
+	e.grids, e.no, e.last = len(ids), nos[0], nos[len(ids)-1]
+	_, err = tx.Exec(ctx, `UPDATE grid g SET no = u.no, last_no = u.last_no
+		FROM unnest($1::bigint[], $2::integer[], $3::integer[]) AS u (id, no, last_no) WHERE g.id = u.id`, ids, nos[:len(ids)], lasts)
+	return err
+}
+
+// tell writes the audit row and the event.
+func (e *enactment) tell(ctx context.Context, tx pgx.Tx, before *int32) error {
+	data, err := json.Marshal(map[string]any{
+		"version": e.version, "before": before, "grids": e.grids, "no": e.no, "last_no": e.last,
+		"tolerance": e.options.Tolerance, "faults_accepted": e.grave,
+	})
+	if err != nil {
+		return err
+	}
+	audience, err := json.Marshal(feed.Audience{Grid: e.no})
+	if err != nil {
+		return err
+	}
+	shared, err := json.Marshal(map[string]any{"version": e.version, "code": e.rootCode, "name": e.rootName})
+	if err != nil {
+		return err
+	}
+	b := &pgx.Batch{}
+	b.Queue("INSERT INTO audit_log (actor, action, object, reason, data) VALUES ($1, 'grids.enact', $2, $3, $4)",
+		e.options.Actor, "grids/"+e.rootCode, e.options.Reason, data)
+	b.Queue(`INSERT INTO outbox (kind, entity_kind, entity_id, ver, live, occurred_at, after_aud, shared, case_view)
+		VALUES ('grids.enacted', 'grids', $1, $2, 'none', now(), $3, $4, $4)`, e.rootCode, e.version, audience, shared)
+	return tx.SendBatch(ctx, b).Close()
+}
