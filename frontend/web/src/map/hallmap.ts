@@ -1,0 +1,217 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+// The wall's map: the base style and our two layers of marks, one home view,
+// keys, and recovery when the graphics context is lost.
+
+import { Map as GLMap, type LngLatBoundsLike, setWorkerUrl, type VectorTileSource } from 'maplibre-gl';
+import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
+import 'maplibre-gl/dist/maplibre-gl.css';
+import { INCIDENT_STYLES, type IncidentMarks } from './incidents';
+import { MarkLayer } from './marklayer';
+import { Pacer, type Power } from './pacer';
+import { FONT, LABEL_LAYERS, makeStyle, TILE_LAYERS, type Tiles, tileURL } from './style';
+import { WORKER_STYLES, type Workers } from './workers';
+
+setWorkerUrl(workerUrl);
+
+/** How long to wait for a lost context to come back before the page is given up. */
+const LOST_CONTEXT_MS = 8000;
+const LARGEST_CANVAS: [number, number] = [8192, 8192];
+const PAN_SHARE = 0.2;
+
+export interface HallMapOptions {
+  container: HTMLElement;
+  bbox: [number, number, number, number];
+  tiles: Tiles;
+  workers: Workers;
+  incidents: IncidentMarks;
+  title: string;
+  unit: number;
+  reducedMotion(): boolean;
+  ready(): void;
+  power(p: Power): void;
+  /** The graphics context is gone for good. */
+  dead(): void;
+}
+
+export class HallMap {
+  readonly gl: GLMap;
+  renders = 0;
+  private readonly workerLayer: MarkLayer;
+  private readonly incidentLayer: MarkLayer;
+  private readonly pacer: Pacer;
+  private unit: number;
+  private home = 8;
+  private atHome = true;
+  private raf = 0;
+  private giveUp: ReturnType<typeof setTimeout> | undefined;
+  private drawnVersion = -1;
+  private announced = false;
+
+  constructor(private readonly o: HallMapOptions) {
+    this.unit = o.unit;
+    this.gl = new GLMap({
+      container: o.container,
+      style: { version: 8, sources: {}, layers: [] },
+      bounds: o.bbox as LngLatBoundsLike,
+      fitBoundsOptions: { padding: this.padding() },
+      attributionControl: false,
+      dragRotate: false,
+      pitchWithRotate: false,
+      touchPitch: false,
+      keyboard: false,
+      maxPitch: 0,
+      fadeDuration: 0,
+      maxCanvasSize: LARGEST_CANVAS,
+      localIdeographFontFamily: FONT,
+      locale: { 'Map.Title': o.title },
+    });
+    this.gl.touchZoomRotate.disableRotation();
+    this.home = this.gl.getZoom();
+    const unit = () => this.unit * this.gl.getPixelRatio();
+    this.workerLayer = new MarkLayer({
+      id: 'workers',
+      points: this.o.workers.points,
+      marks: WORKER_STYLES,
+      unit,
+      slide: () => this.slide(),
+    });
+    this.incidentLayer = new MarkLayer({
+      id: 'incidents',
+      points: this.o.incidents.points,
+      marks: INCIDENT_STYLES,
+      unit,
+      slide: () => 1,
+      animate: (set) => this.o.incidents.animate(performance.now(), o.reducedMotion(), set),
+    });
+    this.pacer = new Pacer({
+      moving: () => this.moving(),
+      draw: () => this.draw(),
+      power: (p) => this.lower(p),
+    });
+    this.listen();
+    this.gl.setStyle(makeStyle(o.tiles, location.origin, this.unit, this.home), { diff: false });
+    this.raf = requestAnimationFrame(this.tick);
+  }
+
+  get workersDrawn(): number {
+    return this.workerLayer.drawn;
+  }
+  get incidentsDrawn(): number {
+    return this.incidentLayer.drawn - this.o.incidents.pulsing;
+  }
+
+  /** Sizes everything for a new u; returns home if the view was there. */
+  resize(unit: number): void {
+    this.unit = unit;
+    this.gl.resize();
+    const camera = this.gl.cameraForBounds(this.o.bbox as LngLatBoundsLike, { padding: this.padding() });
+    if (camera?.zoom !== undefined) this.home = camera.zoom;
+    this.gl.setStyle(makeStyle(this.o.tiles, location.origin, this.unit, this.home), { diff: false });
+    if (this.atHome) this.goHome(false);
+  }
+
+  goHome(animate = true): void {
+    this.atHome = true;
+    this.gl.fitBounds(this.o.bbox as LngLatBoundsLike, { padding: this.padding(), animate: animate && !this.o.reducedMotion() });
+  }
+
+  zoomBy(steps: number): void {
+    this.atHome = false;
+    this.gl.zoomTo(this.gl.getZoom() + steps, { animate: !this.o.reducedMotion() });
+  }
+
+  /** Pans by a fifth of the view; x east, y south. */
+  pan(x: number, y: number): void {
+    this.atHome = false;
+    const c = this.gl.getContainer();
+    this.gl.panBy([x * c.clientWidth * PAN_SHARE, y * c.clientHeight * PAN_SHARE], { animate: !this.o.reducedMotion() });
+  }
+
+  /** The grids have changed: fetch the tiles anew. */
+  reloadTiles(stamp: string): void {
+    for (const layer of TILE_LAYERS) {
+      const source = this.gl.getSource(layer) as VectorTileSource | undefined;
+      source?.setTiles([tileURL(layer, location.origin, `?at=${encodeURIComponent(stamp)}`)]);
+    }
+  }
+
+  /** Names on the map right now. */
+  labels(): string[] {
+    const layers = LABEL_LAYERS.filter((l) => this.gl.getLayer(l));
+    if (!layers.length) return [];
+    return this.gl.queryRenderedFeatures({ layers }).map((f) => String(f.properties.name));
+  }
+
+  remove(): void {
+    cancelAnimationFrame(this.raf);
+    clearTimeout(this.giveUp);
+    this.gl.remove();
+  }
+
+  private listen(): void {
+    const { gl } = this;
+    // The style comes anew after a resize and after a lost context, and always without our layers.
+    gl.on('style.load', () => {
+      for (const l of [this.workerLayer, this.incidentLayer]) if (gl.getLayer(l.id)) gl.removeLayer(l.id);
+      const lowest = gl.getLayer('label-4') ? 'label-4' : undefined;
+      gl.addLayer(this.workerLayer, lowest);
+      gl.addLayer(this.incidentLayer);
+    });
+    gl.on('render', () => {
+      this.renders++;
+      if (this.announced || !gl.getLayer('ground') || !gl.loaded()) return;
+      this.announced = true;
+      this.o.ready();
+    });
+    gl.on('movestart', (e) => {
+      if ((e as { originalEvent?: unknown }).originalEvent) this.atHome = false;
+    });
+    gl.on('webglcontextlost', () => {
+      clearTimeout(this.giveUp);
+      this.giveUp = setTimeout(() => this.o.dead(), LOST_CONTEXT_MS);
+    });
+    gl.on('webglcontextrestored', () => {
+      clearTimeout(this.giveUp);
+      this.drawnVersion = -1;
+    });
+    gl.on('error', () => {
+      // A tile that does not come (the server restarts) is asked for again; the link's state is shown elsewhere.
+    });
+  }
+
+  private readonly tick = (now: number): void => {
+    this.raf = requestAnimationFrame(this.tick);
+    this.pacer.frame(now);
+  };
+
+  private slide(): number {
+    if (this.o.reducedMotion() || this.pacer.power) return 1;
+    return this.o.workers.slide(performance.now());
+  }
+
+  private version(): number {
+    return this.o.workers.points.version + this.o.incidents.points.version;
+  }
+
+  private moving(): boolean {
+    if (this.version() !== this.drawnVersion) return true;
+    if (this.o.reducedMotion()) return false;
+    return this.o.incidents.pulsing > 0 || this.o.workers.slide(performance.now()) < 1;
+  }
+
+  private draw(): void {
+    if (this.o.reducedMotion() || this.o.workers.slide(performance.now()) >= 1) this.drawnVersion = this.version();
+    this.gl.triggerRepaint();
+  }
+
+  private lower(p: Power): void {
+    this.gl.setPixelRatio(p === 2 ? window.devicePixelRatio / 2 : window.devicePixelRatio);
+    this.o.power(p);
+  }
+
+  private padding(): number {
+    return Math.round(this.unit * 0.9);
+  }
+}

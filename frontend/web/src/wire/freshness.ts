@@ -1,0 +1,52 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+// How old is what the screen shows? Judged by the server's clock, which is
+// learned from ticks, and by the moment the last frame came in.
+
+import type { Link } from './client';
+
+export type Fresh = 'connecting' | 'live' | 'stale' | 'lost' | 'signed-out';
+
+/** Without any frame for so long, data is not live even if the line looks open. */
+export const STALE_MS = 5000;
+const SAMPLES = 30;
+const JUMP_MS = 2000;
+
+/** The server's clock as seen from here: a sample that travelled longer looks older, so the largest offset is the truest. */
+export class ServerClock {
+  private samples: number[] = [];
+
+  /** Takes in that the server's clock read serverMs when ours read localMs. */
+  sample(serverMs: number, localMs: number): void {
+    const offset = serverMs - localMs;
+    if (!Number.isFinite(offset)) return;
+    if (this.samples.length && Math.abs(offset - this.offset) > JUMP_MS) this.samples = []; // one of the two clocks was set
+    this.samples.push(offset);
+    if (this.samples.length > SAMPLES) this.samples.shift();
+  }
+
+  get offset(): number {
+    return this.samples.length ? Math.max(...this.samples) : 0;
+  }
+
+  now(localMs: number): number {
+    return localMs + this.offset;
+  }
+}
+
+export interface Freshness {
+  state: Fresh;
+  /** Milliseconds since the last frame; 0 before the first. */
+  ageMs: number;
+  /** The server's time of the last frame in unix ms; 0 before the first. */
+  dataAt: number;
+}
+
+/** The one judgement used by the footer, the band and the greying alike. */
+export function judge(link: Link, lastFrameAt: number, localNow: number, clock: ServerClock): Freshness {
+  const ageMs = lastFrameAt ? Math.max(0, localNow - lastFrameAt) : 0;
+  const dataAt = lastFrameAt ? clock.now(lastFrameAt) : 0;
+  if (link === 'live' && ageMs >= STALE_MS) return { state: 'stale', ageMs, dataAt };
+  return { state: link, ageMs, dataAt };
+}
