@@ -52,7 +52,8 @@ if [ "$(id -u)" != 0 ]; then
 fi
 say "Installing ${need[*]} ..."
 export DEBIAN_FRONTEND=noninteractive
-# An interrupted earlier install is finished first.
-dpkg --configure -a >&2
-apt-get update -q >&2
-$install >&2
+# Another installation may be under way: wait for it. An interrupted one is finished first.
+apt="apt-get -qq -o DPkg::Lock::Timeout=300"
+dpkg --configure -a >&2 || true
+$apt update >&2
+$apt install -y --no-install-recommends "${need[@]}" >&2

@@ -1,0 +1,123 @@
+# SPDX-FileCopyrightText: The OneMap authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# Every target may be repeated; what is already there is not made again.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+GO ?= go
+# Nothing is downloaded behind the reader's back: deps.sh names a toolchain that is too old.
+export GOTOOLCHAIN ?= local
+export NO_UPDATE_NOTIFIER = 1
+
+WEB := frontend/web
+NPM := npm --prefix $(WEB) --no-fund --no-audit --no-progress --no-update-notifier --loglevel=error
+# What the pages are built from: not their tests.
+WEB_SOURCES := $(shell find $(WEB) \( -name node_modules -o -name test -o -name testdata -o -name e2e \) -prune -o -type f -print 2>/dev/null)
+GO_FILES = $(shell find . \( -name node_modules -o -name .git \) -prune -o -name '*.go' -print)
+# The whole program in a browser is tested by itself, so that nothing else takes its time.
+PACKAGES = $(shell $(GO) list ./... | grep -v '/internal/e2e$$')
+
+ARGS ?=
+FUZZTIME ?= 2m
+BENCHCOUNT ?= 5
+# A cached pass is good enough at a desk, not where a change is judged.
+FRESH := $(if $(CI),-count=1)
+
+##@ Run
+
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+run: deps build ## start everything with the made-up county (ARGS="--listen 0.0.0.0:8080")
+	@exec bin/onemap serve --demo $(ARGS)
+
+demo: deps build ## load the made-up county and stop
+	@bin/onemap demo $(ARGS)
+
+##@ Prove
+
+check: fmt vet staticcheck web-check ## the fast gate, to run before each commit
+	@$(GO) test -short ./internal/archtest
+	@$(GO) test -short $(PACKAGES)
+
+test: export ONEMAP_REQUIRE_DB = 1
+test: deps-test fmt vet staticcheck compose ## the whole proof, as the gate runs it
+	@$(GO) test $(FRESH) ./internal/archtest
+	@$(MAKE) --no-print-directory web-check web build
+	@$(MAKE) --no-print-directory race
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=3000x
+	@$(MAKE) --no-print-directory e2e
+	@echo "== all packages"
+	@$(GO) test $(FRESH) -timeout 15m $(PACKAGES)
+
+race: ## the tests under the race detector, without the long ones
+	@echo "== race detector"
+	@$(GO) test -race -short $(FRESH) -timeout 15m $(PACKAGES)
+
+e2e: deps-test build ## the whole program in a real browser
+	@echo "== whole program in a browser"
+	@if [ -d internal/e2e ]; then $(GO) test $(FRESH) -timeout 15m ./internal/e2e; else echo "no internal/e2e yet"; fi
+
+fuzz: ## each fuzz target for FUZZTIME (2m; 3000x is a count)
+	@grep -rHo --include='*_test.go' --exclude-dir=node_modules '^func Fuzz[A-Za-z0-9_]*' . \
+	  | sed 's|^\(.*\)/[^/]*:func \(.*\)|\1 \2|' | sort \
+	  | while read -r dir name; do \
+	      echo "== fuzz $$dir $$name"; \
+	      $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$dir" </dev/null | grep -v '^fuzz: elapsed' ; \
+	    done
+
+bench: deps ## benchmarks, with their rivals in the same run
+	@$(GO) test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) -timeout 60m $(PACKAGES) | grep -v '\[no test files\]'
+
+soak: deps-test build ## the long tests at full size
+	@ONEMAP_SOAK=1 ONEMAP_REQUIRE_DB=1 $(GO) test -count=1 -timeout 120m ./...
+
+##@ Parts
+
+deps: ## what running needs: installs it as root, else says how
+	@deploy/deps.sh run
+
+deps-test: ## what testing needs
+	@deploy/deps.sh test
+
+web: frontend/dist/.built ## build the pages, if their sources are newer
+
+build: web ## build bin/onemap and bin/fieldsim
+	@mkdir -p bin
+	@for c in $(notdir $(wildcard cmd/*)); do $(GO) build -o bin/$$c ./cmd/$$c; done
+
+fmt:
+	@bad=$$($(GO) tool gofumpt -l $(GO_FILES)); [ -z "$$bad" ] || { echo "not formatted (go tool gofumpt -w FILE):"; echo "$$bad"; exit 1; }
+
+vet:
+	@$(GO) vet ./...
+
+staticcheck:
+	@$(GO) tool staticcheck ./...
+
+compose:
+	@docker-compose --file docker-compose.yml config -q
+
+web-check: $(WEB)/node_modules/.installed
+	@$(NPM) run --silent lint
+	@$(NPM) run --silent typecheck
+	@$(NPM) run --silent test
+
+$(WEB)/node_modules/.installed: $(WEB)/package-lock.json $(WEB)/package.json
+	@$(NPM) ci
+	@touch $@
+
+frontend/dist/.built: $(WEB)/node_modules/.installed $(WEB_SOURCES)
+	@$(NPM) run --silent build
+	@touch $@
+
+clean: ## remove what was built
+	@rm -rf bin $(WEB)/node_modules
+	@find frontend/dist -mindepth 1 ! -name index.html -delete
+
+.PHONY: help run demo check test race e2e fuzz bench soak deps deps-test web build fmt vet staticcheck compose web-check clean
