@@ -218,7 +218,7 @@ func Join(dir string) (url string, running bool) {
 			sock, err = strings.TrimSuffix(rest, "\n"), nil
 		}
 	}
-	if err != nil || sock == "" {
+	if err != nil || !sameOwner(sock, filepath.Join(dir, "pg")) {
 		return "", false
 	}
 	url = socketURL(sock, Role, Database)
@@ -230,6 +230,19 @@ func Join(dir string) (url string, running bool) {
 	}
 	_ = conn.Close(ctx)
 	return url, true
+}
+
+// sameOwner guards against a stranger who made our short folder in the temporary
+// folder after ours was cleaned away.
+func sameOwner(sock, data string) bool {
+	a, errA := os.Lstat(sock)
+	b, errB := os.Lstat(data)
+	if errA != nil || errB != nil {
+		return false
+	}
+	sysA, okA := a.Sys().(*syscall.Stat_t)
+	sysB, okB := b.Sys().(*syscall.Stat_t)
+	return okA && okB && a.IsDir() && sysA.Uid == sysB.Uid
 }
 
 // Reachable checks that a data folder in dir, which exists, could be entered by

@@ -38,6 +38,7 @@ func postmasterOf(t testing.TB, dir string, old int) int {
 }
 
 func TestPostmasterKilledIdle(t *testing.T) {
+	t.Parallel()
 	needPostGIS(t)
 	dir := madeFolder(t)
 	s := start(t, Options{Dir: dir})
@@ -85,6 +86,7 @@ func (l *ledger) count() int {
 }
 
 func TestKilledUnderWritesLosesNoAcknowledgedRow(t *testing.T) {
+	t.Parallel()
 	needPostGIS(t)
 	dir := madeFolder(t)
 	s := start(t, Options{Dir: dir})
@@ -177,6 +179,7 @@ func spin(t testing.TB, url string) int {
 }
 
 func TestPostmasterKilledWhileAQuerySpins(t *testing.T) {
+	t.Parallel()
 	needPostGIS(t)
 	dir := madeFolder(t)
 	s := start(t, Options{Dir: dir})
@@ -196,6 +199,7 @@ func TestPostmasterKilledWhileAQuerySpins(t *testing.T) {
 
 // TestOrphanThatHearsNothing stops the backend, so that only SIGKILL ends it.
 func TestOrphanThatHearsNothing(t *testing.T) {
+	t.Parallel()
 	needPostGIS(t)
 	dir := madeFolder(t)
 	s := start(t, Options{Dir: dir})
@@ -212,6 +216,7 @@ func TestOrphanThatHearsNothing(t *testing.T) {
 // TestSharedMemoryStillHeld lets another process hold the old shared memory for a
 // while, as an orphan does that nobody finds.
 func TestSharedMemoryStillHeld(t *testing.T) {
+	t.Parallel()
 	needPostGIS(t)
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED: needs root to hold another user's shared memory")
@@ -243,6 +248,7 @@ func TestSharedMemoryStillHeld(t *testing.T) {
 }
 
 func TestServerKilled(t *testing.T) {
+	t.Parallel()
 	needPostGIS(t)
 	dir := madeFolder(t)
 	cmd := selfCommand(t)
@@ -265,8 +271,10 @@ func TestServerKilled(t *testing.T) {
 	keptRow(t, s.URL(Database))
 }
 
-// TestServerRestartedAtOnce does not wait for the old PostgreSQL to end.
+// TestServerRestartedAtOnce starts while the old PostgreSQL still waits for a
+// session to end.
 func TestServerRestartedAtOnce(t *testing.T) {
+	t.Parallel()
 	needPostGIS(t)
 	dir := madeFolder(t)
 	cmd := selfCommand(t)
@@ -275,19 +283,24 @@ func TestServerRestartedAtOnce(t *testing.T) {
 		t.Fatal(complaint)
 	}
 	keepRow(t, url)
-	pm := postmasterOf(t, dir, 0)
-	kill(t, pm, syscall.SIGSTOP) // it hears of its server's death too late
+	backend := spin(t, url)
+	kill(t, backend, syscall.SIGSTOP)
 	kill(t, cmd.Process.Pid, syscall.SIGKILL)
 	_ = cmd.Wait()
-	resumed := time.AfterFunc(300*time.Millisecond, func() { _ = syscall.Kill(pm, syscall.SIGCONT) })
+	resumed := time.AfterFunc(300*time.Millisecond, func() { _ = syscall.Kill(backend, syscall.SIGCONT) })
 	defer resumed.Stop()
+	var said logCatcher
 	begin := time.Now()
-	s := start(t, Options{Dir: dir})
+	s := start(t, Options{Dir: dir, Log: said.logger()})
 	t.Logf("started in %v", time.Since(begin))
+	if !said.contains("an earlier database server is still there") {
+		t.Errorf("it did not wait for the earlier one:\n%s", said.String())
+	}
 	keptRow(t, s.URL(Database))
 }
 
 func TestServerAndPostmasterKilledWhileAQuerySpins(t *testing.T) {
+	t.Parallel()
 	needPostGIS(t)
 	dir := madeFolder(t)
 	cmd := selfCommand(t)
@@ -311,6 +324,7 @@ func TestServerAndPostmasterKilledWhileAQuerySpins(t *testing.T) {
 }
 
 func TestServerToldToEnd(t *testing.T) {
+	t.Parallel()
 	needPostGIS(t)
 	dir := madeFolder(t)
 	cmd := selfCommand(t)
@@ -341,6 +355,7 @@ func TestServerToldToEnd(t *testing.T) {
 }
 
 func TestGivesUpWhenItDiesAgainAndAgain(t *testing.T) {
+	t.Parallel()
 	needPostGIS(t)
 	dir := madeFolder(t)
 	s := start(t, Options{Dir: dir, policy: policy{maxFailures: 3, firstPause: time.Millisecond, maxPause: 4 * time.Millisecond}})
@@ -369,7 +384,44 @@ func TestGivesUpWhenItDiesAgainAndAgain(t *testing.T) {
 	start(t, Options{Dir: dir}) // the folder is free again
 }
 
+// TestGivesUpOnEarlyDeaths lets each start succeed and the server die soon after;
+// a long life before a death would not count.
+func TestGivesUpOnEarlyDeaths(t *testing.T) {
+	t.Parallel()
+	needPostGIS(t)
+	dir := madeFolder(t)
+	for _, tc := range []struct {
+		name    string
+		healthy time.Duration
+		givesUp bool
+	}{{"soon", time.Hour, true}, {"late", time.Nanosecond, false}} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := start(t, Options{Dir: dir, policy: policy{maxFailures: 3, healthy: tc.healthy}})
+			old := 0
+			for range 3 {
+				old = postmasterOf(t, dir, old)
+				eventually(t, backWithin, "up", answers(s.URL(Database)))
+				kill(t, old, syscall.SIGKILL)
+			}
+			if !tc.givesUp {
+				postmasterOf(t, dir, old)
+				eventually(t, backWithin, "up", answers(s.URL(Database)))
+				return
+			}
+			select {
+			case <-s.Done():
+			case <-time.After(backWithin):
+				t.Fatal("it did not give up")
+			}
+			if err := s.Err(); err == nil || !strings.Contains(err.Error(), "signal: killed") {
+				t.Errorf("Err = %v", err)
+			}
+		})
+	}
+}
+
 func TestStopDuringARestart(t *testing.T) {
+	t.Parallel()
 	needPostGIS(t)
 	dir := madeFolder(t)
 	s := start(t, Options{Dir: dir, policy: policy{firstPause: time.Hour, maxPause: time.Hour}})
@@ -389,6 +441,7 @@ func TestStopDuringARestart(t *testing.T) {
 
 // TestFullDisk fills the disk below the cluster and makes room again.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	needPostGIS(t)
 	made := madeFolder(t)
 	disk := filepath.Join(filepath.Dir(made), "disk")

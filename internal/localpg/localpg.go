@@ -72,9 +72,7 @@ type Server struct {
 	stopOnce sync.Once
 	hard     chan struct{} // closed when Stop's patience is over
 
-	// Only the supervisor touches these.
-	failures []time.Time
-	lastErr  error
+	failures []time.Time // of the last minute; only the supervisor touches it
 }
 
 // Start makes the cluster if the folder has none, starts it, waits until it

@@ -64,6 +64,7 @@ func TestFirstStartMakesEverything(t *testing.T) {
 }
 
 func TestStopAndSecondStartKeepTheData(t *testing.T) {
+	t.Parallel()
 	needPostGIS(t)
 	dir := madeFolder(t)
 	s := start(t, Options{Dir: dir})
@@ -107,6 +108,7 @@ func TestStopAndSecondStartKeepTheData(t *testing.T) {
 }
 
 func TestStopOutOfPatienceEndsHardAndKeepsTheRows(t *testing.T) {
+	t.Parallel()
 	needPostGIS(t)
 	dir := madeFolder(t)
 	s := start(t, Options{Dir: dir})
@@ -125,6 +127,7 @@ func TestStopOutOfPatienceEndsHardAndKeepsTheRows(t *testing.T) {
 }
 
 func TestSecondServerOnAFolderIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
 	needPostGIS(t)
 	dir := madeFolder(t)
 	s := start(t, Options{Dir: dir})
@@ -151,6 +154,7 @@ func TestSecondServerOnAFolderIsRefusedAtOnce(t *testing.T) {
 
 // TestStaleFiles starts over files that name a process which is none of ours.
 func TestStaleFiles(t *testing.T) {
+	t.Parallel()
 	needPostGIS(t)
 	dir := madeFolder(t)
 	acct, err := findAccount()
@@ -227,6 +231,7 @@ func snapshot(t *testing.T, dir string) string {
 }
 
 func TestRefusalsTouchNothing(t *testing.T) {
+	t.Parallel()
 	needPostGIS(t)
 	chown := func(t *testing.T, path string, uid int) {
 		t.Helper()
@@ -289,6 +294,7 @@ func TestRefusalsTouchNothing(t *testing.T) {
 }
 
 func TestFolderBelowAPrivateHomeIsRefusedBeforeInitdb(t *testing.T) {
+	t.Parallel()
 	needPostGIS(t)
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED: only root steps down to another user")
@@ -335,6 +341,7 @@ func TestPathTooLongForASocket(t *testing.T) {
 }
 
 func TestEndOfContextBreaksTheStartOff(t *testing.T) {
+	t.Parallel()
 	needPostGIS(t)
 	dir := filepath.Join(baseFolder(t), "d")
 	for _, phase := range []string{"initdb", "start", "database"} {
@@ -360,6 +367,7 @@ func TestEndOfContextBreaksTheStartOff(t *testing.T) {
 
 // TestOrdinaryUser runs the server without root, and as a user without a name.
 func TestOrdinaryUser(t *testing.T) {
+	t.Parallel()
 	needPostGIS(t)
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED: needs root to become others; every other test already runs as an ordinary user")

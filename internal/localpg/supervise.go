@@ -17,6 +17,7 @@ type policy struct {
 	window      time.Duration // default 1 min
 	firstPause  time.Duration // before the second try; doubles each time; default 250 ms
 	maxPause    time.Duration // default 5 s
+	healthy     time.Duration // a death after having run this long is no failure; default 2 s
 	logEvery    time.Duration // how often the log's size is looked at; default 1 min
 }
 
@@ -33,6 +34,9 @@ func (p policy) withDefaults() policy {
 	if p.maxPause == 0 {
 		p.maxPause = 5 * time.Second
 	}
+	if p.healthy == 0 {
+		p.healthy = 2 * time.Second
+	}
 	if p.logEvery == 0 {
 		p.logEvery = time.Minute
 	}
@@ -47,15 +51,22 @@ func (s *Server) supervise(life context.Context, p *postmaster) {
 	defer s.stop()
 	pol := s.c.opts.policy.withDefaults()
 	for {
+		up := time.Now()
 		if !s.watch(life, p, pol.logEvery) {
 			s.shutdown(p)
 			return
 		}
 		s.c.log.Error("the database server died, starting it again",
 			"cause", fmt.Sprint(p.err), "log", s.c.out.file.Name())
-		s.lastErr = fmt.Errorf("postgres ended by itself: %v", p.err)
 		begin := time.Now()
-		next, err := s.restart(life, pol)
+		var next *postmaster
+		var err error
+		if begin.Sub(up) < pol.healthy {
+			err = s.countFailure(pol, fmt.Errorf("postgres ended by itself: %v", p.err))
+		}
+		if err == nil {
+			next, err = s.restart(life, pol)
+		}
 		if life.Err() != nil {
 			if next != nil {
 				s.shutdown(next)
@@ -98,16 +109,14 @@ func (s *Server) watch(life context.Context, p *postmaster, logEvery time.Durati
 func (s *Server) restart(life context.Context, pol policy) (*postmaster, error) {
 	wait := pol.firstPause
 	for {
-		if err := s.countFailure(pol); err != nil {
-			return nil, err
-		}
 		p, err := s.c.launchUntilReady(life)
 		if err == nil || life.Err() != nil {
 			return p, err
 		}
-		s.lastErr = err
 		if errors.Is(err, errDiskFull) {
-			s.failures, wait = nil, pol.maxPause
+			wait = pol.maxPause
+		} else if err := s.countFailure(pol, err); err != nil {
+			return nil, err
 		}
 		s.c.log.Error("the database does not start", "error", err, "again_in", wait)
 		if err := pause(life, wait); err != nil {
@@ -117,18 +126,18 @@ func (s *Server) restart(life context.Context, pol policy) (*postmaster, error) 
 	}
 }
 
-// countFailure notes a death or a failed start; the error says that they are too
-// many.
-func (s *Server) countFailure(pol policy) error {
+// countFailure notes a failed start or an early death; the error says that they
+// are too many.
+func (s *Server) countFailure(pol policy, cause error) error {
 	now := time.Now()
 	s.failures = append(s.failures, now)
-	for len(s.failures) > 0 && now.Sub(s.failures[0]) > pol.window {
+	for now.Sub(s.failures[0]) > pol.window {
 		s.failures = s.failures[1:]
 	}
-	if len(s.failures) <= pol.maxFailures {
+	if len(s.failures) < pol.maxFailures {
 		return nil
 	}
-	return fmt.Errorf("%d failures within %v, last: %w", pol.maxFailures, pol.window, s.lastErr)
+	return fmt.Errorf("%d failures within %v, last: %w", len(s.failures), pol.window, cause)
 }
 
 // shutdown ends the postmaster fast and cleanly, or at once when Stop has run out

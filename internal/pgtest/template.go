@@ -16,6 +16,7 @@ import (
 	"sync"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 
@@ -95,10 +96,25 @@ func (s *server) clone(ctx context.Context, test string) (string, error) {
 // drop removes a database, with the sessions a test may have forgotten there.
 func (s *server) drop(ctx context.Context, name string) error {
 	return s.admin(ctx, func(conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, "DROP DATABASE IF EXISTS "+quote(name)+" WITH (FORCE)")
-		return err
+		for tries := 0; ; tries++ {
+			_, err := conn.Exec(ctx, "DROP DATABASE IF EXISTS "+quote(name)+" WITH (FORCE)")
+			var pe *pgconn.PgError
+			if !errors.As(err, &pe) || pe.Code != insufficientPrivilege || tries == dropTries {
+				return err
+			}
+			// An autovacuum worker is at work in it, which is not ours to end. It
+			// leaves by itself when it sees that the database is to go.
+			if _, err := conn.Exec(ctx, "SELECT pg_sleep(0.1)"); err != nil {
+				return err
+			}
+		}
 	})
 }
+
+const (
+	insufficientPrivilege = "42501"
+	dropTries             = 100
+)
 
 func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
 
