@@ -13,6 +13,7 @@ GO ?= go
 # Nothing is downloaded behind the reader's back: deps.sh names a toolchain that is too old.
 export GOTOOLCHAIN ?= local
 export NO_UPDATE_NOTIFIER = 1
+export NO_COLOR = 1
 
 WEB := frontend/web
 NPM := npm --prefix $(WEB) --no-fund --no-audit --no-progress --no-update-notifier --loglevel=error
@@ -21,6 +22,9 @@ WEB_SOURCES := $(shell find $(WEB) \( -name node_modules -o -name test -o -name 
 GO_FILES = $(shell find . \( -name node_modules -o -name .git \) -prune -o -name '*.go' -print)
 # The whole program in a browser is tested by itself, so that nothing else takes its time.
 PACKAGES = $(shell $(GO) list ./... | grep -v '/internal/e2e$$')
+
+# Runs $(1) and shows what it says only when it fails.
+quiet = log=$$($(1) 2>&1) || { printf '%s\n' "$$log"; exit 1; }
 
 ARGS ?=
 FUZZTIME ?= 2m
@@ -104,16 +108,19 @@ compose:
 	@docker-compose --file docker-compose.yml config -q
 
 web-check: $(WEB)/node_modules/.installed
-	@$(NPM) run --silent lint
-	@$(NPM) run --silent typecheck
-	@$(NPM) run --silent test
+	@echo "== pages: lint, types, tests"
+	@$(call quiet,$(NPM) run --silent lint)
+	@$(call quiet,$(NPM) run --silent typecheck)
+	@$(call quiet,$(NPM) run --silent test); printf '%s\n' "$$log" | grep -E '^ *(Test Files|Tests) '
 
 $(WEB)/node_modules/.installed: $(WEB)/package-lock.json $(WEB)/package.json
-	@$(NPM) ci
+	@echo "== fetching the front end's tools"
+	@$(call quiet,$(NPM) ci)
 	@touch $@
 
 frontend/dist/.built: $(WEB)/node_modules/.installed $(WEB_SOURCES)
-	@$(NPM) run --silent build
+	@echo "== building the pages"
+	@$(call quiet,$(NPM) run --silent build); printf '%s\n' "$$log" | grep -E ' of [0-9]+ KB'
 	@touch $@
 
 clean: ## remove what was built
