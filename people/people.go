@@ -7,7 +7,9 @@
 package people
 
 import (
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"onemap/geo"
@@ -109,6 +111,11 @@ func (d *Directory) DeviceByID(id int64) (Device, bool) { return d.Device(d.byID
 func (d *Directory) Worker(id uint32) (Worker, bool) {
 	w, ok := d.workers[id]
 	return w, ok
+}
+
+// Workers lists every worker, ordered by badge.
+func (d *Directory) Workers() []Worker {
+	return slices.SortedFunc(maps.Values(d.workers), func(a, b Worker) int { return strings.Compare(a.Badge, b.Badge) })
 }
 
 // OnDuty reports whether the worker is active and on duty at t, and until when.
