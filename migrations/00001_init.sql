@@ -274,6 +274,7 @@ CREATE INDEX incident_geom ON incident USING gist (geom);
 CREATE INDEX incident_grid ON incident (grid_no, reported_at);
 CREATE INDEX incident_open ON incident (stage_due) WHERE open;
 CREATE INDEX incident_closed ON incident (closed_at) WHERE closed_at IS NOT NULL;
+CREATE INDEX incident_resolved ON incident (resolved_at) WHERE resolved_at IS NOT NULL;
 
 -- Who reported it; personal, sealed, in a table of its own.
 CREATE TABLE reporter (

@@ -1,0 +1,228 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package intake
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"onemap/dispatch"
+	"onemap/geo"
+	"onemap/geo/cell"
+)
+
+// Limits on the texts of a report, in characters.
+const (
+	MaxTitle   = 200
+	MaxText    = 5000
+	MaxAddress = 300
+	MaxSource  = 32
+)
+
+// Sources lists the ways a live report comes in.
+var Sources = []string{"phone", "field", "hotline", "petition", "app", "device"}
+
+// identityNumber is an 18-digit resident identity number in running text.
+var identityNumber = regexp.MustCompile(`(^|[^0-9])([1-9][0-9]{2})[0-9]{13}([0-9])([0-9Xx])($|[^0-9])`)
+
+func texts(_ *Env, d *draft) *Problem {
+	for _, t := range []struct {
+		field string
+		in    string
+		max   int
+		out   *string
+	}{
+		{"title", d.in.Title, MaxTitle, &d.out.Title},
+		{"text", d.in.Text, MaxText, &d.out.Text},
+		{"address", d.in.Address, MaxAddress, &d.out.Place.Address},
+		{"external_id", d.in.ExternalID, MaxTitle, &d.out.ExternalID},
+	} {
+		s, msg := clean(t.in)
+		if msg != "" {
+			return &Problem{Field: t.field, Message: msg, Form: true}
+		}
+		if utf8.RuneCountInString(s) > t.max {
+			return &Problem{Field: t.field, Message: fmt.Sprintf("is longer than %d characters", t.max)}
+		}
+		*t.out = s
+	}
+	if d.out.Title == "" {
+		return &Problem{Field: "title", Message: "is empty: say in a few words what is the matter"}
+	}
+	return nil
+}
+
+// clean trims a text, drops control characters and masks identity numbers, which
+// have no place in running text.
+func clean(s string) (string, string) {
+	if !utf8.ValidString(s) {
+		return "", "is not valid UTF-8"
+	}
+	if strings.ContainsRune(s, 0) {
+		return "", "contains a NUL character"
+	}
+	s = strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' || !unicode.IsControl(r) {
+			return r
+		}
+		return -1
+	}, s))
+	if len(s) >= 18 && strings.ContainsAny(s, "0123456789") {
+		s = identityNumber.ReplaceAllString(s, "$1$2*************$3$4$5")
+	}
+	return s, ""
+}
+
+func source(e *Env, d *draft) *Problem {
+	d.out.Source = d.in.Source
+	if d.out.Source == "" {
+		d.out.Source = "phone"
+	}
+	if slices.Contains(Sources, d.out.Source) {
+		return nil
+	}
+	if e.Past && len(d.out.Source) <= MaxSource {
+		return nil // a past system's own name for its way in
+	}
+	return &Problem{Field: "source", Message: fmt.Sprintf("%q is unknown: say one of %s", d.in.Source, strings.Join(Sources, ", "))}
+}
+
+func category(e *Env, d *draft) *Problem {
+	k, ok := e.Categories[d.in.Category]
+	if !ok {
+		return &Problem{Field: "category", Message: fmt.Sprintf("%q is not in the category table", d.in.Category)}
+	}
+	d.out.Category = k
+	d.out.Department = e.Departments[k.LeadDept]
+	return nil
+}
+
+func priority(_ *Env, d *draft) *Problem {
+	if d.in.Priority < 0 || d.in.Priority > 4 {
+		return &Problem{Field: "priority", Message: "must be 1 (most urgent) to 4"}
+	}
+	d.out.Priority = d.in.Priority
+	if d.out.Priority == 0 {
+		d.out.Priority = d.out.Category.Priority
+	}
+	return nil
+}
+
+// aheadAllowed is how far a sender's clock may run ahead of ours.
+const aheadAllowed = 5 * time.Minute
+
+func when(e *Env, d *draft) *Problem {
+	d.out.ReportedAt, d.out.OccurredAt = e.Now, d.in.OccurredAt
+	if d.in.ReportedAt != nil {
+		d.out.ReportedAt = *d.in.ReportedAt
+	}
+	oldest := time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, t := range []struct {
+		field string
+		at    *time.Time
+	}{{"reported_at", &d.out.ReportedAt}, {"occurred_at", d.out.OccurredAt}} {
+		switch {
+		case t.at == nil:
+		case t.at.After(e.Now.Add(aheadAllowed)):
+			return &Problem{Field: t.field, Message: "lies in the future: check the sender's clock"}
+		case t.at.Before(oldest):
+			return &Problem{Field: t.field, Message: "lies before 1970"}
+		}
+	}
+	return nil
+}
+
+func datum(_ *Env, d *draft) *Problem {
+	if d.in.Lon == nil && d.in.Lat == nil {
+		if d.out.Place.Address == "" {
+			return &Problem{Field: "location", Message: "a place is needed: location (lon, lat, crs) or address"}
+		}
+		d.out.Place.Kind = dispatch.NoPlace
+		return nil
+	}
+	if d.in.Lon == nil || d.in.Lat == nil {
+		return &Problem{Field: "location", Message: "lon and lat are needed together", Form: true}
+	}
+	dat, err := geo.ParseDatum(d.in.CRS)
+	if err != nil {
+		return &Problem{Field: "location.crs", Message: err.Error(), Form: true}
+	}
+	raw := geo.Raw{Lon: *d.in.Lon, Lat: *d.in.Lat, Datum: dat}
+	p, err := raw.WGS84()
+	if err != nil {
+		msg := err.Error()
+		if math.Abs(raw.Lon) <= 90 && math.Abs(raw.Lat) <= 180 {
+			msg += "; longitude and latitude seem to be exchanged"
+		}
+		return &Problem{Field: "location", Message: msg}
+	}
+	d.out.Place.Raw, d.out.Place.Point = &raw, &p
+	return nil
+}
+
+// intoGrid finds the deepest grid. A point outside every grid is kept, marked
+// and counted under the county whose door it came through.
+func intoGrid(e *Env, d *draft) *Problem {
+	if len(e.Tree.Nodes()) == 0 {
+		return &Problem{Field: "location", Message: "this centre has no grids yet: import or draft them first"}
+	}
+	at, place := e.Root, &d.out.Place
+	if place.Point != nil {
+		place.Kind = dispatch.InGrid
+		if found := e.Tree.Locate(*place.Point); found.Index >= 0 {
+			at = found.Index
+		} else {
+			place.Kind = dispatch.Outside
+			d.out.Notes = append(d.out.Notes, outsideNote(e, d.in))
+		}
+	}
+	n := e.Tree.Nodes()[at]
+	place.GridID, place.GridNo, place.GridLevel, place.GridVersion = n.ID, n.No, n.Level, n.Version
+	return nil
+}
+
+// outsideNote says that a place is outside and, where another reading of the
+// same numbers would put it inside, names that reading. It is a hint: nothing is
+// guessed.
+func outsideNote(e *Env, in Report) string {
+	note := "the place lies outside every grid"
+	for _, try := range []struct {
+		raw  geo.Raw
+		what string
+	}{
+		{geo.Raw{Lon: *in.Lat, Lat: *in.Lon, Datum: geo.Datum(in.CRS)}, "with longitude and latitude exchanged"},
+		{geo.Raw{Lon: *in.Lon, Lat: *in.Lat, Datum: geo.DatumGCJ02}, "read as gcj02"},
+		{geo.Raw{Lon: *in.Lon, Lat: *in.Lat, Datum: geo.DatumWGS84}, "read as wgs84"},
+	} {
+		if p, err := try.raw.WGS84(); err == nil {
+			if f := e.Tree.Locate(p); f.Index >= 0 {
+				return note + "; " + try.what + " it would lie in " + e.Tree.Nodes()[f.Index].Name
+			}
+		}
+	}
+	return note
+}
+
+func cells(_ *Env, d *draft) *Problem {
+	if d.out.Place.Point == nil {
+		return nil
+	}
+	for i := range d.out.Place.Cells {
+		c, err := cell.At(*d.out.Place.Point, firstResolution+i)
+		if err != nil {
+			return &Problem{Field: "location", Message: err.Error()}
+		}
+		d.out.Place.Cells[i] = c
+	}
+	return nil
+}
+
+// firstResolution is the coarsest of the four H3 resolutions kept with an incident.
+const firstResolution = 6

@@ -1,0 +1,203 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5"
+
+	"onemap/auth"
+	"onemap/dispatch"
+	"onemap/geo/grid"
+)
+
+// Catalogue is the configuration every part of a node needs at hand: the enacted
+// grid tree, the categories, the departments and the names of this centre. Reads
+// are lock-free; Reload swaps all of it at once.
+type Catalogue struct {
+	db    *DB
+	now   atomic.Pointer[Catalog]
+	mu    sync.Mutex
+	paths map[int64][]GridRef // guarded by mu: paths of grids that are no longer enacted
+}
+
+// Catalog is one consistent reading of the configuration. It is never changed.
+type Catalog struct {
+	Tree        *grid.Tree
+	Categories  map[string]dispatch.Category
+	Order       []string         // category codes in order
+	Departments map[string]int64 // by name
+	DeptNames   map[int64]string
+	Centre      Centre
+}
+
+// Centre is what this centre calls itself and its levels.
+type Centre struct {
+	Name   string   `json:"name"`
+	Levels []string `json:"levels"` // names of grid levels 1, 2, ...
+	Demo   bool     `json:"demo"`   // all data is made up
+}
+
+// Level is the local name of grid level n.
+func (c Centre) Level(n int) string {
+	if n >= 1 && n <= len(c.Levels) {
+		return c.Levels[n-1]
+	}
+	return fmt.Sprint(n)
+}
+
+// NewCatalogue loads the configuration.
+func NewCatalogue(ctx context.Context, db *DB) (*Catalogue, error) {
+	c := &Catalogue{db: db, paths: map[int64][]GridRef{}}
+	return c, c.Reload(ctx)
+}
+
+// Now returns the newest configuration.
+func (c *Catalogue) Now() *Catalog { return c.now.Load() }
+
+// Reload reads the configuration again. On an error the old one stays.
+func (c *Catalogue) Reload(ctx context.Context) error {
+	n := &Catalog{Categories: map[string]dispatch.Category{}, Departments: map[string]int64{}, DeptNames: map[int64]string{}}
+	var err error
+	if n.Tree, err = c.db.LoadTree(ctx); err != nil {
+		return err
+	}
+	cats, err := c.db.Categories(ctx)
+	if err != nil {
+		return err
+	}
+	for _, k := range cats {
+		n.Categories[k.Code] = k
+		n.Order = append(n.Order, k.Code)
+	}
+	rows, err := c.db.Pool.Query(ctx, "SELECT id, name FROM department ORDER BY id")
+	if err != nil {
+		return fmt.Errorf("store: departments: %w", err)
+	}
+	var id int64
+	var name string
+	if _, err = pgx.ForEachRow(rows, []any{&id, &name}, func() error {
+		n.Departments[name], n.DeptNames[id] = id, name
+		return nil
+	}); err != nil {
+		return fmt.Errorf("store: departments: %w", err)
+	}
+	n.Centre = Centre{Name: "综治中心", Levels: []string{"县（旗）", "乡镇", "村（社区）", "网格"}}
+	if err := c.db.Setting(ctx, "centre", &n.Centre); err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	c.now.Store(n)
+	return nil
+}
+
+// Categories lists the categories by code.
+func (db *DB) Categories(ctx context.Context) ([]dispatch.Category, error) {
+	rows, err := db.Pool.Query(ctx, `SELECT code, coalesce(parent_code, ''), name_zh, name_en, priority, ack_minutes, sla_value,
+		sla_unit, handling_level, lead_dept, precision, note FROM category ORDER BY code COLLATE "C"`)
+	if err != nil {
+		return nil, fmt.Errorf("store: categories: %w", err)
+	}
+	out, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (k dispatch.Category, err error) {
+		err = r.Scan(&k.Code, &k.Parent, &k.NameZH, &k.NameEN, &k.Priority, &k.AckMinutes, &k.SLAValue, &k.SLAUnit, &k.HandlingLevel, &k.LeadDept, &k.Precision, &k.Note)
+		return k, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("store: categories: %w", err)
+	}
+	return out, nil
+}
+
+// SaveCategories writes the categories and the departments that lead them;
+// an existing code takes the new values.
+func (db *DB) SaveCategories(ctx context.Context, cats []dispatch.Category) error {
+	return db.InTx(ctx, func(tx pgx.Tx) error {
+		b := &pgx.Batch{}
+		for i, k := range cats {
+			var parent *string
+			if k.Parent != "" {
+				parent = &cats[i].Parent
+			}
+			b.Queue(`INSERT INTO category (code, parent_code, name_zh, name_en, priority, ack_minutes, sla_value, sla_unit, handling_level, lead_dept, precision, note)
+				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+				ON CONFLICT (code) DO UPDATE SET parent_code = excluded.parent_code, name_zh = excluded.name_zh, name_en = excluded.name_en,
+				priority = excluded.priority, ack_minutes = excluded.ack_minutes, sla_value = excluded.sla_value, sla_unit = excluded.sla_unit,
+				handling_level = excluded.handling_level, lead_dept = excluded.lead_dept, precision = excluded.precision, note = excluded.note`,
+				k.Code, parent, k.NameZH, k.NameEN, k.Priority, k.AckMinutes, k.SLAValue, k.SLAUnit, k.HandlingLevel, k.LeadDept, k.Precision, k.Note)
+			b.Queue("INSERT INTO department (code, name) VALUES ($1, $1) ON CONFLICT DO NOTHING", k.LeadDept)
+		}
+		if err := tx.SendBatch(ctx, b).Close(); err != nil {
+			return fmt.Errorf("store: save categories: %w", err)
+		}
+		return nil
+	})
+}
+
+// Setting reads the setting named key into v, or returns ErrNotFound.
+func (db *DB) Setting(ctx context.Context, key string, v any) error {
+	var raw []byte
+	err := db.Pool.QueryRow(ctx, "SELECT value FROM setting WHERE key = $1", key).Scan(&raw)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("store: setting %s: %w", key, ErrNotFound)
+	}
+	if err == nil {
+		err = json.Unmarshal(raw, v)
+	}
+	if err != nil {
+		return fmt.Errorf("store: setting %s: %w", key, err)
+	}
+	return nil
+}
+
+// SaveSetting writes the setting named key.
+func (db *DB) SaveSetting(ctx context.Context, key string, v any) error {
+	raw, err := json.Marshal(v)
+	if err == nil {
+		_, err = db.Pool.Exec(ctx, "INSERT INTO setting (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value", key, raw)
+	}
+	if err != nil {
+		return fmt.Errorf("store: save setting %s: %w", key, err)
+	}
+	return nil
+}
+
+// Path returns the grids from the county down to the grid with this id, also
+// when that grid's version is no longer enacted.
+func (c *Catalogue) Path(ctx context.Context, gridID int64) ([]GridRef, error) {
+	t := c.Now().Tree
+	if i, ok := t.ByID(gridID); ok {
+		var out []GridRef
+		for _, j := range t.Path(i) {
+			n := t.Nodes()[j]
+			out = append(out, GridRef{n.Level, string(n.Code), n.Name})
+		}
+		return out, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p, ok := c.paths[gridID]; ok {
+		return p, nil
+	}
+	p, err := c.db.gridPath(ctx, auth.System("grid names of a former version"), gridID)
+	if err == nil && len(c.paths) < 10_000 {
+		c.paths[gridID] = p
+	}
+	return p, err
+}
+
+func (db *DB) gridPath(ctx context.Context, _ auth.Scope, id int64) ([]GridRef, error) {
+	rows, err := db.Pool.Query(ctx, `WITH RECURSIVE up AS (
+		SELECT id, parent_id, level, code, name FROM grid WHERE id = $1
+		UNION ALL SELECT g.id, g.parent_id, g.level, g.code, g.name FROM grid g JOIN up ON g.id = up.parent_id)
+		SELECT level, code, name FROM up ORDER BY level`, id)
+	if err != nil {
+		return nil, fmt.Errorf("store: path of grid %d: %w", id, err)
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[GridRef])
+}

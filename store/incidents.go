@@ -1,0 +1,203 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/paulmach/orb"
+
+	"onemap/auth"
+	"onemap/dispatch"
+	"onemap/geo"
+	"onemap/geo/cell"
+)
+
+// Incident is an incident as the record holds it. It has no personal field.
+type Incident struct {
+	dispatch.Incident
+	Title, Text        string
+	Source, ExternalID string
+	Place              dispatch.Place
+	Department         int64
+	OccurredAt         *time.Time
+	ReceivedAt         time.Time
+	History            bool
+}
+
+const incidentColumns = `i.id, i.version, i.state, i.priority, i.owner_level, i.category, i.reported_at, i.ack_due,
+ i.stage_due, i.due_rule, i.acknowledged_at, i.on_scene_at, i.resolved_at, i.closed_at, i.title, i.body, i.source,
+ coalesce(i.external_id, ''), i.place, i.geom, i.raw_lon, i.raw_lat, i.raw_datum, i.address, i.grid_id, i.grid_no,
+ g.level, g.version_id, i.cell6, i.cell7, i.cell8, i.cell9, coalesce(i.department_id, 0), i.occurred_at, i.received_at,
+ i.history`
+
+const fromIncident = " FROM incident i JOIN grid g ON g.id = i.grid_id "
+
+func scanIncident(row pgx.CollectableRow) (Incident, error) {
+	var in Incident
+	var point *geo.WGS84
+	var lon, lat *float64
+	var datum *string
+	var cells [4]*int64
+	err := row.Scan(&in.ID, &in.Version, &in.State, &in.Priority, &in.OwnerLevel, &in.Category, &in.ReportedAt, &in.AckDue,
+		&in.StageDue, &in.DueRule, &in.AcknowledgedAt, &in.OnSceneAt, &in.ResolvedAt, &in.ClosedAt, &in.Title, &in.Text, &in.Source,
+		&in.ExternalID, &in.Place.Kind, &point, &lon, &lat, &datum, &in.Place.Address, &in.Place.GridID, &in.Place.GridNo,
+		&in.Place.GridLevel, &in.Place.GridVersion, &cells[0], &cells[1], &cells[2], &cells[3], &in.Department, &in.OccurredAt,
+		&in.ReceivedAt, &in.History)
+	if err != nil {
+		return in, err
+	}
+	in.Place.Point = point
+	if lon != nil && lat != nil && datum != nil {
+		in.Place.Raw = &geo.Raw{Lon: *lon, Lat: *lat, Datum: geo.Datum(*datum)}
+	}
+	for i, c := range cells {
+		if c != nil {
+			in.Place.Cells[i] = cell.Cell(uint64(*c))
+		}
+	}
+	return in, nil
+}
+
+// Incident returns the incident with this id, or ErrNotFound when there is none
+// or it is out of scope.
+func (db *DB) Incident(ctx context.Context, s auth.Scope, id int64) (Incident, error) {
+	return FindIncident(ctx, db.Pool, s, id, false)
+}
+
+// Querier is what reads run on: the pool or a transaction.
+type Querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// FindIncident is Incident inside a transaction; lock holds the row until its end.
+func FindIncident(ctx context.Context, tx Querier, s auth.Scope, id int64, lock bool) (Incident, error) {
+	var q query
+	q.add("SELECT "+incidentColumns+fromIncident+" WHERE i.id = ? AND ", id).inScope(s, "i.grid_no")
+	if lock {
+		q.add(" FOR UPDATE OF i")
+	}
+	rows, err := tx.Query(ctx, q.sql.String(), q.args...)
+	if err != nil {
+		return Incident{}, fmt.Errorf("store: incident %d: %w", id, err)
+	}
+	in, err := pgx.CollectExactlyOneRow(rows, scanIncident)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Incident{}, fmt.Errorf("store: incident %d: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return Incident{}, fmt.Errorf("store: incident %d: %w", id, err)
+	}
+	return in, nil
+}
+
+// IncidentFilter narrows a list of incidents; zero fields do not.
+type IncidentFilter struct {
+	Bound    *orb.Bound // WGS-84; incidents without a point are then left out
+	From, To time.Time  // reported in [From, To)
+	Category string     // a category, or a top category with all below it
+	States   []string
+	Open     *bool
+	GridLo   int32 // grid numbers of one grid's subtree; both zero for any
+	GridHi   int32
+	Text     string // part of the title, the text or the address
+	Overdue  *bool  // the stage's due time has passed (as of At) and it is open
+	At       time.Time
+	After    *IncidentCursor // keyset: continue after this row
+	Limit    int
+}
+
+// IncidentCursor is the place of a row in a list, newest report first.
+type IncidentCursor struct {
+	ReportedAt time.Time
+	ID         int64
+}
+
+// Incidents lists incidents in scope, newest report first.
+func (db *DB) Incidents(ctx context.Context, s auth.Scope, f IncidentFilter) ([]Incident, error) {
+	var q query
+	q.add("SELECT "+incidentColumns+fromIncident+" WHERE ").inScope(s, "i.grid_no")
+	if b := f.Bound; b != nil {
+		q.add(" AND i.geom && ST_MakeEnvelope(?, ?, ?, ?, 4326)", b.Min[0], b.Min[1], b.Max[0], b.Max[1])
+	}
+	if !f.From.IsZero() {
+		q.add(" AND i.reported_at >= ?", f.From)
+	}
+	if !f.To.IsZero() {
+		q.add(" AND i.reported_at < ?", f.To)
+	}
+	if f.Category != "" {
+		q.add(" AND i.category IN (SELECT code FROM category WHERE code = ? OR parent_code = ?)", f.Category, f.Category)
+	}
+	if len(f.States) > 0 {
+		q.add(" AND i.state = ANY(?)", f.States)
+	}
+	if f.Open != nil {
+		q.add(" AND i.open = ?", *f.Open)
+	}
+	if f.GridLo != 0 || f.GridHi != 0 {
+		q.add(" AND i.grid_no BETWEEN ? AND ?", f.GridLo, f.GridHi)
+	}
+	if f.Text != "" {
+		q.add(" AND (strpos(i.title, ?) > 0 OR strpos(i.body, ?) > 0 OR strpos(i.address, ?) > 0)", f.Text, f.Text, f.Text)
+	}
+	if f.Overdue != nil {
+		q.add(" AND (i.open AND i.stage_due < ?) = ?", f.At, *f.Overdue)
+	}
+	if f.After != nil {
+		q.add(" AND (i.reported_at, i.id) < (?, ?)", f.After.ReportedAt, f.After.ID)
+	}
+	q.add(" ORDER BY i.reported_at DESC, i.id DESC LIMIT ?", f.Limit)
+	rows, err := db.Pool.Query(ctx, q.sql.String(), q.args...)
+	if err != nil {
+		return nil, fmt.Errorf("store: list incidents: %w", err)
+	}
+	out, err := pgx.CollectRows(rows, scanIncident)
+	if err != nil {
+		return nil, fmt.Errorf("store: list incidents: %w", err)
+	}
+	return out, nil
+}
+
+// JournalEntry is one act in an incident's life.
+type JournalEntry struct {
+	N        int
+	Version  int
+	Kind     string
+	From, To string
+	Actor    string
+	At       time.Time
+	DeviceAt *time.Time
+	Reason   string
+}
+
+// Journal returns every act on the incident, oldest first, or ErrNotFound.
+func (db *DB) Journal(ctx context.Context, s auth.Scope, id int64) ([]JournalEntry, error) {
+	if _, err := db.Incident(ctx, s, id); err != nil {
+		return nil, err
+	}
+	rows, err := db.Pool.Query(ctx, `SELECT n, version, kind, coalesce(from_state, ''), coalesce(to_state, ''), actor, at, device_at, reason
+		FROM incident_journal WHERE incident_id = $1 ORDER BY n`, id)
+	if err != nil {
+		return nil, fmt.Errorf("store: journal of incident %d: %w", id, err)
+	}
+	out, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (e JournalEntry, err error) {
+		var device pgtype.Timestamptz
+		err = r.Scan(&e.N, &e.Version, &e.Kind, &e.From, &e.To, &e.Actor, &e.At, &device, &e.Reason)
+		if device.Valid {
+			e.DeviceAt = &device.Time
+		}
+		return e, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("store: journal of incident %d: %w", id, err)
+	}
+	return out, nil
+}

@@ -1,0 +1,211 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"onemap/auth"
+	"onemap/dispatch"
+	"onemap/feed"
+	"onemap/store"
+)
+
+// Past is an incident of the past, as an import or the demo brings it: placed by
+// intake, with the stage times it had. Its ID and Version are set by the import.
+type Past struct {
+	store.Incident
+	Steps []PastStep // its acts, oldest first; empty makes one entry, "import"
+}
+
+// PastStep is one act in a past incident's life.
+type PastStep struct {
+	Kind     string
+	From, To dispatch.State
+	Actor    string
+	At       time.Time
+	Reason   string
+}
+
+// Imported counts what one batch came to.
+type Imported struct {
+	Fresh    []Past // stored; their ids are set
+	Repeated int    // (source, external id) was there already
+}
+
+// ImportHistory stores a batch of past incidents in one transaction: incidents
+// and journal by COPY, one audit entry, and one event "incidents.imported" a
+// county. Those still open also enter the live state, each marked as history so
+// that no screen announces it. also, if not nil, runs in the same transaction
+// (an import keeps its place there). Live reports never take this way.
+func (l *Ledger) ImportHistory(ctx context.Context, actor auth.Actor, note string, batch []Past, also func(context.Context, pgx.Tx, Imported) error) (Imported, error) {
+	var done Imported
+	err := l.o.DB.InTx(ctx, func(tx pgx.Tx) error {
+		fresh, err := unknown(ctx, tx, batch)
+		if err != nil {
+			return err
+		}
+		done = Imported{Fresh: fresh, Repeated: len(batch) - len(fresh)}
+		if len(fresh) > 0 {
+			if err := l.copyPast(ctx, tx, actor, note, fresh); err != nil {
+				return err
+			}
+		}
+		if also != nil {
+			return also(ctx, tx, done)
+		}
+		return nil
+	})
+	if err != nil {
+		return Imported{}, fmt.Errorf("ledger: import history: %w", err)
+	}
+	l.o.Wake()
+	return done, nil
+}
+
+// unknown drops the rows whose (source, external id) is stored already or stands
+// earlier in the batch.
+func unknown(ctx context.Context, tx pgx.Tx, batch []Past) ([]Past, error) {
+	type key struct{ source, id string }
+	seen := map[key]bool{}
+	bySource := map[string][]string{}
+	for _, p := range batch {
+		if p.ExternalID != "" {
+			bySource[p.Source] = append(bySource[p.Source], p.ExternalID)
+		}
+	}
+	for source, ids := range bySource {
+		rows, err := tx.Query(ctx, "SELECT external_id FROM incident WHERE source = $1 AND external_id = ANY($2)", source, ids)
+		if err != nil {
+			return nil, err
+		}
+		known, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range known {
+			seen[key{source, id}] = true
+		}
+	}
+	out := make([]Past, 0, len(batch))
+	for _, p := range batch {
+		k := key{p.Source, p.ExternalID}
+		if p.ExternalID != "" && seen[k] {
+			continue
+		}
+		seen[k] = true
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+func (l *Ledger) copyPast(ctx context.Context, tx pgx.Tx, actor auth.Actor, note string, batch []Past) error {
+	ids, err := takeIDs(ctx, tx, len(batch))
+	if err != nil {
+		return err
+	}
+	now := l.o.Now()
+	for i := range batch {
+		p := &batch[i]
+		p.ID, p.Version, p.History, p.ReceivedAt = ids[i], max(1, len(p.Steps)), true, now
+	}
+	_, err = tx.CopyFrom(ctx, pgx.Identifier{"incident"}, append([]string{"id"}, incidentColumns...),
+		pgx.CopyFromSlice(len(batch), func(i int) ([]any, error) {
+			return append([]any{batch[i].ID}, columnsOf(batch[i].Incident)...), nil
+		}))
+	if err != nil {
+		return err
+	}
+	if err := copySteps(ctx, tx, actor, note, batch, now); err != nil {
+		return err
+	}
+	b := &pgx.Batch{}
+	data := map[string]any{"incidents": len(batch), "first": ids[0], "last": ids[len(ids)-1]}
+	if err := audit(b, actor, "", "incidents.import", note, "", data); err != nil {
+		return err
+	}
+	if err := l.emitHistory(ctx, b, batch, now); err != nil {
+		return err
+	}
+	return tx.SendBatch(ctx, b).Close()
+}
+
+func takeIDs(ctx context.Context, tx pgx.Tx, n int) ([]int64, error) {
+	rows, err := tx.Query(ctx, "SELECT nextval('incident_id') FROM generate_series(1, $1)", n)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[int64])
+}
+
+func copySteps(ctx context.Context, tx pgx.Tx, actor auth.Actor, note string, batch []Past, now time.Time) error {
+	i, n := 0, -1
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{"incident_journal"},
+		[]string{"incident_id", "n", "version", "kind", "from_state", "to_state", "actor", "at", "reason"},
+		pgx.CopyFromFunc(func() ([]any, error) {
+			n++
+			for i < len(batch) && n >= max(1, len(batch[i].Steps)) {
+				i, n = i+1, 0
+			}
+			if i == len(batch) {
+				return nil, nil
+			}
+			p := batch[i]
+			if len(p.Steps) == 0 {
+				return []any{p.ID, int32(1), int32(1), "import", nil, string(p.State), actor.ID, now, note}, nil
+			}
+			s := p.Steps[n]
+			return []any{p.ID, int32(n + 1), int32(n + 1), s.Kind, text(s.From), text(s.To), s.Actor, s.At, s.Reason}, nil
+		}))
+	return err
+}
+
+func text(s dispatch.State) any {
+	if s == "" {
+		return nil
+	}
+	return string(s)
+}
+
+// emitHistory puts the open incidents into the live state and tells each county
+// that history came in.
+func (l *Ledger) emitHistory(ctx context.Context, b *pgx.Batch, batch []Past, now time.Time) error {
+	tree := l.o.Catalogue.Now().Tree
+	counts := map[int]int{} // by root node
+	for _, p := range batch {
+		if i, ok := tree.ByID(p.Place.GridID); ok {
+			counts[tree.Path(i)[0]]++
+		}
+		if !p.State.Open() {
+			continue
+		}
+		e, err := l.event(ctx, p.Incident, "incident.opened", feed.Audience{}, p.ReportedAt)
+		if err != nil {
+			return err
+		}
+		if err := emit(b, e); err != nil {
+			return err
+		}
+	}
+	for _, root := range slices.Sorted(maps.Keys(counts)) {
+		n := tree.Nodes()[root]
+		data := json.RawMessage(`{"count":` + strconv.Itoa(counts[root]) + `}`)
+		err := emit(b, feed.Event{
+			Kind: "incidents.imported", Entity: feed.Key{Kind: "incidents", ID: string(n.Code)}, Ver: 1, Live: feed.None,
+			OccurredAt: now, After: feed.Audience{Grid: n.No}, Shared: data, Case: data,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

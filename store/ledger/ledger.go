@@ -1,0 +1,215 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package ledger is the one door through which the record changes. Each change
+// is one transaction: the new state, its journal and audit entries and the
+// outbox rows that become events. The sequencer turns the outbox into the feed.
+package ledger
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"onemap/auth"
+	"onemap/dispatch"
+	"onemap/dispatch/calendar"
+	"onemap/feed"
+	"onemap/store"
+)
+
+// What Do refuses, besides the errors of package dispatch and store.ErrNotFound.
+var (
+	ErrForbidden    = errors.New("not allowed for this role")
+	ErrKeyReused    = errors.New("this idempotency key was used with another request")
+	ErrGridsChanged = errors.New("the grids changed since the place was looked up")
+	ErrCategory     = errors.New("unknown category")
+)
+
+// VersionError refuses an act made against an older version than the record's.
+type VersionError struct{ Have, Want int }
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("the incident is at version %d, not %d", e.Have, e.Want)
+}
+
+// Options name what a Ledger works with; all are needed but Wake.
+type Options struct {
+	DB        *store.DB
+	Catalogue *store.Catalogue
+	Sealer    *store.Sealer
+	Calendar  calendar.Calendar
+	Now       func() time.Time
+	Wake      func() // called after each commit, so that the sequencer runs at once
+}
+
+// Ledger writes the record.
+type Ledger struct{ o Options }
+
+// New makes a Ledger.
+func New(o Options) *Ledger {
+	if o.Wake == nil {
+		o.Wake = func() {}
+	}
+	return &Ledger{o}
+}
+
+// Command is one change asked for: exactly one of Report and Act.
+type Command struct {
+	Key       string            // idempotency key; "" for none
+	Request   [sha256.Size]byte // fingerprint of the request that carried the key
+	RequestID string            // for the audit
+	Report    *Report
+	Act       *Act
+}
+
+// Report opens an incident.
+type Report struct {
+	dispatch.Report
+	ReporterName  string // personal: sealed
+	ReporterPhone string // personal: sealed
+}
+
+// Act moves an incident on.
+type Act struct {
+	Incident int64
+	Version  int // the version the actor saw
+	dispatch.Act
+}
+
+// Result is what a command led to.
+type Result struct {
+	Incident store.Incident
+	Repeated bool // an earlier request with the same key or external id did it
+}
+
+// Do carries out one command in one transaction, exactly once for each
+// idempotency key and each (source, external id).
+func (l *Ledger) Do(ctx context.Context, actor auth.Actor, c Command) (Result, error) {
+	var res Result
+	err := l.o.DB.InTx(ctx, func(tx pgx.Tx) error {
+		res = Result{}
+		first, done, err := l.claim(ctx, tx, actor, c)
+		if err != nil {
+			return err
+		}
+		if done {
+			res.Repeated = true
+			res.Incident, err = store.FindIncident(ctx, tx, auth.System("an earlier answer to the same caller"), first, false)
+			return err
+		}
+		switch {
+		case c.Report != nil:
+			res, err = l.report(ctx, tx, actor, c)
+		case c.Act != nil:
+			res, err = l.act(ctx, tx, actor, c)
+		default:
+			err = errors.New("ledger: empty command")
+		}
+		if err != nil || c.Key == "" {
+			return err
+		}
+		_, err = tx.Exec(ctx, "UPDATE idempotency SET entity_id = $3 WHERE actor = $1 AND key = $2", actor.ID, c.Key, res.Incident.ID)
+		return err
+	})
+	if err != nil {
+		return Result{}, fmt.Errorf("ledger: %w", err)
+	}
+	if !res.Repeated {
+		l.o.Wake()
+	}
+	return res, nil
+}
+
+// claim takes the idempotency key. When an earlier request has it, done is true
+// and id is what that request made; a request still under way is waited for.
+func (l *Ledger) claim(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Command) (id int64, done bool, err error) {
+	if c.Key == "" {
+		return 0, false, nil
+	}
+	tag, err := tx.Exec(ctx, "INSERT INTO idempotency (actor, key, request, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+		actor.ID, c.Key, c.Request[:], l.o.Now())
+	if err != nil || tag.RowsAffected() == 1 {
+		return 0, false, err
+	}
+	var request []byte
+	var entity *int64
+	err = tx.QueryRow(ctx, "SELECT request, entity_id FROM idempotency WHERE actor = $1 AND key = $2", actor.ID, c.Key).Scan(&request, &entity)
+	if err != nil {
+		return 0, false, err
+	}
+	if string(request) != string(c.Request[:]) {
+		return 0, false, ErrKeyReused
+	}
+	if entity == nil {
+		return 0, false, errors.New("idempotency row without a result")
+	}
+	return *entity, true, nil
+}
+
+// journal appends one entry to an incident's journal.
+func journal(b *pgx.Batch, id int64, n, version int, s dispatch.Step, actor string, at time.Time) {
+	b.Queue(`INSERT INTO incident_journal (incident_id, n, version, kind, from_state, to_state, actor, at, device_at, reason)
+		VALUES ($1, $2, $3, $4, nullif($5, ''), nullif($6, ''), $7, $8, $9, $10)`,
+		id, n, version, s.Kind, string(s.From), string(s.To), actor, at, s.DeviceAt, s.Reason)
+}
+
+// Audit appends one entry to the audit log inside tx. data holds no personal field.
+func Audit(ctx context.Context, tx pgx.Tx, actor auth.Actor, requestID, action, object, reason string, data any) error {
+	b := &pgx.Batch{}
+	if err := audit(b, actor, requestID, action, object, reason, data); err != nil {
+		return err
+	}
+	return tx.SendBatch(ctx, b).Close()
+}
+
+func audit(b *pgx.Batch, actor auth.Actor, requestID, action, object, reason string, data any) error {
+	raw, err := json.Marshal(data)
+	if err != nil {
+		return err
+	}
+	b.Queue("INSERT INTO audit_log (actor, request_id, action, object, reason, data) VALUES ($1, $2, $3, $4, $5, $6)",
+		actor.ID, requestID, action, object, reason, raw)
+	return nil
+}
+
+// emit puts one event into the outbox.
+func emit(b *pgx.Batch, e feed.Event) error {
+	var before []byte
+	var err error
+	if e.Before.Grid != 0 {
+		if before, err = json.Marshal(e.Before); err != nil {
+			return err
+		}
+	}
+	after, err := json.Marshal(e.After)
+	if err != nil {
+		return err
+	}
+	b.Queue(`INSERT INTO outbox (kind, entity_kind, entity_id, ver, live, occurred_at, before_aud, after_aud, shared, case_view)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		e.Kind, e.Entity.Kind, e.Entity.ID, e.Ver, string(e.Live), e.OccurredAt, before, after, nullable(e.Shared), nullable(e.Case))
+	return nil
+}
+
+func nullable(raw json.RawMessage) []byte {
+	if len(raw) == 0 {
+		return nil
+	}
+	return raw
+}
+
+// Emit puts an event that belongs to no incident into the outbox inside tx, for
+// example a worker's badge after a change of duty.
+func Emit(ctx context.Context, tx pgx.Tx, e feed.Event) error {
+	b := &pgx.Batch{}
+	if err := emit(b, e); err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	return tx.SendBatch(ctx, b).Close()
+}

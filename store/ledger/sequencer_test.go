@@ -1,0 +1,157 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"onemap/auth"
+	"onemap/feed"
+	"onemap/store/ledger"
+)
+
+// TestTheFeedMissesNothingAndHasNoGap lets writers commit out of order behind
+// slow transactions, while sequencers come, go and fight for the lock.
+func TestTheFeedMissesNothingAndHasNoGap(t *testing.T) {
+	w := newWorld(t)
+	events := 400
+	if os.Getenv("ONEMAP_SOAK") == "1" {
+		events = 100_000
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d, %d events", seed, events)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var seqs sync.WaitGroup
+	for i := range 2 {
+		seqs.Go(func() { // each gives up its lock now and then
+			rnd := rand.New(rand.NewPCG(seed, uint64(100+i)))
+			for ctx.Err() == nil {
+				sctx, stop := context.WithTimeout(ctx, time.Duration(50+rnd.IntN(200))*time.Millisecond)
+				w.sequencer(nil).Run(sctx)
+				stop()
+			}
+		})
+	}
+	var writers sync.WaitGroup
+	for i := range 8 {
+		writers.Go(func() {
+			rnd := rand.New(rand.NewPCG(seed, uint64(i)))
+			for k := range events / 8 {
+				err := w.db.InTx(ctx, func(tx pgx.Tx) error {
+					id := fmt.Sprintf("%d", rnd.IntN(20))
+					live := feed.Put
+					if rnd.IntN(4) == 0 {
+						live = feed.End
+					}
+					body := json.RawMessage(fmt.Sprintf(`{"writer":%d,"k":%d}`, i, k))
+					if err := ledger.Emit(ctx, tx, feed.Event{Kind: "thing.changed", Entity: feed.Key{Kind: "thing", ID: id}, Ver: k, Live: live, OccurredAt: time.Now(), After: feed.Audience{Grid: 1}, Shared: body, Case: body}); err != nil {
+						return err
+					}
+					if rnd.IntN(20) == 0 { // a slow transaction in front of fast ones
+						_, err := tx.Exec(ctx, "SELECT pg_sleep($1)", rnd.Float64()/20)
+						return err
+					}
+					return nil
+				})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	writers.Wait()
+	waitFor(t, "an empty outbox", func() bool { return w.count(t, "outbox", "") == 0 })
+	cancel()
+	seqs.Wait()
+
+	all := readAll(t, w)
+	if want := events / 8 * 8; len(all) != want {
+		t.Fatalf("%d events in the feed, want %d", len(all), want)
+	}
+	st := feed.NewState(0, nil)
+	seen := map[string]bool{}
+	var last time.Time
+	for _, e := range all {
+		if err := feed.Apply(st, e); err != nil {
+			t.Fatal(err)
+		}
+		if seen[string(e.Shared)] {
+			t.Fatalf("event %s stands twice", e.Shared)
+		}
+		seen[string(e.Shared)] = true
+		if e.At.Before(last) {
+			t.Fatalf("event %d is stamped before the one in front of it", e.Seq)
+		}
+		last = e.At
+	}
+	// The database's own fold is the same as feed.Apply's.
+	_, stored, err := ledger.LoadState(t.Context(), w.db, auth.System("test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := render(st), render(stored); a != b {
+		t.Errorf("folded\n%s\nstored\n%s", a, b)
+	}
+}
+
+func TestALineageOfAnotherDatabaseStartsANewEpoch(t *testing.T) {
+	w := newWorld(t)
+	w.report(t, "0301", 0.5, 0.5, ledger.Command{})
+	w.sequence(t)
+	before, _, err := ledger.LoadState(t.Context(), w.db, auth.System("test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.sequence(t)
+	same, _, err := ledger.LoadState(t.Context(), w.db, auth.System("test"))
+	if err != nil || same != before {
+		t.Fatalf("a plain restart changed the epoch: %s, %s, %v", before, same, err)
+	}
+	if _, err := w.db.Pool.Exec(t.Context(), "UPDATE feed_head SET lineage = 'a dump of elsewhere'"); err != nil {
+		t.Fatal(err)
+	}
+	w.report(t, "0301", 0.5, 0.5, ledger.Command{})
+	w.sequenceUntil(t, "a new epoch with every event", func() bool {
+		after, st, err := ledger.LoadState(t.Context(), w.db, auth.System("test"))
+		return err == nil && after != before && st.Head == 2
+	})
+}
+
+func readAll(t *testing.T, w *world) []feed.Event {
+	t.Helper()
+	var all []feed.Event
+	for {
+		var after feed.Seq
+		if len(all) > 0 {
+			after = all[len(all)-1].Seq
+		}
+		evs, err := ledger.ReadFeed(t.Context(), w.db, auth.System("test"), after, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(evs) == 0 {
+			return all
+		}
+		all = append(all, evs...)
+	}
+}
+
+func render(s *feed.State) string {
+	out := fmt.Sprintln(s.Head)
+	for _, it := range s.Items() {
+		out += fmt.Sprintln(it.Key, it.Seq, it.Ver, it.Audience.Grid, string(it.Shared))
+	}
+	return out
+}

@@ -1,0 +1,50 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"strconv"
+	"strings"
+
+	"onemap/auth"
+)
+
+// query builds one statement from constant fragments; values only ever go in as
+// parameters, one for each "?" of a fragment.
+type query struct {
+	sql  strings.Builder
+	args []any
+}
+
+func (q *query) add(fragment string, args ...any) *query {
+	for _, a := range args {
+		before, after, _ := strings.Cut(fragment, "?")
+		q.args = append(q.args, a)
+		q.sql.WriteString(before)
+		q.sql.WriteByte('$')
+		q.sql.WriteString(strconv.Itoa(len(q.args)))
+		fragment = after
+	}
+	q.sql.WriteString(fragment)
+	return q
+}
+
+// inScope adds the condition that column (a constant "alias.grid_no") lies in s.
+// It is written as plain BETWEENs so that a btree on the column serves it.
+func (q *query) inScope(s auth.Scope, column string) *query {
+	if s.All() {
+		return q.add(" true ")
+	}
+	if len(s.Intervals()) == 0 {
+		return q.add(" false ")
+	}
+	q.add(" (")
+	for i, iv := range s.Intervals() {
+		if i > 0 {
+			q.add(" OR ")
+		}
+		q.add(column).add(" BETWEEN ? AND ?", iv.Lo, iv.Hi)
+	}
+	return q.add(") ")
+}

@@ -1,0 +1,98 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package store reads and writes the record in PostGIS: one file a topic. Every
+// read takes an auth.Scope. Incidents are written by package store/ledger alone.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// DB is a pool of connections to the product's database.
+type DB struct {
+	Pool *pgxpool.Pool
+}
+
+// Kinds of failure a caller can act on; everything else is internal.
+var (
+	ErrNotFound    = errors.New("not found")
+	ErrUnavailable = errors.New("database unavailable")
+)
+
+// Options bound a pool. Zero fields take the defaults.
+type Options struct {
+	MaxConns         int32         // default 20
+	StatementTimeout time.Duration // default 30 s; -1 for none
+}
+
+// Open connects to the database at url (a postgres URL; a unix socket works) and
+// checks that it answers.
+func Open(ctx context.Context, url string, o Options) (*DB, error) {
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("store: database url: %w", err)
+	}
+	cfg.MaxConns = 20
+	if o.MaxConns > 0 {
+		cfg.MaxConns = o.MaxConns
+	}
+	timeout := 30 * time.Second
+	if o.StatementTimeout != 0 {
+		timeout = max(o.StatementTimeout, 0)
+	}
+	cfg.MaxConnIdleTime = 5 * time.Minute
+	cfg.ConnConfig.ConnectTimeout = 5 * time.Second
+	p := cfg.ConnConfig.RuntimeParams
+	p["application_name"] = "onemap"
+	p["timezone"] = "UTC"
+	p["statement_timeout"] = fmt.Sprint(timeout.Milliseconds())
+	p["lock_timeout"] = "5000"
+	p["idle_in_transaction_session_timeout"] = "60000"
+	cfg.AfterConnect = registerGeometry
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("store: open: %w", err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("store: open: %w", err)
+	}
+	return &DB{Pool: pool}, nil
+}
+
+// Close waits for the connections in use and closes all.
+func (db *DB) Close() { db.Pool.Close() }
+
+// InTx runs f in one transaction and commits it when f returns nil.
+func (db *DB) InTx(ctx context.Context, f func(pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, db.Pool, f)
+}
+
+// Unavailable reports whether err means that the database cannot be reached or
+// is going away, so that the same request may succeed later.
+func Unavailable(err error) bool {
+	if err == nil {
+		return false
+	}
+	if errors.Is(err, ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	var pe *pgconn.PgError
+	if errors.As(err, &pe) {
+		switch pe.Code[:2] {
+		case "08", "53", "57": // connection, resources, operator intervention
+			return true
+		}
+		return pe.Code == "55P03" // lock not available in time
+	}
+	var ce *pgconn.ConnectError
+	return errors.As(err, &ce) || pgconn.SafeToRetry(err) || pgconn.Timeout(err) || connectionGone(err)
+}
