@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync/atomic"
 )
 
 // Limits bound what a file may ask of the machine. A file over a limit ends with
@@ -104,8 +105,8 @@ func (r *Reader) Header() []string { return r.header }
 func (r *Reader) Encoding() string { return r.text.String() }
 
 // Progress returns how many bytes of the file on disk were read, and of how many
-// (0 if unknown).
-func (r *Reader) Progress() (read, total int64) { return r.packed.n, r.total }
+// (0 if unknown). It may be called while another goroutine reads.
+func (r *Reader) Progress() (read, total int64) { return r.packed.n.Load(), r.total }
 
 // Close closes the file.
 func (r *Reader) Close() error {
@@ -250,15 +251,16 @@ func trimEnd(b []byte) []byte {
 	return bytes.TrimSuffix(b, []byte("\r"))
 }
 
-// counter counts the bytes read through it.
+// counter counts the bytes read through it; the count may be read by another
+// goroutine.
 type counter struct {
 	r io.Reader
-	n int64
+	n atomic.Int64
 }
 
 func (c *counter) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
-	c.n += int64(n)
+	c.n.Add(int64(n))
 	return n, err
 }
 
@@ -276,7 +278,7 @@ func (g *bombGuard) Read(p []byte) (int, error) {
 	switch {
 	case g.n > g.lim.Unpacked:
 		return 0, fmt.Errorf("the gzip file unpacks to more than %d bytes", g.lim.Unpacked)
-	case g.n > ratioSlack && g.n > g.lim.Ratio*g.packed.n:
+	case g.n > ratioSlack && g.n > g.lim.Ratio*g.packed.n.Load():
 		return 0, fmt.Errorf("the gzip file unpacks to more than %d times its size", g.lim.Ratio)
 	}
 	return n, err

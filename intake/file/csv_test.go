@@ -303,3 +303,30 @@ func FuzzReader(f *testing.F) {
 		}
 	})
 }
+
+func TestProgressWhileAnotherReads(t *testing.T) {
+	r, err := NewReader(strings.NewReader("a,b\n"+strings.Repeat("1,2\n", 100_000)), 0, false, DefaultLimits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() {
+		_, _, err := drain(r)
+		done <- err
+	}()
+	for last := int64(0); ; {
+		select {
+		case err := <-done:
+			if read, _ := r.Progress(); err != nil || read != 400_004 {
+				t.Errorf("read %d bytes, %v", read, err)
+			}
+			return
+		default:
+			read, _ := r.Progress()
+			if read < last {
+				t.Fatalf("progress went from %d to %d", last, read)
+			}
+			last = read
+		}
+	}
+}
