@@ -132,6 +132,7 @@ type Hub struct {
 	epoch     feed.Epoch
 	state     *feed.State // as of the last event sent
 	ring      *ring
+	filled    chan struct{} // closed when the events before Start are in the ring, or cannot be
 	pending   []feed.Event // published, not yet sent
 	urgent    bool         // pending holds an urgent event
 	lastFlush time.Time
@@ -175,14 +176,20 @@ func (h *Hub) takeLine(epoch feed.Epoch, st *feed.State) {
 	h.epoch, h.state = epoch, st
 	h.pending, h.urgent = nil, false
 	h.ring = newRing(h.o.Ring, st.Head)
-	if gen, head := h.gen, st.Head; h.o.Read != nil && head > 0 {
-		h.wg.Go(func() { h.fillRing(gen, head) })
-	}
+	h.filled = make(chan struct{})
+	gen, head, filled := h.gen, st.Head, h.filled
+	h.wg.Go(func() {
+		defer close(filled)
+		h.fillRing(gen, head)
+	})
 }
 
 // fillRing loads the events up to head, so that the screens that come back after
 // a restart are answered from memory.
 func (h *Hub) fillRing(gen int, head feed.Seq) {
+	if h.o.Read == nil || head == 0 {
+		return
+	}
 	after := max(0, head-feed.Seq(h.o.Ring))
 	evs, err := h.readRun(after, int(head-after))
 	if err != nil {

@@ -87,10 +87,15 @@ func (c *client) startOver() error {
 // catchUp sends the events after from until the client stands at the hub's head,
 // and joins it to its room there.
 func (c *client) catchUp(gen int, from feed.Seq) error {
-	for {
+	for waited := false; ; {
 		es, behind, err := c.h.join(c, gen, from)
 		if behind == 0 || err != nil {
 			return err
+		}
+		if len(es) == 0 && !waited {
+			c.awaitRing()
+			waited = true
+			continue
 		}
 		if !c.h.enter(c.ended, gateWait) {
 			return errBusy
@@ -109,9 +114,21 @@ func (c *client) catchUp(gen int, from feed.Seq) error {
 	}
 }
 
+// awaitRing waits for the events of before the start, which one read brings for
+// everybody.
+func (c *client) awaitRing() {
+	c.h.mu.Lock()
+	filled := c.h.filled
+	c.h.mu.Unlock()
+	select {
+	case <-filled:
+	case <-c.ended:
+	}
+}
+
 // join makes c a member when it is at most a few events behind, and sends those.
-// Else it says how many it is behind and returns the next of them; none when the
-// ring does not hold them.
+// Else it says how many it is behind and returns the next of them, or how many
+// the ring no longer holds and none.
 func (h *Hub) join(c *client, gen int, from feed.Seq) (es []entry, behind int, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -123,7 +140,10 @@ func (h *Hub) join(c *client, gen int, from feed.Seq) (es []entry, behind int, e
 		return nil, 0, nil
 	}
 	es, ok := h.ring.since(from, catchUpChunk)
-	if behind = int(h.state.Head - from); !ok || behind > lastStep {
+	if !ok {
+		return nil, int(h.ring.lo - 1 - from), nil
+	}
+	if behind = int(h.state.Head - from); behind > lastStep {
 		return es, behind, nil
 	}
 	var g gathered

@@ -1,0 +1,105 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tiles
+
+import (
+	"strconv"
+	"sync"
+
+	"github.com/paulmach/orb"
+	"github.com/paulmach/orb/geojson"
+
+	"onemap/auth"
+)
+
+// latest keeps the set S made of the newest slice the source returned.
+type latest[T, S any] struct {
+	load func() []T
+	make func(number uint64, rows []T, grids *generation) *S
+
+	mu   sync.Mutex // guards what follows
+	rows []T
+	set  *S
+}
+
+// now returns the set of now. The same slice keeps its set, and so its tiles.
+func (l *latest[T, S]) now(s *Server) *S {
+	rows := l.load()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.set == nil || !sameSlice(rows, l.rows) {
+		l.rows, l.set = rows, l.make(s.made.Add(1), rows, s.generation())
+	}
+	return l.set
+}
+
+func sameSlice[T any](a, b []T) bool { return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) }
+
+// lineSet is all roads, projected and thinned.
+type lineSet struct {
+	id    uint64
+	rows  []Line
+	lines []orb.LineString
+	thin  thinned[orb.LineString]
+}
+
+func newLineSet(id uint64, rows []Line, _ *generation) *lineSet {
+	l := &lineSet{id: id, rows: rows}
+	for _, r := range rows {
+		l.lines = append(l.lines, project(r.Geom))
+	}
+	return l
+}
+
+func (l *lineSet) number() uint64 { return l.id }
+
+func (l *lineSet) draw(t tile, s auth.Scope) []part {
+	roads := part{name: "roads"}
+	lines := l.thin.at(t.z, l.lines, func(g orb.LineString, tol float64) orb.LineString { return thinLine(g, tol) })
+	box := t.box()
+	for i := range l.rows {
+		r := &l.rows[i]
+		if t.z < classFrom(r.Class) || !lines[i].bound.Intersects(box) || r.Grid != 0 && !s.Sees(r.Grid) {
+			continue
+		}
+		if ls := t.lines(lines[i].geom); len(ls) > 0 {
+			roads.add(r.ID, ls, geojson.Properties{"class": r.Class, "name": r.Name})
+		}
+	}
+	return []part{roads}
+}
+
+// spotSet is all cameras, projected.
+type spotSet struct {
+	id    uint64
+	rows  []Spot
+	spots []orb.Point
+	grids *generation
+}
+
+func newSpotSet(id uint64, rows []Spot, g *generation) *spotSet {
+	c := &spotSet{id: id, rows: rows, grids: g}
+	for _, r := range rows {
+		c.spots = append(c.spots, mercator(r.P))
+	}
+	return c
+}
+
+func (c *spotSet) number() uint64 { return c.id }
+
+// draw shows a camera in no known grid only to those who see a whole county.
+func (c *spotSet) draw(t tile, s auth.Scope) []part {
+	cameras := part{name: "cameras"}
+	whole := c.grids.whole(s)
+	for i := range c.rows {
+		r := &c.rows[i]
+		if !t.holds(c.spots[i]) || !s.Sees(r.Grid) && (r.Grid != 0 || !whole) {
+			continue
+		}
+		cameras.add(r.ID, t.dot(c.spots[i]), geojson.Properties{
+			"id": strconv.FormatInt(r.ID, 10), "name": r.Name, "heading": r.Heading,
+		})
+	}
+	return []part{cameras}
+}

@@ -1,0 +1,233 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package tiles draws what a centre has on the map as Mapbox vector tiles: its
+// grids with their names, its roads, its cameras. Every tile is drawn for an
+// actor and holds nothing outside the actor's scope.
+//
+//	source -> generation (projected, thinned once a zoom) -> clip -> encode -> gzip -> cache by scope
+//
+// A border that two grids share is thinned once and the same for both, so no
+// crack opens between them at any zoom.
+package tiles
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/paulmach/orb"
+
+	"onemap/auth"
+	"onemap/geo/grid"
+)
+
+var (
+	// ErrUnknownLayer says that there is no such layer.
+	ErrUnknownLayer = errors.New("tiles: unknown layer")
+	// ErrOutOfRange says that there is no such tile on earth, or that it is deeper
+	// than MaxZoom.
+	ErrOutOfRange = errors.New("tiles: no such tile")
+	// ErrEmpty says that the tile exists and that nothing lies in it for the actor.
+	ErrEmpty = errors.New("tiles: nothing in this tile")
+	// ErrForbidden says that the actor may not read the map.
+	ErrForbidden = errors.New("tiles: may not read the map")
+)
+
+const (
+	// MaxZoom is the deepest tile served.
+	MaxZoom = 18
+	// Extent is the width of a tile in its own units.
+	Extent = 4096
+	// Buffer is how far geometry reaches over a tile's edge, in its units.
+	Buffer = 64
+
+	dataZoom    = 14 // TileJSON's maxzoom: deeper tiles show nothing new
+	maxFeatures = 10_000
+)
+
+// Line is a stretch of road. Grid is the number of the grid it lies in, 0 when
+// that is not known. Geom is WGS-84.
+type Line struct {
+	ID          int64
+	Class, Name string // class: trunk, primary, secondary, track
+	Geom        orb.LineString
+	Grid        int32
+}
+
+// Spot is a camera. Heading is in degrees from north, -1 when unknown. Grid is
+// the number of the grid it stands in, 0 when that is not known. P is WGS-84.
+type Spot struct {
+	ID      int64
+	Name    string
+	Heading int
+	P       orb.Point
+	Grid    int32
+}
+
+// Options names where the data come from. Each function is called for every
+// tile, has to be quick and safe for concurrent use, and returns a value that
+// never changes: other data are another tree or another slice. A nil function
+// means that there are none.
+type Options struct {
+	Tree    func() *grid.Tree
+	Roads   func() []Line
+	Cameras func() []Spot
+
+	CacheBytes int    // ready tiles kept in memory; default 64 MiB
+	Prefix     string // before the tile addresses in TileJSON, as "https://host"
+}
+
+// Server draws and keeps tiles. Its methods may be called from any goroutine.
+type Server struct {
+	o       Options
+	cache   *cache
+	roads   latest[Line, lineSet]
+	cameras latest[Spot, spotSet]
+
+	building sync.Mutex // one generation is made at a time
+	current  atomic.Pointer[generation]
+	made     atomic.Uint64 // numbers every generation and set
+}
+
+// New makes a Server.
+func New(o Options) *Server {
+	if o.Tree == nil {
+		empty, _ := grid.NewTree(nil)
+		o.Tree = func() *grid.Tree { return empty }
+	}
+	if o.Roads == nil {
+		o.Roads = func() []Line { return nil }
+	}
+	if o.Cameras == nil {
+		o.Cameras = func() []Spot { return nil }
+	}
+	if o.CacheBytes <= 0 {
+		o.CacheBytes = 64 << 20
+	}
+	s := &Server{o: o, cache: newCache(o.CacheBytes)}
+	s.roads = latest[Line, lineSet]{load: o.Roads, make: newLineSet}
+	s.cameras = latest[Spot, spotSet]{load: o.Cameras, make: newSpotSet}
+	return s
+}
+
+// layer is what one address serves.
+type layer struct {
+	minzoom int
+	fields  []vectorLayer
+	source  func(s *Server) source
+}
+
+// source is one state of what a layer shows.
+type source interface {
+	number() uint64
+	draw(t tile, s auth.Scope) []part
+}
+
+type vectorLayer struct {
+	ID      string            `json:"id"`
+	Fields  map[string]string `json:"fields"`
+	MinZoom int               `json:"minzoom"`
+	MaxZoom int               `json:"maxzoom"`
+}
+
+func layerNamed(name string) (layer, error) {
+	gridFields := map[string]string{"no": "Number", "code": "String", "name": "String", "level": "Number"}
+	switch name {
+	case "grids":
+		return layer{0, []vectorLayer{
+			{"grids", gridFields, 0, dataZoom},
+			{"labels", gridFields, 0, dataZoom},
+		}, func(s *Server) source { return s.generation() }}, nil
+	case "roads":
+		f := map[string]string{"class": "String", "name": "String"}
+		return layer{roadsFrom, []vectorLayer{{"roads", f, roadsFrom, dataZoom}}, func(s *Server) source { return s.roads.now(s) }}, nil
+	case "cameras":
+		f := map[string]string{"id": "String", "name": "String", "heading": "Number"}
+		return layer{camerasFrom, []vectorLayer{{"cameras", f, camerasFrom, dataZoom}}, func(s *Server) source { return s.cameras.now(s) }}, nil
+	}
+	return layer{}, fmt.Errorf("%w %.20q", ErrUnknownLayer, name)
+}
+
+// TileJSON describes a layer for the actor, its bounds being those of what the
+// actor may see. Errors: ErrUnknownLayer, ErrForbidden.
+func (s *Server) TileJSON(name string, a auth.Actor) ([]byte, error) {
+	l, err := layerNamed(name)
+	if err != nil {
+		return nil, err
+	}
+	if !a.May(auth.ReadMap) {
+		return nil, ErrForbidden
+	}
+	doc := struct {
+		TileJSON string        `json:"tilejson"`
+		Name     string        `json:"name"`
+		Tiles    []string      `json:"tiles"`
+		Scheme   string        `json:"scheme"`
+		MinZoom  int           `json:"minzoom"`
+		MaxZoom  int           `json:"maxzoom"`
+		Bounds   *[4]float64   `json:"bounds,omitempty"`
+		Layers   []vectorLayer `json:"vector_layers"`
+	}{
+		"3.0.0", name,
+		[]string{s.o.Prefix + "/tiles/" + name + "/{z}/{x}/{y}.mvt"},
+		"xyz",
+		l.minzoom, dataZoom, nil, l.fields,
+	}
+	if b, ok := s.generation().bounds(a.Scope); ok {
+		doc.Bounds = &[4]float64{b.Min[0], b.Min[1], b.Max[0], b.Max[1]}
+	}
+	return json.Marshal(doc)
+}
+
+// Tile returns the tile ready to be sent (gzip) and its ETag, which changes with
+// the content alone. The caller must not change body. Errors: ErrUnknownLayer,
+// ErrOutOfRange, ErrForbidden, ErrEmpty, and the context's.
+func (s *Server) Tile(ctx context.Context, name string, z, x, y int, a auth.Actor) (body []byte, etag string, err error) {
+	l, err := layerNamed(name)
+	if err != nil {
+		return nil, "", err
+	}
+	if z < 0 || z > MaxZoom || x < 0 || y < 0 || x >= 1<<z || y >= 1<<z {
+		return nil, "", fmt.Errorf("%w: %d/%d/%d", ErrOutOfRange, z, x, y)
+	}
+	if !a.May(auth.ReadMap) {
+		return nil, "", ErrForbidden
+	}
+	if z < l.minzoom {
+		return nil, "", ErrEmpty
+	}
+	src, t := l.source(s), tile{z, x, y}
+	// The view makes no difference to what these layers show.
+	k := key{layer: name, tile: t, scope: a.Scope.Tag(auth.NoView), generation: src.number()}
+	e, err := s.cache.get(ctx, k, func() (ready, error) { return encode(src.draw(t, a.Scope)) })
+	if err == nil && e.body == nil {
+		err = ErrEmpty
+	}
+	return e.body, e.etag, err
+}
+
+// generation returns the grids of now, projected. While another tree is being
+// projected the old one answers.
+func (s *Server) generation() *generation {
+	tree := s.o.Tree()
+	g := s.current.Load()
+	if g != nil && g.tree == tree {
+		return g
+	}
+	if g == nil {
+		s.building.Lock()
+	} else if !s.building.TryLock() {
+		return g
+	}
+	defer s.building.Unlock()
+	if g = s.current.Load(); g != nil && g.tree == tree {
+		return g
+	}
+	next := newGeneration(s.made.Add(1), tree)
+	s.current.Store(next)
+	return next
+}
