@@ -41,8 +41,10 @@ func checkFiles(files []file) (faults []string) {
 }
 
 // checkSystem finds calls of auth.System and auth.SystemActor outside callers,
-// a list of packages and why each reads the whole database.
+// a list of packages and why each reads the whole database; and entries of that
+// list that are no longer needed.
 func checkSystem(files []file, callers map[string]string) (faults []string) {
+	used := map[string]bool{}
 	for _, f := range files {
 		if f.test {
 			continue
@@ -56,11 +58,22 @@ func checkSystem(files []file, callers map[string]string) (faults []string) {
 			if x, ok := sel.X.(*ast.Ident); !ok || names[x.Name] != module+"/auth" {
 				return true
 			}
+			used[f.dir] = true
 			if callers[f.dir] == "" {
 				faults = append(faults, fmt.Sprintf("%s: auth.%s, and %s is not among its callers", f.at(n.Pos()), sel.Sel.Name, f.dir))
 			}
 			return true
 		})
+	}
+	return append(faults, unused(callers, used)...)
+}
+
+// unused finds exceptions that nothing needs any more.
+func unused(exceptions map[string]string, used map[string]bool) (faults []string) {
+	for name := range exceptions {
+		if !used[name] {
+			faults = append(faults, name+": an exception that nothing needs; take it out")
+		}
 	}
 	return faults
 }
@@ -69,9 +82,10 @@ func checkSystem(files []file, callers map[string]string) (faults []string) {
 var sqlStart = regexp.MustCompile(`^\s*(SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|COPY|CREATE|ALTER|DROP|TRUNCATE|SET|LISTEN|NOTIFY)\s`)
 
 // checkSQL finds SQL made of text that is not constant: formatted into a
-// statement, or joined to one. allowed maps "package.Function" to a reason.
+// statement, or joined to one. allowed maps "package.Function" to a reason; an
+// entry that is no longer needed is a fault too.
 func checkSQL(files []file, allowed map[string]string) (faults []string) {
-	consts := constants(files)
+	consts, used := constants(files), map[string]bool{}
 	for _, f := range files {
 		if f.test {
 			continue
@@ -82,26 +96,36 @@ func checkSQL(files []file, allowed map[string]string) (faults []string) {
 			if d, ok := decl.(*ast.FuncDecl); ok {
 				fn += "." + d.Name.Name
 			}
-			if allowed[fn] != "" {
+			found := madeSQL(f, decl, names, consts[f.dir])
+			if len(found) > 0 && allowed[fn] != "" {
+				used[fn] = true
 				continue
 			}
-			ast.Inspect(decl, func(n ast.Node) bool {
-				switch n := n.(type) {
-				case *ast.CallExpr:
-					if formatsSQL(n, names) {
-						faults = append(faults, f.at(n.Pos())+": SQL made by formatting; use parameters ("+fn+")")
-					}
-				case *ast.BinaryExpr:
-					if n.Op == token.ADD && joinsSQL(n, consts[f.dir]) {
-						faults = append(faults, f.at(n.Pos())+": SQL joined to text that is not constant; use parameters ("+fn+")")
-						return false
-					}
-				}
-				return true
-			})
+			for _, at := range found {
+				faults = append(faults, at+" ("+fn+")")
+			}
 		}
 	}
-	return faults
+	return append(faults, unused(allowed, used)...)
+}
+
+// madeSQL finds the places in decl where SQL is made of text that is not constant.
+func madeSQL(f file, decl ast.Decl, names map[string]string, consts map[string]bool) (found []string) {
+	ast.Inspect(decl, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.CallExpr:
+			if formatsSQL(n, names) {
+				found = append(found, f.at(n.Pos())+": SQL made by formatting; use parameters")
+			}
+		case *ast.BinaryExpr:
+			if n.Op == token.ADD && joinsSQL(n, consts) {
+				found = append(found, f.at(n.Pos())+": SQL joined to text that is not constant; use parameters")
+				return false
+			}
+		}
+		return true
+	})
+	return found
 }
 
 // constants lists the names of constants by package, local ones included.
@@ -175,4 +199,18 @@ func constant(e ast.Expr, consts map[string]bool) bool {
 		return constant(x.X, consts) && constant(x.Y, consts)
 	}
 	return false
+}
+
+var tableName = regexp.MustCompile(`(?m)^CREATE TABLE (?:IF NOT EXISTS )?([a-z_]+)`)
+
+// unknownWords finds words in names of tables that the glossary does not have.
+func unknownWords(sql, glossary string) (faults []string) {
+	for _, m := range tableName.FindAllStringSubmatch(sql, -1) {
+		for word := range strings.SplitSeq(m[1], "_") {
+			if !regexp.MustCompile(`(?i)\b` + word).MatchString(glossary) {
+				faults = append(faults, fmt.Sprintf("table %s: the glossary has no word %q", m[1], word))
+			}
+		}
+	}
+	return faults
 }

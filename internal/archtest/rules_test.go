@@ -122,6 +122,7 @@ func TestSystemFaults(t *testing.T) {
 	files := sources(t, map[string]string{"hub/a.go": body, "hub/a_test.go": body})
 	want(t, checkSystem(files, nil), "hub/a.go:6: auth.System,", "auth.SystemActor")
 	want(t, checkSystem(files, map[string]string{"hub": "a reason"}))
+	want(t, checkSystem(files, map[string]string{"hub": "a reason", "api": "a reason"}), "api: an exception that nothing needs")
 }
 
 func TestSQLFaults(t *testing.T) {
@@ -148,7 +149,12 @@ func TestSQLFaults(t *testing.T) {
 			if (len(faults) == 1) != tt.bad || len(faults) > 1 {
 				t.Errorf("faults %q", faults)
 			}
-			want(t, checkSQL(files, map[string]string{"hub.Use": "a reason"}))
+			excepted := checkSQL(files, map[string]string{"hub.Use": "a reason"})
+			if tt.bad {
+				want(t, excepted)
+			} else {
+				want(t, excepted, "hub.Use: an exception that nothing needs")
+			}
 		})
 	}
 }
@@ -177,4 +183,10 @@ func TestMachineFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, faults, "a.md:2", "b.sh:1", "c.json:1", "d.sql: does not begin")
+}
+
+func TestUnknownWords(t *testing.T) {
+	sql := "CREATE TABLE grid (\n);\n  -- CREATE TABLE no\nCREATE TABLE grid_dog (\n);\n"
+	want(t, unknownWords(sql, "| grid | 网格 |\n"), `table grid_dog: the glossary has no word "dog"`)
+	want(t, unknownWords(sql, "Grids and dogs"))
 }
