@@ -77,6 +77,9 @@ func TestRotaAgreesWithMinuteSet(t *testing.T) {
 		if on != duty[m] {
 			t.Fatalf("minute %d: on duty = %t, want %t", m, on, duty[m])
 		}
+		if on && len(duty) == 7*1440 && until.Sub(monday) < 7*24*time.Hour {
+			t.Fatalf("a rota without an end ends %s", until)
+		}
 		if !on || len(duty) == 7*1440 {
 			return
 		}
@@ -140,5 +143,16 @@ func TestSpeedUnits(t *testing.T) {
 		if got := c.unit.MS(c.in); got < c.want-1e-9 || got > c.want+1e-9 {
 			t.Errorf("%v %s = %v m/s, want %v", c.in, c.unit, got, c.want)
 		}
+	}
+}
+
+func BenchmarkRotaRoundTheClock(b *testing.B) {
+	var rota people.Rota
+	for d := range 7 {
+		rota = append(rota, people.Hours{Weekday: time.Weekday(d), End: 1440})
+	}
+	at := time.Date(2026, 3, 2, 4, 0, 0, 0, time.UTC)
+	for b.Loop() {
+		rota.OnDuty(at)
 	}
 }

@@ -15,9 +15,13 @@ type Hours struct {
 // Rota is the weekly duty of one worker. The empty Rota is never on duty.
 type Rota []Hours
 
+// Seconds of a week, which begins with Monday's midnight in Asia/Shanghai.
 const (
-	dayMinutes = 24 * 60
-	maxShifts  = 64 // joined runs followed to find the end of duty: more than a week
+	daySeconds  = 24 * 60 * 60
+	weekSeconds = 7 * daySeconds
+	// epochSecond is the second of the week in which 1970 began in UTC: a Thursday,
+	// eight in the morning in China.
+	epochSecond = 3*daySeconds + 8*60*60
 )
 
 // Local is t on the clocks of China. There is no summer time, so the zone needs
@@ -25,35 +29,33 @@ const (
 func Local(t time.Time) time.Time { return t.In(time.FixedZone("Asia/Shanghai", 8*60*60)) }
 
 // OnDuty reports whether t is a time of duty, and when that duty ends. Runs that
-// meet or overlap are one duty; a rota without an end says a week or more ahead.
+// meet or overlap are one duty; of a rota without an end it says a week ahead or
+// a little more.
 func (r Rota) OnDuty(t time.Time) (until time.Time, on bool) {
-	until, on = r.run(t)
-	for range maxShifts {
-		next, more := r.run(until)
-		if !on || !more {
+	now := t.Unix()
+	var left int64
+	for left < weekSeconds {
+		more := r.left(now + left)
+		if more == 0 {
 			break
 		}
-		until = next
+		left += more
 	}
-	return until, on
+	if left == 0 {
+		return time.Time{}, false
+	}
+	return time.Unix(now+left, 0).UTC(), true
 }
 
-// run returns the latest end among the runs that hold t.
-func (r Rota) run(t time.Time) (end time.Time, on bool) {
-	l := Local(t)
-	midnight := time.Date(l.Year(), l.Month(), l.Day(), 0, 0, 0, 0, l.Location())
-	for back := range 2 { // today's runs, and yesterday's that go past midnight
-		day := midnight.AddDate(0, 0, -back)
-		for _, h := range r {
-			if h.Weekday != day.Weekday() {
-				continue
-			}
-			from := day.Add(time.Duration(h.Start) * time.Minute)
-			to := day.Add(time.Duration(min(h.End, h.Start+dayMinutes)) * time.Minute)
-			if !t.Before(from) && t.Before(to) && to.After(end) {
-				end, on = to, true
-			}
-		}
+// left is how many seconds the longest run that holds the second at (since 1970)
+// still goes on; 0 for none.
+func (r Rota) left(at int64) (left int64) {
+	for _, h := range r {
+		day := int64(h.Weekday+6) % 7 // Monday is 0
+		start := day*daySeconds + int64(h.Start)*60
+		length := min(int64(h.End-h.Start)*60, daySeconds)
+		passed := ((at+epochSecond-start)%weekSeconds + weekSeconds) % weekSeconds
+		left = max(left, length-passed)
 	}
-	return end, on
+	return left
 }

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,9 +22,8 @@ import (
 func TestReplayOfAFileEndsWithASummary(t *testing.T) {
 	var seen atomic.Int64
 	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if r.FormValue("id") == "phone-1" {
-			seen.Add(1)
-		}
+		body, _ := io.ReadAll(r.Body)
+		seen.Add(int64(strings.Count(string(body), "phone-1")))
 	}))
 	defer srv.Close()
 	file := filepath.Join(t.TempDir(), "tracks.csv")

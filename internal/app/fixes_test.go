@@ -10,11 +10,17 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"runtime"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"onemap/geo"
+	"onemap/internal/demo"
 	"onemap/internal/pgtest"
 	"onemap/people"
 	"onemap/store"
@@ -184,25 +190,36 @@ func TestAlarmIsToldOnce(t *testing.T) {
 	})
 }
 
-// The whole way on real PostGIS: a phone's request through the device listener to
-// history, dot and quarantine, and the dot again after a restart.
-func TestFixesFromPhoneToHistory(t *testing.T) {
+// pretendPhones is a database with n workers on duty round the clock (the last is
+// never), who carry demo-1, demo-2, ...
+func pretendPhones(t testing.TB, n int) *store.DB {
+	t.Helper()
 	ctx := context.Background()
 	db, err := store.Open(ctx, pgtest.URL(t), store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
+	if _, err := db.Pool.Exec(ctx, "INSERT INTO worker (badge) SELECT 'W' || n FROM generate_series(1, $1::int) n", n); err != nil {
+		t.Fatal(err)
+	}
 	for _, sql := range []string{
-		"INSERT INTO worker (badge) SELECT 'W' || n FROM generate_series(1, 20) n",
-		"INSERT INTO rota SELECT id, d, 0, 1440 FROM worker, generate_series(1, 7) d WHERE id <> 20",
-		"INSERT INTO device (unique_id) SELECT 'demo-' || n FROM generate_series(1, 20) n",
+		"INSERT INTO rota SELECT id, d, 0, 1440 FROM worker, generate_series(1, 7) d WHERE id < (SELECT max(id) FROM worker)",
+		"INSERT INTO device (unique_id) SELECT 'demo-' || id FROM worker",
 		"INSERT INTO device_binding SELECT id, id, '2000-01-01' FROM device",
 	} {
 		if _, err := db.Pool.Exec(ctx, sql); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return db
+}
+
+// The whole way on real PostGIS: a phone's request through the device listener to
+// history, dot and quarantine, and the dot again after a restart.
+func TestFixesFromPhoneToHistory(t *testing.T) {
+	ctx := context.Background()
+	db := pretendPhones(t, 20)
 	w := newFixWriter(fixOptions{DB: db})
 	if err := w.Start(ctx); err != nil {
 		t.Fatal(err)
@@ -264,5 +281,86 @@ func TestFixesFromPhoneToHistory(t *testing.T) {
 	}
 	if err := again.Stop(ctx); err != nil {
 		t.Error(err)
+	}
+}
+
+// A recorded day of a real receiver, its times moved to today, comes in whole.
+func TestRecordedDayComesIn(t *testing.T) {
+	const path = "../../../shared/data/gps/geolife_points.csv.gz"
+	if _, err := os.Stat(path); err != nil {
+		t.Skipf("SKIPPED: the shared GPS data is missing: %v", err)
+	}
+	tracks, err := demo.ReadTracks(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	day := demo.DayOf(tracks["056"], "")
+	seconds := map[int64]bool{}
+	for _, p := range day {
+		seconds[p.At.Unix()] = true
+	}
+	ctx := context.Background()
+	db := pretendPhones(t, 2)
+	w := newFixWriter(fixOptions{DB: db})
+	if err := w.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(osmand.New(osmand.Options{Directory: w.Directory, Sink: w}))
+	t.Cleanup(srv.Close)
+	span := day[len(day)-1].At.Sub(day[0].At)
+	got, err := demo.Replay(ctx, demo.ReplayOptions{
+		Devices: srv.URL, Tracks: map[string][]demo.TrackPoint{"demo-1": day}, Speedup: max(1, span.Seconds()/3), For: time.Minute,
+	})
+	if err != nil || got.Accepted != len(day) || got.Refused+got.Unsent != 0 {
+		t.Fatalf("%+v, error %v; want %d accepted", got, err, len(day))
+	}
+	if dots := w.Live().Dots(); len(dots) != 1 || dots[0].P != day[len(day)-1].P && geo.Distance(dots[0].P, day[len(day)-1].P) > 1 {
+		t.Errorf("dots %v, want one at the last point %v", dots, day[len(day)-1].P)
+	}
+	if err := w.Stop(ctx); err != nil {
+		t.Fatal(err)
+	}
+	var kept, doubted int
+	if err := db.Pool.QueryRow(ctx, "SELECT count(*), count(*) FILTER (WHERE verdict NOT IN ('', 'late')) FROM worker_position").Scan(&kept, &doubted); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d points over %s, %d seconds, %d kept, %d doubted", len(day), span, len(seconds), kept, doubted)
+	if kept != len(seconds) || doubted*200 > kept {
+		t.Errorf("%d kept of %d seconds, %d doubted; at most 0.5 %% may be", kept, len(seconds), doubted)
+	}
+}
+
+// Positions through the handler, committed before the answer: 64 phones at a time
+// with one position a request, and 16 with 1,000.
+func BenchmarkDeviceListener(b *testing.B) {
+	for _, size := range []int{1, 1000} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			db := pretendPhones(b, 475)
+			w := newFixWriter(fixOptions{DB: db})
+			if err := w.Start(context.Background()); err != nil {
+				b.Fatal(err)
+			}
+			l := osmand.New(osmand.Options{Directory: w.Directory, Sink: w, Burst: 1e9})
+			at := time.Now().Add(-24 * time.Hour).Unix()
+			var n atomic.Int64
+			b.SetParallelism(max(1, min(64, 16_000/size)/runtime.GOMAXPROCS(0)))
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					k := n.Add(1)
+					points := make([]string, size)
+					for i := range points {
+						points[i] = fmt.Sprintf(`{"id":"demo-%d","lat":38.2,"lon":107.5,"timestamp":%d}`, 1+k%474, at+k/474*int64(size)+int64(i))
+					}
+					r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("["+strings.Join(points, ",")+"]"))
+					answer := httptest.NewRecorder()
+					if l.ServeHTTP(answer, r); answer.Code != http.StatusOK && answer.Code != http.StatusTooManyRequests {
+						b.Errorf("status %d", answer.Code)
+					}
+				}
+			})
+			b.ReportMetric(float64(b.N*size)/b.Elapsed().Seconds(), "fixes/s")
+			_ = w.Stop(context.Background())
+		})
 	}
 }

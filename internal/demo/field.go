@@ -290,7 +290,7 @@ func (p *phone) flush(ctx context.Context) {
 			times += 1 + p.rng.IntN(2)
 		}
 		for range times {
-			if !p.f.sendOne(ctx, p.device, p.kept[0]) {
+			if !p.f.sendAll(ctx, p.device, p.kept[:1]) {
 				return
 			}
 		}
@@ -298,22 +298,23 @@ func (p *phone) flush(ctx context.Context) {
 	}
 }
 
-// sendOne sends a position and reports whether the phone may forget it.
-func (f *Field) sendOne(ctx context.Context, device string, x position) bool {
-	status, err := f.c.send(ctx, device, x)
+// sendAll sends positions in one request and reports whether the phone may forget
+// them.
+func (f *Field) sendAll(ctx context.Context, device string, xs []position) bool {
+	status, err := f.c.send(ctx, device, xs)
 	if err != nil && ctx.Err() != nil {
 		return false
 	}
 	forget := true
 	f.count(func(t *Tally) {
-		t.Sent++
+		t.Sent += len(xs)
 		switch {
 		case err == nil && status < 300:
-			t.Accepted++
+			t.Accepted += len(xs)
 		case err == nil && status < 500 && status != 429:
-			t.Refused++
+			t.Refused += len(xs)
 		default:
-			t.Retried++
+			t.Retried += len(xs)
 			forget = false
 		}
 	})

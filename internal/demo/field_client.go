@@ -82,19 +82,43 @@ type position struct {
 	battery  int
 }
 
-// send posts a position as Traccar Client does and returns the answer's status.
-func (c *client) send(ctx context.Context, device string, p position) (int, error) {
+// send posts positions as Traccar Client does, one as a form and several as a JSON
+// array, and returns the answer's status.
+func (c *client) send(ctx context.Context, device string, ps []position) (int, error) {
+	contentType, body := "application/x-www-form-urlencoded", []byte(nil)
+	if len(ps) == 1 {
+		form := url.Values{}
+		for k, v := range ps[0].fields(device) {
+			form.Set(k, v)
+		}
+		body = []byte(form.Encode())
+	} else {
+		objects := make([]map[string]string, len(ps))
+		for i, p := range ps {
+			objects[i] = p.fields(device)
+		}
+		var err error
+		if body, err = json.Marshal(objects); err != nil {
+			return 0, err
+		}
+		contentType = "application/json"
+	}
+	status, _, err := c.do(ctx, http.MethodPost, c.devices+"/", contentType, body, nil)
+	return status, err
+}
+
+// fields are the keys and values a phone sends.
+func (p position) fields(device string) map[string]string {
 	const knots = 3600.0 / 1852
-	form := url.Values{
-		"id": {device}, "lat": {decimal(p.p.Lat(), 7)}, "lon": {decimal(p.p.Lon(), 7)},
-		"timestamp": {strconv.FormatInt(p.at.Unix(), 10)}, "speed": {decimal(p.speed*knots, 2)}, "bearing": {decimal(p.course, 0)},
-		"accuracy": {decimal(p.accuracy, 1)}, "batt": {strconv.Itoa(p.battery)},
+	f := map[string]string{
+		"id": device, "lat": decimal(p.p.Lat(), 7), "lon": decimal(p.p.Lon(), 7),
+		"timestamp": strconv.FormatInt(p.at.Unix(), 10), "speed": decimal(p.speed*knots, 2), "bearing": decimal(p.course, 0),
+		"accuracy": decimal(p.accuracy, 1), "batt": strconv.Itoa(p.battery),
 	}
 	if p.at.Nanosecond() != 0 {
-		form.Set("timestamp", strconv.FormatInt(p.at.UnixMilli(), 10))
+		f["timestamp"] = strconv.FormatInt(p.at.UnixMilli(), 10)
 	}
-	status, _, err := c.do(ctx, http.MethodPost, c.devices+"/", "application/x-www-form-urlencoded", []byte(form.Encode()), nil)
-	return status, err
+	return f
 }
 
 func decimal(v float64, digits int) string { return strconv.FormatFloat(v, 'f', digits, 64) }

@@ -160,23 +160,21 @@ func Replay(ctx context.Context, o ReplayOptions) (Tally, error) {
 	done, stopTelling := context.WithCancel(ctx)
 	var teller, phones sync.WaitGroup
 	teller.Go(func() { f.tell(done) })
+	when := func(p TrackPoint) time.Time { // it is sent
+		return start.Add(time.Duration(float64(p.At.Sub(first)) / o.Speedup))
+	}
 	for device, points := range o.Tracks {
 		f.count(func(t *Tally) { t.Workers++ })
-		phones.Go(func() {
-			for i, p := range points {
-				after := time.Duration(float64(p.At.Sub(first)) / o.Speedup)
-				at := end.Add(p.At.Sub(last))
-				if o.Live {
-					at = start.Add(after)
-				}
-				speed, course := pace(points, i)
-				x := position{at: at, p: p.P, speed: speed, course: course, battery: 80}
-				if !sleep(ctx, start.Add(after).Sub(f.o.Now())) || !f.insist(ctx, device, x) {
-					f.count(func(t *Tally) { t.Unsent += len(points) - i })
-					return
-				}
+		all := make([]position, len(points))
+		for i, p := range points {
+			at := end.Add(p.At.Sub(last))
+			if o.Live {
+				at = when(p)
 			}
-		})
+			speed, course := pace(points, i)
+			all[i] = position{at: at, p: p.P, speed: speed, course: course, battery: 80}
+		}
+		phones.Go(func() { f.play(ctx, device, all, func(i int) time.Time { return when(points[i]) }) })
 	}
 	phones.Wait()
 	stopTelling()
@@ -184,14 +182,29 @@ func Replay(ctx context.Context, o ReplayOptions) (Tally, error) {
 	return f.Tally(), nil
 }
 
-// insist sends x until it is taken or refused.
-func (f *Field) insist(ctx context.Context, device string, x position) bool {
-	for !f.sendOne(ctx, device, x) {
-		if !sleep(ctx, time.Second) {
-			return false
+// play sends each position when its time has come, all that are due in one
+// request and one request a second, as the listener allows one device.
+func (f *Field) play(ctx context.Context, device string, all []position, when func(i int) time.Time) {
+	const most = 500
+	for len(all) > 0 {
+		now, n := f.o.Now(), 0
+		for n < min(most, len(all)) && !when(n).After(now) {
+			n++
+		}
+		if n > 0 && f.sendAll(ctx, device, all[:n]) {
+			all = all[n:]
+			shift, before := n, when
+			when = func(i int) time.Time { return before(i + shift) }
+		}
+		pause := time.Second
+		if len(all) > 0 {
+			pause = max(pause, when(0).Sub(f.o.Now()))
+		}
+		if len(all) > 0 && !sleep(ctx, pause) {
+			f.count(func(t *Tally) { t.Unsent += len(all) })
+			return
 		}
 	}
-	return true
 }
 
 // pace is speed in m/s and course at point i, from the point before.

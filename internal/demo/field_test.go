@@ -100,9 +100,20 @@ func (h *hall) position(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusTeapot) // the token is none of the device port's business
 		return
 	}
-	_ = r.ParseForm()
-	id := r.Form.Get("id")
-	h.fixes[id] = append(h.fixes[id], r.Form)
+	var many []map[string]string
+	if r.Header.Get("Content-Type") == "application/json" {
+		_ = json.NewDecoder(r.Body).Decode(&many)
+	}
+	for _, one := range many {
+		v := url.Values{}
+		for k, x := range one {
+			v.Set(k, x)
+		}
+		h.fixes[v.Get("id")] = append(h.fixes[v.Get("id")], v)
+	}
+	if _ = r.ParseForm(); r.Form.Has("id") {
+		h.fixes[r.Form.Get("id")] = append(h.fixes[r.Form.Get("id")], r.Form)
+	}
 }
 
 func number(t *testing.T, v url.Values, key string) float64 {
