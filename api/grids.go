@@ -1,0 +1,146 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/paulmach/orb/geojson"
+
+	"onemap/auth"
+	"onemap/geo"
+	"onemap/geo/grid"
+	"onemap/store"
+)
+
+// GridItem is one grid of the tree.
+type GridItem struct {
+	Code   string     `json:"code"`
+	Name   string     `json:"name"`
+	Level  int        `json:"level"`
+	Parent *string    `json:"parent"`
+	BBox   [4]float64 `json:"bbox" doc:"west,south,east,north in WGS-84"`
+	Label  [2]float64 `json:"label" doc:"A point inside, for its name; WGS-84, longitude first"`
+}
+
+func gridItem(t *grid.Tree, i int) GridItem {
+	n := t.Nodes()[i]
+	b := n.Geom.Bound()
+	g := GridItem{
+		Code: string(n.Code), Name: n.Name, Level: n.Level, Label: [2]float64(n.Label),
+		BBox: [4]float64{b.Min[0], b.Min[1], b.Max[0], b.Max[1]},
+	}
+	if n.Parent >= 0 {
+		p := string(t.Nodes()[n.Parent].Code)
+		g.Parent = &p
+	}
+	return g
+}
+
+// GridList is the grids asked for.
+type GridList struct {
+	Items  []GridItem `json:"items"`
+	Cursor *string    `json:"cursor"`
+}
+
+type gridsInput struct {
+	Level  int    `query:"level" minimum:"0" maximum:"6" doc:"Only this level"`
+	Parent string `query:"parent" maxLength:"64" doc:"Only the children of the grid with this code"`
+	Cursor string `query:"cursor" maxLength:"64" doc:"Code of the last grid of the page before"`
+	Accept string `header:"Accept"`
+}
+
+// gridPage is the most grids in one answer.
+const gridPage = 2000
+
+func (s *Server) grids() {
+	route(s, auth.ReadMap, huma.Operation{
+		OperationID: "list-grids", Method: http.MethodGet, Path: "/api/v1/grids", Tags: []string{"grids"},
+		Summary: "The enacted grids in scope, parents first; also as application/geo+json", Errors: []int{404},
+		Responses: s.listOrFeatures(reflect.TypeFor[GridList]()),
+	}, s.listGrids)
+	route(s, auth.ReadMap, huma.Operation{
+		OperationID: "locate", Method: http.MethodGet, Path: "/api/v1/grids/locate", Tags: []string{"grids"},
+		Summary: "The grids a place lies in, the county first", Errors: []int{422},
+	}, s.locate)
+}
+
+func (s *Server) listGrids(_ context.Context, a auth.Actor, in *gridsInput) (*listOutput, error) {
+	t := s.o.Catalogue.Now().Tree
+	parent := -1
+	if in.Parent != "" {
+		i, ok := t.ByCode(grid.Code(in.Parent))
+		if !ok || !a.Scope.Sees(t.Nodes()[i].No) {
+			return nil, problem(http.StatusNotFound, "no grid with this code")
+		}
+		parent = i
+	}
+	list := GridList{Items: []GridItem{}}
+	var fs []*geojson.Feature
+	skip := in.Cursor != ""
+	for i, n := range t.Nodes() {
+		if skip {
+			skip = string(n.Code) != in.Cursor
+			continue
+		}
+		if !a.Scope.Sees(n.No) || in.Level != 0 && n.Level != in.Level || in.Parent != "" && n.Parent != parent {
+			continue
+		}
+		if len(list.Items) == gridPage {
+			c := list.Items[gridPage-1].Code
+			list.Cursor = &c
+			break
+		}
+		g := gridItem(t, i)
+		list.Items = append(list.Items, g)
+		if wantsFeatures(in.Accept) {
+			f := geojson.NewFeature(n.Geom)
+			f.Properties = geojson.Properties{"code": g.Code, "name": g.Name, "level": g.Level, "parent": g.Parent}
+			fs = append(fs, f)
+		}
+	}
+	if skip {
+		return nil, problem(http.StatusBadRequest, "cursor is not one this server gave out")
+	}
+	if wantsFeatures(in.Accept) {
+		return &listOutput{"application/geo+json", features(fs)}, nil
+	}
+	return &listOutput{"application/json", list}, nil
+}
+
+type locateInput struct {
+	Lon float64 `query:"lon" required:"true"`
+	Lat float64 `query:"lat" required:"true"`
+	CRS string  `query:"crs" required:"true" enum:"wgs84,gcj02,bd09,cgcs2000"`
+}
+
+// Located is where a place lies.
+type Located struct {
+	Path   []store.GridRef `json:"path" doc:"The county first; empty only outside the county"`
+	OnEdge bool            `json:"on_edge" doc:"On a border; the grid with the lowest code is taken"`
+}
+
+type locateOutput struct{ Body Located }
+
+func (s *Server) locate(_ context.Context, a auth.Actor, in *locateInput) (*locateOutput, error) {
+	p, err := geo.Raw{Lon: in.Lon, Lat: in.Lat, Datum: geo.Datum(in.CRS)}.WGS84()
+	if err != nil {
+		return nil, problem(http.StatusUnprocessableEntity, err.Error())
+	}
+	t := s.o.Catalogue.Now().Tree
+	out := &locateOutput{Located{Path: []store.GridRef{}}}
+	f := t.Locate(p)
+	if f.Index < 0 || !a.Scope.Sees(t.Nodes()[f.Index].No) {
+		return out, nil
+	}
+	out.Body.OnEdge = f.OnEdge
+	for _, i := range t.Path(f.Index) {
+		n := t.Nodes()[i]
+		out.Body.Path = append(out.Body.Path, store.GridRef{Level: n.Level, Code: string(n.Code), Name: n.Name})
+	}
+	return out, nil
+}

@@ -1,0 +1,372 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/paulmach/orb"
+
+	"onemap/auth"
+	"onemap/dispatch"
+	"onemap/intake"
+	"onemap/store"
+	"onemap/store/ledger"
+)
+
+func (s *Server) incidents() {
+	route(s, auth.ReportIncident, huma.Operation{
+		OperationID: "report-incident", Method: http.MethodPost, Path: "/api/v1/incidents", Tags: []string{"incidents"},
+		Summary: "Report an incident", DefaultStatus: http.StatusCreated, Errors: []int{422},
+		Description: "Exactly once for each Idempotency-Key and each (source, external_id): a repetition answers the first incident.",
+	}, s.reportIncident)
+	route(s, auth.ReadIncidents, huma.Operation{
+		OperationID: "list-incidents", Method: http.MethodGet, Path: "/api/v1/incidents", Tags: []string{"incidents"},
+		Summary: "List incidents, newest report first; also as application/geo+json", Errors: []int{422},
+		Responses: s.listOrFeatures(reflect.TypeFor[IncidentList]()),
+	}, s.listIncidents)
+	route(s, auth.ReadIncidents, huma.Operation{
+		OperationID: "get-incident", Method: http.MethodGet, Path: "/api/v1/incidents/{id}", Tags: []string{"incidents"},
+		Summary: "One incident", Errors: []int{404},
+	}, s.getIncident)
+	route(s, auth.ReadIncidents, huma.Operation{
+		OperationID: "get-journal", Method: http.MethodGet, Path: "/api/v1/incidents/{id}/journal", Tags: []string{"incidents"},
+		Summary: "Every act on an incident, oldest first", Errors: []int{404},
+	}, s.getJournal)
+	route(s, auth.ActOnIncident, huma.Operation{
+		OperationID: "act-on-incident", Method: http.MethodPost, Path: "/api/v1/incidents/{id}/actions", Tags: []string{"incidents"},
+		Summary: "Move an incident on", Errors: []int{404, 409, 422, 428},
+	}, s.actOnIncident)
+}
+
+// LocationInput is a place with its datum.
+type LocationInput struct {
+	Lon float64 `json:"lon" doc:"Longitude, degrees east"`
+	Lat float64 `json:"lat" doc:"Latitude, degrees north"`
+	CRS string  `json:"crs" enum:"wgs84,gcj02,bd09,cgcs2000" doc:"The datum lon and lat are in. There is no default"`
+}
+
+// ReporterInput is who reported. Both fields are personal: they are sealed and
+// never appear in lists, events or logs.
+type ReporterInput struct {
+	Name  string `json:"name,omitempty" maxLength:"100"`
+	Phone string `json:"phone,omitempty" maxLength:"40"`
+}
+
+// IncidentInput is a report.
+type IncidentInput struct {
+	Category   string         `json:"category" maxLength:"16"`
+	Title      string         `json:"title" maxLength:"200"`
+	Text       string         `json:"text,omitempty" maxLength:"5000"`
+	Priority   int            `json:"priority,omitempty" minimum:"1" maximum:"4" doc:"1 is most urgent; the category's when left out"`
+	Location   *LocationInput `json:"location,omitempty"`
+	Address    string         `json:"address,omitempty" maxLength:"300"`
+	ReportedAt *time.Time     `json:"reported_at,omitempty"`
+	OccurredAt *time.Time     `json:"occurred_at,omitempty"`
+	Source     string         `json:"source,omitempty" enum:"phone,field,hotline,petition,app,device"`
+	ExternalID string         `json:"external_id,omitempty" maxLength:"200" doc:"The source's own number; unique within the source"`
+	Reporter   *ReporterInput `json:"reporter,omitempty"`
+}
+
+type reportInput struct {
+	Key     string `header:"Idempotency-Key" maxLength:"255" doc:"Makes a repetition of the same request safe"`
+	Body    IncidentInput
+	RawBody []byte
+}
+
+// Incident is an incident in the case view.
+type Incident struct {
+	store.PublicIncident
+	Notes    []string `json:"notes,omitempty" doc:"What the sender should know about the place"`
+	Repeated bool     `json:"repeated,omitempty" doc:"An earlier request made this incident"`
+}
+
+type incidentOutput struct {
+	ETag     string `header:"ETag"`
+	Location string `header:"Location"`
+	Body     Incident
+}
+
+// gridTries is how often a report is placed anew when the grids change under it.
+const gridTries = 3
+
+func (s *Server) reportIncident(ctx context.Context, a auth.Actor, in *reportInput) (*incidentOutput, error) {
+	var last error
+	for range gridTries {
+		placed, err := intake.Run(s.intakeEnv(a), intakeReport(in.Body))
+		if err != nil {
+			return nil, err
+		}
+		r := &ledger.Report{Report: placed.Report}
+		if p := in.Body.Reporter; p != nil {
+			r.ReporterName, r.ReporterPhone = p.Name, p.Phone
+		}
+		res, err := s.o.Ledger.Do(ctx, a, ledger.Command{
+			Key: in.Key, Request: sha256.Sum256(append([]byte("report\n"), in.RawBody...)), RequestID: requestID(ctx), Report: r,
+		})
+		if last = err; err == nil {
+			out, err := s.incidentAnswer(ctx, res.Incident)
+			if err == nil {
+				out.Body.Notes, out.Body.Repeated = placed.Notes, res.Repeated
+			}
+			return out, err
+		}
+		if !isGridsChanged(err) {
+			break
+		}
+		if err := s.o.Catalogue.Reload(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return nil, last
+}
+
+func intakeReport(b IncidentInput) intake.Report {
+	r := intake.Report{
+		Category: b.Category, Title: b.Title, Text: b.Text, Priority: b.Priority, Source: b.Source, ExternalID: b.ExternalID,
+		Address: b.Address, OccurredAt: b.OccurredAt, ReportedAt: b.ReportedAt,
+	}
+	if l := b.Location; l != nil {
+		r.Lon, r.Lat, r.CRS = &l.Lon, &l.Lat, l.CRS
+	}
+	return r
+}
+
+// intakeEnv is what the stages look things up in. A report outside every grid
+// belongs to the first county its sender reaches.
+func (s *Server) intakeEnv(a auth.Actor) intake.Env {
+	cat := s.o.Catalogue.Now()
+	env := intake.Env{Tree: cat.Tree, Categories: cat.Categories, Departments: cat.Departments, Now: s.o.Now()}
+	for i, n := range cat.Tree.Nodes() {
+		if a.Scope.Sees(n.No) {
+			env.Root = cat.Tree.Path(i)[0]
+			break
+		}
+	}
+	return env
+}
+
+func (s *Server) incidentAnswer(ctx context.Context, in store.Incident) (*incidentOutput, error) {
+	p, err := s.o.Catalogue.Public(ctx, in, auth.CaseView)
+	if err != nil {
+		return nil, err
+	}
+	return &incidentOutput{
+		ETag: strconv.Quote(strconv.Itoa(in.Version)), Location: fmt.Sprintf("/api/v1/incidents/%d", in.ID),
+		Body: Incident{PublicIncident: p},
+	}, nil
+}
+
+type incidentID struct {
+	ID int64 `path:"id" minimum:"1"`
+}
+
+func (s *Server) getIncident(ctx context.Context, a auth.Actor, in *incidentID) (*incidentOutput, error) {
+	row, err := s.o.DB.Incident(ctx, a.Scope, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return s.incidentAnswer(ctx, row)
+}
+
+// JournalItem is one act in an incident's life.
+type JournalItem struct {
+	N        int        `json:"n"`
+	Version  int        `json:"version"`
+	Kind     string     `json:"kind"`
+	From     string     `json:"from,omitempty"`
+	To       string     `json:"to,omitempty"`
+	Actor    string     `json:"actor"`
+	At       time.Time  `json:"at" doc:"The server's time of the act"`
+	DeviceAt *time.Time `json:"device_at" doc:"The actor's own clock, where it was told"`
+	Reason   string     `json:"reason,omitempty"`
+}
+
+type journalOutput struct {
+	Body struct {
+		Items []JournalItem `json:"items"`
+	}
+}
+
+func (s *Server) getJournal(ctx context.Context, a auth.Actor, in *incidentID) (*journalOutput, error) {
+	rows, err := s.o.DB.Journal(ctx, a.Scope, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &journalOutput{}
+	out.Body.Items = make([]JournalItem, len(rows))
+	for i, r := range rows {
+		out.Body.Items[i] = JournalItem(r)
+	}
+	return out, nil
+}
+
+type actInput struct {
+	incidentID
+	IfMatch string `header:"If-Match" doc:"The incident's version as its ETag gave it, in quotes"`
+	Key     string `header:"Idempotency-Key" maxLength:"255"`
+	Body    struct {
+		Action   string     `json:"action" enum:"accept,refuse,route,acknowledge,arrive,resolve,verify,rework,close,return,transfer"`
+		Reason   string     `json:"reason,omitempty" maxLength:"1000"`
+		DeviceAt *time.Time `json:"at,omitempty" doc:"The actor's own clock"`
+	}
+	RawBody []byte
+}
+
+func (s *Server) actOnIncident(ctx context.Context, a auth.Actor, in *actInput) (*incidentOutput, error) {
+	if in.IfMatch == "" {
+		return nil, problem(http.StatusPreconditionRequired, "send the version you saw in If-Match, for example If-Match: \"3\"")
+	}
+	version, err := strconv.Atoi(strings.Trim(in.IfMatch, "\""))
+	if err != nil || version < 1 {
+		return nil, problem(http.StatusBadRequest, "If-Match must be one version number in quotes")
+	}
+	res, err := s.o.Ledger.Do(ctx, a, ledger.Command{
+		Key: in.Key, Request: sha256.Sum256([]byte(fmt.Sprintf("act %d %d\n%s", in.ID, version, in.RawBody))), RequestID: requestID(ctx),
+		Act: &ledger.Act{Incident: in.ID, Version: version, Act: dispatch.Act{Action: dispatch.Action(in.Body.Action), Reason: in.Body.Reason, DeviceAt: in.Body.DeviceAt}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.incidentAnswer(ctx, res.Incident)
+	if err == nil {
+		out.Body.Repeated = res.Repeated
+	}
+	return out, err
+}
+
+type listInput struct {
+	BBox     []float64 `query:"bbox" minItems:"4" maxItems:"4" doc:"west,south,east,north in WGS-84"`
+	From     time.Time `query:"from" doc:"Reported at or after"`
+	To       time.Time `query:"to" doc:"Reported before"`
+	Category string    `query:"category" maxLength:"16" doc:"A category, or a top category with all below it"`
+	State    []string  `query:"state" maxItems:"20"`
+	Open     string    `query:"open" enum:"true,false"`
+	Grid     string    `query:"grid" maxLength:"64" doc:"Code of a grid, with all below it"`
+	Text     string    `query:"text" maxLength:"64"`
+	Overdue  string    `query:"overdue" enum:"true,false"`
+	Limit    int       `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	Cursor   string    `query:"cursor" maxLength:"64"`
+	Accept   string    `header:"Accept"`
+}
+
+// IncidentList is a page of incidents.
+type IncidentList struct {
+	Items  []store.PublicIncident `json:"items"`
+	Cursor *string                `json:"cursor" doc:"Send it back for the next page; null on the last"`
+}
+
+type listOutput struct {
+	ContentType string `header:"Content-Type"`
+	Body        any
+}
+
+func (s *Server) listIncidents(ctx context.Context, a auth.Actor, in *listInput) (*listOutput, error) {
+	f, err := s.filter(in)
+	if err != nil {
+		return nil, err
+	}
+	f.Limit = in.Limit + 1 // one more tells whether there is a next page
+	rows, err := s.o.DB.Incidents(ctx, a.Scope, f)
+	if err != nil {
+		return nil, err
+	}
+	list := IncidentList{Items: []store.PublicIncident{}}
+	if len(rows) > in.Limit {
+		rows = rows[:in.Limit]
+		c := cursorOf(rows[in.Limit-1])
+		list.Cursor = &c
+	}
+	for _, r := range rows {
+		p, err := s.o.Catalogue.Public(ctx, r, a.View())
+		if err != nil {
+			return nil, err
+		}
+		list.Items = append(list.Items, p)
+	}
+	if wantsFeatures(in.Accept) {
+		return &listOutput{"application/geo+json", incidentFeatures(list)}, nil
+	}
+	return &listOutput{"application/json", list}, nil
+}
+
+func (s *Server) filter(in *listInput) (store.IncidentFilter, error) {
+	f := store.IncidentFilter{From: in.From, To: in.To, Category: in.Category, States: in.State, Text: in.Text, At: s.o.Now()}
+	if len(in.BBox) == 4 {
+		b := orb.Bound{Min: orb.Point{in.BBox[0], in.BBox[1]}, Max: orb.Point{in.BBox[2], in.BBox[3]}}
+		if !(b.Min[0] <= b.Max[0] && b.Min[1] <= b.Max[1] && b.Min[0] >= -180 && b.Max[0] <= 180 && b.Min[1] >= -90 && b.Max[1] <= 90) {
+			return f, problem(http.StatusUnprocessableEntity, "bbox must be west,south,east,north in degrees, not across the date line")
+		}
+		f.Bound = &b
+	}
+	if !in.From.IsZero() && !in.To.IsZero() && in.To.Before(in.From) {
+		return f, problem(http.StatusUnprocessableEntity, "the period ends before it begins")
+	}
+	for _, st := range in.State {
+		if !knownState(st) {
+			return f, problem(http.StatusUnprocessableEntity, fmt.Sprintf("unknown state %q", st))
+		}
+	}
+	f.Open, f.Overdue = flag(in.Open), flag(in.Overdue)
+	if in.Grid != "" {
+		t := s.o.Catalogue.Now().Tree
+		i, ok := t.ByCode(gridCode(in.Grid))
+		if !ok {
+			return f, problem(http.StatusNotFound, "no grid with this code")
+		}
+		f.GridLo, f.GridHi = t.Nodes()[i].No, t.Nodes()[i].Last
+	}
+	if in.Cursor != "" {
+		c, err := parseCursor(in.Cursor)
+		if err != nil {
+			return f, problem(http.StatusBadRequest, "cursor is not one this server gave out")
+		}
+		f.After = &c
+	}
+	return f, nil
+}
+
+func knownState(s string) bool {
+	for _, k := range dispatch.States {
+		if string(k) == s {
+			return true
+		}
+	}
+	return false
+}
+
+func flag(s string) *bool {
+	if s == "" {
+		return nil
+	}
+	v := s == "true"
+	return &v
+}
+
+func cursorOf(in store.Incident) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(fmt.Sprintf("%d.%d", in.ReportedAt.UnixMicro(), in.ID)))
+}
+
+func parseCursor(s string) (store.IncidentCursor, error) {
+	raw, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil {
+		return store.IncidentCursor{}, err
+	}
+	us, id, _ := strings.Cut(string(raw), ".")
+	at, err1 := strconv.ParseInt(us, 10, 64)
+	n, err2 := strconv.ParseInt(id, 10, 64)
+	if err1 != nil || err2 != nil {
+		return store.IncidentCursor{}, fmt.Errorf("bad cursor")
+	}
+	return store.IncidentCursor{ReportedAt: time.UnixMicro(at), ID: n}, nil
+}

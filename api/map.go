@@ -1,0 +1,155 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gin-gonic/gin"
+
+	"onemap/auth"
+	"onemap/hub"
+	"onemap/store"
+	"onemap/tiles"
+)
+
+// mapRoutes are the routes whose answers are no JSON: tiles and the live stream.
+// They stand in the contract too, written out by hand.
+func (s *Server) mapRoutes() {
+	s.gin.GET("/tiles/:layer", s.tileJSON)
+	s.gin.GET("/tiles/:layer/:z/:x/:y", s.tile)
+	s.gin.GET("/api/v1/live", s.stream)
+	bytesOf := func(mime, what string) map[string]*huma.Response {
+		return map[string]*huma.Response{
+			"200": {Description: what, Content: map[string]*huma.MediaType{mime: {}}},
+			"401": {Description: "Unauthorized"}, "403": {Description: "Forbidden"},
+		}
+	}
+	name := func(n, kind string) *huma.Param {
+		return &huma.Param{Name: n, In: "path", Required: true, Schema: &huma.Schema{Type: kind}}
+	}
+	security := []map[string][]string{{"bearer": {}}, {"session": {}}}
+	paths := s.huma.OpenAPI()
+	paths.AddOperation(&huma.Operation{
+		OperationID: "tilejson", Method: http.MethodGet, Path: "/tiles/{layer}.json", Tags: []string{"tiles"}, Security: security,
+		Summary: "TileJSON 3.0 of a layer: grids, roads, cameras", Parameters: []*huma.Param{name("layer", "string")},
+		Responses: bytesOf("application/json", "TileJSON"),
+	})
+	tile := bytesOf("application/vnd.mapbox-vector-tile", "A vector tile (MVT 2.1), gzip; ETag changes with its content")
+	tile["204"] = &huma.Response{Description: "Nothing in this tile"}
+	tile["304"] = &huma.Response{Description: "Unchanged"}
+	paths.AddOperation(&huma.Operation{
+		OperationID: "tile", Method: http.MethodGet, Path: "/tiles/{layer}/{z}/{x}/{y}.mvt", Tags: []string{"tiles"}, Security: security,
+		Summary:    "A vector tile, cut to the caller's scope",
+		Parameters: []*huma.Param{name("layer", "string"), name("z", "integer"), name("x", "integer"), name("y", "integer")}, Responses: tile,
+	})
+	paths.AddOperation(&huma.Operation{
+		OperationID: "live", Method: http.MethodGet, Path: "/api/v1/live", Tags: []string{"live"}, Security: security,
+		Summary:     "The live stream: WebSocket, subprotocol onemap.v1",
+		Description: "The client speaks first: a hello with epoch, seq and scope of what it has, or without them. See docs/LIVE.md.",
+		Responses:   map[string]*huma.Response{"101": {Description: "Switching Protocols"}, "403": {Description: "A foreign Origin, or a role without a view"}},
+	})
+}
+
+func (s *Server) tileJSON(c *gin.Context) {
+	a, err := may(c.Request.Context(), auth.ReadMap)
+	layer, isJSON := strings.CutSuffix(c.Param("layer"), ".json")
+	if err == nil && !isJSON {
+		err = problem(http.StatusNotFound, "nothing here")
+	}
+	if err != nil {
+		refuse(c, err)
+		return
+	}
+	body, err := s.o.Tiles.TileJSON(layer, a)
+	if err != nil {
+		refuse(c, s.tileProblem(c.Request.Context(), err))
+		return
+	}
+	c.Header("Cache-Control", "private, no-cache")
+	c.Data(http.StatusOK, "application/json", body)
+}
+
+func (s *Server) tile(c *gin.Context) {
+	a, err := may(c.Request.Context(), auth.ReadMap)
+	if err != nil {
+		refuse(c, err)
+		return
+	}
+	yText, isTile := strings.CutSuffix(c.Param("y"), ".mvt")
+	z, err1 := strconv.Atoi(c.Param("z"))
+	x, err2 := strconv.Atoi(c.Param("x"))
+	y, err3 := strconv.Atoi(yText)
+	if !isTile || errors.Join(err1, err2, err3) != nil {
+		refuse(c, problem(http.StatusBadRequest, "a tile is /tiles/{layer}/{z}/{x}/{y}.mvt with whole numbers"))
+		return
+	}
+	ctx, cancel := context.WithTimeout(c.Request.Context(), deadline(http.MethodGet))
+	defer cancel()
+	body, etag, err := s.o.Tiles.Tile(ctx, c.Param("layer"), z, x, y, a)
+	h := c.Writer.Header()
+	h.Set("Cache-Control", "private, no-cache")
+	h.Set("Vary", "Cookie, Authorization")
+	switch {
+	case errors.Is(err, tiles.ErrEmpty):
+		c.Status(http.StatusNoContent)
+	case err != nil:
+		refuse(c, s.tileProblem(ctx, err))
+	case c.GetHeader("If-None-Match") == etag:
+		h.Set("ETag", etag)
+		c.Status(http.StatusNotModified)
+	default:
+		h.Set("ETag", etag)
+		h.Set("Content-Encoding", "gzip")
+		c.Data(http.StatusOK, "application/vnd.mapbox-vector-tile", body)
+	}
+}
+
+func (s *Server) tileProblem(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(err, tiles.ErrUnknownLayer), errors.Is(err, tiles.ErrOutOfRange):
+		return problem(http.StatusNotFound, err.Error())
+	case errors.Is(err, tiles.ErrForbidden):
+		return problem(http.StatusForbidden, "not allowed for this role")
+	}
+	return s.answer(ctx, err)
+}
+
+// stream hands the request to the hub. The session is looked at again while the
+// socket lives: it ends when the session does, or when its scope changes.
+func (s *Server) stream(c *gin.Context) {
+	a, err := may(c.Request.Context(), auth.ReadMap)
+	if err != nil {
+		refuse(c, err)
+		return
+	}
+	secret, kind := credentialOf(c.Request)
+	tag := a.Scope.Tag(a.View())
+	s.o.Hub.Serve(c.Writer, c.Request, a, func(ctx context.Context) error {
+		cred, err := s.o.DB.FindCredential(ctx, secret, s.o.Now(), kind)
+		if err != nil {
+			return leaseError(err)
+		}
+		now, err := s.o.DB.Actor(ctx, cred)
+		if err != nil {
+			return leaseError(err)
+		}
+		if now.Scope.Tag(now.View()) != tag {
+			return hub.ErrScopeChanged
+		}
+		return nil
+	})
+}
+
+func leaseError(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	return errors.Join(hub.ErrLeaseUnknown, err)
+}

@@ -1,0 +1,157 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gin-gonic/gin"
+
+	"onemap/dispatch"
+	"onemap/intake"
+	"onemap/store"
+	"onemap/store/ledger"
+)
+
+// Problem is an RFC 9457 problem document.
+type Problem struct {
+	Type     string        `json:"type" doc:"about:blank, or a word for programs"`
+	Title    string        `json:"title"`
+	Status   int           `json:"status"`
+	Detail   string        `json:"detail,omitempty" doc:"What is wrong and what to do"`
+	Errors   []ProblemItem `json:"errors,omitempty"`
+	Possible []string      `json:"possible,omitempty" doc:"The actions the incident's state allows now"`
+}
+
+// ProblemItem is one thing wrong, with its place in the request.
+type ProblemItem struct {
+	Location string `json:"location"`
+	Message  string `json:"message"`
+}
+
+// Error is the detail.
+func (p *Problem) Error() string { return p.Detail }
+
+// GetStatus is the HTTP status.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// ContentType makes every error a problem document.
+func (p *Problem) ContentType(string) string { return "application/problem+json" }
+
+func problem(status int, detail string) *Problem {
+	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail}
+}
+
+var problemsOnce sync.Once
+
+// useProblems makes huma answer with our problem documents, and with 400 where
+// a request is not of the contract. Its hooks are package variables, so this is
+// done once for all servers of a process.
+func useProblems() {
+	problemsOnce.Do(func() {
+		huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
+			if status == http.StatusUnprocessableEntity {
+				status = http.StatusBadRequest
+			}
+			p := problem(status, msg)
+			for _, err := range errs {
+				var d *huma.ErrorDetail
+				switch {
+				case errors.As(err, &d):
+					p.Errors = append(p.Errors, ProblemItem{d.Location, d.Message})
+				case err != nil:
+					p.Errors = append(p.Errors, ProblemItem{"body", err.Error()})
+				}
+			}
+			return p
+		}
+	})
+}
+
+// answer turns an error of the inner rings into what its sender is told. What
+// is not meant for a sender goes to the log under the request's id.
+func (s *Server) answer(ctx context.Context, err error) error {
+	var known *Problem
+	var in intake.Problems
+	var state *dispatch.StateError
+	var version *ledger.VersionError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &known):
+		return known
+	case errors.As(err, &in):
+		p := problem(http.StatusUnprocessableEntity, in.Error())
+		for _, x := range in {
+			if x.Form {
+				p.Status, p.Title = http.StatusBadRequest, http.StatusText(http.StatusBadRequest)
+			}
+			p.Errors = append(p.Errors, ProblemItem{"body." + x.Field, x.Message})
+		}
+		return p
+	case errors.As(err, &state):
+		p := problem(http.StatusConflict, state.Error())
+		p.Possible = actionNames(state.Possible)
+		return p
+	case errors.As(err, &version):
+		return problem(http.StatusConflict, version.Error()+": read it again")
+	case errors.Is(err, dispatch.ErrReasonMissing):
+		return problem(http.StatusUnprocessableEntity, dispatch.ErrReasonMissing.Error())
+	case errors.Is(err, ledger.ErrKeyReused):
+		return problem(http.StatusUnprocessableEntity, ledger.ErrKeyReused.Error()+": make a new key for a new request")
+	case errors.Is(err, ledger.ErrForbidden):
+		return problem(http.StatusForbidden, ledger.ErrForbidden.Error())
+	case errors.Is(err, store.ErrNotFound):
+		return problem(http.StatusNotFound, "nothing here with this id")
+	case errors.Is(err, context.Canceled):
+		return problem(499, "the client went away")
+	case store.Unavailable(err) || errors.Is(err, ledger.ErrGridsChanged):
+		s.o.Log.Warn("unavailable", "request", requestID(ctx), "err", err)
+		return retryLater("the database is not available at the moment; send the same request again")
+	}
+	s.o.Log.Error("internal error", "request", requestID(ctx), "err", err)
+	return problem(http.StatusInternalServerError, "internal error; the log has it under request "+requestID(ctx))
+}
+
+func retryLater(detail string) error {
+	return huma.ErrorWithHeaders(problem(http.StatusServiceUnavailable, detail), http.Header{"Retry-After": {"2"}})
+}
+
+func actionNames(as []dispatch.Action) []string {
+	out := make([]string, len(as))
+	for i, a := range as {
+		out[i] = string(a)
+	}
+	return out
+}
+
+// refuse answers a plain gin route with a problem document.
+func refuse(c *gin.Context, err error) {
+	var h interface{ GetHeaders() http.Header }
+	if errors.As(err, &h) {
+		for k, v := range h.GetHeaders() {
+			c.Header(k, strings.Join(v, ", "))
+		}
+	}
+	var p *Problem
+	if !errors.As(err, &p) {
+		p = problem(http.StatusInternalServerError, "internal error")
+	}
+	c.Header("Content-Type", "application/problem+json")
+	c.AbortWithStatusJSON(p.Status, p)
+}
+
+// recovered answers a panic: the process lives on.
+func (s *Server) recovered(c *gin.Context, what any) {
+	id := requestID(c.Request.Context())
+	s.o.Log.Error("panic", "request", id, "what", fmt.Sprint(what), slog.String("path", c.FullPath()))
+	refuse(c, problem(http.StatusInternalServerError, "internal error; the log has it under request "+id))
+}

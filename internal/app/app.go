@@ -1,0 +1,308 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"onemap/api"
+	"onemap/dispatch"
+	"onemap/dispatch/calendar"
+	"onemap/frontend"
+	"onemap/hub"
+	"onemap/internal/localpg"
+	"onemap/migrations"
+	"onemap/store"
+	"onemap/store/ledger"
+	"onemap/tiles"
+	"onemap/track/osmand"
+)
+
+// Server is a running product.
+type Server struct {
+	o         Options
+	db        *store.DB
+	catalogue *store.Catalogue
+	ledger    *ledger.Ledger
+	hub       *hub.Hub
+	tiles     *tiles.Server
+	fixes     *fixWriter
+	metrics   *metrics
+	layers    atomic.Pointer[layers]
+	load      atomic.Pointer[api.Loading]
+	wake      chan struct{} // something was committed: the sequencer
+	heads     chan struct{} // the feed has grown: the pump
+	pumped    atomic.Int64  // unix nanoseconds of the pump's last good look at the feed
+	ready     chan struct{} // closed once the hub has its state
+
+	main, device net.Listener
+	failed       chan error
+	ends         []end
+	stopOnce     sync.Once
+	stopErr      error
+}
+
+// end is one step of stopping; steps run in the reverse order of starting.
+type end struct {
+	what string
+	stop func(context.Context) error
+}
+
+// drain is how long a stop may take before it becomes rude.
+const drain = 10 * time.Second
+
+// Start brings everything up and returns when the server takes requests. On an
+// error nothing is left running.
+func Start(ctx context.Context, o Options) (*Server, error) {
+	o.setDefaults()
+	s := &Server{
+		o: o, wake: make(chan struct{}, 1), heads: make(chan struct{}, 1), ready: make(chan struct{}), failed: make(chan error, 8),
+	}
+	s.load.Store(&api.Loading{})
+	o.Log.Info("starting", "version", o.Version, "options", o)
+	for _, step := range []struct {
+		what string
+		run  func(context.Context) error
+	}{
+		{"data folder", s.makeData},
+		{"database", s.startDatabase},
+		{"schema", s.migrate},
+		{"record", s.openRecord},
+		{"loops", s.startLoops},
+		{"listeners", s.startListeners},
+		{"first start", s.firstStart},
+	} {
+		if err := step.run(ctx); err != nil {
+			_ = s.Stop(context.WithoutCancel(ctx))
+			return nil, fmt.Errorf("%s: %w", step.what, err)
+		}
+	}
+	if o.Demo {
+		s.startDemo()
+	}
+	o.Log.Info("serving", "url", s.URL(), "devices", s.DeviceURL())
+	return s, nil
+}
+
+// URL is the base address of pages and API.
+func (s *Server) URL() string { return "http://" + reach(s.main) }
+
+// DeviceURL is the base address devices send to.
+func (s *Server) DeviceURL() string { return "http://" + reach(s.device) }
+
+// reach is an address a program on this machine can call.
+func reach(l net.Listener) string {
+	a := l.Addr().(*net.TCPAddr)
+	if a.IP.IsUnspecified() {
+		return fmt.Sprintf("127.0.0.1:%d", a.Port)
+	}
+	return a.String()
+}
+
+// Failed tells of an end of something the server cannot do without.
+func (s *Server) Failed() <-chan error { return s.failed }
+
+func (s *Server) fail(err error) {
+	select {
+	case s.failed <- err:
+	default:
+	}
+}
+
+// onStop adds a step of stopping.
+func (s *Server) onStop(what string, f func(context.Context) error) {
+	s.ends = append(s.ends, end{what, f})
+}
+
+// Stop drains: listeners first, PostgreSQL last. Steps that take too long are
+// cut short one by one; the database is always stopped properly.
+func (s *Server) Stop(ctx context.Context) error {
+	s.stopOnce.Do(func() {
+		s.o.Log.Info("stopping")
+		soft, cancel := context.WithTimeout(ctx, drain-2*time.Second)
+		defer cancel()
+		for _, e := range slices.Backward(s.ends) {
+			sctx := soft
+			if e.what == "postgres" {
+				var c context.CancelFunc
+				sctx, c = context.WithTimeout(ctx, drain)
+				defer c()
+			}
+			if err := e.stop(sctx); err != nil {
+				s.o.Log.Warn("stop", "what", e.what, "err", err)
+				s.stopErr = errors.Join(s.stopErr, fmt.Errorf("stop %s: %w", e.what, err))
+			}
+		}
+		s.o.Log.Info("stopped")
+	})
+	return s.stopErr
+}
+
+func (s *Server) makeData(context.Context) error {
+	if err := os.MkdirAll(s.o.Data, 0o755); err != nil {
+		return fmt.Errorf("data folder %s: %w", s.o.Data, err)
+	}
+	return nil
+}
+
+func (s *Server) startDatabase(ctx context.Context) error {
+	if s.o.DatabaseURL != "" {
+		return store.CheckServer(ctx, s.o.DatabaseURL)
+	}
+	pg, err := localpg.Start(ctx, localpg.Options{Dir: s.o.Data, Log: s.o.Log})
+	if err != nil {
+		return err
+	}
+	s.onStop("postgres", pg.Stop)
+	s.o.DatabaseURL = pg.URL(localpg.Database)
+	go func() { // ends with the cluster's supervisor
+		<-pg.Done()
+		if err := pg.Err(); err != nil {
+			s.fail(fmt.Errorf("private database: %w", err))
+		}
+	}()
+	return nil
+}
+
+func (s *Server) migrate(ctx context.Context) error {
+	return store.Migrate(ctx, s.o.DatabaseURL, migrations.FS)
+}
+
+func (s *Server) openRecord(ctx context.Context) error {
+	var err error
+	if s.db, err = store.Open(ctx, s.o.DatabaseURL, store.Options{MaxConns: 30}); err != nil {
+		return err
+	}
+	s.onStop("pool", func(context.Context) error { s.db.Close(); return nil })
+	seal, err := store.OpenSealer(s.o.Data)
+	if err != nil {
+		return err
+	}
+	cats, err := s.db.Categories(ctx)
+	if err != nil {
+		return err
+	}
+	if len(cats) == 0 {
+		if err := s.db.SaveCategories(ctx, dispatch.DefaultCategories()); err != nil {
+			return err
+		}
+	}
+	if s.catalogue, err = store.NewCatalogue(ctx, s.db); err != nil {
+		return err
+	}
+	s.ledger = ledger.New(ledger.Options{
+		DB: s.db, Catalogue: s.catalogue, Sealer: seal, Calendar: calendar.Default(), Now: s.o.Now, Wake: s.nudge(s.wake),
+	})
+	return nil
+}
+
+// nudge makes a function that signals c without ever waiting.
+func (s *Server) nudge(c chan struct{}) func() {
+	return func() {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// loop runs f until the server stops, and waits for its end then.
+func (s *Server) loop(what string, f func(context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f(ctx)
+	}()
+	s.onStop(what, func(sctx context.Context) error {
+		cancel()
+		select {
+		case <-done:
+			return nil
+		case <-sctx.Done():
+			return sctx.Err()
+		}
+	})
+}
+
+func (s *Server) startListeners(ctx context.Context) error {
+	pages, err := fs.Sub(frontend.Dist, "dist")
+	if err != nil {
+		return err
+	}
+	handler := api.New(api.Options{
+		DB: s.db, Catalogue: s.catalogue, Ledger: s.ledger, Hub: s.hub, Tiles: s.tiles, Dots: s.fixes.Live().Dots, People: s.fixes.Directory,
+		Now: s.o.Now, Log: s.o.Log, Pages: pages, Ready: s.isReady, Status: func() api.Loading { return *s.load.Load() },
+		Version: s.o.Version, Link: s.URL,
+	}).Handler()
+	if s.device, err = s.listen(ctx, "device listener", s.o.DeviceListen, s.deviceHandler()); err != nil {
+		return err
+	}
+	if s.o.AdminListen != "off" {
+		if _, err = s.listen(ctx, "admin listener", s.o.AdminListen, s.adminHandler()); err != nil {
+			return err
+		}
+	}
+	s.main, err = s.listen(ctx, "listener", s.o.Listen, handler)
+	return err
+}
+
+// listen serves handler at addr until the server stops.
+func (s *Server) listen(ctx context.Context, what, addr string, h http.Handler) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w (is another server running? choose another address)", what, addr, err)
+	}
+	srv := &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 70 * time.Second,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
+	}
+	go func() { // ends with Shutdown or Close below
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			s.fail(fmt.Errorf("%s: %w", what, err))
+		}
+	}()
+	s.onStop(what, func(sctx context.Context) error {
+		err := srv.Shutdown(sctx)
+		if err != nil {
+			err = errors.Join(err, srv.Close())
+		}
+		return err
+	})
+	return l, nil
+}
+
+func (s *Server) deviceHandler() http.Handler {
+	return osmand.New(osmand.Options{
+		Directory: s.fixes.Directory, Sink: s.fixes, Now: s.o.Now, Log: s.o.Log, Count: func(f osmand.Fate) { s.metrics.fixes.WithLabelValues(string(f)).Inc() },
+	})
+}
+
+// isReady says why the server cannot do its work, or nil.
+func (s *Server) isReady(ctx context.Context) error {
+	select {
+	case <-s.ready:
+	default:
+		return errors.New("the live state is still being loaded")
+	}
+	if err := s.db.Pool.Ping(ctx); err != nil {
+		return err
+	}
+	if age := time.Since(time.Unix(0, s.pumped.Load())); age > 5*time.Second {
+		return fmt.Errorf("the feed was last read %s ago", age.Round(time.Second))
+	}
+	return nil
+}

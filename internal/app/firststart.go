@@ -1,0 +1,49 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"onemap/api"
+	"onemap/auth"
+	"onemap/store"
+	"onemap/store/ledger"
+)
+
+// firstStart prints what the first people need to get in: a one-time secret for
+// the first administrator and a wall's one-time link. A demo prints a link at
+// every start, so that whoever types the command sees the wall.
+func (s *Server) firstStart(ctx context.Context) error {
+	has, err := s.db.HasCredentials(ctx)
+	if err != nil {
+		return err
+	}
+	actor := auth.SystemActor("first start")
+	if !has {
+		secret := store.NewSecret()
+		err := s.db.InTx(ctx, func(tx pgx.Tx) error {
+			if _, err := s.db.SaveCredential(ctx, tx, secret, store.Credential{Kind: store.FirstSecret, Role: auth.SecurityAdmin}); err != nil {
+				return err
+			}
+			return ledger.Audit(ctx, tx, actor, "", "secret.first", "", "", nil)
+		})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(s.o.Out, "\n首次启动 · 管理员一次性口令（只显示这一次，请妥善保存）\nFirst start: one-time secret of the security administrator, shown only now:\n    %s\n", secret)
+	}
+	if has && !s.o.Demo {
+		return nil
+	}
+	link, until, err := api.MakeWallLink(ctx, s.db, actor, s.URL(), "wall-1", "", s.o.Now())
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.o.Out, "\n大屏链接（%s 前打开一次有效）· Wall link, good once:\n    %s\n\n", until.Local().Format("15:04"), link)
+	return nil
+}

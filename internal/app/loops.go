@@ -1,0 +1,161 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"onemap/auth"
+	"onemap/feed"
+	"onemap/geo/grid"
+	"onemap/hub"
+	"onemap/store/ledger"
+	"onemap/tiles"
+)
+
+// startLoops starts everything that goes on by itself.
+func (s *Server) startLoops(ctx context.Context) error {
+	s.metrics = newMetrics(s)
+	s.fixes = newFixWriter(fixOptions{DB: s.db, Now: s.o.Now, Log: s.o.Log})
+	if err := s.fixes.Start(ctx); err != nil {
+		return err
+	}
+	s.onStop("fixes", s.fixes.Stop)
+	if err := s.reloadLayers(ctx); err != nil {
+		return err
+	}
+	s.tiles = tiles.New(tiles.Options{
+		Tree:    func() *grid.Tree { return s.catalogue.Now().Tree },
+		Roads:   func() []tiles.Line { return s.layers.Load().roads },
+		Cameras: func() []tiles.Spot { return s.layers.Load().cameras },
+	})
+	s.hub = hub.New(hub.Options{
+		Now: s.o.Now, Log: s.o.Log, Dots: s.fixes.Live().Changed,
+		Read: func(ctx context.Context, after feed.Seq, limit int) ([]feed.Event, error) {
+			return ledger.ReadFeed(ctx, s.db, auth.System("the hub filters by each reader's scope"), after, limit)
+		},
+	})
+	s.loop("sequencer", (&ledger.Sequencer{
+		Pool: s.db.Pool, Now: s.o.Now, Log: s.o.Log, Wake: s.wake, OnHead: func(feed.Seq) { s.nudge(s.heads)() },
+	}).Run)
+	s.loop("pump", s.pump)
+	s.loop("care", func(ctx context.Context) { s.every(ctx, time.Hour, "care", s.care) })
+	s.onStop("hub", s.hub.Stop)
+	return nil
+}
+
+// every runs f now and then; a failure waits for the next time.
+func (s *Server) every(ctx context.Context, d time.Duration, what string, f func(context.Context) error) {
+	tick := time.NewTicker(d)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			fctx, cancel := context.WithTimeout(ctx, time.Minute)
+			if err := f(fctx); err != nil && ctx.Err() == nil {
+				s.o.Log.Warn("loop", "what", what, "err", err)
+			}
+			cancel()
+		}
+	}
+}
+
+// keepKeys is how long an idempotency key is remembered: longer than a client
+// stays offline.
+const keepKeys = 7 * 24 * time.Hour
+
+// care drops what is past its time.
+func (s *Server) care(ctx context.Context) error {
+	_, err := s.db.Pool.Exec(ctx, "DELETE FROM idempotency WHERE at < $1", s.o.Now().Add(-keepKeys))
+	return err
+}
+
+// pumpBatch is how many events the pump reads at a time.
+const pumpBatch = 1000
+
+// pump brings the feed to this node: configuration first, then the hub. It looks
+// when told of a new head, and every half second in any case.
+func (s *Server) pump(ctx context.Context) {
+	system := auth.System("a node folds the whole feed")
+	var epoch feed.Epoch
+	for ctx.Err() == nil {
+		e, st, err := ledger.LoadState(ctx, s.db, system)
+		switch {
+		case err == nil && epoch == "":
+			s.hub.Start(e, st)
+			close(s.ready)
+		case err == nil:
+			s.hub.Reset(e, st)
+		default:
+			s.pause(ctx)
+			continue
+		}
+		epoch = e
+		for ctx.Err() == nil {
+			if err := s.pumpOnce(ctx, system, epoch); err != nil {
+				if errors.Is(err, errNewEpoch) {
+					break
+				}
+				if ctx.Err() == nil {
+					s.o.Log.Warn("feed not read", "err", err)
+				}
+			}
+			s.pause(ctx)
+		}
+	}
+}
+
+func (s *Server) pause(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-s.heads:
+	case <-time.After(500 * time.Millisecond):
+	}
+}
+
+var errNewEpoch = errors.New("the feed has a new epoch")
+
+// pumpOnce publishes everything new.
+func (s *Server) pumpOnce(ctx context.Context, system auth.Scope, epoch feed.Epoch) error {
+	for {
+		var now feed.Epoch
+		if err := s.db.Pool.QueryRow(ctx, "SELECT epoch::text FROM feed_head").Scan(&now); err != nil {
+			return err
+		}
+		if now != epoch {
+			return errNewEpoch
+		}
+		evs, err := ledger.ReadFeed(ctx, s.db, system, s.hub.Head(), pumpBatch)
+		if err != nil {
+			return err
+		}
+		s.pumped.Store(time.Now().UnixNano())
+		if len(evs) == 0 {
+			return nil
+		}
+		if err := s.before(ctx, evs); err != nil {
+			return err
+		}
+		if err := s.hub.Publish(evs); err != nil {
+			s.o.Log.Error("feed not contiguous: starting over", "err", err)
+			return errNewEpoch
+		}
+	}
+}
+
+// before brings what this node keeps of the configuration up to date, so that
+// nobody is told of a grid that the node does not know yet.
+func (s *Server) before(ctx context.Context, evs []feed.Event) error {
+	for _, e := range evs {
+		switch e.Kind {
+		case "grids.enacted", "config.changed":
+			return errors.Join(s.catalogue.Reload(ctx), s.fixes.Refresh(ctx), s.reloadLayers(ctx))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"net/http"
+	"net/http/pprof"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metrics are the figures an operator's monitoring reads.
+type metrics struct {
+	registry *prometheus.Registry
+	fixes    *prometheus.CounterVec
+}
+
+func newMetrics(s *Server) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		fixes:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "onemap_device_reports_total", Help: "Reports of devices by what became of them."}, []string{"fate"}),
+	}
+	gauge := func(name, help string, f func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
+	}
+	m.registry.MustRegister(
+		m.fixes, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		gauge("onemap_live_sockets", "Open sockets of the live stream.", func() float64 { return float64(s.hub.Stats().Clients) }),
+		gauge("onemap_live_messages", "Messages written to sockets since the start.", func() float64 { return float64(s.hub.Stats().Sent) }),
+		gauge("onemap_live_bytes", "Bytes written to sockets since the start.", func() float64 { return float64(s.hub.Stats().Bytes) }),
+		gauge("onemap_live_slow_closes", "Sockets closed since the start because they read too slowly.", func() float64 { return float64(s.hub.Stats().Slow) }),
+		gauge("onemap_feed_head", "The newest sequence number on this node.", func() float64 { return float64(s.hub.Head()) }),
+		gauge("onemap_pool_connections", "Database connections in use.", func() float64 { return float64(s.db.Pool.Stat().AcquiredConns()) }),
+	)
+	return m
+}
+
+// adminHandler serves metrics and profiles, on an address of its own.
+func (s *Server) adminHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return mux
+}
