@@ -18,18 +18,20 @@ type latest[T, S any] struct {
 	load func() []T
 	make func(number uint64, rows []T, grids *generation) *S
 
-	mu   sync.Mutex // guards what follows
-	rows []T
-	set  *S
+	mu    sync.Mutex // guards what follows
+	rows  []T
+	grids *generation
+	set   *S
 }
 
-// now returns the set of now. The same slice keeps its set, and so its tiles.
+// now returns the set of now. The same slice and grids keep their set, and so
+// their tiles.
 func (l *latest[T, S]) now(s *Server) *S {
-	rows := l.load()
+	rows, grids := l.load(), s.generation()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.set == nil || !sameSlice(rows, l.rows) {
-		l.rows, l.set = rows, l.make(s.made.Add(1), rows, s.generation())
+	if l.set == nil || l.grids != grids || !sameSlice(rows, l.rows) {
+		l.rows, l.grids, l.set = rows, grids, l.make(s.made.Add(1), rows, grids)
 	}
 	return l.set
 }
