@@ -26,6 +26,11 @@ const (
 	FaultOutsideParent FaultKind = "outside_parent" // a piece of the child lies outside its parent
 )
 
+// FaultKinds lists all kinds, the gravest first.
+func FaultKinds() []FaultKind {
+	return []FaultKind{FaultInvalid, FaultDuplicate, FaultOrphan, FaultSkippedLevel, FaultOverlap, FaultGap, FaultOutsideParent}
+}
+
 // Fault is one thing wrong with a boundary set. AreaM2 and Share (of the
 // smaller grid, or of the parent for a gap) are set for the last three kinds,
 // At for faults that have a place.
