@@ -133,8 +133,8 @@ type Hub struct {
 	state     *feed.State // as of the last event sent
 	ring      *ring
 	filled    chan struct{} // closed when the events before Start are in the ring, or cannot be
-	pending   []feed.Event // published, not yet sent
-	urgent    bool         // pending holds an urgent event
+	pending   []feed.Event  // published, not yet sent
+	urgent    bool          // pending holds an urgent event
 	lastFlush time.Time
 	beats     int
 	dots      *dots
