@@ -225,6 +225,15 @@ describe('close codes', () => {
     expect(sockets.length).toBe(2);
   });
 
+  test('a session found to be over stops it likewise', () => {
+    live().hangUp(1006);
+    client.signOut();
+    timers.advance(60_000);
+    expect(sockets.length).toBe(1);
+    client.signedIn();
+    expect(sockets.length).toBe(2);
+  });
+
   test('4003 starts over without the old place', () => {
     live().hangUp(4003);
     timers.advance(500);

@@ -30,7 +30,7 @@ export interface Mark {
 export const WORKER_MARKS = {
   on: { shape: 'dot', tone: 'duty', size: 0.36 },
   task: { shape: 'dotRing', tone: 'task', size: 0.56 },
-  stale: { shape: 'ring', tone: 'stale', size: 0.36 },
+  stale: { shape: 'ring', tone: 'stale', size: 0.42 },
   sos: { shape: 'triangle', tone: 'urgent', size: 0.9 },
 } as const satisfies Record<string, Mark>;
 

@@ -44,6 +44,7 @@ export class HallMap {
   private unit: number;
   private home = 8;
   private atHome = true;
+  private aim = 0;
   private raf = 0;
   private giveUp: ReturnType<typeof setTimeout> | undefined;
   private drawnVersion = -1;
@@ -83,7 +84,7 @@ export class HallMap {
       marks: INCIDENT_STYLES,
       unit,
       slide: () => 1,
-      animate: (set) => this.o.incidents.animate(performance.now(), o.reducedMotion(), set),
+      animate: (set) => this.o.incidents.animate(performance.now(), o.reducedMotion() || this.pacer.power > 0, set),
     });
     this.pacer = new Pacer({
       moving: () => this.moving(),
@@ -119,7 +120,8 @@ export class HallMap {
 
   zoomBy(steps: number): void {
     this.atHome = false;
-    this.gl.zoomTo(this.gl.getZoom() + steps, { animate: !this.o.reducedMotion() });
+    this.aim = (this.gl.isMoving() ? this.aim : this.gl.getZoom()) + steps; // quick presses add up
+    this.gl.zoomTo(this.aim, { animate: !this.o.reducedMotion() });
   }
 
   /** Pans by a fifth of the view; x east, y south. */

@@ -124,6 +124,7 @@ function label(level: Level, u: number, home: number): LayerSpecification {
       'text-color': MAP.label[level],
       'text-halo-color': MAP.ground,
       'text-halo-width': 0.06 * u,
+      'text-opacity': level === 1 ? 0.6 : 1,
     },
   };
 }

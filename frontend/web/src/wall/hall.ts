@@ -17,7 +17,17 @@ import type { HallHook } from './hook';
 import type { Incident } from './incident';
 import { LiveHall } from './live';
 import { reloadAtNight, reloadOnce } from './reload';
-import { type Figures, getFigures, getSession, getStatus, getTileJSON, gridNames, type Session, type Status } from './rest';
+import {
+  type Figures,
+  getFigures,
+  getSession,
+  getStatus,
+  getTileJSON,
+  gridNames,
+  RestError,
+  type Session,
+  type Status,
+} from './rest';
 import { wallTime } from './time';
 
 const BEAT_MS = 200;
@@ -26,6 +36,7 @@ const RETRY_MS = 2000;
 const LOADING_POLL_MS = 1500;
 const IDLE_POLL_MS = 60_000;
 const NAMES_PATIENCE_MS = 1500;
+const SESSION_CHECK_S = 10;
 
 const timers: Timers = {
   now: () => Date.now(),
@@ -139,6 +150,15 @@ export class Hall {
       dead: () => reloadOnce(Date.now(), sessionStorage, () => location.reload()),
     });
     window.__hall.map = this.map.gl;
+  }
+
+  /** Takes the map down with its element. */
+  unmountMap(): void {
+    this.map?.remove();
+    this.map = null;
+    this.mapReady = false;
+    this.mapState.value = 'waiting';
+    window.__hall.map = null;
   }
 
   private async open(): Promise<void> {
@@ -270,7 +290,18 @@ export class Hall {
     this.dots.age(now, fresh.state === 'live');
     this.workers.value = this.dots.counts();
     if (this.marks.pulsing) this.drawIncidents();
+    if (fresh.state === 'lost' && Math.floor(fresh.ageMs / 1000) % SESSION_CHECK_S === SESSION_CHECK_S / 2)
+      void this.checkSession();
     this.night(now);
+  }
+
+  /** A handshake refused for want of a session looks like any lost line: ask. */
+  private async checkSession(): Promise<void> {
+    try {
+      await getSession();
+    } catch (e) {
+      if (e instanceof RestError && e.status === 401) this.live.client.signOut();
+    }
   }
 
   private night(now: number): void {

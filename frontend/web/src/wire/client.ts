@@ -138,6 +138,12 @@ export class LiveClient {
     this.start();
   }
 
+  /** The server no longer knows this session (a refused handshake only looks like a lost line): stop trying. */
+  signOut(): void {
+    this.stop();
+    this.setLink('signed-out');
+  }
+
   /** A new session stands: forget that the old one ended. */
   signedIn(): void {
     if (this.link === 'signed-out') this.setLink('lost');
