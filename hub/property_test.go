@@ -190,10 +190,10 @@ func (f *follower) follow(p *peer, rng *rand.Rand, h habits, last feed.Seq) erro
 	greeted := false
 	for n := 0; f.seq < last; n++ {
 		if h.cuts && rng.IntN(120) == 0 {
-			<-time.After(time.Duration(rng.IntN(400)) * time.Millisecond)
+			<-time.After(time.Duration(rng.IntN(150)) * time.Millisecond)
 			return errCut
 		}
-		if h.stalls && rng.IntN(150) == 0 {
+		if h.stalls && rng.IntN(600) == 0 {
 			<-time.After(h.pause)
 		}
 		m, err := p.next()
@@ -264,7 +264,7 @@ func TestEveryReaderIsToldItsEventsOnceInOrder(t *testing.T) {
 	for i := range readers {
 		a := actors[i%len(actors)]
 		a.ID = fmt.Sprintf("%s-%d", a.ID, i)
-		h := habits{cuts: i%3 == 1, stalls: i%7 == 2, pause: 1500 * time.Millisecond}
+		h := habits{cuts: i%3 == 1, stalls: i%7 == 2, pause: 1200 * time.Millisecond}
 		f := &follower{o: o, a: a, seq: -1}
 		rng := rand.New(rand.NewPCG(seed, uint64(i)))
 		wg.Go(func() {
