@@ -45,7 +45,7 @@ describe('positions', () => {
 
   test('a state of a later version draws no dot', () => {
     const frame = bytes((golden[1] as Golden).frame);
-    new DataView(frame).setUint8(9 + 15, 5);
+    new DataView(frame).setUint8(9 + 15, 5 << 5);
     expect(decodePositions(frame).fixes).toEqual([]);
   });
 });

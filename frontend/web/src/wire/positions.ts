@@ -5,7 +5,7 @@
 //
 //   byte 0      0x01 changes, 0x02 the full set
 //   u64         the server's time, unix ms
-//   per worker  u32 id, i32 lon e7, i32 lat e7, u16 age s, u8 accuracy/4 m, u8 state | course<<3
+//   per worker  u32 id, i32 lon e7, i32 lat e7, u16 age s, u8 accuracy/4 m, u8 state<<5 | course
 //
 // All little-endian.
 
@@ -52,9 +52,9 @@ export function decodePositions(buf: ArrayBuffer): Positions {
   for (let o = HEADER; o < v.byteLength; o += ITEM) {
     const accuracy = v.getUint8(o + 14);
     const bits = v.getUint8(o + 15);
-    const state = STATES[bits & 7];
+    const state = STATES[bits >> 5];
     if (!state) continue; // a state of a later version: better no dot than a wrong one
-    const course = bits >> 3;
+    const course = bits & 31;
     fixes.push({
       worker: v.getUint32(o, true),
       lon: v.getInt32(o + 4, true) / 1e7,
