@@ -23,10 +23,11 @@ import (
 type History struct {
 	b      *Banner
 	cal    calendar.Calendar
-	until  int64 // unix seconds
-	first  int64 // midnight of the first day, local seconds
-	counts []int // incidents by day
-	before []int // incidents of all earlier days
+	until  int64  // unix seconds
+	first  int64  // midnight of the first day, local seconds
+	counts []int  // incidents by day
+	before []int  // incidents of all earlier days
+	work   []bool // by day, some way past the last: a working day
 	kinds  []kind
 	hot    []hotSpot
 }
@@ -69,6 +70,10 @@ func (b *Banner) History(until time.Time, cal calendar.Calendar, total int) (*Hi
 		})
 	}
 	h.hot = b.hotSpots()
+	h.work = make([]bool, spanDays+400)
+	for d := range h.work {
+		h.work[d], _ = cal.Working(moment(h.first + int64(d)*day - zone))
+	}
 	weights := make([]float64, spanDays)
 	for d := range weights {
 		for _, w := range h.weights(d) {
@@ -113,12 +118,24 @@ func (h *History) From(n int) iter.Seq[Incident] {
 // Last is every incident of the last day: today's, seen from the moment.
 func (h *History) Last() iter.Seq[Incident] { return slices.Values(h.Day(h.Days() - 1)) }
 
+// working says whether the day of the unix second t is a working day.
+func (h *History) working(t int64) bool {
+	d := (t + zone - h.first) / day
+	return d >= int64(len(h.work)) || h.work[d]
+}
+
 // weights are the shares of the kinds on day d: the season, the weekday, the
 // weather, the market, and a slow growth of the whole.
 func (h *History) weights(d int) []float64 {
 	r := stream(h.b.Seed, "days", d)
 	t := time.Unix(h.first+int64(d)*day, 0).UTC() // local, written as UTC
 	weekday := (int(t.Weekday()) + 6) % 7
+	switch {
+	case h.work[d] && weekday >= 5:
+		weekday = 2 // worked in exchange for a holiday
+	case !h.work[d] && weekday < 5:
+		weekday = 6 // a holiday
+	}
 	grow := (0.92 + 0.2*float64(d)/spanDays) * math.Exp(0.07*r.NormFloat64())
 	storm := math.Exp(0.9*r.NormFloat64() - 0.4) // weather comes in bouts
 	out := make([]float64, len(h.kinds))
@@ -243,7 +260,7 @@ var leadIn = map[string]string{
 	"petition": "信访件反映：", "device": "设备告警：",
 }
 
-var wish = []string{"，请核实处理。", "，请安排人员查看。", "。", "，已拍照留存。", "，影响通行，请尽快处理。", "，请回复办理结果。"}
+var wish = []string{"，请核实处理。", "，请安排人员查看。", "。", "，请尽快处理。", "，请回复办理结果。"}
 
 // place puts the incident at spot s, in a leaf; now and then outside the banner
 // or nowhere at all. It returns the leaf, -1 for none.

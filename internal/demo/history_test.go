@@ -250,7 +250,7 @@ func TestHistoryIsNotUniformNoise(t *testing.T) {
 		{"heating and water faults in November to February", share(rows, category("0504"), inMonths(11, 12, 1, 2)), 0.6, 0.9},
 		{"dangerous water in June to August", share(rows, category("1002"), inMonths(6, 7, 8)), 0.65, 0.95},
 		{"school run at school hours", share(rows, category("1003"), atSchoolHours), 0.8, 1},
-		{"school run at weekends", share(rows, category("1003"), weekend), 0, 0.1},
+		{"school run at weekends", share(rows, category("1003"), weekend), 0, 0.15},
 		{"policy questions at weekends", share(rows, category("0803"), weekend), 0.05, 0.2},
 		{"disputes from 17 to 23", share(rows, category("0101"), func(in demo.Incident) bool { return hour(in) >= 17 }), 0.5, 0.75},
 		{"anything from 0 to 5", share(rows, anyOf, func(in demo.Incident) bool { return hour(in) < 5 }), 0.005, 0.06},
@@ -260,7 +260,7 @@ func TestHistoryIsNotUniformNoise(t *testing.T) {
 		{"reported by grid workers", share(rows, anyOf, func(in demo.Incident) bool { return in.Source == "field" }), 0.4, 0.7},
 		{"resolved in time", share(rows, resolved, func(in demo.Incident) bool { return !in.ResolvedAt.After(in.StageDue) }), 0.90, 0.96},
 		{"still open", share(rows, anyOf, open), 0.01, 0.02},
-		{"open ones younger than 30 days", share(rows, open, func(in demo.Incident) bool { return until.Sub(in.ReportedAt) < 30*24*time.Hour }), 0.8, 1},
+		{"open ones younger than 30 days", share(rows, open, func(in demo.Incident) bool { return until.Sub(in.ReportedAt) < 30*24*time.Hour }), 0.7, 1},
 		{"second year's part", share(rows, anyOf, func(in demo.Incident) bool { return until.Sub(in.ReportedAt) < 365*24*time.Hour }), 0.505, 0.57},
 	} {
 		t.Logf("%-50s %.4f", c.name, c.got)
@@ -337,4 +337,4 @@ func BenchmarkHistory(b *testing.B) {
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "incidents/s")
 }
 
-func cal(testing.TB) calendar.Calendar { return calendar.Calendar{} }
+func cal(testing.TB) calendar.Calendar { return calendar.Default() }

@@ -4,6 +4,7 @@
 package demo
 
 import (
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -137,7 +138,7 @@ func (l *life) handle(k *kind, km float64) {
 		l.escalate()
 		actor = byDepartment
 	}
-	if l.in.Category.SLAUnit == "wd" && l.in.Category.SLAValue >= 5 && chance(l.r, 0.03) {
+	if l.in.Category.SLAUnit == "wd" && l.in.Category.SLAValue >= 5 && chance(l.r, 0.07) {
 		l.suspend()
 	}
 	if chance(l.r, k.visit) {
@@ -173,32 +174,33 @@ func (l *life) travel(km float64) float64 {
 	if l.in.Priority == 1 {
 		kmh = 65
 	}
-	t := l.minutes(ready) + 1.35*km/kmh*3600
-	if l.in.Priority >= 3 {
+	left := float64(l.in.StageDue.Unix() - l.at)
+	t := l.minutes(min(ready, max(3, left/60*0.15))) + 1.35*km/kmh*3600
+	if l.in.Priority >= 3 && left > 18*3600 {
 		t = float64(daytime(l.r, l.at+int64(t)) - l.at)
 	}
 	return t
 }
 
 // work is the time from the newest act to the end: some share of what is left
-// until the limit, by day for what is not urgent; about one in fifteen is late.
+// until the limit, by day for what is not urgent; about one in twenty is late.
 func (l *life) work(km float64) float64 {
 	due, whole := l.in.StageDue.Unix(), l.in.StageDue.Unix()-l.in.ReportedAt.Unix()
 	left := float64(due - l.at)
-	late := 0.05
+	late := 0.035
 	if km > 6 && l.in.Priority <= 2 {
-		late = 0.15 // far out
+		late = 0.12 // far out
 	}
 	switch {
 	case left < 300:
 		return l.minutes(20)
-	case chance(l.r, 0.016): // a knot of years takes weeks
-		return left + l.r.ExpFloat64()*40*day
+	case chance(l.r, 0.038): // a knot of years takes weeks
+		return left + l.r.ExpFloat64()*45*day
 	case chance(l.r, late):
 		return left + 60 + l.r.ExpFloat64()*0.5*float64(whole)
 	}
 	f := l.r.Float64()
-	t := l.at + int64(left*(0.03+0.9*f*f))
+	t := l.at + int64(left*(0.03+0.92*math.Sqrt(f)*f))
 	if left > 18*3600 {
 		if d := daytime(l.r, t); d <= due {
 			t = d
@@ -215,12 +217,12 @@ func (l *life) finish() {
 		l.step(l.minutes(1200), "resolve", dispatch.Resolved, l.worker, "")
 	}
 	if l.state == dispatch.Resolved {
-		check, callBack := 900.0, 4300.0
+		check, callBack := 1500.0, 3600.0
 		if l.in.Priority <= 2 {
-			check, callBack = 300, 2900
+			check, callBack = 500, 2400
 		}
-		if chance(l.r, 0.2) {
-			callBack = 19000 // nobody answers at first
+		if chance(l.r, 0.15) {
+			callBack = 20000 // nobody answers at first
 		}
 		l.step(l.inOffice(check), "verify", dispatch.Verified, l.desk, "")
 		l.step(l.inOffice(callBack), "close", dispatch.Closed, l.desk, "")
@@ -235,7 +237,7 @@ func (l *life) finish() {
 // inOffice is a waiting time that ends within office hours.
 func (l *life) inOffice(mean float64) float64 {
 	t := daytime(l.r, l.at+int64(l.minutes(mean)))
-	for weekday := ((t+zone)/day + 4) % 7; weekday == 6 || weekday == 0; weekday = ((t+zone)/day + 4) % 7 {
+	for !l.h.working(t) {
 		t += day
 	}
 	return float64(t - l.at)

@@ -6,7 +6,6 @@ package demo_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -182,7 +181,7 @@ func TestWholeLoadStaysUnderAMinute(t *testing.T) {
 	start := time.Now()
 	o.Progress = func(done, total int64, text string) {
 		if done%50_000 == 0 {
-			t.Log(fmt.Sprintf("%5.1f s  %d of %d  %s", time.Since(start).Seconds(), done, total, text))
+			t.Logf("%5.1f s  %d of %d  %s", time.Since(start).Seconds(), done, total, text)
 		}
 	}
 	if err := demo.Load(t.Context(), o); err != nil {
