@@ -27,6 +27,9 @@ func Orient(a, b, c orb.Point) int {
 	if math.Abs(det) > orientSlack*(math.Abs(left)+math.Abs(right)) {
 		return sign(det)
 	}
+	if c == a || c == b {
+		return 0
+	}
 	if (b[0] == a[0] || c[1] == a[1]) && (c[0] == a[0] || b[1] == a[1]) {
 		return 0 // both products are exactly zero, not merely small
 	}

@@ -20,7 +20,14 @@ type land struct {
 	middle []orb.Point // longitude scaled, so that distances are round
 	weight []float64   // area times density
 	ways   [][]way
+	owner  []int32 // while a region is cut: the part each triangle is in
 }
+
+// What owner says of triangles that no part has.
+const (
+	elsewhere = -2 // not in the region being cut
+	nobody    = -1
+)
 
 // way leads to a neighbouring triangle; its length is in square roots of
 // weight, and a little random, so that borders wander.
@@ -45,6 +52,7 @@ func newLand(n *net, s *sketch) *land {
 		l.weight = append(l.weight, area*s.density(middle))
 		l.middle = append(l.middle, orb.Point{middle[0] * s.kx, middle[1]})
 	}
+	l.owner = slices.Repeat([]int32{elsewhere}, len(l.tris))
 	l.ways = make([][]way, len(l.tris))
 	for i, t := range l.tris {
 		for _, u := range n.nbr[t] {
@@ -128,23 +136,20 @@ func (l *land) cut(region []int32, k int, rng *rand.Rand) [][]int32 {
 	if k <= 1 {
 		return [][]int32{region}
 	}
-	owner := make(map[int32]int32, len(region)) // -1 = not reached yet
-	for _, i := range region {
-		owner[i] = -1
-	}
 	seeds := l.firstSeeds(region, k, rng)
 	for range 15 {
-		l.grow(owner, region, seeds)
-		next := l.middles(owner, region, seeds)
+		l.grow(region, seeds)
+		next := l.middles(region, seeds)
 		if slices.Equal(next, seeds) {
 			break
 		}
 		seeds = next
 	}
-	l.grow(owner, region, seeds)
+	l.grow(region, seeds)
 	out := make([][]int32, k)
 	for _, i := range region {
-		out[owner[i]] = append(out[owner[i]], i)
+		out[l.owner[i]] = append(out[l.owner[i]], i)
+		l.owner[i] = elsewhere
 	}
 	return out
 }
@@ -168,9 +173,9 @@ func (l *land) firstSeeds(region []int32, k int, rng *rand.Rand) []int32 {
 }
 
 // grow gives every triangle of the region to the seed with the shortest way.
-func (l *land) grow(owner map[int32]int32, region, seeds []int32) {
+func (l *land) grow(region, seeds []int32) {
 	for _, i := range region {
-		owner[i] = -1
+		l.owner[i] = nobody
 	}
 	q := make(front, 0, len(region))
 	for n, i := range seeds {
@@ -179,12 +184,12 @@ func (l *land) grow(owner map[int32]int32, region, seeds []int32) {
 	heap.Init(&q)
 	for len(q) > 0 {
 		s := heap.Pop(&q).(step)
-		if owner[s.tri] >= 0 {
+		if l.owner[s.tri] != nobody {
 			continue
 		}
-		owner[s.tri] = s.seed
+		l.owner[s.tri] = s.seed
 		for _, w := range l.ways[s.tri] {
-			if o, in := owner[w.to]; in && o < 0 {
+			if l.owner[w.to] == nobody {
 				heap.Push(&q, step{s.far + w.length, w.to, s.seed})
 			}
 		}
@@ -192,11 +197,11 @@ func (l *land) grow(owner map[int32]int32, region, seeds []int32) {
 }
 
 // middles moves each seed to the triangle nearest the middle of its region.
-func (l *land) middles(owner map[int32]int32, region, seeds []int32) []int32 {
+func (l *land) middles(region, seeds []int32) []int32 {
 	sum := make([]orb.Point, len(seeds))
 	mass := make([]float64, len(seeds))
 	for _, i := range region {
-		o, w := owner[i], l.weight[i]
+		o, w := l.owner[i], l.weight[i]
 		sum[o][0] += w * l.middle[i][0]
 		sum[o][1] += w * l.middle[i][1]
 		mass[o] += w
@@ -207,7 +212,7 @@ func (l *land) middles(owner map[int32]int32, region, seeds []int32) []int32 {
 		best[o] = math.Inf(1)
 	}
 	for _, i := range region {
-		o := owner[i]
+		o := l.owner[i]
 		if d := math.Hypot(l.middle[i][0]-sum[o][0]/mass[o], l.middle[i][1]-sum[o][1]/mass[o]); d < best[o] {
 			best[o], next[o] = d, i
 		}
@@ -226,7 +231,11 @@ type front []step
 
 func (f front) Len() int { return len(f) }
 func (f front) Less(i, j int) bool {
-	return cmp.Or(cmp.Compare(f[i].far, f[j].far), cmp.Compare(f[i].tri, f[j].tri), cmp.Compare(f[i].seed, f[j].seed)) < 0
+	a, b := &f[i], &f[j]
+	if a.far != b.far {
+		return a.far < b.far
+	}
+	return a.tri < b.tri || a.tri == b.tri && a.seed < b.seed // one order on every run
 }
 func (f front) Swap(i, j int) { f[i], f[j] = f[j], f[i] }
 func (f *front) Push(x any)   { *f = append(*f, x.(step)) }
