@@ -1,0 +1,80 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"onemap/dispatch"
+	"onemap/internal/app"
+	"onemap/internal/job"
+	"onemap/store"
+)
+
+type importCmd struct {
+	Grids     importGridsCmd     `cmd:"" help:"Bring in a grid tree from GeoJSON, as a draft that is checked."`
+	Incidents importIncidentsCmd `cmd:"" help:"Bring in past incidents from CSV."`
+}
+
+type importIncidentsCmd struct {
+	place
+	File    string `arg:"" help:"A .csv or .csv.gz file." type:"existingfile"`
+	Map     string `help:"Column map, see docs/IMPORT.md." required:"" type:"existingfile"`
+	Rejects string `help:"Where refused rows go, each with its reason (default: beside FILE)." placeholder:"FILE"`
+	County  string `help:"Code of the county that rows outside every grid belong to; needed where there are several."`
+}
+
+func (c *importIncidentsCmd) Run(ctx context.Context, out io.Writer, say messages) error {
+	db, done, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	seal, err := store.OpenSealer(c.dir())
+	if err != nil {
+		return err
+	}
+	if err := defaultCategories(ctx, db); err != nil {
+		return err
+	}
+	f, isFile := say.Writer.(*os.File)
+	bar := job.NewPrinter(say, isFile && job.IsTerminal(f), time.Now)
+	res, rejects, err := app.ImportIncidents(ctx, app.ImportOptions{
+		DB: db, Sealer: seal, File: c.File, Map: c.Map, Rejects: c.Rejects, Root: c.County, Now: time.Now, Progress: bar.Show,
+	})
+	bar.End()
+	if errors.Is(err, job.ErrStopped) {
+		return fmt.Errorf("%w (%s so far)", err, res.Counts)
+	}
+	if err != nil {
+		return err
+	}
+	if res.AlreadyDone {
+		fmt.Fprintln(say, "this file was imported before with this map; nothing was done")
+	}
+	if res.RejectsLost > 0 {
+		fmt.Fprintf(say, "%d refused rows of an earlier run are no longer in %s\n", res.RejectsLost, rejects)
+	}
+	n := res.Counts
+	fmt.Fprintf(out, "rows %d: in a grid %d, outside %d, without a place %d, already there %d, rejected %d\n",
+		n.Rows(), n.InGrid, n.Outside, n.Unlocated, n.Repeated, n.Rejected)
+	if n.Rejected > 0 {
+		fmt.Fprintf(out, "rejected rows and why: %s\n", rejects)
+	}
+	return nil
+}
+
+// defaultCategories gives a new database the product's own list.
+func defaultCategories(ctx context.Context, db *store.DB) error {
+	have, err := db.Categories(ctx)
+	if err != nil || len(have) > 0 {
+		return err
+	}
+	return db.SaveCategories(ctx, dispatch.DefaultCategories())
+}

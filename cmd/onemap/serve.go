@@ -1,0 +1,56 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"onemap/internal/app"
+)
+
+type serveCmd struct {
+	place
+	Listen       string `help:"Pages and API." default:"127.0.0.1:8080" env:"ONEMAP_LISTEN"`
+	DeviceListen string `help:"Phones and trackers (OsmAnd, Traccar Client)." default:"127.0.0.1:5055" env:"ONEMAP_DEVICE_LISTEN"`
+	AdminListen  string `help:"Metrics and profiles; 'off' for none." default:"127.0.0.1:9090" env:"ONEMAP_ADMIN_LISTEN"`
+	Demo         bool   `help:"Load the made-up banner when the database is empty, and let a pretend field move in it." env:"ONEMAP_DEMO"`
+	DemoSeed     uint64 `help:"Seed of the made-up banner." default:"1" env:"ONEMAP_DEMO_SEED"`
+	DemoPast     int    `help:"Past incidents of the made-up banner." default:"300000" env:"ONEMAP_DEMO_PAST"`
+	DemoField    bool   `help:"With --demo: workers walk and report." default:"true" negatable:"" env:"ONEMAP_DEMO_FIELD"`
+	LogLevel     string `help:"How much to log." default:"info" enum:"debug,info,warn,error" env:"ONEMAP_LOG_LEVEL"`
+	LogFormat    string `help:"text or json." default:"text" enum:"text,json" env:"ONEMAP_LOG_FORMAT"`
+}
+
+func (c *serveCmd) Run(ctx context.Context, say messages) error {
+	s, err := app.Start(ctx, app.Options{
+		Listen: c.Listen, DeviceListen: c.DeviceListen, AdminListen: c.AdminListen, Data: c.dir(), DatabaseURL: c.DatabaseURL,
+		Demo: c.Demo, DemoSeed: c.DemoSeed, DemoPast: c.DemoPast, DemoField: c.DemoField, Version: version, Log: c.log(), Out: say,
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(say, "一图 OneMap: %s  （设备 %s）\n", s.URL(), s.DeviceURL())
+	select {
+	case <-ctx.Done():
+	case err = <-s.Failed():
+	}
+	if serr := s.Stop(context.WithoutCancel(ctx)); err == nil {
+		err = serr
+	}
+	return err
+}
+
+func (c *serveCmd) log() *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(strings.ToUpper(c.LogLevel))) // held by the flag's enum
+	o := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, o))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, o))
+}
