@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -164,12 +165,19 @@ func TestLeaseDecidesHowLongASocketLives(t *testing.T) {
 
 // field is a source of dots in the form of track.Live.
 type field struct {
+	mu  sync.Mutex
 	log [][]track.Dot
 }
 
-func (f *field) move(ds ...track.Dot) { f.log = append(f.log, ds) }
+func (f *field) move(ds ...track.Dot) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.log = append(f.log, ds)
+}
 
 func (f *field) changed(since uint64) ([]track.Dot, uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	var out []track.Dot
 	for _, ds := range f.log[since:] {
 		out = append(out, ds...)

@@ -55,9 +55,12 @@ func classFrom(class string) int {
 	return 12
 }
 
+// count is how many tiles the zoom has in a row.
+func (t tile) count() float64 { return float64(int(1) << t.z) }
+
 // box is the tile with its buffer in the unit square.
 func (t tile) box() orb.Bound {
-	n := math.Exp2(float64(t.z))
+	n := t.count()
 	pad := float64(Buffer) / Extent
 	return orb.Bound{
 		Min: orb.Point{(float64(t.x) - pad) / n, (float64(t.y) - pad) / n},
@@ -67,14 +70,14 @@ func (t tile) box() orb.Bound {
 
 // place puts a point of the unit square into the tile's own units.
 func (t tile) place(p orb.Point) orb.Point {
-	n := math.Exp2(float64(t.z))
+	n := t.count()
 	return orb.Point{(p[0]*n - float64(t.x)) * Extent, (p[1]*n - float64(t.y)) * Extent}
 }
 
 // holds reports whether a point belongs to the tile. Each point belongs to
 // exactly one tile of a zoom, so that no name is drawn twice.
 func (t tile) holds(p orb.Point) bool {
-	n := math.Exp2(float64(t.z))
+	n := t.count()
 	return int(math.Floor(p[0]*n)) == t.x && int(math.Floor(p[1]*n)) == t.y
 }
 
@@ -138,14 +141,14 @@ func (t tile) polygons(mp orb.MultiPolygon) orb.MultiPolygon {
 
 // ring returns what of r lies in the frame; nil when that has no area.
 func (t tile) ring(r orb.Ring) orb.Ring {
-	placed := make(orb.Ring, len(r))
-	for i, p := range r {
-		placed[i] = t.place(p)
+	near := t.near(r)
+	for i, p := range near {
+		near[i] = t.place(p)
 	}
-	if !placed.Bound().Intersects(frame) {
+	if len(near) < 4 || !near.Bound().Intersects(frame) {
 		return nil
 	}
-	whole := rounded(clip.Ring(frame, placed))
+	whole := rounded(clip.Ring(frame, near))
 	if len(whole) > 1 && whole[0] != whole[len(whole)-1] {
 		whole = append(whole, whole[0])
 	}
@@ -153,6 +156,45 @@ func (t tile) ring(r orb.Ring) orb.Ring {
 		return nil
 	}
 	return orb.Ring(whole)
+}
+
+// near drops the vertices that lie beyond one side of the tile together with the
+// vertex kept before them and the one after: what is then cut off lies beyond
+// that side too. Of a long border little is left to be clipped.
+func (t tile) near(r orb.Ring) orb.Ring {
+	box := t.box()
+	out := make(orb.Ring, 0, 64)
+	var kept, now byte
+	for i, p := range r {
+		next := byte(0)
+		if i == 0 {
+			now = beyond(box, p)
+		}
+		if i+1 < len(r) {
+			next = beyond(box, r[i+1])
+		}
+		if i == 0 || i == len(r)-1 || kept&now&next == 0 {
+			out = append(out, p)
+			kept = now
+		}
+		now = next
+	}
+	return out
+}
+
+// beyond has a bit for each side of the box that p lies beyond.
+func beyond(b orb.Bound, p orb.Point) (sides byte) {
+	if p[0] < b.Min[0] {
+		sides = 1
+	} else if p[0] > b.Max[0] {
+		sides = 2
+	}
+	if p[1] < b.Min[1] {
+		sides |= 4
+	} else if p[1] > b.Max[1] {
+		sides |= 8
+	}
+	return sides
 }
 
 // rounded puts points on whole units and drops those that fall together.
