@@ -40,6 +40,9 @@ func openHouston(t testing.TB) (*Reader, *Mapper) {
 }
 
 func TestHoustonEveryRowIsARecordOrHasAReason(t *testing.T) {
+	if testing.Short() {
+		t.Skip("86,314 rows; left out of -short")
+	}
 	r, mp := openHouston(t)
 	var records, refused, far, onePoint int
 	for {
