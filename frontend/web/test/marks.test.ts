@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import { halos, IncidentMarks, MOST_HALOS, spread } from '../src/map/incidents';
 import { Workers } from '../src/map/workers';
-import { type Incident, markOf, placeOf } from '../src/wall/incident';
+import { type Incident, markOf, onMap, placeOf } from '../src/wall/incident';
 import type { Fix, WorkerState } from '../src/wire/positions';
 import { incident } from './helpers';
 
@@ -124,11 +124,28 @@ describe('incidents', () => {
 
   test('incidents on one point are spread, others stay', () => {
     const s = spread([make('1'), make('2'), make('3'), make('4', { point: [107.6, 38] })]);
-    expect(s.has('4')).toBe(false);
+    expect(s.get('4')).toEqual([0, 0]);
     const at = ['1', '2', '3'].map((id) => s.get(id) as [number, number]);
     for (const [i, a] of at.entries()) {
       for (const b of at.slice(i + 1)) expect(Math.hypot(a[0] - b[0], a[1] - b[1])).toBeGreaterThan(0.4);
     }
+  });
+
+  test('of many on one point the most pressing are drawn, close by it', () => {
+    const many = Array.from({ length: 40 }, (_, k) => make(String(k + 1), { priority: k === 20 ? 1 : 3 }));
+    const s = spread(many);
+    expect(s.size).toBe(7);
+    expect(s.get('21')).toEqual([0, 0]);
+    for (const [x, y] of s.values()) expect(Math.hypot(x, y)).toBeLessThan(1.5);
+  });
+
+  test('what is done leaves the map after a quarter of an hour', () => {
+    const at = Date.parse('2026-11-22T08:00:00+08:00');
+    const done = make('1', { state: 'resolved', resolved_at: '2026-11-22T08:00:00+08:00' });
+    expect(onMap(done, at + 60_000)).toBe(true);
+    expect(onMap(done, at + 901_000)).toBe(false);
+    expect(onMap(make('2', { state: 'resolved', resolved_at: null }), at)).toBe(false);
+    expect(onMap(make('3', { state: 'on_scene' }), at + 901_000_000)).toBe(true);
   });
 
   test('one without a place is not drawn', () => {

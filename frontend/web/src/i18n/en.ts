@@ -29,7 +29,7 @@ export const en: Catalogue = {
   priority: { 1: 'Urgent', 2: 'Important', 3: 'Normal', 4: 'Low' },
   incidents: {
     title: 'Latest incidents',
-    open: '{n} open',
+    open: '{n} open, {m} on map',
     empty: 'No open incident',
     unplaced: 'place unknown',
     outside: 'Outside',
@@ -64,6 +64,7 @@ export const en: Catalogue = {
     stale: 'Stale',
     sos: 'SOS',
     shown: '{n} on map',
+    alarm: '{n} calling for help',
   },
   mark: { urgent: 'urgent', important: 'important', normal: 'normal', returned: 'returned', done: 'resolved' },
   legend: { people: 'People', incidents: 'Incidents' },

@@ -27,7 +27,7 @@ export const zhCN = {
   priority: { 1: '紧急', 2: '重要', 3: '一般', 4: '平缓' },
   incidents: {
     title: '实时事件',
-    open: '在办 {n}',
+    open: '在办 {n} · 图上 {m}',
     empty: '当前没有在办事件',
     unplaced: '位置待核',
     outside: '区外',
@@ -62,6 +62,7 @@ export const zhCN = {
     stale: '失联',
     sos: '求助',
     shown: '图上 {n} 人',
+    alarm: '{n} 人求助',
   },
   mark: { urgent: '紧急', important: '重要', normal: '一般', returned: '退回', done: '办结' },
   legend: { people: '人员', incidents: '事件' },

@@ -4,7 +4,7 @@
 // The incidents' marks, and which few of them carry a halo.
 
 import { INCIDENT_MARKS, type IncidentMark, type Mark } from '../look/shapes';
-import { calls, type Incident, markOf } from '../wall/incident';
+import { calls, type Incident, markOf, newestFirst, onMap } from '../wall/incident';
 import { Points } from './points';
 
 const NAMES = Object.keys(INCIDENT_MARKS) as IncidentMark[];
@@ -39,20 +39,27 @@ export function halos(list: Incident[], arrived: Map<string, number>, now: numbe
 export class IncidentMarks {
   readonly points = new Points();
   pulsing = 0;
+  drawn = 0;
 
-  /** Draws anew from the live set. Marks on one and the same point open like a flower, so each can be seen. */
-  show(list: Incident[], arrived: Map<string, number>, now: number): void {
-    const placed = list.filter((i) => i.point).sort((a, b) => DEPTH[markOf(a)] - DEPTH[markOf(b)] || a.priority - b.priority);
+  /**
+   * Draws anew from the live set. Marks on one and the same point open like a flower, so each can be seen; of more than
+   * a flower holds, the most pressing are drawn. `drawn` says how many.
+   */
+  show(list: Incident[], arrived: Map<string, number>, now: number, serverNow = now): void {
+    const shifts = spread(list.filter((i) => onMap(i, serverNow)));
+    const placed = list
+      .filter((i) => shifts.has(i.id))
+      .sort((a, b) => DEPTH[markOf(a)] - DEPTH[markOf(b)] || a.priority - b.priority);
     const calling = halos(placed, arrived, now);
     this.pulsing = calling.length;
-    const shifts = spread(placed);
+    this.drawn = placed.length;
     const p = this.points;
     p.reserve(placed.length + calling.length);
     p.count = placed.length + calling.length;
     const put = (k: number, i: Incident, style: number) => {
       const [lon, lat] = i.point as [number, number];
       p.move(k, lon, lat, true);
-      p.shift.set(shifts.get(i.id) ?? [0, 0], 2 * k);
+      p.shift.set(shifts.get(i.id) as [number, number], 2 * k);
       p.style[k] = style;
     };
     for (const [k, i] of calling.entries()) put(k, i, i.priority === 1 ? URGENT_HALO : NEW_HALO);
@@ -67,7 +74,13 @@ export class IncidentMarks {
   }
 }
 
-/** Offsets in u for incidents that share one point (the centre of a grid, when the exact place is not for the wall). */
+/** Most marks on one point. */
+const PETALS = 7;
+
+/**
+ * Where each incident stands beside its point, in u. Several share one point where the exact place is not for the wall
+ * and the grid's centre stands for it. Those beyond a full flower are left out, the least pressing first.
+ */
 export function spread(list: Incident[]): Map<string, [number, number]> {
   const at = new Map<string, Incident[]>();
   for (const i of list) {
@@ -78,8 +91,8 @@ export function spread(list: Incident[]): Map<string, [number, number]> {
   }
   const out = new Map<string, [number, number]>();
   for (const here of at.values()) {
-    if (here.length === 1) continue;
-    for (const [k, i] of here.reverse().entries()) {
+    here.sort((a, b) => DEPTH[markOf(b)] - DEPTH[markOf(a)] || newestFirst(a, b));
+    for (const [k, i] of here.slice(0, PETALS).entries()) {
       const r = 0.52 * Math.sqrt(k);
       out.set(i.id, [r * Math.cos(k * GOLDEN_ANGLE), r * Math.sin(k * GOLDEN_ANGLE)]);
     }

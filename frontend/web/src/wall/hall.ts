@@ -37,6 +37,7 @@ const LOADING_POLL_MS = 1500;
 const IDLE_POLL_MS = 60_000;
 const NAMES_PATIENCE_MS = 1500;
 const SESSION_CHECK_S = 10;
+const REDRAW_S = 30;
 
 const timers: Timers = {
   now: () => Date.now(),
@@ -55,6 +56,7 @@ export class Hall {
   readonly seq = ref(0);
   readonly latest = shallowRef<Incident[]>([]);
   readonly openCount = ref(0);
+  readonly drawnCount = ref(0);
   readonly newest = shallowRef<Incident | null>(null);
   readonly workers = shallowRef<WorkerCounts>({ on: 0, task: 0, stale: 0, sos: 0 });
   readonly power = ref(0);
@@ -273,7 +275,8 @@ export class Hall {
   private drawIncidents(): void {
     const open = this.live.open();
     this.openCount.value = open.length;
-    this.marks.show(open, this.live.arrivedAt, Date.now());
+    this.marks.show(open, this.live.arrivedAt, Date.now(), this.live.serverNow());
+    this.drawnCount.value = this.marks.drawn;
   }
 
   /** Five times a second: freshness; once a second: clock, counts, ageing. */
@@ -289,7 +292,7 @@ export class Hall {
     this.latest.value = this.live.latest();
     this.dots.age(now, fresh.state === 'live');
     this.workers.value = this.dots.counts();
-    if (this.marks.pulsing) this.drawIncidents();
+    if (this.marks.pulsing || second % REDRAW_S === 0) this.drawIncidents();
     if (fresh.state === 'lost' && Math.floor(fresh.ageMs / 1000) % SESSION_CHECK_S === SESSION_CHECK_S / 2)
       void this.checkSession();
     this.night(now);

@@ -27,6 +27,7 @@ export interface Incident {
   grid: { version: number; path: PathStep[] } | null;
   reported_at: string;
   acknowledged_at: string | null;
+  resolved_at?: string | null;
   history?: boolean;
 }
 
@@ -40,6 +41,14 @@ export function markOf(i: Pick<Incident, 'state' | 'priority'>): IncidentMark {
   if (BACK.has(i.state)) return 'returned';
   if (i.priority === 1) return 'urgent';
   return i.priority === 2 ? 'important' : 'normal';
+}
+
+/** What is done leaves the map a while after, though it is not closed yet: the map shows what still needs somebody. */
+const DONE_ON_MAP_MS = 900_000;
+
+export function onMap(i: Incident, serverNow: number): boolean {
+  if (!i.point) return false;
+  return markOf(i) !== 'done' || serverNow - Date.parse(i.resolved_at ?? '') < DONE_ON_MAP_MS;
 }
 
 /** An urgent incident that nobody has signed for yet keeps its halo. */
