@@ -212,7 +212,7 @@ func (s *Server) getJournal(ctx context.Context, a auth.Actor, in *incidentID) (
 }
 
 type actInput struct {
-	incidentID
+	ID      int64  `path:"id" minimum:"1"`
 	IfMatch string `header:"If-Match" doc:"The incident's version as its ETag gave it, in quotes"`
 	Key     string `header:"Idempotency-Key" maxLength:"255"`
 	Body    struct {

@@ -52,11 +52,12 @@ func problem(status int, detail string) *Problem {
 
 var problemsOnce sync.Once
 
-// useProblems makes huma answer with our problem documents, and with 400 where
-// a request is not of the contract. Its hooks are package variables, so this is
+// useProblems makes huma answer with our problem documents, with 400 where a
+// request is not of the contract, and take no key in another case. Its hooks are package variables, so this is
 // done once for all servers of a process.
 func useProblems() {
 	problemsOnce.Do(func() {
+		huma.ValidateStrictCasing = true // "Title" is not "title"
 		huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
 			if status == http.StatusUnprocessableEntity {
 				status = http.StatusBadRequest

@@ -103,8 +103,8 @@ func New(o Options) *Server {
 // Handler is the server as an http.Handler.
 func (s *Server) Handler() http.Handler { return s.gin }
 
-// OpenAPI is the contract as JSON.
-func (s *Server) OpenAPI() ([]byte, error) { return s.huma.OpenAPI().MarshalJSON() }
+// Routes lists every route that is served.
+func (s *Server) Routes() gin.RoutesInfo { return s.gin.Routes() }
 
 type contextKey int
 

@@ -40,6 +40,7 @@ type Server struct {
 	tiles     *tiles.Server
 	fixes     *fixWriter
 	metrics   *metrics
+	api       *api.Server
 	layers    atomic.Pointer[layers]
 	load      atomic.Pointer[api.Loading]
 	wake      chan struct{} // something was committed: the sequencer
@@ -242,11 +243,11 @@ func (s *Server) startListeners(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	handler := api.New(api.Options{
+	s.api = api.New(api.Options{
 		DB: s.db, Catalogue: s.catalogue, Ledger: s.ledger, Hub: s.hub, Tiles: s.tiles, Dots: s.fixes.Live().Dots, People: s.fixes.Directory,
 		Now: s.o.Now, Log: s.o.Log, Pages: pages, Ready: s.isReady, Status: func() api.Loading { return *s.load.Load() },
 		Version: s.o.Version, Link: s.URL,
-	}).Handler()
+	})
 	if s.device, err = s.listen(ctx, "device listener", s.o.DeviceListen, s.deviceHandler()); err != nil {
 		return err
 	}
@@ -255,7 +256,7 @@ func (s *Server) startListeners(ctx context.Context) error {
 			return err
 		}
 	}
-	s.main, err = s.listen(ctx, "listener", s.o.Listen, handler)
+	s.main, err = s.listen(ctx, "listener", s.o.Listen, s.api.Handler())
 	return err
 }
 
