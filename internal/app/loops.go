@@ -85,6 +85,9 @@ func (s *Server) pump(ctx context.Context) {
 	var epoch feed.Epoch
 	for ctx.Err() == nil {
 		e, st, err := ledger.LoadState(ctx, s.db, system)
+		if err == nil { // what changed before st's head is told by no event any more
+			err = s.reloadConfig(ctx)
+		}
 		switch {
 		case err == nil && epoch == "":
 			s.hub.Start(e, st)
@@ -154,8 +157,12 @@ func (s *Server) before(ctx context.Context, evs []feed.Event) error {
 	for _, e := range evs {
 		switch e.Kind {
 		case "grids.enacted", "config.changed":
-			return errors.Join(s.catalogue.Reload(ctx), s.fixes.Refresh(ctx), s.reloadLayers(ctx))
+			return s.reloadConfig(ctx)
 		}
 	}
 	return nil
+}
+
+func (s *Server) reloadConfig(ctx context.Context) error {
+	return errors.Join(s.catalogue.Reload(ctx), s.fixes.Refresh(ctx), s.reloadLayers(ctx))
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -239,3 +240,6 @@ func (st *stand) wait(what string, ok func() bool) {
 		}
 	}
 }
+
+// soak reports whether the full counts are asked for (make soak).
+func soak() bool { return os.Getenv("ONEMAP_SOAK") == "1" }
