@@ -216,7 +216,7 @@ type actInput struct {
 	IfMatch string `header:"If-Match" doc:"The incident's version as its ETag gave it, in quotes"`
 	Key     string `header:"Idempotency-Key" maxLength:"255"`
 	Body    struct {
-		Action   string     `json:"action" enum:"accept,refuse,route,acknowledge,arrive,resolve,verify,rework,close,return,transfer"`
+		Action   string     `json:"action" enum:"accept,refuse,route,acknowledge,arrive,resolve,verify,rework,close,return,transfer,resume"`
 		Reason   string     `json:"reason,omitempty" maxLength:"1000"`
 		DeviceAt *time.Time `json:"at,omitempty" doc:"The actor's own clock"`
 	}

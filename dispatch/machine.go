@@ -61,6 +61,7 @@ const (
 	Close       Action = "close"
 	Return      Action = "return"
 	Transfer    Action = "transfer"
+	Resume      Action = "resume" // takes a suspended incident up again
 )
 
 type transition struct {
@@ -74,7 +75,7 @@ type transition struct {
 var transitions = []transition{
 	{Accept, []State{Reported, Reopened}, Accepted, false},
 	{Refuse, []State{Reported}, Refused, true},
-	{Route, []State{Accepted, Returned}, Routed, false},
+	{Route, []State{Accepted, Returned, Escalated}, Routed, false},
 	{Acknowledge, []State{Routed}, Acknowledged, false}, // a department signs for it without an offer
 	{Arrive, []State{Acknowledged}, OnScene, false},
 	{Resolve, []State{Acknowledged, OnScene, Rework}, Resolved, false},
@@ -83,6 +84,7 @@ var transitions = []transition{
 	{Close, []State{Verified}, Closed, false},
 	{Return, []State{Routed, Acknowledged, OnScene}, Returned, true},
 	{Transfer, []State{Accepted, Routed, Acknowledged}, Transferred, true},
+	{Resume, []State{Suspended}, Acknowledged, false},
 }
 
 // Actions lists every action once, in the order of the machine.

@@ -228,7 +228,7 @@ CREATE TABLE incident (
                   'acknowledged', 'on_scene', 'resolved', 'verified', 'rework', 'closed', 'archived', 'returned',
                   'escalated', 'suspended', 'merged', 'void', 'transferred', 'reopened')),
   open            boolean GENERATED ALWAYS AS (state NOT IN ('refused', 'closed', 'archived', 'merged', 'void', 'transferred')) STORED,
-  category        text NOT NULL REFERENCES category,
+  category        text NOT NULL,                    -- of category; see incident_refers
   priority        smallint NOT NULL CHECK (priority BETWEEN 1 AND 4),
   title           text NOT NULL CHECK (length(title) BETWEEN 1 AND 200),
   body            text NOT NULL DEFAULT '',
@@ -242,7 +242,7 @@ CREATE TABLE incident (
   raw_datum       text CHECK (raw_datum IN ('wgs84', 'gcj02', 'bd09', 'cgcs2000')),
   address         text NOT NULL DEFAULT '',
   place           text NOT NULL CHECK (place IN ('in_grid', 'outside', 'none')),
-  grid_id         bigint NOT NULL REFERENCES grid,   -- the deepest known grid; the county's root when outside
+  grid_id         bigint NOT NULL,                  -- the deepest known grid; the county's root when outside
   grid_no         integer NOT NULL,
   cell6           bigint,
   cell7           bigint,
@@ -250,7 +250,7 @@ CREATE TABLE incident (
   cell9           bigint,
   -- who owes it
   owner_level     smallint NOT NULL CHECK (owner_level BETWEEN 1 AND 6),
-  department_id   bigint REFERENCES department,
+  department_id   bigint,
   -- stage times
   occurred_at     timestamptz,
   reported_at     timestamptz NOT NULL,
@@ -270,11 +270,38 @@ CREATE TABLE incident (
 );
 CREATE UNIQUE INDEX incident_external ON incident (source, external_id) WHERE external_id IS NOT NULL;
 CREATE INDEX incident_reported ON incident (reported_at DESC, id DESC);
-CREATE INDEX incident_geom ON incident USING gist (geom);
+CREATE INDEX incident_geom ON incident USING spgist (geom); -- points only: half the cost of gist to fill
 CREATE INDEX incident_grid ON incident (grid_no, reported_at);
 CREATE INDEX incident_open ON incident (stage_due) WHERE open;
 CREATE INDEX incident_closed ON incident (closed_at) WHERE closed_at IS NOT NULL;
 CREATE INDEX incident_resolved ON incident (resolved_at) WHERE resolved_at IS NOT NULL;
+
+-- What an incident refers to must be there. Looked at once a statement, for all
+-- its rows: as foreign keys, looked at row by row, these three took half the time
+-- of an import. What is referred to is never deleted (below).
+-- +goose StatementBegin
+CREATE FUNCTION incident_refers() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF EXISTS (SELECT FROM (SELECT DISTINCT category FROM fresh) f WHERE NOT EXISTS (SELECT FROM category c WHERE c.code = f.category)) THEN
+    RAISE EXCEPTION 'incident of an unknown category' USING ERRCODE = '23503';
+  END IF;
+  IF EXISTS (SELECT FROM (SELECT DISTINCT grid_id, grid_no FROM fresh) f WHERE NOT EXISTS (SELECT FROM grid g WHERE g.id = f.grid_id AND g.no = f.grid_no)) THEN
+    RAISE EXCEPTION 'incident in an unknown grid' USING ERRCODE = '23503';
+  END IF;
+  IF EXISTS (SELECT FROM (SELECT DISTINCT department_id FROM fresh WHERE department_id IS NOT NULL) f
+             WHERE NOT EXISTS (SELECT FROM department d WHERE d.id = f.department_id)) THEN
+    RAISE EXCEPTION 'incident of an unknown department' USING ERRCODE = '23503';
+  END IF;
+  RETURN NULL;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER incident_refers_insert AFTER INSERT ON incident
+  REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION incident_refers();
+CREATE TRIGGER incident_refers_update AFTER UPDATE ON incident
+  REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION incident_refers();
+CREATE TRIGGER category_kept BEFORE DELETE ON category FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER department_kept BEFORE DELETE ON department FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER grid_kept BEFORE DELETE ON grid FOR EACH ROW WHEN (OLD.no IS NOT NULL) EXECUTE FUNCTION refuse_change();
 
 -- Who reported it; personal, sealed, in a table of its own.
 CREATE TABLE reporter (

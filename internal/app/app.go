@@ -22,6 +22,7 @@ import (
 	"onemap/dispatch/calendar"
 	"onemap/frontend"
 	"onemap/hub"
+	"onemap/internal/job"
 	"onemap/internal/localpg"
 	"onemap/migrations"
 	"onemap/store"
@@ -187,6 +188,11 @@ func (s *Server) openRecord(ctx context.Context) error {
 		return err
 	}
 	s.onStop("pool", func(context.Context) error { s.db.Close(); return nil })
+	if n, err := job.MarkDead(ctx, s.db.Pool); err != nil {
+		return err
+	} else if n > 0 {
+		s.o.Log.Warn("imports were cut off; the same commands go on where they ended", "jobs", n)
+	}
 	seal, err := store.OpenSealer(s.o.Data)
 	if err != nil {
 		return err

@@ -39,6 +39,9 @@ func (l *loader) furnish(ctx context.Context) error {
 		if c.err != nil {
 			return c.err
 		}
+		if err := ledger.ConfigChanged(ctx, tx, l.Until); err != nil {
+			return err
+		}
 		return saveLoaded(ctx, tx, next)
 	})
 	if err != nil {

@@ -201,7 +201,7 @@ func (s *server) cli(args ...string) string {
 
 // run runs the program and returns its standard output; the error carries what
 // it said besides.
-func run(t *testing.T, args ...string) (string, error) {
+func run(t testing.TB, args ...string) (string, error) {
 	t.Helper()
 	bin, err := built()
 	if err != nil {
