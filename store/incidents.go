@@ -31,6 +31,18 @@ type Incident struct {
 	History            bool
 }
 
+// Settle rounds every time as the database keeps it, microseconds in UTC, so that
+// an incident just written and the same one read again are told alike.
+func (in *Incident) Settle() {
+	for _, t := range []*time.Time{
+		&in.ReportedAt, &in.ReceivedAt, in.AckDue, in.StageDue, in.AcknowledgedAt, in.OnSceneAt, in.ResolvedAt, in.ClosedAt, in.OccurredAt,
+	} {
+		if t != nil {
+			*t = t.UTC().Truncate(time.Microsecond)
+		}
+	}
+}
+
 const incidentColumns = `i.id, i.version, i.state, i.priority, i.owner_level, i.category, i.reported_at, i.ack_due,
  i.stage_due, i.due_rule, i.acknowledged_at, i.on_scene_at, i.resolved_at, i.closed_at, i.title, i.body, i.source,
  coalesce(i.external_id, ''), i.place, i.geom, i.raw_lon, i.raw_lat, i.raw_datum, i.address, i.grid_id, i.grid_no,
@@ -54,6 +66,7 @@ func scanIncident(row pgx.CollectableRow) (Incident, error) {
 		return in, err
 	}
 	in.Place.Point = point
+	in.Settle()
 	if lon != nil && lat != nil && datum != nil {
 		in.Place.Raw = &geo.Raw{Lon: *lon, Lat: *lat, Datum: geo.Datum(*datum)}
 	}

@@ -99,7 +99,7 @@ func (o Options) LogValue() slog.Value {
 // redact keeps host and database of a URL, not who signs in nor with what.
 func redact(raw string) string {
 	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" && u.Path == "" {
+	if err != nil || u.Scheme == "" {
 		return "external"
 	}
 	return fmt.Sprintf("%s://%s%s", u.Scheme, u.Host, u.Path)

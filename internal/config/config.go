@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"sort"
 	"strings"
 
@@ -61,11 +62,17 @@ func (r resolver) Validate(app *kong.Application) error {
 	return nil
 }
 
-// Resolve returns the file's value of a flag, or nil.
+// Resolve returns the file's value of a flag; nil when it has none, or when a
+// variable names one, which kong would let the file override.
 func (r resolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	v, ok := r[flag.Name]
 	if !ok {
 		return nil, nil
+	}
+	for _, name := range flag.Envs {
+		if _, set := os.LookupEnv(name); set {
+			return nil, nil
+		}
 	}
 	return fmt.Sprint(v), nil
 }

@@ -120,6 +120,7 @@ func (l *Ledger) copyPast(ctx context.Context, tx pgx.Tx, actor auth.Actor, note
 	for i := range batch {
 		p := &batch[i]
 		p.ID, p.Version, p.History, p.ReceivedAt = ids[i], max(1, len(p.Steps)), true, now
+		p.Settle()
 	}
 	_, err = tx.CopyFrom(ctx, pgx.Identifier{"incident"}, append([]string{"id"}, incidentColumns...),
 		pgx.CopyFromSlice(len(batch), func(i int) ([]any, error) {

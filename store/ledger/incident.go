@@ -32,6 +32,7 @@ func (l *Ledger) report(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comm
 		Incident: ch.After, Title: r.Title, Text: r.Text, Source: r.Source, ExternalID: r.ExternalID, Place: r.Place,
 		Department: r.Department, OccurredAt: r.OccurredAt, ReceivedAt: now,
 	}
+	in.Settle()
 	err := insertIncident(ctx, tx, &in)
 	if errors.Is(err, pgx.ErrNoRows) { // (source, external_id) is known: the first incident is the answer
 		var id int64
@@ -143,6 +144,7 @@ func (l *Ledger) act(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Command
 	}
 	before := audience(in)
 	in.Incident = ch.After
+	in.Settle()
 	tag, err := tx.Exec(ctx, `UPDATE incident SET version = $3, state = $4, acknowledged_at = $5, on_scene_at = $6, resolved_at = $7, closed_at = $8
 		WHERE id = $1 AND version = $2`, in.ID, a.Version, in.Version, string(in.State), in.AcknowledgedAt, in.OnSceneAt, in.ResolvedAt, in.ClosedAt)
 	if err != nil {

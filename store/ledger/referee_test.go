@@ -1,0 +1,89 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+	"time"
+
+	"onemap/auth"
+	"onemap/dispatch"
+	"onemap/store"
+	"onemap/store/ledger"
+)
+
+// TestTheLiveStateIsWhatTheTablesSay lets incidents live at random and then
+// renders each open one from its row: the live state must say the same, in both
+// views, and hold no closed one.
+func TestTheLiveStateIsWhatTheTablesSay(t *testing.T) {
+	w := newWorld(t)
+	seed := uint64(time.Now().UnixNano())
+	rnd := rand.New(rand.NewPCG(seed, 3))
+	t.Logf("seed %d", seed)
+	categories := []string{"0301", "0101", "0102", "0401", "9901"}
+	var ids []int64
+	for range 120 {
+		w.now = w.now.Add(time.Duration(rnd.IntN(1e9)) * 97) // nanoseconds, which the database does not keep
+		if len(ids) < 4 || rnd.IntN(4) == 0 {
+			lon := rnd.Float64() * 2.2 // some outside
+			ids = append(ids, w.report(t, categories[rnd.IntN(len(categories))], lon, rnd.Float64(), ledger.Command{}).Incident.ID)
+			continue
+		}
+		in, err := w.db.Incident(t.Context(), w.county, ids[rnd.IntN(len(ids))])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if can := dispatch.Possible(in.State); len(can) > 0 {
+			if _, err := w.act(in.ID, in.Version, can[rnd.IntN(len(can))], "because"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	w.sequence(t)
+	_, st, err := ledger.LoadState(t.Context(), w.db, auth.System("test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := w.db.Incidents(t.Context(), auth.System("test"), store.IncidentFilter{Limit: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := 0
+	live := map[string][2]json.RawMessage{}
+	for _, it := range st.Items() {
+		if it.Key.Kind == "incident" {
+			live[it.Key.ID] = [2]json.RawMessage{it.Shared, it.Case}
+		}
+	}
+	for _, in := range rows {
+		if !in.State.Open() {
+			continue
+		}
+		open++
+		shared, full, err := w.cat.Payloads(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := live[fmt.Sprint(in.ID)]
+		if !same(t, got[0], shared) || !same(t, got[1], full) {
+			t.Errorf("incident %d: live state\n%s\n%s\nrow\n%s\n%s", in.ID, got[0], got[1], shared, full)
+		}
+	}
+	if open != len(live) || open == 0 || open == len(rows) {
+		t.Errorf("%d incidents, %d open, %d in the live state", len(rows), open, len(live))
+	}
+}
+
+func same(t *testing.T, a, b json.RawMessage) bool {
+	t.Helper()
+	var x, y any
+	if json.Unmarshal(a, &x) != nil || json.Unmarshal(b, &y) != nil {
+		return false
+	}
+	return reflect.DeepEqual(x, y)
+}
