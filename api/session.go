@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"onemap/auth"
+	"onemap/hub"
 	"onemap/store"
 	"onemap/store/ledger"
 )
@@ -176,6 +177,7 @@ func (s *Server) signOut(ctx context.Context, a auth.Actor, _ *struct{}) (*sessi
 		if err := s.o.DB.Revoke(ctx, cred.ID, s.o.Now()); err != nil {
 			return nil, err
 		}
+		s.o.Hub.Drop(hub.SignInAgain, func(other auth.Actor) bool { return other.ID == a.ID })
 	}
 	return &sessionOutput{Cookie: http.Cookie{Name: sessionCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode}}, nil
 }

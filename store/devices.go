@@ -105,10 +105,11 @@ func (db *DB) directoryDevices(ctx context.Context) ([]people.Device, error) {
 	})
 }
 
-// WorkerRow is a worker as lists show one: by badge, without a name.
+// WorkerRow is a worker as everybody may know one: by badge, without a name.
 type WorkerRow struct {
 	ID       uint32
 	Badge    string
+	Ver      int
 	Skills   []string
 	GridNo   int32 // 0 while the worker has no grid
 	GridCode string
@@ -117,21 +118,21 @@ type WorkerRow struct {
 
 // Workers lists the active workers in scope, ordered by badge. Where they are is
 // in track.Live.
-func (db *DB) Workers(ctx context.Context, scope auth.Scope, now time.Time) ([]WorkerRow, error) {
+func Workers(ctx context.Context, db Querier, scope auth.Scope, now time.Time) ([]WorkerRow, error) {
 	today := people.Local(now).Format(time.DateOnly)
 	var q query
 	q.add("WITH home AS ("+homeGrids+") ", today, today)
-	q.add("SELECT w.id, w.badge, w.skills, coalesce(home.no, 0), coalesce(home.code, ''), coalesce(home.name, '') ")
+	q.add("SELECT w.id, w.badge, w.ver, w.skills, coalesce(home.no, 0), coalesce(home.code, ''), coalesce(home.name, '') ")
 	q.add("FROM worker w LEFT JOIN home ON home.worker_id = w.id WHERE w.active AND ")
 	q.inScope(scope, "home.no").add(" ORDER BY w.badge")
-	rows, err := db.Pool.Query(ctx, q.sql.String(), q.args...)
+	rows, err := db.Query(ctx, q.sql.String(), q.args...)
 	if err != nil {
 		return nil, fmt.Errorf("store: workers: %w", err)
 	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (WorkerRow, error) {
 		var w WorkerRow
 		var id int64
-		err := row.Scan(&id, &w.Badge, &w.Skills, &w.GridNo, &w.GridCode, &w.GridName)
+		err := row.Scan(&id, &w.Badge, &w.Ver, &w.Skills, &w.GridNo, &w.GridCode, &w.GridName)
 		w.ID = uint32(id)
 		return w, err
 	})

@@ -279,7 +279,7 @@ func TestWorkersInScope(t *testing.T) {
 		{"one village", head.Scope, "[W0002:g3]"},
 		{"none", auth.Scope{}, "[]"},
 	} {
-		list, err := db.Workers(ctx, c.scope, monday)
+		list, err := store.Workers(ctx, db.Pool, c.scope, monday)
 		if err != nil {
 			t.Fatal(err)
 		}
