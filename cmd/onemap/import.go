@@ -64,7 +64,7 @@ func (c *importIncidentsCmd) Run(ctx context.Context, out io.Writer, say message
 	n := res.Counts
 	fmt.Fprintf(out, "rows %d: in a grid %d, outside %d, without a place %d, already there %d, rejected %d\n",
 		n.Rows(), n.InGrid, n.Outside, n.Unlocated, n.Repeated, n.Rejected)
-	if n.Rejected > 0 {
+	if _, err := os.Stat(rejects); n.Rejected > 0 && err == nil {
 		fmt.Fprintf(out, "rejected rows and why: %s\n", rejects)
 	}
 	return nil

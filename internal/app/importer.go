@@ -93,7 +93,19 @@ func ImportIncidents(ctx context.Context, o ImportOptions) (job.Result, string, 
 		Kind: "incidents", Fingerprint: print, FileName: im.name, Rows: rows, Commit: im.commit, Rejects: o.Rejects,
 		RejectHeader: file.RejectHeader(r.Header()), Read: r.Progress, Progress: o.Progress, Now: o.Now,
 	})
+	if res.Counts.Rows() > res.Skipped {
+		err = errors.Join(err, gatherStatistics(context.WithoutCancel(ctx), o.DB))
+	}
 	return res, o.Rejects, err
+}
+
+// gatherStatistics tells the query planner of the rows that came in. Until it
+// knows, each page of the incident list would sort the whole table.
+func gatherStatistics(ctx context.Context, db *store.DB) error {
+	if _, err := db.Pool.Exec(ctx, "ANALYZE incident, incident_journal"); err != nil {
+		return fmt.Errorf("statistics after the import: %w", err)
+	}
+	return nil
 }
 
 func rootOf(c *store.Catalog, code string) (int, error) {
