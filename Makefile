@@ -80,6 +80,8 @@ fuzz: ## each fuzz target for FUZZTIME (2m; 20000x is a count)
 
 bench: deps ## benchmarks, with their rivals in the same run
 	@$(GO) test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) -timeout 60m $(PACKAGES) | grep -v '\[no test files\]'
+	@$(GO) test -run '^$$' -bench FiftyASecond -benchtime 1000x ./internal/app
+	@$(GO) test -run '^$$' -bench . -benchtime 1x -count 3 ./internal/e2e
 
 soak: deps-test build ## the long tests at full size
 	@ONEMAP_SOAK=1 ONEMAP_REQUIRE_DB=1 $(GO) test -count=1 -timeout 120m ./...

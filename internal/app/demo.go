@@ -24,6 +24,9 @@ import (
 func (s *Server) startDemo() {
 	s.loop("demo", func(ctx context.Context) {
 		err := s.loadDemo(ctx)
+		if err == nil {
+			err = s.reloadLayers(ctx) // roads and cameras came after the grids
+		}
 		s.load.Store(&api.Loading{})
 		if errors.Is(err, demo.ErrNotEmpty) {
 			s.o.Log.Warn("no demo: the database holds other data")

@@ -188,31 +188,26 @@ func TestAPhoneMovesADotOnTheMap(t *testing.T) {
 	}
 }
 
-// TestReportToEventAtFiftyASecond proves that each report at 50 a second comes out
-// as one event, and logs the time from its answer to its event on a WebSocket.
-func TestReportToEventAtFiftyASecond(t *testing.T) {
-	st := newStand(t)
+// reportToEvent sends reports at 50 a second and returns, sorted, the times from
+// the answer to a report to its event on a WebSocket: 0 when the event came first.
+func reportToEvent(st *stand, reports int) []time.Duration {
+	st.t.Helper()
 	op := st.token(auth.HallOperator, "")
 	l := st.live(op, `{"type":"hello","topics":["events"]}`)
 	l.next()
-	reports := 50
-	if soak() {
-		reports = 3000
-	}
-	arrived := make(chan map[string]time.Time, 1)
-	go func() {
-		at := map[string]time.Time{}
-		for len(at) < reports {
-			if m := l.next(); m.Type == "event" && m.Kind == "incident.opened" {
-				at[m.ID] = time.Now()
-			}
-		}
-		arrived <- at
-	}()
-	accepted := make(chan struct {
+	type mark struct {
 		id string
 		at time.Time
-	}, reports)
+	}
+	arrived, accepted := make(chan mark, reports), make(chan mark, reports)
+	go func() { // ends with the last event, or with the socket
+		for n := 0; n < reports; {
+			if m := l.next(); m.Type == "event" && m.Kind == "incident.opened" {
+				arrived <- mark{m.ID, time.Now()}
+				n++
+			}
+		}
+	}()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for i := range reports {
@@ -221,26 +216,38 @@ func TestReportToEventAtFiftyASecond(t *testing.T) {
 			a := st.report(op, 107.01+float64(i%97)/100, 38.2)
 			var v struct{ ID string }
 			if err := json.Unmarshal(a.body, &v); err != nil || a.status != 201 {
-				t.Errorf("%d %s", a.status, a.body)
+				st.t.Errorf("%d %s", a.status, a.body)
 			}
-			accepted <- struct {
-				id string
-				at time.Time
-			}{v.ID, time.Now()}
+			accepted <- mark{v.ID, time.Now()}
 		}()
 	}
-	sent := map[string]time.Time{}
+	sent, lag := map[string]time.Time{}, []time.Duration{}
 	for range reports {
-		r := <-accepted
-		sent[r.id] = r.at
+		m := <-accepted
+		sent[m.id] = m.at
 	}
-	var lag []time.Duration
-	for id, at := range <-arrived {
-		lag = append(lag, max(0, at.Sub(sent[id])))
+	for range reports {
+		m := <-arrived
+		lag = append(lag, max(0, m.at.Sub(sent[m.id])))
 	}
 	slices.Sort(lag)
-	if len(lag) != reports {
-		t.Fatalf("%d events for %d reports", len(lag), reports)
+	return lag
+}
+
+func TestEachReportAtFiftyASecondComesOutAsOneEvent(t *testing.T) {
+	reports := 50
+	if soak() {
+		reports = 3000
 	}
+	lag := reportToEvent(newStand(t), reports)
 	t.Logf("report accepted to event: p50 %s, p99 %s, max %s over %d reports at 50/s", lag[reports/2], lag[reports*99/100], lag[reports-1], reports)
+}
+
+func BenchmarkReportToEventAtFiftyASecond(b *testing.B) {
+	st := newStand(b)
+	lag := reportToEvent(st, max(b.N, 100))
+	n := len(lag)
+	b.ReportMetric(float64(lag[n/2].Microseconds())/1000, "p50-ms")
+	b.ReportMetric(float64(lag[n*99/100].Microseconds())/1000, "p99-ms")
+	b.ReportMetric(float64(lag[n-1].Microseconds())/1000, "max-ms")
 }

@@ -33,13 +33,13 @@ import (
 //	     │ A2       │ B2       │
 //	38.0 └──────────┴──────────┘
 type stand struct {
-	t    *testing.T
+	t    testing.TB
 	s    *Server
 	url  string
 	http *http.Client
 }
 
-func newStand(t *testing.T) *stand {
+func newStand(t testing.TB) *stand {
 	t.Helper()
 	url := pgtest.URL(t)
 	db, err := store.Open(t.Context(), url, store.Options{MaxConns: 2})
@@ -73,7 +73,7 @@ func newStand(t *testing.T) *stand {
 	return startStand(t, Options{DatabaseURL: url})
 }
 
-func startStand(t *testing.T, o Options) *stand {
+func startStand(t testing.TB, o Options) *stand {
 	t.Helper()
 	o.Listen, o.DeviceListen, o.AdminListen, o.Data = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", t.TempDir()
 	s, err := Start(t.Context(), o)
@@ -183,7 +183,7 @@ type message struct {
 
 // live opens the stream and says hello.
 type live struct {
-	t    *testing.T
+	t    testing.TB
 	c    *websocket.Conn
 	todo []message
 }
