@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 
@@ -51,6 +52,10 @@ func (c *importIncidentsCmd) Run(ctx context.Context, out io.Writer, say message
 	bar.End()
 	if errors.Is(err, job.ErrStopped) {
 		return fmt.Errorf("%w (%s so far)", err, res.Counts)
+	}
+	var pe *fs.PathError
+	if errors.As(err, &pe) && pe.Path == rejects {
+		return fmt.Errorf("%w; name another place for refused rows with --rejects, the import goes on from there", err)
 	}
 	if err != nil {
 		return err

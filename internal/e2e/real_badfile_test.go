@@ -11,9 +11,11 @@ import (
 	"math"
 	"math/rand/v2"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/text/encoding/simplifiedchinese"
 )
 
@@ -198,5 +200,24 @@ func TestGBKAndCutOffFilesComeInAsFarAsTheyGo(t *testing.T) {
 	}
 	out := s.cli("import", "incidents", write(t, "whole.csv.gz", whole), "--map", columns)
 	said(t, out, account{inGrid: 9000 - kept, repeated: kept}.String())
+	s.rejectFileElsewhere(pool)
 	t.Logf("cut off after row %d; the whole file: %s", kept, out)
+}
+
+// rejectFileElsewhere: when the reject file can't be written the import says how to
+// go on, and does.
+func (s *server) rejectFileElsewhere(pool *pgxpool.Pool) {
+	t := s.t
+	t.Helper()
+	swapped := bytes.ReplaceAll(pastGBK(t, 2), []byte(",38.2\r\n"), []byte(",138.2\r\n"))
+	command := []string{"import", "incidents", write(t, "swapped.csv", swapped), "--map", pastMap(t, "app", "标题", inWGS84), "--rejects"}
+	out, err := s.both(append(command, "/nowhere/rejects.csv")...)
+	if err == nil {
+		t.Errorf("refused rows went nowhere: %s", out)
+	}
+	said(t, out, "/nowhere/rejects.csv", "with --rejects")
+	if n := number(t, pool, "SELECT rejected FROM import_job WHERE state = 'failed' ORDER BY id DESC LIMIT 1"); n != 0 {
+		t.Errorf("%d rows are counted as refused and written nowhere", n)
+	}
+	said(t, s.cli(append(command, filepath.Join(t.TempDir(), "rejects.csv"))...), account{rejected: 2}.String())
 }
