@@ -23,8 +23,9 @@ import (
 	"onemap/internal/localpg"
 )
 
-// built is the program, built once for all tests of this package.
+// built is the program with its pages, built once for all tests of this package.
 var built = sync.OnceValues(func() (string, error) {
+	_ = pages() // the tests of a page say what is missing
 	dir, err := os.MkdirTemp("", "onemap-e2e-bin-")
 	if err != nil {
 		return "", err

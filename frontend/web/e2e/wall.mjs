@@ -12,17 +12,20 @@
 //
 // state NAME [S]        waits up to S seconds (20) until the link is live, stale, lost, signed-out or door
 // await-incident ID [S] waits until the page holds or has announced the incident; detail has how often it was announced
-// shown ID              how often it was announced, and whether it is open here
+// shown ID              how often it was announced, when (unix ms), and whether it is open here
 // await-seq N [S]       waits until the page has reached seq N
 // cut                   the server is about to go: errors of the network are expected until the link is live again
 // offline | online      takes the browser off the network, or back
-// band                  ok when the red band stands; detail is its text
+// band | no-band        ok when the red band stands, or has gone; detail is its text
 // hall                  window.__hall
 // figures               today's figures as shown
 // checks                foreign requests and console errors so far
 // axe                   accessibility of the page as it is
 // lose-context          loses and restores the graphics context; ok when everything is drawn again
 // key KEY               presses a key
+// size W H              resizes; ok when the map has drawn itself anew with names, workers and their colour
+// clipped               ok when no text of the panels runs out of its box
+// stranger URL TEXT     opens URL in a browser of its own, without a session; ok when it shows the door with TEXT
 // screenshot NAME W H   resizes, waits for the map, writes OUT/NAME.png
 // quit
 
@@ -91,7 +94,7 @@ page.on('pageerror', (e) => errors.push(String(e)));
 
 const hall = () =>
   page.evaluate(() => {
-    const { map: _map, has: _has, labels, ...plain } = window.__hall;
+    const { map: _map, has: _has, arrivedAt: _arrivedAt, labels, ...plain } = window.__hall;
     return { ...plain, labels: labels() };
   });
 
@@ -137,6 +140,23 @@ async function axe() {
   return found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).join(', ')}`);
 }
 
+/** Texts that reach over the edge of the box they stand in. A list's row may shorten its words with an ellipsis. */
+function clippedTexts() {
+  const boxes = '.head, .foot, .panel, .kpis > div, .force > div, .levels > li, .bars > li, .bars .name';
+  const texts = document.createTreeWalker(document.querySelector('.wall-screen'), NodeFilter.SHOW_TEXT);
+  const range = document.createRange();
+  const found = [];
+  while (texts.nextNode()) {
+    const text = texts.currentNode;
+    const box = text.parentElement.closest(boxes);
+    if (!text.data.trim() || !box || text.parentElement.matches('.latest li > span')) continue;
+    range.selectNodeContents(text);
+    const [t, b] = [range.getBoundingClientRect(), box.getBoundingClientRect()];
+    if (t.left < b.left - 1 || t.right > b.right + 1 || t.top + t.height / 2 > b.bottom) found.push(text.data.trim());
+  }
+  return found;
+}
+
 function checks() {
   say('no foreign request', foreign.length === 0, foreign.slice(0, 5));
   say('no console error', errors.length === 0, errors.slice(0, 5));
@@ -174,7 +194,10 @@ const commands = {
     return [ms !== null, { ms, ...detail }];
   },
   async shown([id]) {
-    const detail = await page.evaluate((i) => ({ announced: window.__hall.announced[i] ?? 0, open: window.__hall.has(i) }), id);
+    const detail = await page.evaluate((i) => {
+      const { announced, arrivedAt, has } = window.__hall;
+      return { announced: announced[i] ?? 0, at: arrivedAt(i), open: has(i) };
+    }, id);
     return [true, detail];
   },
   async 'await-seq'([seq, seconds = WAIT_S]) {
@@ -195,8 +218,13 @@ const commands = {
     return [true, ''];
   },
   async band() {
+    await until(() => document.querySelector('.band'), null, 2);
     const text = await page.evaluate(() => document.querySelector('.band')?.textContent ?? '');
     return [text !== '', text];
+  },
+  async 'no-band'() {
+    const ms = await until(() => !document.querySelector('.band'), null, 5);
+    return [ms !== null, `${ms} ms`];
   },
   async hall() {
     return [true, await hall()];
@@ -232,6 +260,34 @@ const commands = {
   async key([name]) {
     await page.keyboard.press(name);
     return [true, ''];
+  },
+  async size([w, h]) {
+    const start = performance.now();
+    const before = (await hall()).renders;
+    await page.setViewportSize({ width: Number(w), height: Number(h) });
+    const drawn = (n) => window.__hall.renders > n && window.__hall.map.loaded() && window.__hall.labels().length > 0;
+    const again = await until(drawn, before, OPEN_S);
+    const { width, height } = await page.evaluate(() => window.__hall.map.getCanvas());
+    const blue = again === null ? 0 : await workerPixels();
+    const ms = Math.round(performance.now() - start);
+    return [blue >= LEAST_BLUE_PIXELS, `${ms} ms, canvas ${width} x ${height}, ${blue} pixels of the worker colour`];
+  },
+  async clipped() {
+    const found = await page.evaluate(clippedTexts);
+    return [found.length === 0, found.join('; ')];
+  },
+  async stranger([url, text]) {
+    const own = await browser.newContext({ viewport: { width, height }, locale: 'zh-CN' });
+    try {
+      const visitor = await own.newPage();
+      await visitor.goto(url);
+      await visitor.waitForSelector('.door h1', { timeout: WAIT_S * 1000 });
+      const door = (await visitor.textContent('.door')).trim();
+      const wall = await visitor.evaluate(() => document.querySelector('.wall-screen, canvas') !== null);
+      return [door.includes(text) && !wall, door.slice(0, 120)];
+    } finally {
+      await own.close();
+    }
   },
   async screenshot([name, w, h]) {
     if (w && h) await page.setViewportSize({ width: Number(w), height: Number(h) });

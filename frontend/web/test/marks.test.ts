@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { describe, expect, test } from 'vitest';
-import { halos, IncidentMarks, MOST_HALOS, spread } from '../src/map/incidents';
+import { fold, halos, IncidentMarks, MOST_HALOS } from '../src/map/incidents';
+import { mercatorX, mercatorY } from '../src/map/mercator';
+import { countsOf } from '../src/map/style';
 import { Workers } from '../src/map/workers';
 import { type Incident, markOf, onMap, placeOf } from '../src/wall/incident';
 import type { Fix, WorkerState } from '../src/wire/positions';
@@ -122,21 +124,62 @@ describe('incidents', () => {
     expect(['4', '5']).toContain(got[2]);
   });
 
-  test('incidents on one point are spread, others stay', () => {
-    const s = spread([make('1'), make('2'), make('3'), make('4', { point: [107.6, 38] })]);
-    expect(s.get('4')).toEqual([0, 0]);
-    const at = ['1', '2', '3'].map((id) => s.get(id) as [number, number]);
-    for (const [i, a] of at.entries()) {
-      for (const b of at.slice(i + 1)) expect(Math.hypot(a[0] - b[0], a[1] - b[1])).toBeGreaterThan(0.4);
+  /** A mark's width at the zoom of these tests, in degrees of longitude. */
+  const U = 1 / 36_000;
+  const at = (us: number): [number, number] => [107.5 + us * U * 360, 38];
+
+  test('marks that would cover each other fold into the most pressing, at its own place', () => {
+    const near = [make('1', { point: at(0) }), make('2', { point: at(0.3), priority: 2 }), make('3', { point: at(0.6) })];
+    const far = make('4', { point: at(5) });
+    expect(fold([...near, far], U).map((f) => [f.lead.id, f.count])).toEqual([
+      ['2', 3],
+      ['4', 1],
+    ]);
+    expect(fold(near, U / 10).length).toBe(3);
+  });
+
+  test('an urgent incident hides behind nothing but an urgent one on the same spot', () => {
+    const urgent = [0, 0.1, 0.6].map((x, k) => make(String(k + 1), { point: at(x), priority: 1 }));
+    const plain = make('9', { point: at(0.3), priority: 3 });
+    expect(fold([plain, ...urgent], U).map((f) => f.count)).toEqual([1, 3]);
+  });
+
+  test('every incident is counted once, and no two marks stand closer than they may', () => {
+    const seed = 20_261_122;
+    let s = seed;
+    const random = () => {
+      s = (Math.imul(s, 1_103_515_245) + 12_345) >>> 0;
+      return s / 2 ** 32;
+    };
+    const list = Array.from({ length: 800 }, (_, k) =>
+      make(String(k), { point: [107.5 + random() / 10, 38 + random() / 10], priority: 1 + Math.floor(random() * 4) }),
+    );
+    const folds = fold(list, U);
+    expect(
+      folds.reduce((n, f) => n + f.count, 0),
+      `seed ${seed}`,
+    ).toBe(list.length);
+    const seats = folds.map((f) => ({
+      urgent: f.lead.priority === 1,
+      x: mercatorX(f.lead.point?.[0] as number) / U,
+      y: mercatorY(f.lead.point?.[1] as number) / U,
+    }));
+    for (const [k, a] of seats.entries()) {
+      for (const b of seats.slice(k + 1))
+        expect(Math.hypot(a.x - b.x, a.y - b.y), `seed ${seed}`).toBeGreaterThan(a.urgent && b.urgent ? 0.399 : 0.799);
     }
   });
 
-  test('of many on one point the most pressing are drawn, close by it', () => {
-    const many = Array.from({ length: 40 }, (_, k) => make(String(k + 1), { priority: k === 20 ? 1 : 3 }));
-    const s = spread(many);
-    expect(s.size).toBe(7);
-    expect(s.get('21')).toEqual([0, 0]);
-    for (const [x, y] of s.values()) expect(Math.hypot(x, y)).toBeLessThan(1.5);
+  test('a mark that stands for several says for how many, and an urgent one keeps names off', () => {
+    const data = countsOf([
+      { lead: make('1'), count: 1 },
+      { lead: make('2'), count: 12 },
+      { lead: make('3', { priority: 1 }), count: 1 },
+    ]) as { features: { properties: unknown }[] };
+    expect(data.features.map((f) => f.properties)).toEqual([
+      { n: 12, urgent: false },
+      { n: 1, urgent: true },
+    ]);
   });
 
   test('what is done leaves the map after a quarter of an hour', () => {
@@ -150,7 +193,7 @@ describe('incidents', () => {
 
   test('one without a place is not drawn', () => {
     const m = new IncidentMarks();
-    m.show([make('1'), make('2', { point: null, place: 'none' })], new Map(), 0);
+    m.show([make('1'), make('2', { point: null, place: 'none' })], new Map(), 0, 0, U);
     expect(m.points.count - m.pulsing).toBe(1);
   });
 

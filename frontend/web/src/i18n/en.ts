@@ -28,8 +28,8 @@ export const en: Catalogue = {
   },
   priority: { 1: 'Urgent', 2: 'Important', 3: 'Normal', 4: 'Low' },
   incidents: {
-    title: 'Latest incidents',
-    open: '{n} open, {m} on map',
+    title: 'Latest',
+    open: '{n} open · {m} on map',
     empty: 'No open incident',
     unplaced: 'place unknown',
     outside: 'Outside',
@@ -59,15 +59,15 @@ export const en: Catalogue = {
   },
   workers: {
     title: 'Workers',
-    on: 'On duty',
-    task: 'On task',
+    on: 'Duty',
+    task: 'Task',
     stale: 'Stale',
     sos: 'SOS',
     shown: '{n} on map',
     alarm: '{n} calling for help',
   },
   mark: { urgent: 'urgent', important: 'important', normal: 'normal', returned: 'returned', done: 'resolved' },
-  legend: { people: 'People', incidents: 'Incidents' },
+  legend: { folded: 'so many here' },
   elapsed: { now: 'now', days: '{n} d', hours: '{h}h {m}m' },
   fresh: {
     connecting: 'Connecting…',
@@ -85,7 +85,7 @@ export const en: Catalogue = {
     signedOut: 'This wall is signed out: get a new wall link',
   },
   loading: { text: 'Loading data' },
-  attribution: { demo: 'Borders and data are made up' },
+  attribution: { demo: 'All data made up' },
   map: {
     title: 'Situation map',
     noWebgl: 'This browser has no WebGL2, so the map cannot be drawn; everything else stays live.',

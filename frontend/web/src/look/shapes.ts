@@ -28,10 +28,10 @@ export interface Mark {
 }
 
 export const WORKER_MARKS = {
-  on: { shape: 'dot', tone: 'duty', size: 0.36 },
+  on: { shape: 'dot', tone: 'duty', size: 0.4 },
   task: { shape: 'dotRing', tone: 'task', size: 0.56 },
   stale: { shape: 'ring', tone: 'stale', size: 0.42 },
-  sos: { shape: 'triangle', tone: 'urgent', size: 0.9 },
+  sos: { shape: 'dotRing', tone: 'urgent', size: 0.9 },
 } as const satisfies Record<string, Mark>;
 
 export const INCIDENT_MARKS = {

@@ -29,7 +29,7 @@ export const MAP = {
   towns: ['#11263A', '#142B42', '#102335', '#16304A'],
   border: { 1: '#8FC4F0', 2: '#5C8DB8', 3: '#33597C', 4: '#22405C' },
   label: { 1: '#E8F1FA', 2: '#D3E2F0', 3: '#A9BCD0', 4: '#8FA6BD' },
-  road: '#2C4A68',
+  road: '#6E7F8F',
   camera: '#4F7CA6',
 } as const;
 

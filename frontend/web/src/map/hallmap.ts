@@ -4,13 +4,13 @@
 // The wall's map: the base style and our two layers of marks, one home view,
 // keys, and recovery when the graphics context is lost.
 
-import { Map as GLMap, type LngLatBoundsLike, setWorkerUrl, type VectorTileSource } from 'maplibre-gl';
+import { type GeoJSONSource, Map as GLMap, type LngLatBoundsLike, setWorkerUrl, type VectorTileSource } from 'maplibre-gl';
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
 import 'maplibre-gl/dist/maplibre-gl.css';
-import { INCIDENT_STYLES, type IncidentMarks } from './incidents';
+import { type Fold, INCIDENT_STYLES, type IncidentMarks } from './incidents';
 import { MarkLayer } from './marklayer';
 import { Pacer, type Power } from './pacer';
-import { FONT, LABEL_LAYERS, makeStyle, TILE_LAYERS, type Tiles, tileURL } from './style';
+import { ABOVE_MARKS, COUNTS, countsOf, FONT, LABEL_LAYERS, makeStyle, TILE_LAYERS, type Tiles, tileURL } from './style';
 import { WORKER_STYLES, type Workers } from './workers';
 
 setWorkerUrl(workerUrl);
@@ -19,6 +19,8 @@ setWorkerUrl(workerUrl);
 const LOST_CONTEXT_MS = 8000;
 const LARGEST_CANVAS: [number, number] = [8192, 8192];
 const PAN_SHARE = 0.2;
+/** The world's width at zoom 0. */
+const TILE_PX = 512;
 
 export interface HallMapOptions {
   container: HTMLElement;
@@ -30,6 +32,8 @@ export interface HallMapOptions {
   unit: number;
   reducedMotion(): boolean;
   ready(): void;
+  /** The zoom has come to rest elsewhere: marks fold anew. */
+  zoomed(): void;
   power(p: Power): void;
   /** The graphics context is gone for good. */
   dead(): void;
@@ -49,6 +53,7 @@ export class HallMap {
   private giveUp: ReturnType<typeof setTimeout> | undefined;
   private drawnVersion = -1;
   private announced = false;
+  private folds: Fold[] = [];
 
   constructor(private readonly o: HallMapOptions) {
     this.unit = o.unit;
@@ -113,6 +118,19 @@ export class HallMap {
     if (this.atHome) this.goHome(false);
   }
 
+  /** One u in world widths. */
+  worldPerU(): number {
+    return this.unit / (TILE_PX * 2 ** this.gl.getZoom());
+  }
+
+  /** Writes beside the marks for how many each stands. */
+  showCounts(folds: Fold[]): void {
+    const before = this.folds;
+    this.folds = folds;
+    if (sameCounts(before, folds)) return;
+    (this.gl.getSource(COUNTS) as GeoJSONSource | undefined)?.setData(countsOf(folds));
+  }
+
   goHome(animate = true): void {
     this.atHome = true;
     this.gl.fitBounds(this.o.bbox as LngLatBoundsLike, { padding: this.padding(), animate: animate && !this.o.reducedMotion() });
@@ -157,9 +175,10 @@ export class HallMap {
     // The style comes anew after a resize and after a lost context, and always without our layers.
     gl.on('style.load', () => {
       for (const l of [this.workerLayer, this.incidentLayer]) if (gl.getLayer(l.id)) gl.removeLayer(l.id);
-      const lowest = gl.getLayer('label-4') ? 'label-4' : undefined;
-      gl.addLayer(this.workerLayer, lowest);
-      gl.addLayer(this.incidentLayer);
+      const above = ABOVE_MARKS.find((id) => gl.getLayer(id));
+      gl.addLayer(this.workerLayer, above);
+      gl.addLayer(this.incidentLayer, above);
+      (gl.getSource(COUNTS) as GeoJSONSource | undefined)?.setData(countsOf(this.folds));
     });
     gl.on('render', () => {
       this.renders++;
@@ -167,6 +186,7 @@ export class HallMap {
       this.announced = true;
       this.o.ready();
     });
+    gl.on('zoomend', () => this.o.zoomed());
     gl.on('movestart', (e) => {
       if ((e as { originalEvent?: unknown }).originalEvent) this.atHome = false;
     });
@@ -216,4 +236,8 @@ export class HallMap {
   private padding(): number {
     return Math.round(this.unit * 0.9);
   }
+}
+
+function sameCounts(a: Fold[], b: Fold[]): boolean {
+  return a.length === b.length && a.every((f, k) => f.count === b[k]?.count && f.lead.id === b[k]?.lead.id);
 }

@@ -1,10 +1,12 @@
 // SPDX-FileCopyrightText: The OneMap authors
 // SPDX-License-Identifier: Apache-2.0
 
-// The incidents' marks, and which few of them carry a halo.
+// The incidents' marks: those that would cover each other are folded into one,
+// and a few carry a halo.
 
 import { INCIDENT_MARKS, type IncidentMark, type Mark } from '../look/shapes';
 import { calls, type Incident, markOf, newestFirst, onMap } from '../wall/incident';
+import { mercatorX, mercatorY } from './mercator';
 import { Points } from './points';
 
 const NAMES = Object.keys(INCIDENT_MARKS) as IncidentMark[];
@@ -25,7 +27,6 @@ export const PULSE_MS = 1000;
 
 /** Drawn later lies on top. */
 const DEPTH: Record<IncidentMark, number> = { done: 0, normal: 1, returned: 2, important: 3, urgent: 4 };
-const GOLDEN_ANGLE = Math.PI * (3 - Math.sqrt(5));
 
 /** The incidents that carry a halo now, newest arrivals first, at most three. */
 export function halos(list: Incident[], arrived: Map<string, number>, now: number): Incident[] {
@@ -38,32 +39,28 @@ export function halos(list: Incident[], arrived: Map<string, number>, now: numbe
 
 export class IncidentMarks {
   readonly points = new Points();
+  /** The marks on the map, each with those folded into it. */
+  folds: Fold[] = [];
   pulsing = 0;
   drawn = 0;
 
-  /**
-   * Draws anew from the live set. Marks on one and the same point open like a flower, so each can be seen; of more than
-   * a flower holds, the most pressing are drawn. `drawn` says how many.
-   */
-  show(list: Incident[], arrived: Map<string, number>, now: number, serverNow = now): void {
-    const shifts = spread(list.filter((i) => onMap(i, serverNow)));
-    const placed = list
-      .filter((i) => shifts.has(i.id))
-      .sort((a, b) => DEPTH[markOf(a)] - DEPTH[markOf(b)] || a.priority - b.priority);
+  /** Draws anew from the live set; u is one u in world widths at the map's zoom. `drawn` says how many incidents the marks stand for. */
+  show(list: Incident[], arrived: Map<string, number>, now: number, serverNow: number, u: number): void {
+    const placed = list.filter((i) => onMap(i, serverNow));
+    this.folds = fold(placed, u).reverse(); // the most pressing on top
     const calling = halos(placed, arrived, now);
     this.pulsing = calling.length;
     this.drawn = placed.length;
     const p = this.points;
-    p.reserve(placed.length + calling.length);
-    p.count = placed.length + calling.length;
+    p.count = this.folds.length + calling.length;
+    p.reserve(p.count);
     const put = (k: number, i: Incident, style: number) => {
       const [lon, lat] = i.point as [number, number];
       p.move(k, lon, lat, true);
-      p.shift.set(shifts.get(i.id) as [number, number], 2 * k);
       p.style[k] = style;
     };
     for (const [k, i] of calling.entries()) put(k, i, i.priority === 1 ? URGENT_HALO : NEW_HALO);
-    for (const [k, i] of placed.entries()) put(calling.length + k, i, NAMES.indexOf(markOf(i)));
+    for (const [k, f] of this.folds.entries()) put(calling.length + k, f.lead, NAMES.indexOf(markOf(f.lead)));
     p.version++;
   }
 
@@ -74,28 +71,48 @@ export class IncidentMarks {
   }
 }
 
-/** Most marks on one point. */
-const PETALS = 7;
+/** A mark on the map: the most pressing incident of a place, and for how many it stands. */
+export interface Fold {
+  lead: Incident;
+  count: number;
+}
+
+/** Marks nearer than this, in u, would cover each other. Urgent ones may touch: none of them hides behind another's. */
+const NEAR_U = 0.8;
+const NEAR_URGENT_U = 0.4;
 
 /**
- * Where each incident stands beside its point, in u. Several share one point where the exact place is not for the wall
- * and the grid's centre stands for it. Those beyond a full flower are left out, the least pressing first.
+ * Folds incidents whose marks would cover each other into the most pressing of them, most pressing first. Places stay
+ * true: a mark stands where its own incident is.
  */
-export function spread(list: Incident[]): Map<string, [number, number]> {
-  const at = new Map<string, Incident[]>();
-  for (const i of list) {
-    const key = `${i.point?.[0].toFixed(5)},${i.point?.[1].toFixed(5)}`;
-    const here = at.get(key);
-    if (here) here.push(i);
-    else at.set(key, [i]);
-  }
-  const out = new Map<string, [number, number]>();
-  for (const here of at.values()) {
-    here.sort((a, b) => DEPTH[markOf(b)] - DEPTH[markOf(a)] || newestFirst(a, b));
-    for (const [k, i] of here.slice(0, PETALS).entries()) {
-      const r = 0.52 * Math.sqrt(k);
-      out.set(i.id, [r * Math.cos(k * GOLDEN_ANGLE), r * Math.sin(k * GOLDEN_ANGLE)]);
+export function fold(list: Incident[], u: number): Fold[] {
+  const order = [...list].sort((a, b) => DEPTH[markOf(b)] - DEPTH[markOf(a)] || newestFirst(a, b));
+  const cell = NEAR_U * u;
+  const seats = new Map<string, { x: number; y: number; fold: Fold }[]>();
+  const out: Fold[] = [];
+  for (const i of order) {
+    const [x, y] = [mercatorX(i.point?.[0] as number), mercatorY(i.point?.[1] as number)];
+    const [cx, cy] = [Math.floor(x / cell), Math.floor(y / cell)];
+    let best: Fold | undefined;
+    let nearest = (markOf(i) === 'urgent' ? NEAR_URGENT_U : NEAR_U) * u;
+    for (let dx = -1; dx <= 1; dx++) {
+      for (let dy = -1; dy <= 1; dy++) {
+        for (const s of seats.get(`${cx + dx},${cy + dy}`) ?? []) {
+          const d = Math.hypot(s.x - x, s.y - y);
+          if (d < nearest) [best, nearest] = [s.fold, d];
+        }
+      }
     }
+    if (best) {
+      best.count++;
+      continue;
+    }
+    const own = { lead: i, count: 1 };
+    out.push(own);
+    const key = `${cx},${cy}`;
+    const here = seats.get(key);
+    if (here) here.push({ x, y, fold: own });
+    else seats.set(key, [{ x, y, fold: own }]);
   }
   return out;
 }

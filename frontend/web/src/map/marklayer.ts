@@ -26,8 +26,8 @@ export interface MarkLayerOptions {
 interface Program {
   program: WebGLProgram;
   vao: WebGLVertexArrayObject;
-  buffers: { prev: WebGLBuffer; next: WebGLBuffer; shift: WebGLBuffer; style: WebGLBuffer };
-  at: Record<'u_matrix' | 'u_viewport' | 'u_t' | 'u_unit' | 'u_most' | 'u_color' | 'u_form', WebGLUniformLocation | null>;
+  buffers: { prev: WebGLBuffer; next: WebGLBuffer; style: WebGLBuffer };
+  at: Record<'u_matrix' | 'u_t' | 'u_unit' | 'u_most' | 'u_color' | 'u_form', WebGLUniformLocation | null>;
   most: number;
 }
 
@@ -78,7 +78,6 @@ export class MarkLayer implements CustomLayerInterface {
     gl.bindVertexArray(p.vao);
     this.upload(gl, p);
     gl.uniformMatrix4fv(p.at.u_matrix, false, local(input.defaultProjectionData.mainMatrix, points.origin));
-    gl.uniform2f(p.at.u_viewport, gl.drawingBufferWidth, -gl.drawingBufferHeight);
     gl.uniform1f(p.at.u_t, this.o.slide());
     gl.uniform1f(p.at.u_unit, this.o.unit());
     gl.uniform1f(p.at.u_most, p.most);
@@ -99,7 +98,6 @@ export class MarkLayer implements CustomLayerInterface {
     };
     put(p.buffers.prev, points.prev, points.count * 2);
     put(p.buffers.next, points.next, points.count * 2);
-    put(p.buffers.shift, points.shift, points.count * 2);
     put(p.buffers.style, points.style, points.count);
     gl.bindBuffer(gl.ARRAY_BUFFER, null);
     this.room = points.next.length;
@@ -151,7 +149,6 @@ function makeProgram(gl: WebGL2RenderingContext): Program {
   const buffers = {
     prev: attribute('a_prev', 2, gl.FLOAT),
     next: attribute('a_next', 2, gl.FLOAT),
-    shift: attribute('a_shift', 2, gl.FLOAT),
     style: attribute('a_style', 1, gl.UNSIGNED_BYTE),
   };
   gl.bindVertexArray(null);
@@ -164,7 +161,6 @@ function makeProgram(gl: WebGL2RenderingContext): Program {
     buffers,
     at: {
       u_matrix: where('u_matrix'),
-      u_viewport: where('u_viewport'),
       u_t: where('u_t'),
       u_unit: where('u_unit'),
       u_most: where('u_most'),

@@ -17,8 +17,6 @@ export class Points {
   count = 0;
   prev = new Float32Array(0);
   next = new Float32Array(0);
-  /** Offset on the screen in u, for marks that would cover each other. */
-  shift = new Float32Array(0);
   style = new Uint8Array(0);
   /** Grows with every change, so that a layer knows when to upload. */
   version = 0;
@@ -32,7 +30,6 @@ export class Points {
     const room = Math.max(256, 2 ** Math.ceil(Math.log2(n)));
     this.prev = grown(this.prev, room * 2);
     this.next = grown(this.next, room * 2);
-    this.shift = grown(this.shift, room * 2);
     const style = new Uint8Array(room);
     style.set(this.style);
     this.style = style;

@@ -9,10 +9,8 @@ export const STYLES = 16;
 export const VERTEX = `#version 300 es
 in vec2 a_prev;
 in vec2 a_next;
-in vec2 a_shift;
 in float a_style;
 uniform mat4 u_matrix;
-uniform vec2 u_viewport;
 uniform float u_t;
 uniform float u_unit;
 uniform float u_most;
@@ -24,9 +22,7 @@ out float v_pixel;
 void main() {
   int k = int(a_style + 0.5);
   float size = min(u_form[k].x * u_unit, u_most);
-  vec4 p = u_matrix * vec4(mix(a_prev, a_next, u_t), 0.0, 1.0);
-  p.xy += a_shift * u_unit / u_viewport * 2.0 * p.w;
-  gl_Position = p;
+  gl_Position = u_matrix * vec4(mix(a_prev, a_next, u_t), 0.0, 1.0);
   gl_PointSize = size;
   v_color = u_color[k];
   v_shape = int(u_form[k].y + 0.5);

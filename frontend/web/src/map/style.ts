@@ -4,9 +4,11 @@
 // The base map: the county's own four-level grid, its roads and cameras, drawn
 // quietly so that the incidents stand out. No source outside this server.
 
-import type { LayerSpecification, SourceSpecification, StyleSpecification } from 'maplibre-gl';
-import { MAP } from '../look/tokens';
+import type { GeoJSONSourceSpecification, LayerSpecification, SourceSpecification, StyleSpecification } from 'maplibre-gl';
+import { INK, MAP } from '../look/tokens';
+import { markOf } from '../wall/incident';
 import type { TileJSON } from '../wall/rest';
+import type { Fold } from './incidents';
 
 export const TILE_LAYERS = ['grids', 'roads', 'cameras'] as const;
 export type TileLayer = (typeof TILE_LAYERS)[number];
@@ -14,11 +16,19 @@ export type Tiles = Partial<Record<TileLayer, TileJSON>>;
 
 export const FONT = '"Noto Sans SC Variable", "Noto Sans CJK SC", "Noto Sans SC", sans-serif';
 export const LABEL_LAYERS = ['label-2', 'label-1', 'label-3', 'label-4'];
+/** The source and layer of the numbers beside marks that stand for several incidents. */
+export const COUNTS = 'counts';
+/** The marks lie beneath the lowest of these layers that is there. */
+export const ABOVE_MARKS = ['label-4', COUNTS];
+const LEAST_COUNT = 3;
 
 /** Above the zoom at which the whole county fits: from where each level's names and finest lines show. */
-const LABELS_FROM = { 1: -2, 2: -1, 3: 1, 4: 2.6 } as const;
+const LABELS_FROM = { 1: -3, 2: -0.7, 3: 1, 4: 2.6 } as const;
 const LINES_FROM = { 1: -4, 2: -4, 3: -1, 4: 0.35 } as const;
 const ROADS_FROM = -0.5;
+const TRACKS_FROM = 1;
+const GREAT_ROADS = ['motorway', 'trunk'];
+const MAIN_ROADS = ['primary', 'secondary'];
 const CAMERAS_FROM = 2;
 
 type Level = 1 | 2 | 3 | 4;
@@ -38,12 +48,15 @@ export function makeStyle(tiles: Tiles, origin: string, u: number, home: number)
     if (t)
       sources[layer] = { type: 'vector', tiles: [tileURL(layer, origin)], minzoom: t.minzoom ?? 0, maxzoom: t.maxzoom ?? 14 };
   }
+  sources[COUNTS] = { type: 'geojson', data: countsOf([]) };
   const layers: LayerSpecification[] = [{ id: 'ground', type: 'background', paint: { 'background-color': MAP.ground } }];
   if (sources.grids) layers.push(...fills());
   if (sources.roads) layers.push(roads(u, home));
   if (sources.grids) layers.push(...([4, 3, 2, 1] as const).map((l) => border(l, u, home)));
   if (sources.cameras) layers.push(cameras(u, home));
-  if (sources.grids) layers.push(...([4, 3, 1, 2] as const).map((l) => label(l, u, home)));
+  // Whatever lies higher has the first choice of room: urgent marks, towns, numbers, then the smaller names.
+  const labels = (...levels: Level[]) => (sources.grids ? levels.map((l) => label(l, u, home)) : []);
+  layers.push(...labels(4, 3), counts(u), ...labels(1, 2), guard(u));
   return { version: 8, sources, layers };
 }
 
@@ -83,10 +96,15 @@ function roads(u: number, home: number): LayerSpecification {
     source: 'roads',
     'source-layer': 'roads',
     minzoom: zoom(home + ROADS_FROM),
+    filter: [
+      'any',
+      ['match', ['get', 'class'], [...GREAT_ROADS, ...MAIN_ROADS], true, false],
+      ['>=', ['zoom'], home + TRACKS_FROM],
+    ],
     layout: { 'line-join': 'round', 'line-cap': 'round' },
     paint: {
       'line-color': MAP.road,
-      'line-width': ['match', ['get', 'class'], ['motorway', 'trunk', 'primary', 'main'], 0.05 * u, 0.022 * u],
+      'line-width': ['match', ['get', 'class'], GREAT_ROADS, 0.07 * u, MAIN_ROADS, 0.045 * u, 0.025 * u],
       'line-opacity': 0.8,
     },
   };
@@ -110,12 +128,14 @@ function label(level: Level, u: number, home: number): LayerSpecification {
     source: 'grids',
     'source-layer': 'labels',
     minzoom: zoom(home + LABELS_FROM[level]),
-    ...(level === 1 ? { maxzoom: zoom(home + 1) } : {}),
+    ...(level === 1 ? { maxzoom: zoom(home + LABELS_FROM[2]) } : {}),
     filter: ['==', ['get', 'level'], level],
     layout: {
       'text-field': ['get', 'name'],
       'text-font': [level <= 2 ? 'Noto Sans SC Medium' : 'Noto Sans SC Regular'],
       'text-size': LABEL_U[level] * u,
+      'text-variable-anchor': level === 1 ? ['center'] : ['top', 'bottom', 'left', 'right'], // the point itself may carry a mark
+      'text-radial-offset': level === 1 ? 0 : 0.45,
       'text-letter-spacing': level === 1 ? 0.4 : level === 2 ? 0.08 : 0,
       'text-padding': 0.2 * u,
       'text-max-width': 12,
@@ -123,8 +143,59 @@ function label(level: Level, u: number, home: number): LayerSpecification {
     paint: {
       'text-color': MAP.label[level],
       'text-halo-color': MAP.ground,
-      'text-halo-width': 0.06 * u,
-      'text-opacity': level === 1 ? 0.6 : 1,
+      'text-halo-width': 0.1 * u,
     },
+  };
+}
+
+/** The marks that say for how many they stand, and those that no name may cover. */
+export function countsOf(folds: Fold[]): GeoJSONSourceSpecification['data'] {
+  const urgent = (f: Fold) => markOf(f.lead) === 'urgent';
+  const told = folds.filter((f) => f.count >= LEAST_COUNT || urgent(f));
+  return {
+    type: 'FeatureCollection',
+    features: told.map((f) => ({
+      type: 'Feature',
+      properties: { n: f.count, urgent: urgent(f) },
+      geometry: { type: 'Point', coordinates: f.lead.point as [number, number] },
+    })),
+  };
+}
+
+/** Where there is no room for all numbers, the greatest are written. */
+function counts(u: number): LayerSpecification {
+  return {
+    id: COUNTS,
+    type: 'symbol',
+    source: COUNTS,
+    filter: ['>=', ['get', 'n'], LEAST_COUNT],
+    layout: {
+      'text-field': ['to-string', ['get', 'n']],
+      'text-font': ['Noto Sans SC Medium'],
+      'text-size': 0.8 * u,
+      'text-anchor': 'left',
+      'text-offset': [0.62, 0],
+      'text-padding': 0.12 * u,
+      'symbol-sort-key': ['-', 0, ['get', 'n']],
+    },
+    paint: { 'text-color': INK.text, 'text-halo-color': MAP.ground, 'text-halo-width': 0.08 * u },
+  };
+}
+
+/** Draws nothing: it keeps names and numbers away from urgent marks. */
+function guard(u: number): LayerSpecification {
+  return {
+    id: 'guard',
+    type: 'symbol',
+    source: COUNTS,
+    filter: ['get', 'urgent'],
+    layout: {
+      'text-field': '■',
+      'text-font': ['Noto Sans SC Regular'],
+      'text-size': 0.6 * u,
+      'text-padding': 0,
+      'text-allow-overlap': true,
+    },
+    paint: { 'text-opacity': 0 },
   };
 }

@@ -38,6 +38,8 @@ const IDLE_POLL_MS = 60_000;
 const NAMES_PATIENCE_MS = 1500;
 const SESSION_CHECK_S = 10;
 const REDRAW_S = 30;
+/** One u in world widths before there is a map to ask: about right for a county. */
+const WORLD_PER_U = 1e-4;
 
 const timers: Timers = {
   now: () => Date.now(),
@@ -146,12 +148,14 @@ export class Hall {
         this.mapReady = true;
         this.mapState.value = 'drawn';
       },
+      zoomed: () => this.drawIncidents(),
       power: (p) => {
         this.power.value = p;
       },
       dead: () => reloadOnce(Date.now(), sessionStorage, () => location.reload()),
     });
     window.__hall.map = this.map.gl;
+    this.drawIncidents(); // those that came before the map fold by its zoom now
   }
 
   /** Takes the map down with its element. */
@@ -275,8 +279,9 @@ export class Hall {
   private drawIncidents(): void {
     const open = this.live.open();
     this.openCount.value = open.length;
-    this.marks.show(open, this.live.arrivedAt, Date.now(), this.live.serverNow());
+    this.marks.show(open, this.live.arrivedAt, Date.now(), this.live.serverNow(), this.map?.worldPerU() ?? WORLD_PER_U);
     this.drawnCount.value = this.marks.drawn;
+    this.map?.showCounts(this.marks.folds);
   }
 
   /** Five times a second: freshness; once a second: clock, counts, ageing. */
@@ -377,6 +382,7 @@ export class Hall {
       get announced() {
         return Object.fromEntries(hall.live.announced);
       },
+      arrivedAt: (id) => hall.live.arrivedAt.get(id) ?? 0,
       has: (id) => client.state.get('incident', id) !== undefined,
       labels: () => hall.map?.labels() ?? [],
       map: null,

@@ -27,6 +27,8 @@ export interface HallHook {
   u: number;
   /** Incident id -> how often this page has announced it as new. */
   announced: Record<string, number>;
+  /** When this page announced it as new, in unix ms of its own clock; 0 when it has not. */
+  arrivedAt(incident: string): number;
   has(incident: string): boolean;
   labels(): string[];
   /** MapLibre's own map, for reading pixels inside a render handler. */
