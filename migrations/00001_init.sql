@@ -232,8 +232,8 @@ CREATE TABLE incident (
   priority        smallint NOT NULL CHECK (priority BETWEEN 1 AND 4),
   title           text NOT NULL CHECK (length(title) BETWEEN 1 AND 200),
   body            text NOT NULL DEFAULT '',
-  source          text NOT NULL,
-  external_id     text,
+  source          text COLLATE "C" NOT NULL,   -- "C": compared as bytes, a third of the price
+  external_id     text COLLATE "C",
   -- place: WGS-84 point, the raw pair as given with its datum, the grid of its time
   geom            geometry(Point, 4326) CHECK (geom IS NULL OR (NOT ST_IsEmpty(geom)
                   AND ST_X(geom) BETWEEN -180 AND 180 AND ST_Y(geom) BETWEEN -90 AND 90)),
@@ -273,8 +273,8 @@ CREATE INDEX incident_reported ON incident (reported_at DESC, id DESC);
 CREATE INDEX incident_geom ON incident USING spgist (geom); -- points only: half the cost of gist to fill
 CREATE INDEX incident_grid ON incident (grid_no, reported_at);
 CREATE INDEX incident_open ON incident (stage_due) WHERE open;
-CREATE INDEX incident_closed ON incident (closed_at) WHERE closed_at IS NOT NULL;
-CREATE INDEX incident_resolved ON incident (resolved_at) WHERE resolved_at IS NOT NULL;
+-- When work on it last ended: finds what a day resolved or closed.
+CREATE INDEX incident_ended ON incident (greatest(resolved_at, closed_at)) WHERE greatest(resolved_at, closed_at) IS NOT NULL;
 
 -- What an incident refers to must be there. Looked at once a statement, for all
 -- its rows: as foreign keys, looked at row by row, these three took half the time

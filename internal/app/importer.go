@@ -85,7 +85,7 @@ func ImportIncidents(ctx context.Context, o ImportOptions) (job.Result, string, 
 	}
 	im := &importer{
 		env: env, cal: calendar.Default(), name: filepath.Base(o.File), print: fmt.Sprintf("%x", print[:6]),
-		led: ledger.New(ledger.Options{DB: o.DB, Catalogue: cat, Sealer: o.Sealer, Calendar: calendar.Default(), Now: o.Now}),
+		history: ledger.New(ledger.Options{DB: o.DB, Catalogue: cat, Sealer: o.Sealer, Calendar: calendar.Default(), Now: o.Now}).History(),
 	}
 	rows, stop := ahead(im.rows(r, mapper))
 	defer stop()
@@ -125,11 +125,11 @@ func rootOf(c *store.Catalog, code string) (int, error) {
 }
 
 type importer struct {
-	env   intake.Env
-	cal   calendar.Calendar
-	led   *ledger.Ledger
-	name  string
-	print string // names the file in external ids of rows that bring none
+	env     intake.Env
+	cal     calendar.Calendar
+	history *ledger.History
+	name    string
+	print   string // names the file in external ids of rows that bring none
 }
 
 // rows reads, maps and places the file's rows.
@@ -215,7 +215,7 @@ func (im *importer) commit(ctx context.Context, b *job.Batch[placed]) error {
 		batch = append(batch, p.past)
 	}
 	note := fmt.Sprintf("import_job/%d", b.Job())
-	_, err := im.led.ImportHistory(ctx, auth.SystemActor("import of incidents"), note, batch, func(ctx context.Context, tx pgx.Tx, done ledger.Imported) error {
+	_, err := im.history.Import(ctx, auth.SystemActor("import of incidents"), note, batch, func(ctx context.Context, tx pgx.Tx, done ledger.Imported) error {
 		for _, p := range done.Fresh {
 			switch p.Place.Kind {
 			case dispatch.InGrid:

@@ -228,11 +228,11 @@ func (l *loader) produce(ctx context.Context, h *History, out chan<- []ledger.Pa
 }
 
 func (l *loader) store(ctx context.Context, batches <-chan []ledger.Past) error {
-	actor := auth.SystemActor("demo")
+	actor, h := auth.SystemActor("demo"), l.Ledger.History()
 	for batch := range batches {
 		next := l.loaded
 		next.Done += len(batch)
-		_, err := l.Ledger.ImportHistory(ctx, actor, "演示数据", batch, func(ctx context.Context, tx pgx.Tx, _ ledger.Imported) error {
+		_, err := h.Import(ctx, actor, "演示数据", batch, func(ctx context.Context, tx pgx.Tx, _ ledger.Imported) error {
 			return saveLoaded(ctx, tx, next)
 		})
 		if err != nil {

@@ -64,10 +64,11 @@ func writePast(b *testing.B, dir string, rows int) (csv, columns string) {
 	w := bufio.NewWriter(f)
 	rnd := rand.New(rand.NewPCG(1, 2))
 	start := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+	step := 700 * 24 * time.Hour / time.Duration(rows) // in order of time, as such files are
 	fmt.Fprintln(w, "no,kind,title,lon,lat,at,closed")
 	for i := range rows {
-		at := start.Add(time.Duration(rnd.IntN(700*24*3600)) * time.Second)
-		fmt.Fprintf(w, "H%d,0301,消防通道被占第%d件,%.6f,%.6f,%s,%s\n", i, i, 107+rnd.Float64(), 38+rnd.Float64()/2,
+		at := start.Add(time.Duration(i)*step + time.Duration(rnd.IntN(3600))*time.Second)
+		fmt.Fprintf(w, "H%07d,0301,消防通道被占第%d件,%.6f,%.6f,%s,%s\n", i, i, 107+rnd.Float64(), 38+rnd.Float64()/2,
 			at.Format(time.RFC3339), at.Add(time.Duration(rnd.IntN(72))*time.Hour).Format(time.RFC3339))
 	}
 	if err := w.Flush(); err != nil {

@@ -4,8 +4,10 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"onemap/auth"
 	"onemap/dispatch"
@@ -42,21 +45,63 @@ type Imported struct {
 	Repeated int    // (source, external id) was there already
 }
 
-// ImportHistory stores a batch of past incidents in one transaction: incidents
-// and journal by COPY, one audit entry, and one event "incidents.imported" a
-// county. Those still open also enter the live state, each marked as history so
-// that no screen announces it. also, if not nil, runs in the same transaction
-// (an import keeps its place there). Live reports never take this way.
-func (l *Ledger) ImportHistory(ctx context.Context, actor auth.Actor, note string, batch []Past, also func(context.Context, pgx.Tx, Imported) error) (Imported, error) {
+// History brings in the batches of one import, one after the other. It is not safe
+// for concurrent use.
+type History struct {
+	l *Ledger
+	// blank holds, for each source met, whether the record had nothing of it when
+	// it was first met: then only seen needs to be asked.
+	blank map[string]bool
+	seen  map[externalKey]struct{} // stored by this History, of blank sources
+}
+
+type externalKey struct{ source, id string }
+
+// History begins an import of past incidents.
+func (l *Ledger) History() *History {
+	return &History{l: l, blank: map[string]bool{}, seen: map[externalKey]struct{}{}}
+}
+
+// Import stores a batch of past incidents in one transaction: incidents and
+// journal by COPY, one audit entry, and one event "incidents.imported" a county.
+// Those still open also enter the live state, each marked as history so that no
+// screen announces it. also, if not nil, runs last in the same transaction (an
+// import keeps its place there). Live reports never take this way.
+func (h *History) Import(ctx context.Context, actor auth.Actor, note string, batch []Past, also func(context.Context, pgx.Tx, Imported) error) (Imported, error) {
+	done, err := h.try(ctx, actor, note, batch, also)
+	var pe *pgconn.PgError
+	if errors.As(err, &pe) && pe.Code == uniqueViolation && len(h.seen) > 0 {
+		// Somebody else brought in a source that was blank: ask the record from now on.
+		clear(h.seen)
+		for source := range h.blank {
+			h.blank[source] = false
+		}
+		done, err = h.try(ctx, actor, note, batch, also)
+	}
+	if err != nil {
+		return Imported{}, fmt.Errorf("ledger: import history: %w", err)
+	}
+	for _, p := range done.Fresh {
+		if p.ExternalID != "" && h.blank[p.Source] {
+			h.seen[externalKey{p.Source, p.ExternalID}] = struct{}{}
+		}
+	}
+	h.l.o.Wake()
+	return done, nil
+}
+
+const uniqueViolation = "23505"
+
+func (h *History) try(ctx context.Context, actor auth.Actor, note string, batch []Past, also func(context.Context, pgx.Tx, Imported) error) (Imported, error) {
 	var done Imported
-	err := l.o.DB.InTx(ctx, func(tx pgx.Tx) error {
-		fresh, err := unknown(ctx, tx, batch)
+	err := h.l.o.DB.InTx(ctx, func(tx pgx.Tx) error {
+		fresh, err := h.unknown(ctx, tx, batch)
 		if err != nil {
 			return err
 		}
 		done = Imported{Fresh: fresh, Repeated: len(batch) - len(fresh)}
 		if len(fresh) > 0 {
-			if err := l.copyPast(ctx, tx, actor, note, fresh); err != nil {
+			if err := h.l.copyPast(ctx, tx, actor, note, fresh); err != nil {
 				return err
 			}
 		}
@@ -65,50 +110,71 @@ func (l *Ledger) ImportHistory(ctx context.Context, actor auth.Actor, note strin
 		}
 		return nil
 	})
-	if err != nil {
-		return Imported{}, fmt.Errorf("ledger: import history: %w", err)
-	}
-	l.o.Wake()
-	return done, nil
+	return done, err
 }
 
 // unknown drops the rows whose (source, external id) is stored already or stands
 // earlier in the batch.
-func unknown(ctx context.Context, tx pgx.Tx, batch []Past) ([]Past, error) {
-	type key struct{ source, id string }
-	seen := map[key]bool{}
+func (h *History) unknown(ctx context.Context, tx pgx.Tx, batch []Past) ([]Past, error) {
 	bySource := map[string][]string{}
 	for _, p := range batch {
 		if p.ExternalID != "" {
 			bySource[p.Source] = append(bySource[p.Source], p.ExternalID)
 		}
 	}
+	known := map[externalKey]bool{}
 	for source, ids := range bySource {
-		// A join, not = ANY: without statistics yet, a cached plan of the latter
-		// compares every row of the source with every id.
-		rows, err := tx.Query(ctx, `SELECT i.external_id FROM unnest($2::text[]) AS given(id)
-			JOIN incident i ON i.source = $1 AND i.external_id = given.id`, source, ids)
+		ask, err := h.mustAsk(ctx, tx, source)
 		if err != nil {
 			return nil, err
 		}
-		known, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if !ask {
+			continue
+		}
+		stored, err := storedIDs(ctx, tx, source, ids)
 		if err != nil {
 			return nil, err
 		}
-		for _, id := range known {
-			seen[key{source, id}] = true
+		for _, id := range stored {
+			known[externalKey{source, id}] = true
 		}
 	}
 	out := make([]Past, 0, len(batch))
 	for _, p := range batch {
-		k := key{p.Source, p.ExternalID}
-		if p.ExternalID != "" && seen[k] {
-			continue
+		k := externalKey{p.Source, p.ExternalID}
+		if p.ExternalID != "" {
+			if _, mine := h.seen[k]; mine || known[k] {
+				continue
+			}
+			known[k] = true
 		}
-		seen[k] = true
 		out = append(out, p)
 	}
 	return out, nil
+}
+
+// mustAsk reports whether the record may hold incidents of source that this
+// History did not store.
+func (h *History) mustAsk(ctx context.Context, tx pgx.Tx, source string) (bool, error) {
+	blank, met := h.blank[source]
+	if !met {
+		err := tx.QueryRow(ctx, "SELECT NOT EXISTS (SELECT FROM incident WHERE source = $1 AND external_id IS NOT NULL)", source).Scan(&blank)
+		if err != nil {
+			return false, err
+		}
+		h.blank[source] = blank
+	}
+	return !blank, nil
+}
+
+// storedIDs returns those of ids that source has in the record.
+func storedIDs(ctx context.Context, tx pgx.Tx, source string, ids []string) ([]string, error) {
+	rows, err := tx.Query(ctx, `SELECT i.external_id FROM unnest($2::text[]) AS given(id)
+		JOIN incident i ON i.source = $1 AND i.external_id = given.id`, source, ids)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 func (l *Ledger) copyPast(ctx context.Context, tx pgx.Tx, actor auth.Actor, note string, batch []Past) error {
@@ -122,9 +188,15 @@ func (l *Ledger) copyPast(ctx context.Context, tx pgx.Tx, actor auth.Actor, note
 		p.ID, p.Version, p.History, p.ReceivedAt = ids[i], max(1, len(p.Steps)), true, now
 		p.Settle()
 	}
+	near := make([]int, len(batch)) // neighbours on the map one after the other: the spatial index fills twice as fast
+	for i := range near {
+		near[i] = i
+	}
+	slices.SortStableFunc(near, func(a, b int) int { return cmp.Compare(batch[a].Place.Cells[3], batch[b].Place.Cells[3]) })
 	_, err = tx.CopyFrom(ctx, pgx.Identifier{"incident"}, append([]string{"id"}, incidentColumns...),
 		pgx.CopyFromSlice(len(batch), func(i int) ([]any, error) {
-			return append([]any{batch[i].ID}, columnsOf(batch[i].Incident)...), nil
+			p := batch[near[i]]
+			return append([]any{p.ID}, columnsOf(p.Incident)...), nil
 		}))
 	if err != nil {
 		return err

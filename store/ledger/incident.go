@@ -120,9 +120,17 @@ func columnsOf(in store.Incident) []any {
 	return []any{
 		int32(in.Version), string(in.State), in.Category, int16(in.Priority), in.Title, in.Text, in.Source, external, geom, lon, lat,
 		datum, p.Address, string(p.Kind), p.GridID, p.GridNo, cells[0], cells[1], cells[2], cells[3], int16(in.OwnerLevel), dept,
-		in.OccurredAt, in.ReportedAt, in.ReceivedAt, in.AckDue, in.StageDue, in.DueRule, in.AcknowledgedAt, in.OnSceneAt,
-		in.ResolvedAt, in.ClosedAt, in.History,
+		moment(in.OccurredAt), in.ReportedAt, in.ReceivedAt, moment(in.AckDue), moment(in.StageDue), in.DueRule,
+		moment(in.AcknowledgedAt), moment(in.OnSceneAt), moment(in.ResolvedAt), moment(in.ClosedAt), in.History,
 	}
+}
+
+// moment is *t, or nil: pgx plans an encoding through a pointer anew each time.
+func moment(t *time.Time) any {
+	if t == nil {
+		return nil
+	}
+	return *t
 }
 
 // act moves an incident on.

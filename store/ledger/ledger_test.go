@@ -259,21 +259,48 @@ func TestHistoryGoesInByBatchesOnceOnly(t *testing.T) {
 		}
 		return out
 	}
-	first, err := w.led.ImportHistory(t.Context(), auth.SystemActor("test"), "file", past(100), nil)
+	first, err := w.led.History().Import(t.Context(), auth.SystemActor("test"), "file", past(100), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := w.led.ImportHistory(t.Context(), auth.SystemActor("test"), "file", past(150), nil)
+	second, err := w.led.History().Import(t.Context(), auth.SystemActor("test"), "file", past(150), nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	// One import whose source was blank at its start, and that somebody else joins.
+	h := w.led.History()
+	mine := func(from, to int) []ledger.Past {
+		out := past(to)[from:]
+		for i := range out {
+			out[i].Source = "blank"
+		}
+		return out
+	}
+	for _, step := range []struct {
+		batch           []ledger.Past
+		fresh, repeated int
+	}{{mine(0, 10), 10, 0}, {mine(5, 15), 5, 5}} {
+		if got, err := h.Import(t.Context(), auth.SystemActor("test"), "file", step.batch, nil); err != nil || len(got.Fresh) != step.fresh || got.Repeated != step.repeated {
+			t.Fatalf("%d fresh, %d repeated, %v", len(got.Fresh), got.Repeated, err)
+		}
+	}
+	if _, err := w.led.History().Import(t.Context(), auth.SystemActor("somebody"), "else", mine(15, 18), nil); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := h.Import(t.Context(), auth.SystemActor("test"), "file", mine(12, 22), nil); err != nil || len(got.Fresh) != 4 || got.Repeated != 6 {
+		t.Fatalf("%d fresh, %d repeated, %v", len(got.Fresh), got.Repeated, err)
+	}
+	if n := w.count(t, "incident", "source = 'blank'"); n != 22 {
+		t.Fatalf("%d incidents of the blank source", n)
 	}
 	if len(first.Fresh) != 100 || len(second.Fresh) != 50 || second.Repeated != 100 {
 		t.Fatalf("first %+v, second %+v", first, second)
 	}
 	w.sequence(t)
 	for table, want := range map[string]int{
-		"incident": 150, "incident WHERE open": 15, "live_state": 15, "incident_journal": 15 + 2*135,
-		"feed WHERE kind = 'incidents.imported'": 2, "audit_log WHERE action = 'incidents.import'": 2,
+		"incident WHERE source = 'old'": 150, "incident WHERE open AND source = 'old'": 15, "live_state": 15 + 3,
+		"incident_journal JOIN incident i ON i.id = incident_id WHERE i.source = 'old'": 15 + 2*135,
+		"feed WHERE kind = 'incidents.imported'":                                        2 + 4, "audit_log WHERE action = 'incidents.import'": 2 + 4,
 	} {
 		if n := w.count(t, table, ""); n != want {
 			t.Errorf("%s: %d rows, want %d", table, n, want)
