@@ -27,7 +27,7 @@ import (
 func (s *Server) incidents() {
 	route(s, auth.ReportIncident, huma.Operation{
 		OperationID: "report-incident", Method: http.MethodPost, Path: "/api/v1/incidents", Tags: []string{"incidents"},
-		Summary: "Report an incident", DefaultStatus: http.StatusCreated, Errors: []int{422},
+		Summary: "Report an incident", DefaultStatus: http.StatusCreated, Errors: []int{409, 422},
 		Description: "Exactly once for each Idempotency-Key and each (source, external_id): a repetition answers the first incident.",
 	}, s.reportIncident)
 	route(s, auth.ReadIncidents, huma.Operation{
@@ -231,9 +231,13 @@ func (s *Server) actOnIncident(ctx context.Context, a auth.Actor, in *actInput) 
 	if err != nil || version < 1 {
 		return nil, problem(http.StatusBadRequest, "If-Match must be one version number in quotes")
 	}
+	reason, unclean := intake.Clean(in.Body.Reason)
+	if unclean != "" {
+		return nil, problem(http.StatusBadRequest, "reason "+unclean)
+	}
 	res, err := s.o.Ledger.Do(ctx, a, ledger.Command{
 		Key: in.Key, Request: sha256.Sum256([]byte(fmt.Sprintf("act %d %d\n%s", in.ID, version, in.RawBody))), RequestID: requestID(ctx),
-		Act: &ledger.Act{Incident: in.ID, Version: version, Act: dispatch.Act{Action: dispatch.Action(in.Body.Action), Reason: in.Body.Reason, DeviceAt: in.Body.DeviceAt}},
+		Act: &ledger.Act{Incident: in.ID, Version: version, Act: dispatch.Act{Action: dispatch.Action(in.Body.Action), Reason: reason, DeviceAt: in.Body.DeviceAt}},
 	})
 	if err != nil {
 		return nil, err

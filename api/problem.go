@@ -108,10 +108,14 @@ func (s *Server) answer(ctx context.Context, err error) error {
 		return problem(http.StatusUnprocessableEntity, dispatch.ErrReasonMissing.Error())
 	case errors.Is(err, ledger.ErrKeyReused):
 		return problem(http.StatusUnprocessableEntity, ledger.ErrKeyReused.Error()+": make a new key for a new request")
+	case errors.Is(err, ledger.ErrElsewhere):
+		return problem(http.StatusConflict, ledger.ErrElsewhere.Error()+": nothing was stored; ask the county's hall, or leave the number out")
 	case errors.Is(err, ledger.ErrForbidden):
 		return problem(http.StatusForbidden, ledger.ErrForbidden.Error())
 	case errors.Is(err, store.ErrNotFound):
 		return problem(http.StatusNotFound, "nothing here with this id")
+	case store.Unkeepable(err):
+		return problem(http.StatusBadRequest, "a text of the request holds a NUL or is not valid UTF-8")
 	case errors.Is(err, context.Canceled):
 		return problem(499, "the client went away")
 	case store.Unavailable(err) || errors.Is(err, ledger.ErrGridsChanged):

@@ -143,12 +143,12 @@ func TestAllFaultsAreNamedAtOnce(t *testing.T) {
 
 func TestIdentityNumbersAreMaskedInTexts(t *testing.T) {
 	in := at(107.2, 38.2, "wgs84")
-	in.Text = "身份证11010519491231002X，编号12345678901234567890，电话0477-1234567"
+	in.Text = "身份证11010519491231002X，110105194912310011 110105194912310038，编号12345678901234567890，电话0477-1234567"
 	res, err := intake.Run(env(t), in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "身份证110*************2X，编号12345678901234567890，电话0477-1234567"; res.Text != want {
+	if want := "身份证110*************2X，110*************11 110*************38，编号12345678901234567890，电话0477-1234567"; res.Text != want {
 		t.Errorf("got  %s\nwant %s", res.Text, want)
 	}
 }

@@ -44,7 +44,7 @@ func texts(_ *Env, d *draft) *Problem {
 		{"address", d.in.Address, MaxAddress, &d.out.Place.Address},
 		{"external_id", d.in.ExternalID, MaxTitle, &d.out.ExternalID},
 	} {
-		s, msg := clean(t.in)
+		s, msg := Clean(t.in)
 		if msg != "" {
 			return &Problem{Field: t.field, Message: msg, Form: true}
 		}
@@ -59,9 +59,9 @@ func texts(_ *Env, d *draft) *Problem {
 	return nil
 }
 
-// clean trims a text, drops control characters and masks identity numbers, which
-// have no place in running text.
-func clean(s string) (string, string) {
+// Clean trims a text, drops control characters and masks identity numbers, which
+// have no place in running text. A text that cannot be kept at all answers why.
+func Clean(s string) (text, problem string) {
 	if !utf8.ValidString(s) {
 		return "", "is not valid UTF-8"
 	}
@@ -75,7 +75,9 @@ func clean(s string) (string, string) {
 		return -1
 	}, s))
 	if manyDigits(s) {
-		s = identityNumber.ReplaceAllString(s, "$1$2*************$3$4$5")
+		for range 2 { // a match takes the character after it along, which the next number needs before it
+			s = identityNumber.ReplaceAllString(s, "$1$2*************$3$4$5")
+		}
 	}
 	return s, ""
 }

@@ -76,6 +76,13 @@ func (db *DB) InTx(ctx context.Context, f func(pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, db.Pool, f)
 }
 
+// Unkeepable reports whether err means that a text given cannot be kept at all:
+// it has a NUL or bytes that are no UTF-8.
+func Unkeepable(err error) bool {
+	var pe *pgconn.PgError
+	return errors.As(err, &pe) && pe.Code == "22021"
+}
+
 // Unavailable reports whether err means that the database cannot be reached or
 // is going away, so that the same request may succeed later.
 func Unavailable(err error) bool {
@@ -88,7 +95,7 @@ func Unavailable(err error) bool {
 	var pe *pgconn.PgError
 	if errors.As(err, &pe) {
 		switch pe.Code[:2] {
-		case "08", "53", "57": // connection, resources, operator intervention
+		case "08", "40", "53", "57": // connection, rolled back (a deadlock), resources, operator intervention
 			return true
 		}
 		return pe.Code == "55P03" // lock not available in time

@@ -35,11 +35,7 @@ func (l *Ledger) report(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comm
 	in.Settle()
 	err := insertIncident(ctx, tx, &in)
 	if errors.Is(err, pgx.ErrNoRows) { // (source, external_id) is known: the first incident is the answer
-		var id int64
-		if err := tx.QueryRow(ctx, "SELECT id FROM incident WHERE source = $1 AND external_id = $2", r.Source, r.ExternalID).Scan(&id); err != nil {
-			return Result{}, err
-		}
-		in, err = store.FindIncident(ctx, tx, auth.System("the first report of this external id"), id, false)
+		in, err := firstOf(ctx, tx, actor, r.Source, r.ExternalID)
 		return Result{Incident: in, Repeated: true}, err
 	}
 	if err != nil {
@@ -50,6 +46,28 @@ func (l *Ledger) report(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comm
 		return Result{}, err
 	}
 	return Result{Incident: in}, l.record(ctx, tx, b, actor, c.RequestID, 1, in, ch, feed.Audience{})
+}
+
+// firstOf finds the incident that has this external id already, for one who sees
+// it or reported it. Numbers of a source are easily guessed: to anybody else it
+// is ErrElsewhere.
+func firstOf(ctx context.Context, tx pgx.Tx, actor auth.Actor, source, externalID string) (store.Incident, error) {
+	var id int64
+	var own bool
+	err := tx.QueryRow(ctx, `SELECT i.id, EXISTS (SELECT FROM incident_journal j WHERE j.incident_id = i.id AND j.n = 1 AND j.actor = $3)
+		FROM incident i WHERE i.source = $1 AND i.external_id = $2`, source, externalID, actor.ID).Scan(&id, &own)
+	if err != nil {
+		return store.Incident{}, err
+	}
+	scope := actor.Scope
+	if own {
+		scope = auth.System("the first report of this external id, to its own sender")
+	}
+	in, err := store.FindIncident(ctx, tx, scope, id, false)
+	if errors.Is(err, store.ErrNotFound) {
+		return in, ErrElsewhere
+	}
+	return in, err
 }
 
 // holdGrids keeps the grid version from being replaced until the transaction

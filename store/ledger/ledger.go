@@ -28,7 +28,7 @@ var (
 	ErrForbidden    = errors.New("not allowed for this role")
 	ErrKeyReused    = errors.New("this idempotency key was used with another request")
 	ErrGridsChanged = errors.New("the grids changed since the place was looked up")
-	ErrCategory     = errors.New("unknown category")
+	ErrElsewhere    = errors.New("this external id is taken by an incident outside the sender's grids")
 )
 
 // VersionError refuses an act made against an older version than the record's.

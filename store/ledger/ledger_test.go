@@ -121,6 +121,47 @@ func TestTheSameExternalIDAnswersTheFirstIncident(t *testing.T) {
 	}
 }
 
+func TestAnExternalIDOfAnotherTownOpensNoWindowOnItsIncident(t *testing.T) {
+	w := newWorld(t)
+	send := func(actor auth.Actor, lon float64) (ledger.Result, error) {
+		r := w.placed(t, "0301", lon, 0.5)
+		r.Source, r.ExternalID = "hotline", "H-78"
+		return w.led.Do(t.Context(), actor, ledger.Command{Key: fmt.Sprintf("key %v", lon), Report: r})
+	}
+	west, east := w.townActor(t, "W"), w.townActor(t, "E")
+	first, err := send(west, 0.5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := send(east, 1.5); !errors.Is(err, ledger.ErrElsewhere) || got.Incident.ID != 0 {
+		t.Errorf("the other town got incident %d, %v", got.Incident.ID, err)
+	}
+	if got, err := send(w.operator, 0.6); err != nil || got.Incident.ID != first.Incident.ID {
+		t.Errorf("the hall got incident %d, %v", got.Incident.ID, err)
+	}
+	if n := w.count(t, "idempotency", "actor = 'token:E'"); n != 0 {
+		t.Errorf("%d keys of the refused report were kept", n)
+	}
+}
+
+func TestWhoReportedOutsideItsGridsIsAnsweredTheSameAgain(t *testing.T) {
+	w := newWorld(t)
+	west := w.townActor(t, "W")
+	var ids []int64
+	for range 2 {
+		r := w.placed(t, "0301", 1.5, 0.5)
+		r.Source, r.ExternalID = "hotline", "H-79"
+		res, err := w.led.Do(t.Context(), west, ledger.Command{Report: r})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, res.Incident.ID)
+	}
+	if ids[0] != ids[1] {
+		t.Errorf("incidents %v", ids)
+	}
+}
+
 func TestAnIncidentWalksTheMachineAndRefusesEveryOtherStep(t *testing.T) {
 	w := newWorld(t)
 	res := w.report(t, "0301", 0.5, 0.5, ledger.Command{})
