@@ -29,7 +29,7 @@ var sqlMade = map[string]string{
 	"store.findFaults":                "one of our own statements, chosen by kind",
 	"store.makePartition":             "DDL; the name and the bounds are made of a date",
 	"store.DropBefore":                "DDL; the name is made of a date",
-	"store/ledger.PrepareFeed":        "DDL; the name and the bounds are made of a date",
+	"store/ledger.makePartitions":     "DDL; the name and the bounds are made of a date",
 	"internal/localpg.ensureDatabase": "DDL; the extensions are our own list",
 	"internal/pgtest.tidy":            "DDL on databases of tests; names quoted",
 	"internal/pgtest.clone":           "DDL on databases of tests; names quoted",

@@ -106,6 +106,22 @@ func TestTheFeedMissesNothingAndHasNoGap(t *testing.T) {
 	}
 }
 
+// TestAPartitionThatCannotBeMadeDoesNotStopTheFeed: the clock once ran ahead, and
+// the default partition holds an event of a month that has none yet.
+func TestAPartitionThatCannotBeMadeDoesNotStopTheFeed(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.db.Pool.Exec(t.Context(), `INSERT INTO feed (seq, at, kind, entity_kind, entity_id, ver, live, occurred_at)
+		VALUES (999999, $1, 'thing.changed', 'thing', '1', 1, 'none', $1)`, time.Now().UTC())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.report(t, "0301", 0.5, 0.5, ledger.Command{})
+	w.sequence(t)
+	if n := w.count(t, "feed", "kind = 'incident.opened'"); n != 1 {
+		t.Errorf("%d events in the feed, want 1", n)
+	}
+}
+
 func TestALineageOfAnotherDatabaseStartsANewEpoch(t *testing.T) {
 	w := newWorld(t)
 	w.report(t, "0301", 0.5, 0.5, ledger.Command{})
