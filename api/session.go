@@ -33,10 +33,13 @@ const (
 )
 
 // identify finds out who asks: a Bearer token, else the session cookie. A wrong
-// secret is nobody.
+// secret is nobody. Pages and health checks are for everybody and never wait for
+// the database: a wall that loads its page anew while the database is away must
+// get the page, which goes on asking.
 func (s *Server) identify(c *gin.Context) {
 	secret, kind := credentialOf(c.Request)
-	if secret == "" {
+	path := c.Request.URL.Path
+	if secret == "" || !strings.HasPrefix(path, "/api/") && !strings.HasPrefix(path, "/tiles/") {
 		c.Next()
 		return
 	}
@@ -44,19 +47,29 @@ func (s *Server) identify(c *gin.Context) {
 		refuse(c, problem(http.StatusForbidden, "this request came from another site"))
 		return
 	}
-	cred, err := s.o.DB.FindCredential(c.Request.Context(), secret, s.o.Now(), kind)
+	ctx := c.Request.Context()
+	cred, actor, err := s.holder(ctx, secret, kind)
 	if err == nil {
-		var actor auth.Actor
-		if actor, err = s.o.DB.Actor(c.Request.Context(), cred); err == nil {
-			ctx := context.WithValue(c.Request.Context(), keyActor, actor)
-			c.Request = c.Request.WithContext(context.WithValue(ctx, keyCredential, cred))
-		}
+		ctx = context.WithValue(ctx, keyActor, actor)
+		c.Request = c.Request.WithContext(context.WithValue(ctx, keyCredential, cred))
 	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		refuse(c, s.answer(c.Request.Context(), err))
 		return
 	}
 	c.Next()
+}
+
+// holder looks up a secret's credential and the actor it stands for, in bounded time.
+func (s *Server) holder(ctx context.Context, secret string, kind store.CredentialKind) (store.Credential, auth.Actor, error) {
+	ctx, cancel := context.WithTimeout(ctx, deadline(http.MethodGet))
+	defer cancel()
+	cred, err := s.o.DB.FindCredential(ctx, secret, s.o.Now(), kind)
+	if err != nil {
+		return cred, auth.Actor{}, err
+	}
+	actor, err := s.o.DB.Actor(ctx, cred)
+	return cred, actor, err
 }
 
 func credentialOf(r *http.Request) (string, store.CredentialKind) {

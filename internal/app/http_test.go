@@ -68,6 +68,9 @@ func TestBadInputIsAnsweredWithAProblemAndStoresNothing(t *testing.T) {
 		{"unknown layer", func() answer { return st.get("/tiles/secrets/3/1/1.mvt", op) }, 404, ""},
 		{"unknown address", func() answer { return st.get("/api/v2/x", op) }, 404, ""},
 		{"missing asset", func() answer { return st.get("/assets/worker.js", "") }, 404, ""},
+		{"a key that is no UTF-8", func() answer { return st.report(op, 107.2, 38.2, "Idempotency-Key: a\xff") }, 400, "UTF-8"},
+		{"a search for NUL", func() answer { return st.get("/api/v1/incidents?text=%00", op) }, 400, "NUL"},
+		{"a search for no UTF-8", func() answer { return st.get("/api/v1/incidents?text=%ff", op) }, 400, "UTF-8"},
 		{"wrong method", func() answer { return st.call("PUT", "/api/v1/incidents", op, "{}") }, 405, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -143,6 +146,7 @@ func TestAnActNeedsTheVersionItsActorSaw(t *testing.T) {
 		{"a version not yet there", accept(`If-Match: "2"`), 409},
 		{"a step the state forbids", st.call("POST", path+"/actions", op, `{"action":"close"}`, `If-Match: "1"`), 409},
 		{"a step without its reason", st.call("POST", path+"/actions", op, `{"action":"refuse"}`, `If-Match: "1"`), 422},
+		{"a reason with NUL", st.call("POST", path+"/actions", op, `{"action":"refuse","reason":"a\u0000b"}`, `If-Match: "1"`), 400},
 		{"no such step", st.call("POST", path+"/actions", op, `{"action":"explode"}`, `If-Match: "1"`), 400},
 		{"the right version", accept(`If-Match: "1"`), 200},
 		{"the same once more", accept(`If-Match: "1"`), 409},
@@ -236,6 +240,19 @@ func TestAWallSignsInOnceByItsLink(t *testing.T) {
 	}
 	if n := st.count("SELECT count(*) FROM audit_log WHERE action IN ('wall.link', 'session.open') AND data::text NOT LIKE '%' || $1 || '%'", code); n != 3 {
 		t.Errorf("%d audit rows, want the first start's link, this link and the sign-in", n)
+	}
+}
+
+// TestPagesComeWithoutTheDatabase: a wall that loads its page anew during an
+// outage must get it, cookie or not; it is the page that asks on.
+func TestPagesComeWithoutTheDatabase(t *testing.T) {
+	st := newStand(t)
+	op := st.token(auth.HallOperator, "")
+	st.s.db.Pool.Close()
+	for path, want := range map[string]int{"/index.html": 200, "/livez": 200} {
+		if a := st.get(path, op); a.status != want {
+			t.Errorf("%s: %d, want %d: %.200s", path, a.status, want, a.body)
+		}
 	}
 }
 
