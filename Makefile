@@ -68,7 +68,7 @@ race: ## the tests under the race detector, without the long ones
 
 e2e: deps-test build ## the whole program in a real browser
 	@echo "== whole program in a browser"
-	@if [ -d internal/e2e ]; then $(GO) test $(FRESH) -timeout 15m ./internal/e2e; else echo "no internal/e2e yet"; fi
+	@$(GO) test $(FRESH) -timeout 15m ./internal/e2e
 
 fuzz: ## each fuzz target for FUZZTIME (2m; 20000x is a count)
 	@grep -rHo --include='*_test.go' --exclude-dir=node_modules '^func Fuzz[A-Za-z0-9_]*' . \
