@@ -43,7 +43,7 @@ func (s *Server) health() {
 	}, func(context.Context, auth.Actor, *struct{}) (*healthOutput, error) { return healthy(), nil })
 	route(s, open, huma.Operation{
 		OperationID: "readyz", Method: http.MethodGet, Path: "/readyz", Tags: []string{"health"},
-		Summary: "The database answers and events flow",
+		Summary: "The database answers and this node follows the feed",
 	}, func(ctx context.Context, _ auth.Actor, _ *struct{}) (*healthOutput, error) {
 		if err := s.o.Ready(ctx); err != nil {
 			s.o.Log.Warn("not ready", "err", err)

@@ -33,21 +33,22 @@ import (
 
 // Server is a running product.
 type Server struct {
-	o         Options
-	db        *store.DB
-	catalogue *store.Catalogue
-	ledger    *ledger.Ledger
-	hub       *hub.Hub
-	tiles     *tiles.Server
-	fixes     *fixWriter
-	metrics   *metrics
-	api       *api.Server
-	layers    atomic.Pointer[layers]
-	load      atomic.Pointer[api.Loading]
-	wake      chan struct{} // something was committed: the sequencer
-	heads     chan struct{} // the feed has grown: the pump
-	pumped    atomic.Int64  // unix nanoseconds of the pump's last good look at the feed
-	ready     chan struct{} // closed once the hub has its state
+	o          Options
+	db         *store.DB
+	catalogue  *store.Catalogue
+	ledger     *ledger.Ledger
+	hub        *hub.Hub
+	tiles      *tiles.Server
+	fixes      *fixWriter
+	metrics    *metrics
+	api        *api.Server
+	layers     atomic.Pointer[layers]
+	load       atomic.Pointer[api.Loading]
+	wake       chan struct{} // something was committed: the sequencer
+	heads      chan struct{} // the feed has grown: the pump
+	pumped     atomic.Int64  // unix nanoseconds of the pump's last good look at the feed
+	unnumbered waiting       // the outbox, as the pump saw it last
+	ready      chan struct{} // closed once the hub has its state
 
 	main, device net.Listener
 	failed       chan error

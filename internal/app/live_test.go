@@ -4,6 +4,7 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -114,6 +115,28 @@ func TestTheSharedViewHidesWhatTheCategoryHides(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestEventsThatGetNoNumberAreNoticed holds the feed's head, so that the sequencer
+// can't go on while everything else works.
+func TestEventsThatGetNoNumberAreNoticed(t *testing.T) {
+	st := newStand(t)
+	tx, err := st.s.db.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.Background()) }()
+	if _, err := tx.Exec(t.Context(), "SELECT FROM feed_head FOR UPDATE"); err != nil {
+		t.Fatal(err)
+	}
+	if a := st.report(st.token(auth.HallOperator, ""), 107.2, 38.2); a.status != 201 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	st.wait("event that waits", func() bool { return st.s.unnumbered.age() > time.Second })
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	st.wait("event with its number", func() bool { return st.s.unnumbered.age() == 0 })
 }
 
 func TestARevokedTokenLosesItsSocket(t *testing.T) {

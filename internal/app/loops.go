@@ -6,6 +6,7 @@ package app
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"onemap/auth"
@@ -127,8 +128,13 @@ var errNewEpoch = errors.New("the feed has a new epoch")
 func (s *Server) pumpOnce(ctx context.Context, system auth.Scope, epoch feed.Epoch) error {
 	for {
 		var now feed.Epoch
-		if err := s.db.Pool.QueryRow(ctx, "SELECT epoch::text FROM feed_head").Scan(&now); err != nil {
+		var oldest int64
+		err := s.db.Pool.QueryRow(ctx, "SELECT epoch::text, coalesce((SELECT min(id) FROM outbox), 0) FROM feed_head").Scan(&now, &oldest)
+		if err != nil {
 			return err
+		}
+		if s.unnumbered.note(oldest) {
+			s.o.Log.Error("events get no number: no screen is told of new reports; they are kept", "waited", s.unnumbered.age().Round(time.Second))
 		}
 		if now != epoch {
 			return errNewEpoch
@@ -165,4 +171,43 @@ func (s *Server) before(ctx context.Context, evs []feed.Event) error {
 
 func (s *Server) reloadConfig(ctx context.Context) error {
 	return errors.Join(s.catalogue.Reload(ctx), s.fixes.Refresh(ctx), s.reloadLayers(ctx))
+}
+
+// waiting is how long the oldest event has waited for its number: the sign that
+// no sequencer works, on this node or any other. Reports are still taken then.
+type waiting struct {
+	mu    sync.Mutex // guards what follows
+	id    int64      // of the oldest event in the outbox; 0 for none
+	since time.Time  // when it was first seen to be the oldest
+	told  time.Time  // when note last called for a word about it
+}
+
+const (
+	waitsLong = 5 * time.Second
+	tellAgain = time.Minute
+)
+
+// note takes in what the oldest event is; true now and then while it is one that
+// waits too long.
+func (w *waiting) note(id int64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := time.Now()
+	if id != w.id {
+		w.id, w.since, w.told = id, now, time.Time{}
+	}
+	if id == 0 || now.Sub(w.since) < waitsLong || now.Sub(w.told) < tellAgain {
+		return false
+	}
+	w.told = now
+	return true
+}
+
+func (w *waiting) age() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.id == 0 {
+		return 0
+	}
+	return time.Since(w.since)
 }

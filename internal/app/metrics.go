@@ -33,6 +33,7 @@ func newMetrics(s *Server) *metrics {
 		gauge("onemap_live_bytes", "Bytes written to sockets since the start.", func() float64 { return float64(s.hub.Stats().Bytes) }),
 		gauge("onemap_live_slow_closes", "Sockets closed since the start because they read too slowly.", func() float64 { return float64(s.hub.Stats().Slow) }),
 		gauge("onemap_feed_head", "The newest sequence number on this node.", func() float64 { return float64(s.hub.Head()) }),
+		gauge("onemap_feed_wait_seconds", "How long the oldest event has waited for its number.", func() float64 { return s.unnumbered.age().Seconds() }),
 		gauge("onemap_pool_connections", "Database connections in use.", func() float64 { return float64(s.db.Pool.Stat().AcquiredConns()) }),
 	)
 	return m
