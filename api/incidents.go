@@ -28,7 +28,8 @@ func (s *Server) incidents() {
 	route(s, auth.ReportIncident, huma.Operation{
 		OperationID: "report-incident", Method: http.MethodPost, Path: "/api/v1/incidents", Tags: []string{"incidents"},
 		Summary: "Report an incident", DefaultStatus: http.StatusCreated, Errors: []int{409, 422},
-		Description: "Exactly once for each Idempotency-Key and each (source, external_id): a repetition answers the first incident.",
+		Description: "Exactly once for each Idempotency-Key and each (source, external_id): a repetition answers the first incident. " +
+			"A report is taken wherever it lies, also beyond its sender's own grids; those who handle that place see it.",
 	}, s.reportIncident)
 	route(s, auth.ReadIncidents, huma.Operation{
 		OperationID: "list-incidents", Method: http.MethodGet, Path: "/api/v1/incidents", Tags: []string{"incidents"},

@@ -112,6 +112,10 @@ func (s *Server) answer(ctx context.Context, err error) error {
 		return problem(http.StatusConflict, ledger.ErrElsewhere.Error()+": nothing was stored; ask the county's hall, or leave the number out")
 	case errors.Is(err, ledger.ErrForbidden):
 		return problem(http.StatusForbidden, ledger.ErrForbidden.Error())
+	case errors.Is(err, store.ErrWallTooNarrow):
+		return problem(http.StatusUnprocessableEntity, store.ErrWallTooNarrow.Error())
+	case errors.Is(err, errWallName):
+		return problem(http.StatusUnprocessableEntity, errWallName.Error())
 	case errors.Is(err, store.ErrNotFound):
 		return problem(http.StatusNotFound, "nothing here with this id")
 	case store.Unkeepable(err):

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -190,7 +191,9 @@ func (s *Server) signOut(ctx context.Context, a auth.Actor, _ *struct{}) (*sessi
 		if err := s.o.DB.Revoke(ctx, cred.ID, s.o.Now()); err != nil {
 			return nil, err
 		}
-		s.o.Hub.Drop(hub.SignInAgain, func(other auth.Actor) bool { return other.ID == a.ID })
+		if cred.Wall == "" { // the screens of a wall share its name: the lease ends this one's socket alone
+			s.o.Hub.Drop(hub.SignInAgain, func(other auth.Actor) bool { return other.ID == a.ID })
+		}
 	}
 	return &sessionOutput{Cookie: http.Cookie{Name: sessionCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode}}, nil
 }
@@ -219,9 +222,17 @@ func (s *Server) makeWall(ctx context.Context, a auth.Actor, in *wallInput) (*wa
 	return out, nil
 }
 
+var (
+	wallName    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`)
+	errWallName = errors.New("a wall's name is 1 to 40 letters, digits, - and _")
+)
+
 // MakeWallLink makes a one-time link for the wall called name over the grid with
 // this code ("" for all), audited in the same transaction.
 func MakeWallLink(ctx context.Context, db *store.DB, a auth.Actor, base, name, gridCode string, now time.Time) (string, time.Time, error) {
+	if !wallName.MatchString(name) {
+		return "", time.Time{}, errWallName
+	}
 	code, expires := store.NewSecret(), now.Add(codeLife)
 	err := db.InTx(ctx, func(tx pgx.Tx) error {
 		c := store.Credential{Kind: store.WallCode, Role: auth.Wall, GridCode: gridCode, Wall: name, ExpiresAt: &expires}

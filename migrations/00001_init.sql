@@ -4,7 +4,6 @@
 -- +goose Up
 
 CREATE EXTENSION IF NOT EXISTS postgis;
-CREATE EXTENSION IF NOT EXISTS ltree;
 
 -- Refuses any change to a table whose rows are evidence.
 -- +goose StatementBegin

@@ -51,18 +51,26 @@ func secretHash(secret string) []byte {
 	return h[:]
 }
 
+// ErrWallTooNarrow refuses a wall below level 2: what the shared view says of an
+// incident that may not be placed is the town it is in, and a wall of one village
+// would give the village away.
+var ErrWallTooNarrow = errors.New("a wall shows a whole county or town, no smaller grid")
+
 // SaveCredential stores the record of secret. A grid code that no enacted grid
-// has is ErrNotFound.
+// has is ErrNotFound; a wall of a small grid is ErrWallTooNarrow.
 func (db *DB) SaveCredential(ctx context.Context, tx Querier, secret string, c Credential) (int64, error) {
 	var code, wall *string
 	if c.GridCode != "" {
 		code = &c.GridCode
-		var known bool
-		if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM grid WHERE code = $1 AND no IS NOT NULL)", c.GridCode).Scan(&known); err != nil {
+		var level int // the deepest this code ever stood on
+		if err := tx.QueryRow(ctx, "SELECT coalesce(max(level), 0) FROM grid WHERE code = $1 AND no IS NOT NULL", c.GridCode).Scan(&level); err != nil {
 			return 0, fmt.Errorf("store: save credential: %w", err)
 		}
-		if !known {
+		switch {
+		case level == 0:
 			return 0, fmt.Errorf("store: grid %q: %w", c.GridCode, ErrNotFound)
+		case level > 2 && c.Role == auth.Wall:
+			return 0, fmt.Errorf("store: grid %q: %w", c.GridCode, ErrWallTooNarrow)
 		}
 	}
 	if c.Wall != "" {
@@ -133,10 +141,10 @@ func (db *DB) Revoke(ctx context.Context, id int64, now time.Time) error {
 	return nil
 }
 
-// HasCredentials reports whether any credential was ever made.
-func (db *DB) HasCredentials(ctx context.Context) (bool, error) {
+// HasFirstSecret reports whether the first administrator's secret was ever made.
+func (db *DB) HasFirstSecret(ctx context.Context) (bool, error) {
 	var has bool
-	err := db.Pool.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM credential)").Scan(&has)
+	err := db.Pool.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM credential WHERE kind = 'first_secret')").Scan(&has)
 	return has, err
 }
 

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"onemap/dispatch"
@@ -44,6 +45,7 @@ func (c *importIncidentsCmd) Run(ctx context.Context, out io.Writer, say message
 	if err := defaultCategories(ctx, db); err != nil {
 		return err
 	}
+	debug.SetGCPercent(400) // a short run that makes much garbage: memory for time
 	f, isFile := say.Writer.(*os.File)
 	bar := job.NewPrinter(say, isFile && job.IsTerminal(f), time.Now)
 	res, rejects, err := app.ImportIncidents(ctx, app.ImportOptions{

@@ -43,6 +43,7 @@ type Server struct {
 	metrics    *metrics
 	api        *api.Server
 	layers     atomic.Pointer[layers]
+	behind     atomic.Bool // people or layers wait to be read again
 	load       atomic.Pointer[api.Loading]
 	wake       chan struct{} // something was committed: the sequencer
 	heads      chan struct{} // the feed has grown: the pump

@@ -19,7 +19,7 @@ import (
 // the first administrator and a wall's one-time link. A demo prints a link at
 // every start, so that whoever types the command sees the wall.
 func (s *Server) firstStart(ctx context.Context) error {
-	has, err := s.db.HasCredentials(ctx)
+	has, err := s.db.HasFirstSecret(ctx)
 	if err != nil {
 		return err
 	}

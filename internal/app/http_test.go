@@ -169,6 +169,11 @@ func TestWhoSeesWhat(t *testing.T) {
 	op := st.token(auth.HallOperator, "")
 	inA, inB := st.report(op, 107.2, 38.2).json(t)["id"].(string), st.report(op, 107.7, 38.2).json(t)["id"].(string)
 	townA, wall, admin := st.token(auth.TownOperator, "A"), st.token(auth.Wall, ""), st.token(auth.SystemAdmin, "")
+	// A report is taken wherever it lies; who sent it beyond their own grids does not
+	// see it afterwards.
+	if far := st.report(townA, 107.7, 38.2); far.status != 201 || st.get("/api/v1/incidents/"+far.json(t)["id"].(string), townA).status != 404 {
+		t.Errorf("a report beyond the sender's grids: %d %s", far.status, far.body)
+	}
 	for _, c := range []struct {
 		who    string
 		got    answer
@@ -190,9 +195,11 @@ func TestWhoSeesWhat(t *testing.T) {
 		{"the town's place of its neighbour", st.get("/api/v1/grids/locate?lon=107.7&lat=38.2&crs=wgs84", townA), 200, `"path":[]`, ""},
 		{"a wall reads no case", st.get("/api/v1/incidents", wall), 403, "", ""},
 		{"a wall reports nothing", st.report(wall, 107.2, 38.2), 403, "", ""},
-		{"a wall has its figures", st.get("/api/v1/figures/today", wall), 200, `"reported":2`, ""},
+		{"a wall has its figures", st.get("/api/v1/figures/today", wall), 200, `"reported":3`, ""},
 		{"an administrator reads no case", st.get("/api/v1/incidents", admin), 403, "", ""},
 		{"an administrator sees no map", st.get("/tiles/grids.json", admin), 403, "", ""},
+		{"no wall of a small grid", st.call("POST", "/api/v1/walls", st.token(auth.SecurityAdmin, ""), `{"name":"x","grid":"A1"}`), 422, "county or town", ""},
+		{"a wall of a town", st.call("POST", "/api/v1/walls", st.token(auth.SecurityAdmin, ""), `{"name":"x","grid":"A"}`), 201, "#code=", ""},
 		{"an administrator makes no wall", st.call("POST", "/api/v1/walls", admin, `{"name":"x"}`), 403, "", ""},
 	} {
 		if c.got.status != c.status || !strings.Contains(string(c.got.body), c.has) || c.hasNot != "" && strings.Contains(string(c.got.body), c.hasNot) {

@@ -102,7 +102,7 @@ func ImportIncidents(ctx context.Context, o ImportOptions) (job.Result, string, 
 // gatherStatistics tells the query planner of the rows that came in. Until it
 // knows, each page of the incident list would sort the whole table.
 func gatherStatistics(ctx context.Context, db *store.DB) error {
-	if _, err := db.Pool.Exec(ctx, "ANALYZE incident, incident_journal"); err != nil {
+	if _, err := db.Pool.Exec(ctx, "ANALYZE incident"); err != nil {
 		return fmt.Errorf("statistics after the import: %w", err)
 	}
 	return nil

@@ -43,6 +43,9 @@ func (s *Server) startLoops(ctx context.Context) error {
 		Pool: s.db.Pool, Now: s.o.Now, Log: s.o.Log, Wake: s.wake, OnHead: func(feed.Seq) { s.nudge(s.heads)() },
 	}).Run)
 	s.loop("pump", s.pump)
+	s.loop("catch up", func(ctx context.Context) {
+		s.every(ctx, 5*time.Second, "catch up", func(ctx context.Context) error { s.catchUp(ctx); return nil })
+	})
 	s.loop("care", func(ctx context.Context) { s.every(ctx, time.Hour, "care", s.care) })
 	s.onStop("hub", s.hub.Stop)
 	return nil
@@ -169,8 +172,29 @@ func (s *Server) before(ctx context.Context, evs []feed.Event) error {
 	return nil
 }
 
+// reloadConfig reads the configuration again. Events wait for the catalogue alone:
+// without it a report would be shown in a grid this node does not know. People and
+// layers follow as soon as they can be read.
 func (s *Server) reloadConfig(ctx context.Context) error {
-	return errors.Join(s.catalogue.Reload(ctx), s.fixes.Refresh(ctx), s.reloadLayers(ctx))
+	if err := s.catalogue.Reload(ctx); err != nil {
+		return err
+	}
+	s.behind.Store(true)
+	s.catchUp(ctx)
+	return nil
+}
+
+// catchUp reads people and layers again when they are behind the configuration.
+func (s *Server) catchUp(ctx context.Context) {
+	if !s.behind.Swap(false) {
+		return
+	}
+	if err := errors.Join(s.fixes.Refresh(ctx), s.reloadLayers(ctx)); err != nil {
+		s.behind.Store(true)
+		if ctx.Err() == nil {
+			s.o.Log.Warn("people and layers are behind; trying again", "err", err)
+		}
+	}
 }
 
 // waiting is how long the oldest event has waited for its number: the sign that

@@ -13,7 +13,7 @@ import (
 )
 
 // extensions are what the product needs, in the order of their creation.
-var extensions = []string{"postgis", "ltree", "btree_gist", "pg_trgm"}
+var extensions = []string{"postgis", "btree_gist", "pg_trgm"}
 
 // binaries is one installed PostgreSQL that has every extension we need.
 type binaries struct {

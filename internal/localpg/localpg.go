@@ -37,7 +37,7 @@ var (
 )
 
 // Database is the database that Start makes, owned by Role, with the extensions
-// postgis, ltree, btree_gist and pg_trgm.
+// postgis, btree_gist and pg_trgm.
 const Database = "onemap"
 
 // Role is the role of URL: no superuser, but it may create databases.

@@ -13,7 +13,7 @@ import (
 
 func fakeInstall(t *testing.T, root, bin, ext string, withPostGIS bool) {
 	t.Helper()
-	files := []string{bin + "/postgres", bin + "/initdb", ext + "/ltree.control", ext + "/btree_gist.control", ext + "/pg_trgm.control"}
+	files := []string{bin + "/postgres", bin + "/initdb", ext + "/btree_gist.control", ext + "/pg_trgm.control"}
 	if withPostGIS {
 		files = append(files, ext+"/postgis.control")
 	}

@@ -41,17 +41,30 @@ func (s *Sequencer) Run(ctx context.Context) {
 	if s.Batch == 0 {
 		s.Batch = 1000
 	}
+	wait := s.Poll
 	for ctx.Err() == nil {
+		begun := time.Now()
 		err := s.session(ctx)
+		if time.Since(begun) > sessionGood {
+			wait = s.Poll
+		}
 		if err != nil && ctx.Err() == nil {
 			s.Log.Warn("sequencer: starting over", "err", err)
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(s.Poll):
+		case <-time.After(wait):
 		}
+		wait = min(2*wait, longestWait)
 	}
 }
+
+// After a session that worked for a while the next one is tried at once; tries
+// that keep failing come at longer and longer intervals.
+const (
+	sessionGood = 5 * time.Second
+	longestWait = 2 * time.Second
+)
 
 var errNotLeader = errors.New("another node is the sequencer")
 
