@@ -77,6 +77,10 @@ type Options struct {
 	// Dots returns every dot that changed since the given mark, and the next
 	// mark; mark 0 gives all.
 	Dots func(since uint64) ([]track.Dot, uint64)
+	// FeedAge says how long ago it is that this node knew it had been given every
+	// event; ticks tell it, so that no screen takes an open line for fresh data.
+	// It must not wait for anything, nor call the hub. Without it the age is 0.
+	FeedAge func() time.Duration
 }
 
 func (o *Options) setDefaults() {
@@ -88,6 +92,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.FeedAge == nil {
+		o.FeedAge = func() time.Duration { return 0 }
 	}
 	if o.Gather <= 0 {
 		o.Gather = 25 * time.Millisecond

@@ -125,9 +125,11 @@ func (h *Hub) beat() {
 	h.beats++
 	ticking := h.beats%2 == 0
 	head := h.state.Head
+	var age time.Duration
 	var bare gathered
 	if ticking {
-		bare.took(appendTick(bare.next(), head, now))
+		age = h.o.FeedAge()
+		bare.took(appendTick(bare.next(), head, now, age))
 	}
 	tick := bare.all()
 	for _, r := range h.rooms {
@@ -137,7 +139,7 @@ func (h *Hub) beat() {
 			var g gathered
 			g.took(appendSkip(g.next(), head))
 			if ticking {
-				g.took(appendTick(g.next(), head, now))
+				g.took(appendTick(g.next(), head, now, age))
 			}
 			note, r.told = g.all(), head
 		}

@@ -242,6 +242,7 @@ type message struct {
 	Items    [][]any
 	Time     string
 	At       string
+	FeedAge  *int `json:"feed_age_s"`
 	Snapshot struct {
 		Items []struct {
 			Kind, ID string

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,11 +41,39 @@ func TestTickEveryTwoSeconds(t *testing.T) {
 		start := time.Now()
 		for i := range 3 {
 			m := p.want("tick")
-			if string(m.raw) != `{"type":"tick","head":0,"time":"2026-03-05T12:00:00.000Z"}` {
+			if string(m.raw) != `{"type":"tick","head":0,"time":"2026-03-05T12:00:00.000Z","feed_age_s":0}` {
 				t.Errorf("tick %s", m.raw)
 			}
 			if d := time.Since(start); d != time.Duration(2*(i+1))*time.Second {
 				t.Errorf("tick %d came after %v", i, d)
+			}
+		}
+	})
+}
+
+// TestTicksTellTheAgeOfTheFeed looks at both ways a tick goes out: alone, and
+// behind a skip.
+func TestTicksTellTheAgeOfTheFeed(t *testing.T) {
+	var age atomic.Int64
+	o := hub.Options{FeedAge: func() time.Duration { return time.Duration(age.Load()) }}
+	bubble(t, o, func(t *testing.T, s *stand) {
+		county, other := s.visit(countyA), s.visit(townA2)
+		for i, c := range []struct {
+			age  time.Duration
+			want int
+		}{
+			{0, 0},
+			{999 * time.Millisecond, 0},
+			{6900 * time.Millisecond, 6},
+			{time.Hour, 3600},
+			{-time.Second, 0}, // a clock that went back
+		} {
+			age.Store(int64(c.age))
+			s.publish(incident(feed.Seq(i+1), fmt.Sprint(i), 0, 5)) // not for the other: a skip
+			for _, p := range []*peer{county, other} {
+				if m := p.want("tick"); m.FeedAge == nil || *m.FeedAge != c.want || m.Head != feed.Seq(i+1) {
+					t.Errorf("age %v: tick %s", c.age, m.raw)
+				}
 			}
 		}
 	})

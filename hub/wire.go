@@ -126,11 +126,15 @@ func appendSkip(b []byte, to feed.Seq) []byte {
 	return append(b, '}')
 }
 
-func appendTick(b []byte, head feed.Seq, now time.Time) []byte {
+// appendTick tells the newest number, the clock, and how long ago this node knew
+// that it had every event.
+func appendTick(b []byte, head feed.Seq, now time.Time, age time.Duration) []byte {
 	b = append(b, `{"type":"tick","head":`...)
 	b = strconv.AppendInt(b, int64(head), 10)
 	b = append(b, `,"time":`...)
 	b = appendTime(b, now)
+	b = append(b, `,"feed_age_s":`...)
+	b = strconv.AppendInt(b, int64(max(0, age)/time.Second), 10)
 	return append(b, '}')
 }
 
