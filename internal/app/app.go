@@ -48,6 +48,7 @@ type Server struct {
 	wake       chan struct{} // something was committed: the sequencer
 	heads      chan struct{} // the feed has grown: the pump
 	pumped     atomic.Int64  // unix nanoseconds of the pump's last good look at the feed
+	whole      caughtUp      // when the pump was last at the feed's end
 	unnumbered waiting       // the outbox, as the pump saw it last
 	ready      chan struct{} // closed once the hub has its state
 

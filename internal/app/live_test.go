@@ -139,6 +139,77 @@ func TestEventsThatGetNoNumberAreNoticed(t *testing.T) {
 	st.wait("event with its number", func() bool { return st.s.unnumbered.age() == 0 })
 }
 
+// TestTicksTellThatEventsGetNoNumber holds the feed's head: the line is open and
+// ticks go out, but a screen must not take what it has for everything.
+func TestTicksTellThatEventsGetNoNumber(t *testing.T) {
+	st := newStand(t)
+	op := st.token(auth.HallOperator, "")
+	l := st.live(op, `{"type":"hello","topics":["events"]}`)
+	if m := l.any(); m.Type != "reset" {
+		t.Fatalf("got %+v", m)
+	}
+	await := func(what string, ok func(message) bool) {
+		t.Helper()
+		for end := time.Now().Add(20 * time.Second); !ok(l.any()); {
+			if time.Now().After(end) {
+				t.Fatalf("no %s within 20 s", what)
+			}
+		}
+	}
+	tick := func(ok func(age int) bool) func(message) bool {
+		return func(m message) bool {
+			if m.Type == "tick" && m.FeedAge == nil {
+				t.Fatal("a tick without the age of the feed")
+			}
+			return m.Type == "tick" && ok(*m.FeedAge)
+		}
+	}
+	fresh := tick(func(age int) bool { return age == 0 })
+	await("fresh tick at first", fresh)
+	tx, err := st.s.db.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.Background()) }()
+	if _, err := tx.Exec(t.Context(), "SELECT FROM feed_head FOR UPDATE"); err != nil {
+		t.Fatal(err)
+	}
+	a := st.report(op, 107.2, 38.2)
+	if a.status != 201 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	id, arrived := a.json(t)["id"], false
+	watch := func(ok func(message) bool) func(message) bool {
+		return func(m message) bool {
+			arrived = arrived || m.Type == "event" && m.ID == id
+			return ok(m)
+		}
+	}
+	await("tick that tells of the wait", watch(tick(func(age int) bool { return age > 0 })))
+	if arrived {
+		t.Fatal("the event came without a number")
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	await("fresh tick after the event", watch(func(m message) bool { return fresh(m) && arrived }))
+}
+
+// TestTheFeedAgesWhileThePumpCannotRead takes the feed away under the pump while
+// no event waits for a number.
+func TestTheFeedAgesWhileThePumpCannotRead(t *testing.T) {
+	st := newStand(t)
+	st.wait("fresh feed", func() bool { return st.s.feedAge() < time.Second })
+	if _, err := st.s.db.Pool.Exec(t.Context(), "ALTER TABLE feed RENAME TO feed_away"); err != nil {
+		t.Fatal(err)
+	}
+	st.wait("feed that ages", func() bool { return st.s.feedAge() > 1500*time.Millisecond })
+	if _, err := st.s.db.Pool.Exec(t.Context(), "ALTER TABLE feed_away RENAME TO feed"); err != nil {
+		t.Fatal(err)
+	}
+	st.wait("fresh feed again", func() bool { return st.s.feedAge() < time.Second })
+}
+
 func TestARevokedTokenLosesItsSocket(t *testing.T) {
 	st := newStand(t)
 	op := st.token(auth.HallOperator, "")

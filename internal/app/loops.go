@@ -33,8 +33,9 @@ func (s *Server) startLoops(ctx context.Context) error {
 		Roads:   func() []tiles.Line { return s.layers.Load().roads },
 		Cameras: func() []tiles.Spot { return s.layers.Load().cameras },
 	})
+	s.whole.note(time.Now()) // nothing is read yet: the age counts from here
 	s.hub = hub.New(hub.Options{
-		Now: s.o.Now, Log: s.o.Log, Dots: s.fixes.Live().Changed,
+		Now: s.o.Now, Log: s.o.Log, Dots: s.fixes.Live().Changed, FeedAge: s.feedAge,
 		Read: func(ctx context.Context, after feed.Seq, limit int) ([]feed.Event, error) {
 			return ledger.ReadFeed(ctx, s.db, auth.System("the hub filters by each reader's scope"), after, limit)
 		},
@@ -132,6 +133,7 @@ func (s *Server) pumpOnce(ctx context.Context, system auth.Scope, epoch feed.Epo
 	for {
 		var now feed.Epoch
 		var oldest int64
+		look := time.Now()
 		err := s.db.Pool.QueryRow(ctx, "SELECT epoch::text, coalesce((SELECT min(id) FROM outbox), 0) FROM feed_head").Scan(&now, &oldest)
 		if err != nil {
 			return err
@@ -148,6 +150,7 @@ func (s *Server) pumpOnce(ctx context.Context, system auth.Scope, epoch feed.Epo
 		}
 		s.pumped.Store(time.Now().UnixNano())
 		if len(evs) == 0 {
+			s.whole.note(look)
 			return nil
 		}
 		if err := s.before(ctx, evs); err != nil {
@@ -156,6 +159,9 @@ func (s *Server) pumpOnce(ctx context.Context, system auth.Scope, epoch feed.Epo
 		if err := s.hub.Publish(evs); err != nil {
 			s.o.Log.Error("feed not contiguous: starting over", "err", err)
 			return errNewEpoch
+		}
+		if len(evs) < pumpBatch {
+			s.whole.note(look)
 		}
 	}
 }

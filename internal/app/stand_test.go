@@ -172,6 +172,7 @@ type message struct {
 	ID       string          `json:"id"`
 	Data     json.RawMessage `json:"data"`
 	Items    json.RawMessage `json:"items"`
+	FeedAge  *int            `json:"feed_age_s"`
 	Snapshot struct {
 		Items []struct {
 			Kind, ID string
@@ -202,25 +203,32 @@ func (st *stand) live(token, hello string) *live {
 	return &live{t: st.t, c: c}
 }
 
+// any returns the next message.
+func (l *live) any() message {
+	l.t.Helper()
+	for len(l.todo) == 0 {
+		_ = l.c.SetReadDeadline(time.Now().Add(15 * time.Second))
+		_, raw, err := l.c.ReadMessage()
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		if raw = bytes.TrimSpace(raw); raw[0] != '[' {
+			raw = append(append([]byte{'['}, raw...), ']')
+		}
+		if err := json.Unmarshal(raw, &l.todo); err != nil {
+			l.t.Fatalf("%v in %s", err, raw)
+		}
+	}
+	m := l.todo[0]
+	l.todo = l.todo[1:]
+	return m
+}
+
 // next returns the next message that is no tick and no positions.
 func (l *live) next() message {
 	l.t.Helper()
 	for {
-		for len(l.todo) == 0 {
-			_ = l.c.SetReadDeadline(time.Now().Add(15 * time.Second))
-			_, raw, err := l.c.ReadMessage()
-			if err != nil {
-				l.t.Fatal(err)
-			}
-			if raw = bytes.TrimSpace(raw); raw[0] != '[' {
-				raw = append(append([]byte{'['}, raw...), ']')
-			}
-			if err := json.Unmarshal(raw, &l.todo); err != nil {
-				l.t.Fatalf("%v in %s", err, raw)
-			}
-		}
-		m := l.todo[0]
-		l.todo = l.todo[1:]
+		m := l.any()
 		if m.Type != "tick" && m.Type != "positions" {
 			return m
 		}
