@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { describe, expect, test } from 'vitest';
-import { judge, ServerClock } from '../src/wire/freshness';
+import { behindSince, judge, ServerClock } from '../src/wire/freshness';
 
 describe('the server clock', () => {
   test('believes the sample that travelled least', () => {
@@ -43,6 +43,26 @@ describe('freshness', () => {
     const f = judge(link, at, now, clock);
     expect(f).toMatchObject({ state, ageMs });
     expect(f.dataAt).toBe(at ? at + 1000 : 0);
+  });
+
+  test.each([
+    [undefined, null],
+    [0, null],
+    [5, null],
+    [6, 94_000],
+    [90, 10_000],
+  ] as const)('a tick that says the feed is %s s old', (ageS, since) => {
+    expect(behindSince(ageS, 100_000)).toBe(since);
+  });
+
+  test.each([
+    ['live', 20_000, 20_100, 12_000, 'stale', 8100, 13_000], // frames arrive, events cannot
+    ['live', 20_000, 26_000, 14_000, 'stale', 12_000, 15_000], // and then nothing at all
+    ['lost', 20_000, 20_500, 12_000, 'lost', 8500, 13_000],
+    ['live', 20_000, 20_100, null, 'live', 100, 21_000],
+    ['connecting', 0, 5000, 1000, 'connecting', 0, 0],
+  ] as const)('link %s, last frame at %d, now %d, feed whole at %s is %s', (link, at, now, behind, state, ageMs, dataAt) => {
+    expect(judge(link, at, now, clock, behind)).toEqual({ state, ageMs, dataAt });
   });
 
   test('never goes back in age when the local clock is set back', () => {

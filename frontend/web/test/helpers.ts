@@ -92,7 +92,7 @@ export const ended = (seq: number, id: string) => ({
   kind: 'incident.closed',
   live: 'end',
 });
-export const tick = (head: number, time: string) => ({ type: 'tick', head, time });
+export const tick = (head: number, time: string, feedAgeS = 0) => ({ type: 'tick', head, time, feed_age_s: feedAgeS });
 
 export function incident(id: string, more: Record<string, unknown> = {}) {
   return {

@@ -115,3 +115,26 @@ test('lag is measured on the server clock', () => {
   socket.say(opened(11, '2'));
   expect(hall.lagMs).toBe(5000);
 });
+
+test('a feed that stands still is stale though frames arrive, until a tick says that it is whole', () => {
+  const say = (ageS: number) => socket.say(tick(10, new Date(timers.time + 3000).toISOString(), ageS));
+  socket.say(reset(10));
+  say(0);
+  expect(hall.freshness()).toEqual({ state: 'live', ageMs: 0, dataAt: EIGHT + 3000 });
+  timers.advance(2000);
+  say(5);
+  expect(hall.freshness().state).toBe('live');
+  timers.advance(2000);
+  say(7);
+  timers.advance(1000);
+  socket.say(opened(11, '2')); // a frame alone proves nothing
+  expect(hall.freshness()).toEqual({ state: 'stale', ageMs: 8000, dataAt: EIGHT });
+  timers.advance(1000);
+  say(9);
+  expect(hall.freshness()).toEqual({ state: 'stale', ageMs: 9000, dataAt: EIGHT });
+  reconnect();
+  socket.say(resume(11)); // the line is back, the feed not known to be
+  expect(hall.freshness().state).toBe('stale');
+  say(0);
+  expect(hall.freshness()).toMatchObject({ state: 'live', ageMs: 0 });
+});

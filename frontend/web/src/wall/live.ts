@@ -5,7 +5,7 @@
 // are the newest, which have just arrived, and how fresh all of it is.
 
 import { type Handlers, type Link, LiveClient, type Options, type Timers } from '../wire/client';
-import { type Freshness, judge, ServerClock } from '../wire/freshness';
+import { behindSince, type Freshness, judge, ServerClock } from '../wire/freshness';
 import type { EventMessage, ResetMessage } from '../wire/message';
 import type { Positions } from '../wire/positions';
 import { type Incident, newestFirst } from './incident';
@@ -38,6 +38,8 @@ export class LiveHall {
   /** When each arrived, on the page's own clock. */
   readonly arrivedAt = new Map<string, number>();
   lastFrameAt = 0;
+  /** When the server last had every event, on the page's own clock; null while the feed keeps up. */
+  private behind: number | null = null;
   lagMs = 0;
   private readonly known = new Set<string>();
   private readonly ended = new Map<string, { incident: Incident; at: number }>();
@@ -58,7 +60,10 @@ export class LiveHall {
         this.lagMs = Math.max(0, this.clock.now(o.timers.now()) - p.at);
         o.positions(p);
       },
-      tick: (m) => this.clock.sample(Date.parse(m.time), o.timers.now()),
+      tick: (m) => {
+        this.clock.sample(Date.parse(m.time), o.timers.now());
+        this.behind = behindSince(m.feed_age_s, o.timers.now());
+      },
     };
     this.client = new LiveClient({ open: o.open, timers: o.timers, random: o.random, handlers });
   }
@@ -77,7 +82,7 @@ export class LiveHall {
   }
 
   freshness(): Freshness {
-    return judge(this.client.link, this.lastFrameAt, this.o.timers.now(), this.clock);
+    return judge(this.client.link, this.lastFrameAt, this.o.timers.now(), this.clock, this.behind);
   }
 
   serverNow(): number {

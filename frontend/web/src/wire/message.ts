@@ -52,6 +52,8 @@ export interface TickMessage {
   type: 'tick';
   head: number;
   time: string;
+  /** Whole seconds since the server last knew it had every event; a server of an earlier release does not say. */
+  feed_age_s?: number;
 }
 /** A worker's dot as a JSON row: id, lon, lat, age of the fix in seconds, accuracy in metres or -1, course in degrees or -1, state. */
 export type PositionRow = [number, number, number, number, number, number, string];
