@@ -7,7 +7,6 @@ import (
 	"context"
 
 	"onemap/internal/app"
-	"onemap/store"
 )
 
 type demoCmd struct {
@@ -17,17 +16,10 @@ type demoCmd struct {
 }
 
 func (c *demoCmd) Run(ctx context.Context, say messages) error {
-	db, done, err := c.open(ctx)
+	db, seal, done, err := c.openRecord(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
-	seal, err := store.OpenSealer(c.dir())
-	if err != nil {
-		return err
-	}
-	if err := defaultCategories(ctx, db); err != nil {
-		return err
-	}
 	return app.LoadDemo(ctx, db, seal, app.Options{DemoSeed: c.Seed, DemoPast: c.Past, Out: say.Writer})
 }

@@ -13,10 +13,8 @@ import (
 	"runtime/debug"
 	"time"
 
-	"onemap/dispatch"
 	"onemap/internal/app"
 	"onemap/internal/job"
-	"onemap/store"
 )
 
 type importCmd struct {
@@ -33,18 +31,11 @@ type importIncidentsCmd struct {
 }
 
 func (c *importIncidentsCmd) Run(ctx context.Context, out io.Writer, say messages) error {
-	db, done, err := c.open(ctx)
+	db, seal, done, err := c.openRecord(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
-	seal, err := store.OpenSealer(c.dir())
-	if err != nil {
-		return err
-	}
-	if err := defaultCategories(ctx, db); err != nil {
-		return err
-	}
 	debug.SetGCPercent(400) // a short run that makes much garbage: memory for time
 	f, isFile := say.Writer.(*os.File)
 	bar := job.NewPrinter(say, isFile && job.IsTerminal(f), time.Now)
@@ -75,13 +66,4 @@ func (c *importIncidentsCmd) Run(ctx context.Context, out io.Writer, say message
 		fmt.Fprintf(out, "rejected rows and why: %s\n", rejects)
 	}
 	return nil
-}
-
-// defaultCategories gives a new database the product's own list.
-func defaultCategories(ctx context.Context, db *store.DB) error {
-	have, err := db.Categories(ctx)
-	if err != nil || len(have) > 0 {
-		return err
-	}
-	return db.SaveCategories(ctx, dispatch.DefaultCategories())
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"onemap/dispatch"
 	"onemap/internal/app"
 	"onemap/internal/config"
 	"onemap/internal/localpg"
@@ -81,6 +82,33 @@ func (p place) open(ctx context.Context) (*store.DB, func(), error) {
 		return nil, nil, err
 	}
 	return db, func() { db.Close(); stop() }, nil
+}
+
+// openRecord is open for a command that writes incidents: with the sealer, and the
+// product's own categories in a database that has none yet.
+func (p place) openRecord(ctx context.Context) (*store.DB, *store.Sealer, func(), error) {
+	db, done, err := p.open(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	seal, err := store.OpenSealer(p.dir())
+	if err == nil {
+		err = defaultCategories(ctx, db)
+	}
+	if err != nil {
+		done()
+		return nil, nil, nil, err
+	}
+	return db, seal, done, nil
+}
+
+// defaultCategories gives a new database the product's own list.
+func defaultCategories(ctx context.Context, db *store.DB) error {
+	have, err := db.Categories(ctx)
+	if err != nil || len(have) > 0 {
+		return err
+	}
+	return db.SaveCategories(ctx, dispatch.DefaultCategories())
 }
 
 type versionCmd struct{}

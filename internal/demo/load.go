@@ -248,11 +248,3 @@ func saveLoaded(ctx context.Context, tx pgx.Tx, v Loaded) error {
 	_, err := tx.Exec(ctx, "UPDATE setting SET value = $2 WHERE key = $1", settingKey, v)
 	return err
 }
-
-// Status reads how far the demo's load is. store.ErrNotFound means that the
-// database is none of the demo's.
-func Status(ctx context.Context, db *store.DB) (Loaded, error) {
-	var s Loaded
-	err := db.Setting(ctx, settingKey, &s)
-	return s, err
-}

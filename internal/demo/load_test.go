@@ -147,7 +147,7 @@ func TestLoadRefusesADatabaseWithOtherData(t *testing.T) {
 	if n := one[int](t, o, "SELECT count(*)::int FROM setting"); n != 0 {
 		t.Errorf("%d settings were written", n)
 	}
-	if _, err := demo.Status(t.Context(), o.DB); !errors.Is(err, store.ErrNotFound) {
+	if err := o.DB.Setting(t.Context(), "demo", &demo.Loaded{}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("status: %v", err)
 	}
 }
@@ -168,7 +168,8 @@ func TestOneLoadAtATime(t *testing.T) {
 	if !errors.Is(busy, demo.ErrBusy) {
 		t.Errorf("a second load at the same time: %v", busy)
 	}
-	if s, err := demo.Status(t.Context(), o.DB); err != nil || s.State != "done" || s.Done != 100 || s.Seed != seed {
+	var s demo.Loaded
+	if err := o.DB.Setting(t.Context(), "demo", &s); err != nil || s.State != "done" || s.Done != 100 || s.Seed != seed {
 		t.Errorf("status %+v, %v", s, err)
 	}
 }

@@ -24,7 +24,7 @@ import (
 // slow transactions, while sequencers come, go and fight for the lock.
 func TestTheFeedMissesNothingAndHasNoGap(t *testing.T) {
 	w := newWorld(t)
-	events := 400
+	events := 1000 // one in a hundred of the full count
 	if os.Getenv("ONEMAP_SOAK") == "1" {
 		events = 100_000
 	}
