@@ -86,6 +86,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		{"schema", s.migrate},
 		{"record", s.openRecord},
 		{"loops", s.startLoops},
+		{"live state", s.awaitState},
 		{"listeners", s.startListeners},
 		{"first start", s.firstStart},
 	} {
@@ -215,6 +216,23 @@ func (s *Server) openRecord(ctx context.Context) error {
 	s.ledger = ledger.New(ledger.Options{
 		DB: s.db, Catalogue: s.catalogue, Sealer: seal, Calendar: calendar.Default(), Now: s.o.Now, Wake: s.nudge(s.wake),
 	})
+	return nil
+}
+
+// stateWait is how long a start waits for the live state. Without it the server
+// starts too, says by /readyz that it is not ready, and goes on trying.
+const stateWait = 5 * time.Second
+
+// awaitState waits for the live state, so that whoever is told the address finds
+// the stream open.
+func (s *Server) awaitState(ctx context.Context) error {
+	select {
+	case <-s.ready:
+	case <-time.After(stateWait):
+		s.o.Log.Warn("serving before the live state is loaded")
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	return nil
 }
 

@@ -99,8 +99,8 @@ func (s *Server) pump(ctx context.Context) {
 			close(s.ready)
 		case err == nil:
 			s.hub.Reset(e, st)
-		default:
-			s.pause(ctx)
+		default: // on a new database the sequencer has yet to make the feed's head
+			s.pause(ctx, firstPause)
 			continue
 		}
 		epoch = e
@@ -113,16 +113,22 @@ func (s *Server) pump(ctx context.Context) {
 					s.o.Log.Warn("feed not read", "err", err)
 				}
 			}
-			s.pause(ctx)
+			s.pause(ctx, pumpPause)
 		}
 	}
 }
 
-func (s *Server) pause(ctx context.Context) {
+// How long the pump waits for word of a new head: to begin, and from then on.
+const (
+	firstPause = 50 * time.Millisecond
+	pumpPause  = 500 * time.Millisecond
+)
+
+func (s *Server) pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
 	case <-s.heads:
-	case <-time.After(500 * time.Millisecond):
+	case <-time.After(d):
 	}
 }
 

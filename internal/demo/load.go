@@ -36,6 +36,9 @@ var (
 	ErrBusy     = errors.New("the demo is being loaded by somebody else")
 )
 
+// lockTries is how often, a tenth of a second apart, a held lock is asked for again.
+const lockTries = 50
+
 // batchSize is how many incidents are stored in one transaction.
 const batchSize = 5_000
 
@@ -68,12 +71,18 @@ func Load(ctx context.Context, o Options) error {
 		return fmt.Errorf("demo: %w", err)
 	}
 	defer conn.Release()
-	var alone bool
-	if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock(hashtext('onemap demo'))").Scan(&alone); err != nil {
-		return fmt.Errorf("demo: %w", err)
-	}
-	if !alone {
-		return ErrBusy
+	// A load that was just cut off leaves its lock a moment later.
+	for alone, tries := false, 0; !alone; tries++ {
+		err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock(hashtext('onemap demo'))").Scan(&alone)
+		if err == nil && !alone {
+			if tries == lockTries {
+				return ErrBusy
+			}
+			_, err = conn.Exec(ctx, "SELECT pg_sleep(0.1)")
+		}
+		if err != nil {
+			return fmt.Errorf("demo: %w", err)
+		}
 	}
 	// The lock belongs to the connection: it must not go back to the pool with it.
 	defer func() { _ = conn.Conn().Close(context.WithoutCancel(ctx)) }()
