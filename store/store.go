@@ -27,10 +27,19 @@ var (
 	ErrUnavailable = errors.New("database unavailable")
 )
 
+// The database roles of daily work. Each has fewer rights than the owner of the
+// schema, who opens the connection and steps down; the migrations say which.
+const (
+	AppRole     = "onemap_app"     // requests: no change of the schema or of what is evidence
+	TilesRole   = "onemap_tiles"   // walls and maps: no personal column, no case view
+	AuditorRole = "onemap_auditor" // the audit log alone
+)
+
 // Options bound a pool. Zero fields take the defaults.
 type Options struct {
 	MaxConns         int32         // default 20
 	StatementTimeout time.Duration // default 30 s; -1 for none
+	Role             string        // every connection works as this role; default the user of the URL
 }
 
 // Open connects to the database at url (a postgres URL; a unix socket works) and
@@ -57,6 +66,21 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	p["lock_timeout"] = "5000"
 	p["idle_in_transaction_session_timeout"] = "60000"
 	cfg.AfterConnect = registerGeometry
+	if o.Role != "" {
+		// Said as the session begins, so that RESET ROLE and DISCARD ALL lead back to
+		// this role. Looked at too: a pooler in between may drop what it does not know.
+		p["role"] = o.Role
+		cfg.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
+			var role string
+			if err := c.QueryRow(ctx, "SELECT current_user").Scan(&role); err != nil {
+				return fmt.Errorf("store: step down to %s: %w", o.Role, err)
+			}
+			if role != o.Role {
+				return fmt.Errorf("store: the connection works as %s, want %s: a pooler in between drops the setting role", role, o.Role)
+			}
+			return registerGeometry(ctx, c)
+		}
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("store: open: %w", err)

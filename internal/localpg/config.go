@@ -91,7 +91,9 @@ func (c *cluster) writeConfig() error {
 	var ident strings.Builder
 	ident.WriteString("# Written by OneMap at every start.\n")
 	for _, u := range users {
-		fmt.Fprintf(&ident, "onemap \"%s\" %s\nonemap \"%s\" %s\n", u, Role, u, superuser)
+		for _, role := range []string{Role, AppRole, TilesRole, AuditorRole, superuser} {
+			fmt.Fprintf(&ident, "onemap \"%s\" %s\n", u, role)
+		}
 	}
 	const hba = "# Written by OneMap at every start: the socket only, by the system's user name.\n" +
 		"local all all peer map=onemap\nlocal replication " + superuser + " peer map=onemap\n"

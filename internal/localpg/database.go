@@ -5,7 +5,9 @@ package localpg
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -58,6 +60,46 @@ func ensureRoleAndDatabase(ctx context.Context, conn *pgx.Conn) error {
 		if _, err := conn.Exec(ctx, "CREATE DATABASE "+Database+" OWNER "+Role); err != nil {
 			return err
 		}
+	}
+	_, err = conn.Exec(ctx, makeRoles)
+	return err
+}
+
+// makeRoles makes the roles with fewer rights than Role, which may step down to
+// them, where they are missing: a cluster of an older program has none. What they
+// may do in a database is said by its migrations.
+const makeRoles = `DO $$
+DECLARE lesser text;
+BEGIN
+  FOREACH lesser IN ARRAY ARRAY['` + AppRole + `', '` + TilesRole + `', '` + AuditorRole + `'] LOOP
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = lesser) THEN
+      EXECUTE format('CREATE ROLE %I LOGIN', lesser);
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_auth_members WHERE roleid = lesser::regrole AND member = '` + Role + `'::regrole) THEN
+      EXECUTE format('GRANT %I TO ` + Role + `', lesser);
+    END IF;
+  END LOOP;
+END $$`
+
+// EnsureRoles makes the lesser roles in the running cluster of dir where they are
+// missing, as a start does: a server of an older program may be running it.
+func EnsureRoles(ctx context.Context, dir string) error {
+	base, running := Join(dir)
+	if !running {
+		return errors.New("localpg: no cluster runs in " + dir)
+	}
+	u, err := url.Parse(base)
+	if err != nil {
+		return err
+	}
+	u.User, u.Path = url.User(superuser), "/postgres"
+	conn, err := connect(ctx, u.String())
+	if err != nil {
+		return fmt.Errorf("localpg: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	if _, err := conn.Exec(ctx, makeRoles); err != nil {
+		return fmt.Errorf("localpg: make the roles: %w", err)
 	}
 	return nil
 }

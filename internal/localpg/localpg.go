@@ -43,6 +43,14 @@ const Database = "onemap"
 // Role is the role of URL: no superuser, but it may create databases.
 const Role = "onemap"
 
+// The roles of daily work, with fewer rights than Role, which may step down to
+// each of them.
+const (
+	AppRole     = "onemap_app"     // requests
+	TilesRole   = "onemap_tiles"   // walls and maps: no personal column
+	AuditorRole = "onemap_auditor" // the audit log alone
+)
+
 const superuser = "postgres" // the bootstrap role, used here alone
 
 // Options say where the cluster lives and how it is set.

@@ -102,7 +102,8 @@ func ensureKeeper(ctx context.Context, home string) (string, error) {
 	defer func() { _ = start.Close() }()
 	data := filepath.Join(home, "data")
 	if url, running := localpg.Join(data); running && hasKeeper(data) {
-		return url, nil
+		// It may be a keeper of an older program.
+		return url, localpg.EnsureRoles(ctx, data)
 	}
 	if err := startKeeper(ctx, home); err != nil {
 		return "", fmt.Errorf("start the test database: %w (see %s)", err, filepath.Join(home, "keeper.log"))
