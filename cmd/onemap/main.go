@@ -37,6 +37,7 @@ type cli struct {
 	Grids   gridsCmd   `cmd:"" help:"Draw a draft grid tree."`
 	Import  importCmd  `cmd:"" help:"Bring in grids and past incidents from files."`
 	Migrate migrateCmd `cmd:"" help:"Bring the database's schema up to date."`
+	TLS     tlsCmd     `cmd:"" name:"tls" help:"HTTPS without an outside authority."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

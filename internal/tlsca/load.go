@@ -1,0 +1,96 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tlsca
+
+import (
+	"crypto/tls"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Exists reports whether the folder holds a server certificate or its key, so
+// that a damaged pair is an error and never quietly plain HTTP.
+func Exists(dir string) bool {
+	for _, path := range []string{serverCert(dir), serverKey(dir)} {
+		if _, err := os.Lstat(path); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Load is LoadFiles for the pair that Init made in dir.
+func Load(dir string) (*tls.Config, error) {
+	return LoadFiles(serverCert(dir), serverKey(dir))
+}
+
+// LoadFiles makes a server's configuration from a certificate (with its chain) and
+// its key, TLS 1.2 or newer. Changed files are taken up at the next handshake
+// without a restart; while they make no pair the one before serves on. A key that
+// anybody but its owner and group may read is refused.
+func LoadFiles(cert, key string) (*tls.Config, error) {
+	p := &pair{cert: cert, key: key}
+	if err := p.read(); err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	return &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return p.current(), nil },
+	}, nil
+}
+
+// pair is a certificate and its key as they lie on the disk.
+type pair struct {
+	cert, key string
+
+	mu   sync.Mutex // guards the rest
+	seen [2]stamp   // of the files when they were last looked at
+	now  *tls.Certificate
+}
+
+// stamp tells whether a file changed.
+type stamp struct {
+	file uint64 // its inode: another after a rename
+	at   time.Time
+	size int64
+}
+
+// current is the newest good pair.
+func (p *pair) current() *tls.Certificate {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stamps() != p.seen {
+		_ = p.read() // the pair before serves on; a later change is tried again
+	}
+	return p.now
+}
+
+func (p *pair) stamps() (s [2]stamp) {
+	for i, path := range []string{p.cert, p.key} {
+		if st, err := os.Stat(path); err == nil {
+			s[i] = stamp{at: st.ModTime(), size: st.Size()}
+			if sys, ok := st.Sys().(*syscall.Stat_t); ok {
+				s[i].file = sys.Ino
+			}
+		}
+	}
+	return s
+}
+
+// read takes the stamps first: what changes while it reads is read again.
+func (p *pair) read() error {
+	p.seen = p.stamps()
+	if err := checkMode(p.key, 0o027); err != nil {
+		return err
+	}
+	got, err := tls.LoadX509KeyPair(p.cert, p.key)
+	if err != nil {
+		return fmt.Errorf("%s and %s make no pair: %w; onemap tls init makes a new one", p.cert, p.key, err)
+	}
+	p.now = &got
+	return nil
+}
