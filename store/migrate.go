@@ -41,6 +41,9 @@ func Migrate(ctx context.Context, url string, schema fs.FS) error {
 	if have > want {
 		return fmt.Errorf("store: schema %d, this program knows %d: %w", have, want, ErrNewerSchema)
 	}
+	if err := EnsureRoles(ctx, url); err != nil {
+		return err // the migrations grant them what they may do
+	}
 	if _, err := p.Up(ctx); err != nil {
 		return fmt.Errorf("store: migrate: %w", err)
 	}

@@ -27,14 +27,6 @@ var (
 	ErrUnavailable = errors.New("database unavailable")
 )
 
-// The database roles of daily work. Each has fewer rights than the owner of the
-// schema, who opens the connection and steps down; the migrations say which.
-const (
-	AppRole     = "onemap_app"     // requests: no change of the schema or of what is evidence
-	TilesRole   = "onemap_tiles"   // walls and maps: no personal column, no case view
-	AuditorRole = "onemap_auditor" // the audit log alone
-)
-
 // Options bound a pool. Zero fields take the defaults.
 type Options struct {
 	MaxConns         int32         // default 20
@@ -98,6 +90,11 @@ func (db *DB) Close() { db.Pool.Close() }
 // InTx runs f in one transaction and commits it when f returns nil.
 func (db *DB) InTx(ctx context.Context, f func(pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, db.Pool, f)
+}
+
+// readOnly runs f in a transaction that cannot change anything.
+func (db *DB) readOnly(ctx context.Context, f func(pgx.Tx) error) error {
+	return pgx.BeginTxFunc(ctx, db.Pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, f)
 }
 
 // Unkeepable reports whether err means that a text given cannot be kept at all:

@@ -107,6 +107,45 @@ func TestStopAndSecondStartKeepTheData(t *testing.T) {
 	}
 }
 
+// TestTheLesserRoles wants them in every cluster, one of an older program too.
+func TestTheLesserRoles(t *testing.T) {
+	t.Parallel()
+	needPostGIS(t)
+	dir := madeFolder(t)
+	s := start(t, Options{Dir: dir, Unsafe: true})
+	drop := func() {
+		t.Helper()
+		for _, role := range []string{AppRole, TilesRole, AuditorRole} {
+			mustExec(t, socketURL(s.c.sock, superuser, Database), "DROP ROLE "+role)
+		}
+	}
+	check := func() {
+		t.Helper()
+		for _, role := range []string{AppRole, TilesRole, AuditorRole} {
+			got := mustQuery(t, socketURL(s.c.sock, role, Database), `SELECT concat(current_user, rolsuper OR rolcreatedb OR rolcreaterole OR rolbypassrls)
+				FROM pg_roles WHERE rolname = current_user`)
+			if got != role+"f" {
+				t.Errorf("%s signs in as %s", role, got)
+			}
+			mustExec(t, s.URL(Database), "SET ROLE "+role)
+		}
+	}
+	check()
+	drop()
+	if err := s.Stop(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	s = start(t, Options{Dir: dir, Unsafe: true})
+	check()
+	drop() // and beside a server of an older program
+	for range 2 {
+		if err := EnsureRoles(t.Context(), dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check()
+}
+
 func TestStopOutOfPatienceEndsHardAndKeepsTheRows(t *testing.T) {
 	t.Parallel()
 	needPostGIS(t)
