@@ -77,16 +77,16 @@ type WorkerCounts struct {
 type todayOutput struct{ Body TodayFigures }
 
 func (s *Server) figures() {
-	route(s, auth.ReadMap, huma.Operation{
+	route(s, need{auth.Read, auth.Figures}, huma.Operation{
 		OperationID: "today", Method: http.MethodGet, Path: "/api/v1/figures/today", Tags: []string{"figures"},
 		Summary: "Today's counts by category, priority, level and town",
 	}, s.today)
 }
 
-func (s *Server) today(ctx context.Context, a auth.Actor, _ *struct{}) (*todayOutput, error) {
+func (s *Server) today(ctx context.Context, a caller, _ *struct{}) (*todayOutput, error) {
 	now := people.Local(s.o.Now())
 	from := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location())
-	t, err := s.o.DB.TodayFigures(ctx, a.Scope, from, from.AddDate(0, 0, 1))
+	t, err := s.reads(a).TodayFigures(ctx, a.Scope, from, from.AddDate(0, 0, 1))
 	if err != nil {
 		return nil, err
 	}
@@ -112,15 +112,19 @@ func (s *Server) today(ctx context.Context, a auth.Actor, _ *struct{}) (*todayOu
 			out.ByTown = append(out.ByTown, TownCount{g.Code, cat.Tree.Nodes()[i].Name, g.Reported, g.Open})
 		}
 	}
-	out.Workers = s.countWorkers(a)
+	out.Workers = s.countWorkers(a.Actor)
 	return &todayOutput{out}, nil
 }
 
 func (s *Server) countWorkers(a auth.Actor) WorkerCounts {
 	var w WorkerCounts
+	may, err := auth.Decide(a, auth.Read, auth.WorkerCount)
+	if err != nil {
+		return w
+	}
 	shown := map[uint32]bool{}
 	for _, d := range s.o.Dots() {
-		if !a.Scope.Sees(d.Grid) || d.State == track.StateOff {
+		if !may.Scope.Sees(d.Grid) || d.State == track.StateOff {
 			continue
 		}
 		shown[d.Worker] = true
@@ -133,7 +137,7 @@ func (s *Server) countWorkers(a auth.Actor) WorkerCounts {
 	}
 	now := s.o.Now()
 	for _, p := range s.o.People().Workers() {
-		if _, on := p.Rota.OnDuty(now); on && p.Active && a.Scope.Sees(p.Grid) && !shown[p.ID] {
+		if _, on := p.Rota.OnDuty(now); on && p.Active && may.Scope.Sees(p.Grid) && !shown[p.ID] {
 			w.Lost++
 		}
 	}

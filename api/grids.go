@@ -58,18 +58,18 @@ type gridsInput struct {
 const gridPage = 2000
 
 func (s *Server) grids() {
-	route(s, auth.ReadMap, huma.Operation{
+	route(s, need{auth.Read, auth.Grid}, huma.Operation{
 		OperationID: "list-grids", Method: http.MethodGet, Path: "/api/v1/grids", Tags: []string{"grids"},
 		Summary: "The enacted grids in scope, parents first; also as application/geo+json", Errors: []int{404},
 		Responses: s.listOrFeatures(reflect.TypeFor[GridList]()),
 	}, s.listGrids)
-	route(s, auth.ReadMap, huma.Operation{
+	route(s, need{auth.Read, auth.Grid}, huma.Operation{
 		OperationID: "locate", Method: http.MethodGet, Path: "/api/v1/grids/locate", Tags: []string{"grids"},
 		Summary: "The grids a place lies in, the county first", Errors: []int{422},
 	}, s.locate)
 }
 
-func (s *Server) listGrids(_ context.Context, a auth.Actor, in *gridsInput) (*listOutput, error) {
+func (s *Server) listGrids(_ context.Context, a caller, in *gridsInput) (*listOutput, error) {
 	t := s.o.Catalogue.Now().Tree
 	parent := -1
 	if in.Parent != "" {
@@ -126,7 +126,7 @@ type Located struct {
 
 type locateOutput struct{ Body Located }
 
-func (s *Server) locate(_ context.Context, a auth.Actor, in *locateInput) (*locateOutput, error) {
+func (s *Server) locate(_ context.Context, a caller, in *locateInput) (*locateOutput, error) {
 	p, err := geo.Raw{Lon: in.Lon, Lat: in.Lat, Datum: geo.Datum(in.CRS)}.WGS84()
 	if err != nil {
 		return nil, problem(http.StatusUnprocessableEntity, err.Error())

@@ -40,18 +40,18 @@ type statusOutput struct{ Body StatusAnswer }
 func (s *Server) health() {
 	route(s, open, huma.Operation{
 		OperationID: "livez", Method: http.MethodGet, Path: "/livez", Tags: []string{"health"}, Summary: "The process runs",
-	}, func(context.Context, auth.Actor, *struct{}) (*healthOutput, error) { return healthy(), nil })
+	}, func(context.Context, caller, *struct{}) (*healthOutput, error) { return healthy(), nil })
 	route(s, open, huma.Operation{
 		OperationID: "readyz", Method: http.MethodGet, Path: "/readyz", Tags: []string{"health"},
 		Summary: "The database answers and this node follows the feed",
-	}, func(ctx context.Context, _ auth.Actor, _ *struct{}) (*healthOutput, error) {
+	}, func(ctx context.Context, _ caller, _ *struct{}) (*healthOutput, error) {
 		if err := s.o.Ready(ctx); err != nil {
 			s.o.Log.Warn("not ready", "err", err)
 			return nil, retryLater("not ready: the database or the feed does not answer")
 		}
 		return healthy(), nil
 	})
-	route(s, auth.ReadMap, huma.Operation{
+	route(s, need{auth.Read, auth.ServerStatus}, huma.Operation{
 		OperationID: "status", Method: http.MethodGet, Path: "/api/v1/status", Tags: []string{"health"},
 		Summary: "What the server is busy with",
 	}, s.status)
@@ -63,7 +63,7 @@ func healthy() *healthOutput {
 	return out
 }
 
-func (s *Server) status(context.Context, auth.Actor, *struct{}) (*statusOutput, error) {
+func (s *Server) status(context.Context, caller, *struct{}) (*statusOutput, error) {
 	out := StatusAnswer{Demo: s.o.Catalogue.Now().Centre.Demo, Head: int64(s.o.Hub.Head()), Time: s.o.Now(), Version: s.o.Version}
 	if l := s.o.Status(); l != (Loading{}) {
 		out.Loading = &LoadingItem{l.Done, l.Total, l.Text}

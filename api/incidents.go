@@ -25,26 +25,26 @@ import (
 )
 
 func (s *Server) incidents() {
-	route(s, auth.ReportIncident, huma.Operation{
+	route(s, need{auth.Write, auth.IncidentData}, huma.Operation{
 		OperationID: "report-incident", Method: http.MethodPost, Path: "/api/v1/incidents", Tags: []string{"incidents"},
 		Summary: "Report an incident", DefaultStatus: http.StatusCreated, Errors: []int{409, 422},
 		Description: "Exactly once for each Idempotency-Key and each (source, external_id): a repetition answers the first incident. " +
 			"A report is taken wherever it lies, also beyond its sender's own grids; those who handle that place see it.",
 	}, s.reportIncident)
-	route(s, auth.ReadIncidents, huma.Operation{
+	route(s, need{auth.Read, auth.IncidentData}, huma.Operation{
 		OperationID: "list-incidents", Method: http.MethodGet, Path: "/api/v1/incidents", Tags: []string{"incidents"},
 		Summary: "List incidents, newest report first; also as application/geo+json", Errors: []int{422},
 		Responses: s.listOrFeatures(reflect.TypeFor[IncidentList]()),
 	}, s.listIncidents)
-	route(s, auth.ReadIncidents, huma.Operation{
+	route(s, need{auth.Read, auth.IncidentData}, huma.Operation{
 		OperationID: "get-incident", Method: http.MethodGet, Path: "/api/v1/incidents/{id}", Tags: []string{"incidents"},
 		Summary: "One incident", Errors: []int{404},
 	}, s.getIncident)
-	route(s, auth.ReadIncidents, huma.Operation{
+	route(s, need{auth.Read, auth.IncidentData}, huma.Operation{
 		OperationID: "get-journal", Method: http.MethodGet, Path: "/api/v1/incidents/{id}/journal", Tags: []string{"incidents"},
 		Summary: "Every act on an incident, oldest first", Errors: []int{404},
 	}, s.getJournal)
-	route(s, auth.ActOnIncident, huma.Operation{
+	route(s, need{auth.Write, auth.IncidentData}, huma.Operation{
 		OperationID: "act-on-incident", Method: http.MethodPost, Path: "/api/v1/incidents/{id}/actions", Tags: []string{"incidents"},
 		Summary: "Move an incident on", Errors: []int{404, 409, 422, 428},
 	}, s.actOnIncident)
@@ -57,11 +57,13 @@ type LocationInput struct {
 	CRS string  `json:"crs" enum:"wgs84,gcj02,bd09,cgcs2000" doc:"The datum lon and lat are in. There is no default"`
 }
 
-// ReporterInput is who reported. Both fields are personal: they are sealed and
+// ReporterInput is who reported. All fields are personal: they are sealed and
 // never appear in lists, events or logs.
 type ReporterInput struct {
 	Name  string `json:"name,omitempty" maxLength:"100"`
 	Phone string `json:"phone,omitempty" maxLength:"40"`
+	// IDNumber is asked for only where the law wants it.
+	IDNumber string `json:"id_number,omitempty" maxLength:"30" doc:"Number of an identity card; leave it out unless the matter needs it"`
 }
 
 // IncidentInput is a report.
@@ -101,22 +103,22 @@ type incidentOutput struct {
 // gridTries is how often a report is placed anew when the grids change under it.
 const gridTries = 3
 
-func (s *Server) reportIncident(ctx context.Context, a auth.Actor, in *reportInput) (*incidentOutput, error) {
+func (s *Server) reportIncident(ctx context.Context, a caller, in *reportInput) (*incidentOutput, error) {
 	var last error
 	for range gridTries {
-		placed, err := intake.Run(s.intakeEnv(a), intakeReport(in.Body))
+		placed, err := intake.Run(s.intakeEnv(a.Actor), intakeReport(in.Body))
 		if err != nil {
 			return nil, err
 		}
 		r := &ledger.Report{Report: placed.Report}
 		if p := in.Body.Reporter; p != nil {
-			r.ReporterName, r.ReporterPhone = p.Name, p.Phone
+			r.Reporter = store.Reporter{Name: p.Name, Phone: p.Phone, IDNumber: p.IDNumber}
 		}
-		res, err := s.o.Ledger.Do(ctx, a, ledger.Command{
+		res, err := s.o.Ledger.Do(ctx, a.Actor, ledger.Command{
 			Key: in.Key, Request: sha256.Sum256(append([]byte("report\n"), in.RawBody...)), RequestID: requestID(ctx), Report: r,
 		})
 		if last = err; err == nil {
-			out, err := s.incidentAnswer(ctx, res.Incident)
+			out, err := s.incidentAnswer(ctx, res.Incident, auth.CaseView)
 			if err == nil {
 				out.Body.Notes, out.Body.Repeated = placed.Notes, res.Repeated
 			}
@@ -149,7 +151,7 @@ func (s *Server) intakeEnv(a auth.Actor) intake.Env {
 	cat := s.o.Catalogue.Now()
 	env := intake.Env{Tree: cat.Tree, Categories: cat.Categories, Departments: cat.Departments, Now: s.o.Now()}
 	for i, n := range cat.Tree.Nodes() {
-		if a.Scope.Sees(n.No) {
+		if a.Home(n.No) {
 			env.Root = cat.Tree.Path(i)[0]
 			break
 		}
@@ -157,8 +159,8 @@ func (s *Server) intakeEnv(a auth.Actor) intake.Env {
 	return env
 }
 
-func (s *Server) incidentAnswer(ctx context.Context, in store.Incident) (*incidentOutput, error) {
-	p, err := s.o.Catalogue.Public(ctx, in, auth.CaseView)
+func (s *Server) incidentAnswer(ctx context.Context, in store.Incident, v auth.View) (*incidentOutput, error) {
+	p, err := s.o.Catalogue.Public(ctx, in, v)
 	if err != nil {
 		return nil, err
 	}
@@ -172,12 +174,12 @@ type incidentID struct {
 	ID int64 `path:"id" minimum:"1"`
 }
 
-func (s *Server) getIncident(ctx context.Context, a auth.Actor, in *incidentID) (*incidentOutput, error) {
-	row, err := s.o.DB.Incident(ctx, a.Scope, in.ID)
+func (s *Server) getIncident(ctx context.Context, a caller, in *incidentID) (*incidentOutput, error) {
+	row, err := s.reads(a).Incident(ctx, a.Scope, a.View, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	return s.incidentAnswer(ctx, row)
+	return s.incidentAnswer(ctx, row, a.View)
 }
 
 // JournalItem is one act in an incident's life.
@@ -199,8 +201,8 @@ type journalOutput struct {
 	}
 }
 
-func (s *Server) getJournal(ctx context.Context, a auth.Actor, in *incidentID) (*journalOutput, error) {
-	rows, err := s.o.DB.Journal(ctx, a.Scope, in.ID)
+func (s *Server) getJournal(ctx context.Context, a caller, in *incidentID) (*journalOutput, error) {
+	rows, err := s.reads(a).Journal(ctx, a.Scope, a.View, in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -224,7 +226,7 @@ type actInput struct {
 	RawBody []byte
 }
 
-func (s *Server) actOnIncident(ctx context.Context, a auth.Actor, in *actInput) (*incidentOutput, error) {
+func (s *Server) actOnIncident(ctx context.Context, a caller, in *actInput) (*incidentOutput, error) {
 	if in.IfMatch == "" {
 		return nil, problem(http.StatusPreconditionRequired, "send the version you saw in If-Match, for example If-Match: \"3\"")
 	}
@@ -236,14 +238,14 @@ func (s *Server) actOnIncident(ctx context.Context, a auth.Actor, in *actInput) 
 	if unclean != "" {
 		return nil, problem(http.StatusBadRequest, "reason "+unclean)
 	}
-	res, err := s.o.Ledger.Do(ctx, a, ledger.Command{
+	res, err := s.o.Ledger.Do(ctx, a.Actor, ledger.Command{
 		Key: in.Key, Request: sha256.Sum256([]byte(fmt.Sprintf("act %d %d\n%s", in.ID, version, in.RawBody))), RequestID: requestID(ctx),
 		Act: &ledger.Act{Incident: in.ID, Version: version, Act: dispatch.Act{Action: dispatch.Action(in.Body.Action), Reason: reason, DeviceAt: in.Body.DeviceAt}},
 	})
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.incidentAnswer(ctx, res.Incident)
+	out, err := s.incidentAnswer(ctx, res.Incident, auth.CaseView)
 	if err == nil {
 		out.Body.Repeated = res.Repeated
 	}
@@ -276,13 +278,13 @@ type listOutput struct {
 	Body        any
 }
 
-func (s *Server) listIncidents(ctx context.Context, a auth.Actor, in *listInput) (*listOutput, error) {
+func (s *Server) listIncidents(ctx context.Context, a caller, in *listInput) (*listOutput, error) {
 	f, err := s.filter(in)
 	if err != nil {
 		return nil, err
 	}
 	f.Limit = in.Limit + 1 // one more tells whether there is a next page
-	rows, err := s.o.DB.Incidents(ctx, a.Scope, f)
+	rows, err := s.reads(a).Incidents(ctx, a.Scope, a.View, f)
 	if err != nil {
 		return nil, err
 	}
@@ -293,7 +295,7 @@ func (s *Server) listIncidents(ctx context.Context, a auth.Actor, in *listInput)
 		list.Cursor = &c
 	}
 	for _, r := range rows {
-		p, err := s.o.Catalogue.Public(ctx, r, a.View())
+		p, err := s.o.Catalogue.Public(ctx, r, a.View)
 		if err != nil {
 			return nil, err
 		}
@@ -306,7 +308,7 @@ func (s *Server) listIncidents(ctx context.Context, a auth.Actor, in *listInput)
 }
 
 func (s *Server) filter(in *listInput) (store.IncidentFilter, error) {
-	f := store.IncidentFilter{From: in.From, To: in.To, Category: in.Category, States: in.State, Text: in.Text, At: s.o.Now()}
+	f := store.IncidentFilter{From: in.From, To: in.To, Category: in.Category, TopCategory: s.o.Catalogue.Now().Categories[in.Category].Parent == "", States: in.State, Text: in.Text, At: s.o.Now()}
 	if len(in.BBox) == 4 {
 		b := orb.Bound{Min: orb.Point{in.BBox[0], in.BBox[1]}, Max: orb.Point{in.BBox[2], in.BBox[3]}}
 		if !(b.Min[0] <= b.Max[0] && b.Min[1] <= b.Max[1] && b.Min[0] >= -180 && b.Max[0] <= 180 && b.Min[1] >= -90 && b.Max[1] <= 90) {

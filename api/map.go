@@ -58,13 +58,16 @@ func (s *Server) mapRoutes() {
 }
 
 func (s *Server) tileJSON(c *gin.Context) {
-	a, err := may(c.Request.Context(), auth.ReadMap)
-	layer, isJSON := strings.CutSuffix(c.Param("layer"), ".json")
-	if err == nil && !isJSON {
-		err = problem(http.StatusNotFound, "nothing here")
-	}
+	a := actorOf(c.Request.Context())
+	leave, err := s.draw(c, a)
 	if err != nil {
 		refuse(c, err)
+		return
+	}
+	defer leave()
+	layer, isJSON := strings.CutSuffix(c.Param("layer"), ".json")
+	if !isJSON {
+		refuse(c, problem(http.StatusNotFound, "nothing here"))
 		return
 	}
 	body, err := s.o.Tiles.TileJSON(layer, a)
@@ -76,8 +79,22 @@ func (s *Server) tileJSON(c *gin.Context) {
 	c.Data(http.StatusOK, "application/json", body)
 }
 
+// draw admits a caller to the map at all, and waits for a place. Which layers it
+// may see is looked at with the layer.
+func (s *Server) draw(c *gin.Context, a auth.Actor) (leave func(), err error) {
+	ctx := c.Request.Context()
+	if a.ID == "" {
+		return nil, s.answer(ctx, auth.ErrNobody)
+	}
+	if err := s.pace(drawing, a.ID); err != nil {
+		return nil, err
+	}
+	return s.take(ctx, drawing)
+}
+
 func (s *Server) tile(c *gin.Context) {
-	a, err := may(c.Request.Context(), auth.ReadMap)
+	a := actorOf(c.Request.Context())
+	leave, err := s.draw(c, a)
 	if err != nil {
 		refuse(c, err)
 		return
@@ -87,12 +104,14 @@ func (s *Server) tile(c *gin.Context) {
 	x, err2 := strconv.Atoi(c.Param("x"))
 	y, err3 := strconv.Atoi(yText)
 	if !isTile || errors.Join(err1, err2, err3) != nil {
+		leave()
 		refuse(c, problem(http.StatusBadRequest, "a tile is /tiles/{layer}/{z}/{x}/{y}.mvt with whole numbers"))
 		return
 	}
 	ctx, cancel := context.WithTimeout(c.Request.Context(), deadline(http.MethodGet))
 	defer cancel()
 	body, etag, err := s.o.Tiles.Tile(ctx, c.Param("layer"), z, x, y, a)
+	leave() // its place is not kept for one who reads slowly
 	h := c.Writer.Header()
 	h.Set("Cache-Control", "private, no-cache")
 	h.Set("Vary", "Cookie, Authorization")
@@ -115,8 +134,6 @@ func (s *Server) tileProblem(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, tiles.ErrUnknownLayer), errors.Is(err, tiles.ErrOutOfRange):
 		return problem(http.StatusNotFound, err.Error())
-	case errors.Is(err, tiles.ErrForbidden):
-		return problem(http.StatusForbidden, "not allowed for this role")
 	}
 	return s.answer(ctx, err)
 }
@@ -124,23 +141,19 @@ func (s *Server) tileProblem(ctx context.Context, err error) error {
 // stream hands the request to the hub. The session is looked at again while the
 // socket lives: it ends when the session does, or when its scope changes.
 func (s *Server) stream(c *gin.Context) {
-	a, err := may(c.Request.Context(), auth.ReadMap)
+	a := actorOf(c.Request.Context())
+	st, err := auth.StreamOf(a)
 	if err != nil {
-		refuse(c, err)
+		refuse(c, s.answer(c.Request.Context(), err))
 		return
 	}
 	secret, kind := credentialOf(c.Request)
-	tag := a.Scope.Tag(a.View())
 	s.o.Hub.Serve(c.Writer, c.Request, a, func(ctx context.Context) error {
-		cred, err := s.o.DB.FindCredential(ctx, secret, s.o.Now(), kind)
+		now, err := s.lookUp(ctx, secret, kind, reads)
 		if err != nil {
 			return leaseError(err)
 		}
-		now, err := s.o.DB.Actor(ctx, cred)
-		if err != nil {
-			return leaseError(err)
-		}
-		if now.Scope.Tag(now.View()) != tag {
+		if is, err := auth.StreamOf(now.actor); err != nil || is.Tag != st.Tag {
 			return hub.ErrScopeChanged
 		}
 		return nil

@@ -5,6 +5,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
 
+	"onemap/auth"
 	"onemap/dispatch"
 	"onemap/intake"
 	"onemap/store"
@@ -110,8 +112,14 @@ func (s *Server) answer(ctx context.Context, err error) error {
 		return problem(http.StatusUnprocessableEntity, ledger.ErrKeyReused.Error()+": make a new key for a new request")
 	case errors.Is(err, ledger.ErrElsewhere):
 		return problem(http.StatusConflict, ledger.ErrElsewhere.Error()+": nothing was stored; ask the county's hall, or leave the number out")
-	case errors.Is(err, ledger.ErrForbidden):
-		return problem(http.StatusForbidden, ledger.ErrForbidden.Error())
+	case errors.Is(err, auth.ErrNobody):
+		return problem(http.StatusUnauthorized, "sign in first: send a Bearer token, or open a wall's one-time link")
+	case errors.Is(err, auth.ErrForbidden):
+		return problem(http.StatusForbidden, auth.ErrForbidden.Error())
+	case errors.Is(err, auth.ErrLocked):
+		return problem(http.StatusLocked, auth.ErrLocked.Error())
+	case errors.Is(err, store.ErrFinerThanView):
+		return problem(http.StatusForbidden, store.ErrFinerThanView.Error())
 	case errors.Is(err, store.ErrWallTooNarrow):
 		return problem(http.StatusUnprocessableEntity, store.ErrWallTooNarrow.Error())
 	case errors.Is(err, errWallName):
@@ -140,6 +148,23 @@ func actionNames(as []dispatch.Action) []string {
 		out[i] = string(a)
 	}
 	return out
+}
+
+// write answers a route of the contract before its handler.
+func (s *Server) write(hc huma.Context, err error) {
+	var h interface{ GetHeaders() http.Header }
+	if errors.As(err, &h) {
+		for k, v := range h.GetHeaders() {
+			hc.SetHeader(k, strings.Join(v, ", "))
+		}
+	}
+	var p *Problem
+	if !errors.As(err, &p) {
+		p = problem(http.StatusInternalServerError, "internal error")
+	}
+	hc.SetHeader("Content-Type", "application/problem+json")
+	hc.SetStatus(p.Status)
+	_ = json.NewEncoder(hc.BodyWriter()).Encode(p)
 }
 
 // refuse answers a plain gin route with a problem document.

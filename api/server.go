@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -28,9 +29,14 @@ import (
 	"onemap/track"
 )
 
-// Options are what the API works with. All fields are needed.
+// Options are what the API works with. All fields are needed but those that say
+// otherwise.
 type Options struct {
-	DB        *store.DB
+	DB        *store.DB // changes
+	Reports   *store.DB // reports: nothing else takes their connections
+	Reads     *store.DB
+	WallReads *store.DB // as a role of the database that reaches no personal field
+	Sealer    *store.Sealer
 	Catalogue *store.Catalogue
 	Ledger    *ledger.Ledger
 	Hub       *hub.Hub
@@ -44,6 +50,9 @@ type Options struct {
 	Status    func() Loading // progress of the demo load
 	Version   string         // of the program
 	Link      func() string  // base address people reach this server at
+	Limits    Limits
+	Proxies   []string     // networks whose X-Forwarded-For is believed; none when empty
+	Refused   func(string) // told of each limit met, by rule; may be nil
 }
 
 // Loading is the progress of a load that goes on while the server serves. The
@@ -55,9 +64,12 @@ type Loading struct {
 
 // Server answers HTTP requests.
 type Server struct {
-	o    Options
-	huma huma.API
-	gin  *gin.Engine
+	o       Options
+	huma    huma.API
+	gin     *gin.Engine
+	gates   *gates
+	known   knowledge
+	unknown *auth.Lockout // wrong secrets, by address
 }
 
 // maxBody bounds the body of a JSON request, in bytes.
@@ -67,8 +79,9 @@ const maxBody = 256 << 10
 func New(o Options) *Server {
 	useProblems()
 	gin.SetMode(gin.ReleaseMode)
-	s := &Server{o: o, gin: gin.New()}
-	_ = s.gin.SetTrustedProxies(nil) // no header moves the caller's address
+	o.Limits.setDefaults()
+	s := &Server{o: o, gin: gin.New(), gates: newGates(o.Limits), unknown: auth.NewLockout(o.Limits.WrongSecrets, time.Minute, 10*time.Minute, maxCallers)}
+	_ = s.gin.SetTrustedProxies(o.Proxies) // checked by the program's start; none: no header moves the caller's address
 	s.gin.ContextWithFallback = true
 	s.gin.HandleMethodNotAllowed = true
 	s.gin.Use(s.begin, gin.CustomRecoveryWithWriter(nil, s.recovered), s.identify)
@@ -86,7 +99,7 @@ func New(o Options) *Server {
 	cfg.DefaultFormat = "application/json"
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"bearer":  {Type: "http", Scheme: "bearer", Description: "a machine's token (onemap token create)"},
-		"session": {Type: "apiKey", In: "cookie", Name: sessionCookie},
+		"session": {Type: "apiKey", In: "cookie", Name: plainCookie},
 	}
 	s.huma = humagin.New(s.gin, cfg)
 	s.health()
@@ -112,6 +125,7 @@ const (
 	keyActor contextKey = iota
 	keyRequest
 	keyCredential
+	keyAddress
 )
 
 // begin gives the request an id and the headers every answer carries.
@@ -146,47 +160,87 @@ func actorOf(ctx context.Context) auth.Actor {
 	return a
 }
 
-// may admits an actor to an act, or says why not.
-func may(ctx context.Context, act auth.Act) (auth.Actor, error) {
-	a := actorOf(ctx)
-	if a.ID == "" {
-		return a, problem(http.StatusUnauthorized, "sign in first: send a Bearer token, or open a wall's one-time link")
-	}
-	if !a.May(act) {
-		return a, problem(http.StatusForbidden, "not allowed for this role")
-	}
-	return a, nil
+// need is the row of the policy that a route falls under.
+type need struct {
+	action   auth.Action
+	resource auth.Resource
 }
 
-// route registers one operation of the contract. Every operation names the act
-// it needs; open ("") is for the few that need none.
-func route[I, O any](s *Server, act auth.Act, op huma.Operation, f func(context.Context, auth.Actor, *I) (*O, error)) {
+// Two routes' needs are not in the policy: open ones are for everybody, own ones
+// for whoever has signed in, about their own session alone, locked or not.
+var (
+	open = need{}
+	own  = need{resource: "session"}
+)
+
+// caller is who asks, and what the policy lets them do on this route.
+type caller struct {
+	auth.Actor
+	auth.Decision
+}
+
+// may admits whoever asks to a route, or says why not.
+func may(ctx context.Context, n need) (caller, error) {
+	c := caller{Actor: actorOf(ctx)}
+	var err error
+	switch n {
+	case open:
+	case own:
+		if c.ID == "" {
+			err = auth.ErrNobody
+		}
+	default:
+		c.Decision, err = auth.Decide(c.Actor, n.action, n.resource)
+	}
+	return c, err
+}
+
+// route registers one operation of the contract. Every operation names the row of
+// the policy that it needs.
+func route[I, O any](s *Server, n need, op huma.Operation, f func(context.Context, caller, *I) (*O, error)) {
 	op.MaxBodyBytes = maxBody
 	op.BodyReadTimeout = 10 * time.Second
-	if act != open {
+	op.Extensions = map[string]any{"x-onemap-policy": string(n.action) + " " + string(n.resource)}
+	if n != open {
 		op.Security = []map[string][]string{{"bearer": {}}, {"session": {}}}
-		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
+		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusLocked)
 	}
 	op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusServiceUnavailable)
+	of, health := classOf(op.Method, op.Path), !strings.HasPrefix(op.Path, "/api/")
+	// Rights and pace come before the body is read: who may not send one holds up
+	// nobody with it.
+	op.Middlewares = append(op.Middlewares, func(hc huma.Context, next func(huma.Context)) {
+		c, err := may(hc.Context(), n)
+		if err == nil && c.ID != "" {
+			err = s.pace(of, c.ID)
+		}
+		if err != nil {
+			s.write(hc, s.answer(hc.Context(), err))
+			return
+		}
+		next(hc)
+	})
 	huma.Register(s.huma, op, func(ctx context.Context, in *I) (*O, error) {
-		actor := actorOf(ctx)
-		if act != open {
-			var err error
-			if actor, err = may(ctx, act); err != nil {
+		c, err := may(ctx, n)
+		if err != nil {
+			return nil, s.answer(ctx, err)
+		}
+		if !health {
+			leave, err := s.take(ctx, of)
+			if err != nil {
 				return nil, err
 			}
+			defer leave()
 		}
 		ctx, cancel := context.WithTimeout(ctx, deadline(op.Method))
 		defer cancel()
-		out, err := f(ctx, actor, in)
+		out, err := f(ctx, c, in)
 		if err != nil {
 			return nil, s.answer(ctx, err)
 		}
 		return out, nil
 	})
 }
-
-const open auth.Act = ""
 
 // deadline bounds the work on one request.
 func deadline(method string) time.Duration {

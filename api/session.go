@@ -8,13 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/gin-gonic/gin"
 	"github.com/jackc/pgx/v5"
 
 	"onemap/auth"
@@ -23,8 +21,6 @@ import (
 	"onemap/store/ledger"
 )
 
-const sessionCookie = "onemap_session"
-
 // Lifetimes of what is handed out. A wall runs for months without anybody
 // signing in.
 const (
@@ -32,65 +28,6 @@ const (
 	sessionLife = 12 * time.Hour
 	codeLife    = 10 * time.Minute
 )
-
-// identify finds out who asks: a Bearer token, else the session cookie. A wrong
-// secret is nobody. Pages and health checks are for everybody and never wait for
-// the database: a wall that loads its page anew while the database is away must
-// get the page, which goes on asking.
-func (s *Server) identify(c *gin.Context) {
-	secret, kind := credentialOf(c.Request)
-	path := c.Request.URL.Path
-	if secret == "" || !strings.HasPrefix(path, "/api/") && !strings.HasPrefix(path, "/tiles/") {
-		c.Next()
-		return
-	}
-	if kind == store.Session && !safeMethod(c.Request.Method) && !sameOrigin(c.Request) {
-		refuse(c, problem(http.StatusForbidden, "this request came from another site"))
-		return
-	}
-	ctx := c.Request.Context()
-	cred, actor, err := s.holder(ctx, secret, kind)
-	if err == nil {
-		ctx = context.WithValue(ctx, keyActor, actor)
-		c.Request = c.Request.WithContext(context.WithValue(ctx, keyCredential, cred))
-	}
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		refuse(c, s.answer(c.Request.Context(), err))
-		return
-	}
-	c.Next()
-}
-
-// holder looks up a secret's credential and the actor it stands for, in bounded time.
-func (s *Server) holder(ctx context.Context, secret string, kind store.CredentialKind) (store.Credential, auth.Actor, error) {
-	ctx, cancel := context.WithTimeout(ctx, deadline(http.MethodGet))
-	defer cancel()
-	cred, err := s.o.DB.FindCredential(ctx, secret, s.o.Now(), kind)
-	if err != nil {
-		return cred, auth.Actor{}, err
-	}
-	actor, err := s.o.DB.Actor(ctx, cred)
-	return cred, actor, err
-}
-
-func credentialOf(r *http.Request) (string, store.CredentialKind) {
-	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
-		return strings.TrimSpace(token), store.Token
-	}
-	if ck, err := r.Cookie(sessionCookie); err == nil {
-		return ck.Value, store.Session
-	}
-	return "", ""
-}
-
-func safeMethod(m string) bool { return m == http.MethodGet || m == http.MethodHead }
-
-// sameOrigin reports whether a browser says that the request comes from a page
-// of this server. A cookie without an Origin is not trusted with a change.
-func sameOrigin(r *http.Request) bool {
-	u, err := url.Parse(r.Header.Get("Origin"))
-	return err == nil && u.Host != "" && u.Host == r.Host
-}
 
 type sessionInput struct {
 	Origin string `header:"Origin"`
@@ -122,7 +59,7 @@ func (s *Server) session() {
 		OperationID: "sign-in", Method: http.MethodPost, Path: "/api/v1/session", Tags: []string{"session"},
 		Summary: "Trade a one-time code for a session cookie", DefaultStatus: http.StatusNoContent, Errors: []int{401},
 	}, s.signIn)
-	route(s, open, huma.Operation{
+	route(s, own, huma.Operation{
 		OperationID: "who-am-i", Method: http.MethodGet, Path: "/api/v1/session", Tags: []string{"session"},
 		Summary: "Who is signed in, and what the centre is called", Errors: []int{401},
 	}, s.whoAmI)
@@ -130,13 +67,13 @@ func (s *Server) session() {
 		OperationID: "sign-out", Method: http.MethodDelete, Path: "/api/v1/session", Tags: []string{"session"},
 		Summary: "End the session", DefaultStatus: http.StatusNoContent,
 	}, s.signOut)
-	route(s, auth.MakeWall, huma.Operation{
+	route(s, need{auth.Write, auth.TokenData}, huma.Operation{
 		OperationID: "make-wall", Method: http.MethodPost, Path: "/api/v1/walls", Tags: []string{"session"},
 		Summary: "Make a wall's one-time link, good for ten minutes", DefaultStatus: http.StatusCreated, Errors: []int{404},
 	}, s.makeWall)
 }
 
-func (s *Server) signIn(ctx context.Context, _ auth.Actor, in *sessionInput) (*sessionOutput, error) {
+func (s *Server) signIn(ctx context.Context, _ caller, in *sessionInput) (*sessionOutput, error) {
 	secret := in.Body.Code + in.Body.Secret
 	if (in.Body.Code == "") == (in.Body.Secret == "") {
 		return nil, problem(http.StatusBadRequest, "send either a code or a secret")
@@ -147,7 +84,7 @@ func (s *Server) signIn(ctx context.Context, _ auth.Actor, in *sessionInput) (*s
 		}
 		return sessionLife
 	}
-	session, cred, err := s.o.DB.Redeem(ctx, secret, s.o.Now(), life, func(tx pgx.Tx, c store.Credential) error {
+	session, cred, err := s.o.DB.Redeem(ctx, secret, addressOf(ctx), s.o.Now(), life, func(tx pgx.Tx, c store.Credential) error {
 		who := auth.NewActor(auth.Grant{ID: fmt.Sprintf("session:%d", c.ID), Role: c.Role})
 		return ledger.Audit(ctx, tx, who, requestID(ctx), "session.open", c.Wall, "", map[string]any{"role": c.Role})
 	})
@@ -158,26 +95,24 @@ func (s *Server) signIn(ctx context.Context, _ auth.Actor, in *sessionInput) (*s
 		return nil, err
 	}
 	return &sessionOutput{Cookie: http.Cookie{
-		Name: sessionCookie, Value: session, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, Expires: *cred.ExpiresAt,
+		Name: plainCookie, Value: session, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, Expires: *cred.ExpiresAt,
 		Secure: strings.HasPrefix(in.Origin, "https://"),
 	}}, nil
 }
 
 type sessionAnswer struct{ Body Session }
 
-func (s *Server) whoAmI(ctx context.Context, a auth.Actor, _ *struct{}) (*sessionAnswer, error) {
-	if a.ID == "" {
-		return nil, problem(http.StatusUnauthorized, "nobody is signed in")
-	}
+func (s *Server) whoAmI(ctx context.Context, a caller, _ *struct{}) (*sessionAnswer, error) {
 	cat := s.o.Catalogue.Now()
+	st, _ := auth.StreamOf(a.Actor) // zero for those who see no stream
 	out := Session{
-		Role: string(a.Role), View: string(a.View()), Scope: a.Scope.Tag(a.View()), Centre: cat.Centre.Name, Levels: cat.Centre.Levels,
+		Role: string(a.Role), View: string(st.View), Scope: st.Tag, Centre: cat.Centre.Name, Levels: cat.Centre.Levels,
 		Demo: cat.Centre.Demo, ServerTime: s.o.Now(),
 	}
 	cred, _ := ctx.Value(keyCredential).(store.Credential)
 	out.Wall = cred.Wall
 	for i, n := range cat.Tree.Nodes() {
-		if a.Scope.Sees(n.No) {
+		if a.Home(n.No) {
 			g := gridItem(cat.Tree, i)
 			out.Grid = &g
 			break
@@ -186,16 +121,17 @@ func (s *Server) whoAmI(ctx context.Context, a auth.Actor, _ *struct{}) (*sessio
 	return &sessionAnswer{out}, nil
 }
 
-func (s *Server) signOut(ctx context.Context, a auth.Actor, _ *struct{}) (*sessionOutput, error) {
+func (s *Server) signOut(ctx context.Context, a caller, _ *struct{}) (*sessionOutput, error) {
 	if cred, ok := ctx.Value(keyCredential).(store.Credential); ok && cred.Kind == store.Session {
 		if err := s.o.DB.Revoke(ctx, cred.ID, s.o.Now()); err != nil {
 			return nil, err
 		}
+		s.known.forget()
 		if cred.Wall == "" { // the screens of a wall share its name: the lease ends this one's socket alone
 			s.o.Hub.Drop(hub.SignInAgain, func(other auth.Actor) bool { return other.ID == a.ID })
 		}
 	}
-	return &sessionOutput{Cookie: http.Cookie{Name: sessionCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode}}, nil
+	return &sessionOutput{Cookie: http.Cookie{Name: plainCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode}}, nil
 }
 
 type wallInput struct {
@@ -212,8 +148,8 @@ type wallOutput struct {
 	}
 }
 
-func (s *Server) makeWall(ctx context.Context, a auth.Actor, in *wallInput) (*wallOutput, error) {
-	link, expires, err := MakeWallLink(ctx, s.o.DB, a, s.o.Link(), in.Body.Name, in.Body.Grid, s.o.Now())
+func (s *Server) makeWall(ctx context.Context, a caller, in *wallInput) (*wallOutput, error) {
+	link, expires, err := MakeWallLink(ctx, s.o.DB, a.Actor, s.o.Link(), in.Body.Name, in.Body.Grid, s.o.Now())
 	if err != nil {
 		return nil, err
 	}

@@ -36,13 +36,13 @@ type liveWorkers struct {
 }
 
 func (s *Server) workers() {
-	route(s, auth.ReadWorkers, huma.Operation{
+	route(s, need{auth.Read, auth.Position}, huma.Operation{
 		OperationID: "live-workers", Method: http.MethodGet, Path: "/api/v1/workers/live", Tags: []string{"workers"},
 		Summary: "The workers in scope and their last positions while on duty",
 	}, s.liveWorkers)
 }
 
-func (s *Server) liveWorkers(_ context.Context, a auth.Actor, _ *struct{}) (*liveWorkers, error) {
+func (s *Server) liveWorkers(_ context.Context, a caller, _ *struct{}) (*liveWorkers, error) {
 	now := s.o.Now()
 	dots := map[uint32]track.Dot{}
 	for _, d := range s.o.Dots() {
@@ -52,7 +52,7 @@ func (s *Server) liveWorkers(_ context.Context, a auth.Actor, _ *struct{}) (*liv
 	out := &liveWorkers{}
 	out.Body.Time, out.Body.Items = now, []LiveWorker{}
 	for _, w := range s.o.People().Workers() {
-		if !w.Active || !a.Scope.Sees(w.Grid) {
+		if !w.Active || !a.Scope.SeesWorker(w.ID, w.Grid) {
 			continue
 		}
 		_, on := w.Rota.OnDuty(now)

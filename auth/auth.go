@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package auth decides who may see and do what. Every read of the product takes
-// a Scope, which only this package can make; the zero Scope sees nothing.
+// a Scope, which only this package can make; the zero Scope sees nothing. The
+// policy is one table (policy.go) of resource and action by role.
 package auth
 
 import (
@@ -49,30 +50,41 @@ type View string
 
 const (
 	NoView     View = ""       // nothing
-	SharedView View = "shared" // for walls: no title, no place finer than the category allows
+	SharedView View = "shared" // no title, no place finer than the category allows
 	CaseView   View = "case"   // for those who handle it; personal fields stay apart
 )
 
 // Interval is a run of grid numbers, both ends included.
 type Interval struct{ Lo, Hi int32 }
 
-// Scope is a set of grid numbers that somebody may read. Only this package makes
-// one. The zero Scope sees nothing.
+// Scope is a set of grid numbers that somebody may read, and of the incidents in
+// them. Only this package makes one. The zero Scope sees nothing.
 type Scope struct {
-	all       bool
-	why       string
-	intervals []Interval
+	all        bool
+	why        string
+	intervals  []Interval
+	only       narrowing
+	worker     uint32
+	department int64
+	sensitive  bool
+	openOnly   bool
 }
 
-// policyVersion changes whenever what a role may see changes, so that no client
-// or cache goes on under the old rule.
-const policyVersion = 1
+// narrowing says which incidents of its grids a Scope is confined to.
+type narrowing uint8
+
+const (
+	anybody narrowing = iota
+	workOf            // what its worker reported or was given
+	deptOf            // what was routed to its department
+)
 
 // System is the whole-database scope of the product's own work (sweeps, caches,
 // imports). why is kept for the reader of the code; archtest lists the callers.
 func System(why string) Scope { return Scope{all: true, why: why} }
 
-// Sees reports whether the entity with this grid number is in scope.
+// Sees reports whether a grid with this number is in scope. What an entity there
+// shows may be narrower: see SeesAudience.
 func (s Scope) Sees(no int32) bool {
 	if s.all {
 		return true
@@ -86,90 +98,138 @@ func (s Scope) Sees(no int32) bool {
 }
 
 // SeesAudience reports whether the entity concerns somebody in scope.
-func (s Scope) SeesAudience(a feed.Audience) bool { return s.all || (a.Grid != 0 && s.Sees(a.Grid)) }
+func (s Scope) SeesAudience(a feed.Audience) bool {
+	if s.all {
+		return true
+	}
+	if a.Grid == 0 || !s.Sees(a.Grid) || a.Sensitive && !s.sensitive {
+		return false
+	}
+	switch s.only {
+	case workOf:
+		return s.worker != 0 && slices.Contains(a.Workers, int64(s.worker))
+	case deptOf:
+		return s.department != 0 && slices.Contains(a.Departments, s.department)
+	}
+	return true
+}
 
-// All reports a whole-database scope. Intervals are then meaningless.
+// SeesWorker reports whether a worker at home in this grid is in scope: for a
+// worker's own scope it is that worker alone.
+func (s Scope) SeesWorker(id uint32, home int32) bool {
+	if s.only == workOf {
+		return s.worker != 0 && s.worker == id
+	}
+	return s.only == anybody && s.Sees(home)
+}
+
+// All reports a whole-database scope. The other parts are then meaningless.
 func (s Scope) All() bool { return s.all }
 
 // Intervals returns the runs of grid numbers in scope, for queries. It is empty
 // for a Scope that sees nothing and for a whole-database scope (see All).
 func (s Scope) Intervals() []Interval { return s.intervals }
 
+// Worker returns the worker whose incidents alone are in scope, if it is so
+// narrowed. Worker 0 has none.
+func (s Scope) Worker() (id uint32, narrowed bool) { return s.worker, s.only == workOf }
+
+// Department returns the department whose incidents alone are in scope, if it is
+// so narrowed. Department 0 has none.
+func (s Scope) Department() (id int64, narrowed bool) { return s.department, s.only == deptOf }
+
+// Sensitive reports whether incidents of sensitive categories are in scope.
+func (s Scope) Sensitive() bool { return s.all || s.sensitive }
+
+// OpenOnly reports whether only open incidents are in scope.
+func (s Scope) OpenOnly() bool { return s.openOnly }
+
 // Tag names the scope, the view and the policy in a few characters: two readers
 // with the same tag are shown the same. Used in cache keys and in the live
 // protocol.
 func (s Scope) Tag(v View) string {
 	h := fnv.New64a()
-	fmt.Fprintf(h, "%d|%t|%v|%s", policyVersion, s.all, s.intervals, v)
+	fmt.Fprintf(h, "%d|%t|%v|%d|%d|%d|%t|%t|%s", policyVersion, s.all, s.intervals, s.only, s.worker, s.department, s.sensitive, s.openOnly, v)
 	return fmt.Sprintf("%016x", h.Sum64())
 }
 
 // Actor is whoever asks: a person's session, a wall, a machine token, a sweep.
+// The zero Actor is nobody.
 type Actor struct {
-	ID    string // "token:12", "wall:3", "system:sequencer"; never a name
-	Role  Role
-	Scope Scope
+	ID     string // "account:12", "token:12", "wall:hall-1", "system:sequencer"; never a name
+	Role   Role
+	Worker uint32 // whose own work it sees; 0 for none
+	Locked bool   // the desk is locked: it may look on, no more
+
+	system     string // why the product itself acts
+	role       int    // index in Roles; -1 for none
+	view       View
+	grids      []Interval
+	county     []Interval
+	department int64
+	flag       bool
+	layers     []Resource
 }
 
-// Grant is what a stored credential says: its role and the grid subtree (every
-// version's interval of that grid) it reaches.
+// Grant is what a stored credential says: its role and how far it reaches.
 type Grant struct {
-	ID        string
-	Role      Role
-	Intervals []Interval
+	ID         string
+	Role       Role
+	Intervals  []Interval // the grids it is for, in every version
+	County     []Interval // the counties these grids lie in, in every version
+	Department int64
+	Worker     uint32
+	Sensitive  bool     // may handle sensitive categories
+	Layers     []string // of a wall: the layers it shows; nil for all
+	Locked     bool
 }
 
-// NewActor makes the Actor a verified credential stands for. A role that reads
-// no case gets a Scope that sees nothing.
+// NewActor makes the Actor a verified credential stands for.
 func NewActor(g Grant) Actor {
-	a := Actor{ID: g.ID, Role: g.Role}
-	if a.View() != NoView {
-		iv := slices.Clone(g.Intervals)
-		slices.SortFunc(iv, func(x, y Interval) int { return int(x.Lo) - int(y.Lo) })
-		a.Scope = Scope{intervals: iv}
+	a := Actor{
+		ID: g.ID, Role: g.Role, Worker: g.Worker, Locked: g.Locked, role: slices.Index(Roles, g.Role), view: views[g.Role],
+		grids: sorted(g.Intervals), county: sorted(g.County), department: g.Department, flag: g.Sensitive,
+	}
+	if g.Layers != nil {
+		a.layers = []Resource{}
+		for _, l := range g.Layers {
+			a.layers = append(a.layers, Resource("layer_"+l))
+		}
 	}
 	return a
 }
 
+func sorted(iv []Interval) []Interval {
+	iv = slices.Clone(iv)
+	slices.SortFunc(iv, func(x, y Interval) int { return int(x.Lo) - int(y.Lo) })
+	return iv
+}
+
 // SystemActor is the product itself acting, for example a demo load or a sweep.
-func SystemActor(what string) Actor {
-	return Actor{ID: "system:" + what, Scope: System(what)}
+func SystemActor(what string) Actor { return Actor{ID: "system:" + what, system: what, role: -1} }
+
+// Home reports whether a grid with this number is among those the actor's grant
+// is for.
+func (a Actor) Home(no int32) bool { return Scope{intervals: a.grids}.Sees(no) }
+
+// Stream is what the live stream shows an actor.
+type Stream struct {
+	Events    Scope
+	View      View
+	Positions Scope // the zero Scope: no positions at all
+	Tag       string
 }
 
-// View is the view the actor's role is given of incidents.
-func (a Actor) View() View {
-	switch a.Role {
-	case CountyLeader, HallOperator, Dispatcher, TownOperator, VillageHead:
-		return CaseView
-	case Wall:
-		return SharedView
+// StreamOf returns what the live stream shows an actor, or why it shows nothing.
+func StreamOf(a Actor) (Stream, error) {
+	e, err := Decide(a, Read, Events)
+	if err != nil {
+		return Stream{}, err
 	}
-	return NoView
-}
-
-// Act is something an actor may or may not do.
-type Act string
-
-const (
-	ReadMap        Act = "map.read"        // grids, tiles, today's figures, the live stream
-	ReadIncidents  Act = "incident.read"   // lists and single incidents in the case view
-	ReportIncident Act = "incident.report" // open a new one
-	ActOnIncident  Act = "incident.act"    // accept, route, ...
-	ReadWorkers    Act = "worker.read"     // live positions as a list
-	MakeWall       Act = "wall.make"       // hand out a wall's one-time link
-)
-
-// allowed is the role matrix as far as routes exist for it.
-var allowed = map[Act][]Role{
-	ReadMap:        {CountyLeader, HallOperator, Dispatcher, TownOperator, VillageHead, Wall},
-	ReadIncidents:  {CountyLeader, HallOperator, Dispatcher, TownOperator, VillageHead},
-	ReportIncident: {HallOperator, Dispatcher, TownOperator, VillageHead},
-	ActOnIncident:  {HallOperator, Dispatcher, TownOperator, VillageHead},
-	ReadWorkers:    {HallOperator, Dispatcher, TownOperator, VillageHead},
-	MakeWall:       {SecurityAdmin},
-}
-
-// May reports whether the actor may do act at all; on what is a matter of Scope.
-func (a Actor) May(act Act) bool {
-	return a.Scope.why != "" || slices.Contains(allowed[act], a.Role)
+	s := Stream{Events: e.Scope, View: e.View}
+	if p, err := Decide(a, Read, Position); err == nil {
+		s.Positions = p.Scope
+	}
+	s.Tag = e.Scope.Tag(e.View) + s.Positions.Tag(NoView)
+	return s, nil
 }

@@ -34,6 +34,11 @@ type Category struct {
 	Note          string
 }
 
+// Sensitive reports whether the place of its incidents is never shown: families,
+// petitions, illness of mind, minors. Who may see such incidents at all is a
+// matter of its own (package auth).
+func (c Category) Sensitive() bool { return c.Precision == "none" }
+
 //go:embed categories.csv
 var defaultCategories []byte
 

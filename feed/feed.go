@@ -38,6 +38,8 @@ type Audience struct {
 	Grid        int32   `json:"grid,omitempty"`
 	Departments []int64 `json:"departments,omitempty"`
 	Workers     []int64 `json:"workers,omitempty"`
+	// Sensitive keeps the entity from readers who may see no sensitive category.
+	Sensitive bool `json:"sensitive,omitempty"`
 }
 
 // Event is one change, numbered. Shared and Case are the entity's whole public

@@ -22,16 +22,17 @@ import (
 // ErrLeaseUnknown, any other error signs the reader out; a nil lease never ends.
 // Serve returns once the socket is open.
 func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, a auth.Actor, lease func(context.Context) error) {
+	stream, err := auth.StreamOf(a)
 	switch {
 	case !checkOrigin(r):
 		refuse(w, http.StatusForbidden, "此来源的页面不得连接", 0)
-	case !a.May(auth.ReadMap) || a.View() == auth.NoView:
+	case err != nil:
 		refuse(w, http.StatusForbidden, "当前角色无权查看实时画面", 0)
 	case !isUpgrade(r):
 		w.Header().Set("Upgrade", "websocket")
 		refuse(w, http.StatusUpgradeRequired, "此地址只接受 WebSocket 连接，子协议 "+Subprotocol, 0)
 	default:
-		h.open(w, r, newClient(h, a, h.o.IP(r), lease))
+		h.open(w, r, newClient(h, a, stream, h.o.IP(r), lease))
 	}
 }
 
@@ -88,12 +89,10 @@ func (h *Hub) reserve(c *client) (status int, why string) {
 	h.admitted++
 	h.perActor[c.actor.ID]++
 	h.perIP[c.ip]++
-	view := c.actor.View()
-	tag := c.actor.Scope.Tag(view)
-	if h.rooms[tag] == nil {
-		h.rooms[tag] = &room{tag: tag, scope: c.actor.Scope, view: view, members: map[*client]struct{}{}}
+	if h.rooms[c.stream.Tag] == nil {
+		h.rooms[c.stream.Tag] = &room{Stream: c.stream, members: map[*client]struct{}{}}
 	}
-	c.room = h.rooms[tag]
+	c.room = h.rooms[c.stream.Tag]
 	c.room.sockets++
 	return 0, ""
 }
@@ -113,7 +112,7 @@ func (h *Hub) leave(c *client) {
 	countDown(h.perActor, c.actor.ID)
 	countDown(h.perIP, c.ip)
 	if c.room.sockets--; c.room.sockets == 0 {
-		delete(h.rooms, c.room.tag)
+		delete(h.rooms, c.room.Tag)
 	}
 }
 

@@ -26,14 +26,15 @@ const (
 // client is one socket. Its reader answers hellos, its writer is the only one
 // that writes.
 type client struct {
-	h     *Hub
-	sock  *socket
-	actor auth.Actor
-	ip    string
-	room  *room
-	lease func(context.Context) error
-	ctx   context.Context // ends with the socket
-	free  context.CancelFunc
+	h      *Hub
+	sock   *socket
+	actor  auth.Actor
+	stream auth.Stream
+	ip     string
+	room   *room
+	lease  func(context.Context) error
+	ctx    context.Context // ends with the socket
+	free   context.CancelFunc
 
 	wake  chan struct{} // the queue has grown
 	space chan struct{} // the queue has shrunk
@@ -58,10 +59,10 @@ type client struct {
 	reason string
 }
 
-func newClient(h *Hub, a auth.Actor, ip string, lease func(context.Context) error) *client {
+func newClient(h *Hub, a auth.Actor, s auth.Stream, ip string, lease func(context.Context) error) *client {
 	ctx, free := context.WithCancel(h.ctx)
 	return &client{
-		h: h, actor: a, ip: ip, lease: lease, ctx: ctx, free: free,
+		h: h, actor: a, stream: s, ip: ip, lease: lease, ctx: ctx, free: free,
 		wake: make(chan struct{}, 1), space: make(chan struct{}, 1),
 		ended: make(chan struct{}), read: make(chan struct{}), wrote: make(chan struct{}),
 	}

@@ -49,7 +49,7 @@ func (s *stand) publish(evs ...feed.Event) {
 }
 
 func TestHelloIsAnsweredByResumeOrReset(t *testing.T) {
-	tag := countyA.Scope.Tag(countyA.View())
+	tag := tagOf(countyA)
 	failing := func(context.Context, feed.Seq, int) ([]feed.Event, error) { return nil, errors.New("away") }
 	for name, c := range map[string]struct {
 		fields    []string
@@ -70,7 +70,7 @@ func TestHelloIsAnsweredByResumeOrReset(t *testing.T) {
 		"a negative seq starts over":              {[]string{`"epoch":"e1"`, `"seq":-5`, scoped(tag)}, 40, 0, nil, "reset", false},
 		"another epoch starts over":               {[]string{`"epoch":"e0"`, `"seq":30`, scoped(tag)}, 40, 0, nil, "reset", false},
 		"another scope starts over":               {[]string{`"epoch":"e1"`, `"seq":30`, scoped("0")}, 40, 0, nil, "reset", false},
-		"the scope of the other view starts over": {[]string{`"epoch":"e1"`, `"seq":30`, scoped(countyA.Scope.Tag(auth.SharedView))}, 40, 0, nil, "reset", false},
+		"the scope of the other view starts over": {[]string{`"epoch":"e1"`, `"seq":30`, scoped(tagOf(wallA))}, 40, 0, nil, "reset", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, _ := begin(t, hub.Options{Ring: c.ring, Read: c.read}, c.events)
@@ -344,7 +344,7 @@ func TestLimitsRefuseBeforeTheUpgrade(t *testing.T) {
 
 func TestOnlyReadersOfTheMapAreLetIn(t *testing.T) {
 	s, _ := begin(t, hub.Options{}, 3)
-	for _, r := range []auth.Role{auth.SystemAdmin, auth.SecurityAdmin, auth.Auditor, auth.GridWorker} {
+	for _, r := range []auth.Role{auth.SystemAdmin, auth.SecurityAdmin, auth.Auditor} {
 		if _, res, err := s.tryDial(actor(r, string(r), 1, 50), 0); err == nil || res.StatusCode != http.StatusForbidden {
 			t.Errorf("%s: %v %v", r, res, err)
 		}

@@ -61,11 +61,11 @@ func (c *client) resume(m hello) error {
 	from := m.seq
 	if !m.events {
 		from = head // no events wanted: nothing to catch up with
-	} else if m.seq < 0 || m.seq > head || head-m.seq > resumeLimit || m.epoch != epoch || m.scope != c.room.tag {
+	} else if m.seq < 0 || m.seq > head || head-m.seq > resumeLimit || m.epoch != epoch || m.scope != c.room.Tag {
 		return errUnclear
 	}
 	var g gathered
-	g.took(append(appendAnswer(g.next(), "resume", epoch, head, c.room.tag), '}'))
+	g.took(append(appendAnswer(g.next(), "resume", epoch, head, c.room.Tag), '}'))
 	c.push(g.all()[0])
 	h.stats.resumes.Add(1)
 	return c.catchUp(gen, from)

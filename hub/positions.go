@@ -83,7 +83,7 @@ func (d *dots) collect(s auth.Scope, rev uint64, full bool) []track.Dot {
 		if full {
 			want = p.State != track.StateOff
 		}
-		if want && s.Sees(p.Grid) {
+		if want && s.SeesWorker(p.Worker, p.Grid) {
 			out = append(out, p.Dot)
 		}
 	}
@@ -110,7 +110,7 @@ func (r *room) spotsSince(d *dots, rev uint64, asBinary bool, now time.Time) *fr
 		return f
 	}
 	var f *frame
-	if items := d.collect(r.scope, rev, full); full || len(items) > 0 {
+	if items := d.collect(r.Positions, rev, full); full || len(items) > 0 {
 		f = encodeSpots(items, full, asBinary, now)
 	}
 	if r.spots == nil {

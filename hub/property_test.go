@@ -47,10 +47,10 @@ func (o *oracle) add(e feed.Event) {
 
 func seesItem(a auth.Actor, au feed.Audience, shared, full json.RawMessage) (json.RawMessage, bool) {
 	data := full
-	if a.View() == auth.SharedView {
+	if a.Role == auth.Wall {
 		data = shared
 	}
-	return data, data != nil && a.Scope.Sees(au.Grid)
+	return data, data != nil && a.Home(au.Grid)
 }
 
 // about returns what the reader must be told of seq: "event", "gone" or "skip".

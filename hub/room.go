@@ -15,9 +15,7 @@ import (
 // room is all sockets that are shown the same: one scope in one view. Whatever
 // is sent is encoded once for the room.
 type room struct {
-	tag   string
-	scope auth.Scope
-	view  auth.View
+	auth.Stream
 
 	// guarded by Hub.mu
 	sockets int                  // connected, greeted or not
@@ -41,7 +39,7 @@ const (
 
 // payload picks what the room's view gets of an entity, nil for nothing.
 func (r *room) payload(shared, full json.RawMessage) json.RawMessage {
-	switch r.view {
+	switch r.View {
 	case auth.SharedView:
 		return shared
 	case auth.CaseView:
@@ -57,10 +55,10 @@ func (r *room) judge(e *entry) verdict {
 		return skip
 	}
 	data := r.payload(e.Shared, e.Case)
-	if data != nil && r.scope.SeesAudience(e.After) {
+	if data != nil && r.Events.SeesAudience(e.After) {
 		return show
 	}
-	if !r.scope.SeesAudience(e.Before) {
+	if !r.Events.SeesAudience(e.Before) {
 		return skip
 	}
 	switch {
@@ -76,7 +74,7 @@ func (r *room) judge(e *entry) verdict {
 
 // had reports whether the entity was in the room's view before e.
 func (r *room) had(e *entry) bool {
-	return r.view == auth.SharedView && e.hadShared || r.view == auth.CaseView && e.hadCase
+	return r.View == auth.SharedView && e.hadShared || r.View == auth.CaseView && e.hadCase
 }
 
 // tell appends what the room learns of es to g and returns how far the members
@@ -148,13 +146,13 @@ func (r *room) reset(h *Hub) snapshot {
 
 func (r *room) encode(items []feed.Item, epoch feed.Epoch, head feed.Seq) *frame {
 	b := make([]byte, headRoom, 64<<10)
-	b = appendAnswer(b, "reset", epoch, head, r.tag)
+	b = appendAnswer(b, "reset", epoch, head, r.Tag)
 	b = append(b, `,"snapshot":{"items":[`...)
 	first := true
 	for i := range items {
 		it := &items[i]
 		data := r.payload(it.Shared, it.Case)
-		if data == nil || !r.scope.SeesAudience(it.Audience) {
+		if data == nil || !r.Events.SeesAudience(it.Audience) {
 			continue
 		}
 		if !first {

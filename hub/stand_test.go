@@ -36,6 +36,15 @@ var (
 	wallA1  = actor(auth.Wall, "wall-a1", 2, 10)
 )
 
+// tagOf is the name of what the live stream shows an actor.
+func tagOf(a auth.Actor) string {
+	s, err := auth.StreamOf(a)
+	if err != nil {
+		panic(err)
+	}
+	return s.Tag
+}
+
 func actor(r auth.Role, id string, lo, hi int32) auth.Actor {
 	return auth.NewActor(auth.Grant{ID: id, Role: r, Intervals: []auth.Interval{{Lo: lo, Hi: hi}}})
 }

@@ -259,7 +259,7 @@ func TestPositionsAreConflatedAndKeepToTheScope(t *testing.T) {
 		if m := deaf.want("positions", "tick"); m.Type != "tick" {
 			t.Errorf("a reader of events alone got %s", m.raw)
 		}
-		county.hello(`"epoch":"e1"`, `"seq":0`, scoped(wallA.Scope.Tag(wallA.View())))
+		county.hello(`"epoch":"e1"`, `"seq":0`, scoped(tagOf(wallA)))
 		county.want("resume")
 		check(county, true, "1 on 107.5")
 	})

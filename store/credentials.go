@@ -10,12 +10,15 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"onemap/auth"
+	"onemap/people"
 )
 
 // CredentialKind says what a secret is good for.
@@ -25,7 +28,8 @@ const (
 	Token       CredentialKind = "token"        // a machine's, sent as Bearer
 	Session     CredentialKind = "session"      // a browser's, in a cookie
 	WallCode    CredentialKind = "wall_code"    // a wall's one-time link; becomes a session
-	FirstSecret CredentialKind = "first_secret" // the first start's; becomes a session
+	FirstSecret CredentialKind = "first_secret" // the first start's; becomes the first administrator
+	Invite      CredentialKind = "invite"       // lets somebody take up an account, once
 )
 
 // Credential is a secret's record. The secret itself is known only to its
@@ -35,8 +39,26 @@ type Credential struct {
 	Kind      CredentialKind
 	Role      auth.Role
 	GridCode  string // "": every county of the database
+	RootCode  string // the county GridCode is of
 	Wall      string // the wall's name, for walls
 	ExpiresAt *time.Time
+
+	Department int64 // of a dept_handler
+	Worker     uint32
+	Sensitive  bool     // may handle sensitive categories
+	Layers     []string // of a wall; nil for all
+	Note       string
+	CreatedBy  string // id of the actor who made it
+	CreatedAt  time.Time
+
+	Account int64  // whose session or invitation it is; 0 for none
+	Login   string // of the account
+	Epoch   int    // of the account when the session began
+
+	Address   netip.Addr     // the one address it may be used from; the zero Addr for any
+	Addresses []netip.Prefix // where a wall may stand; nil for anywhere
+	SeenAt    *time.Time     // last act of its holder
+	LockedAt  *time.Time     // the desk is locked since
 }
 
 // NewSecret makes a random secret of 160 bits in letters and digits.
@@ -59,40 +81,86 @@ var ErrWallTooNarrow = errors.New("a wall shows a whole county or town, no small
 // SaveCredential stores the record of secret. A grid code that no enacted grid
 // has is ErrNotFound; a wall of a small grid is ErrWallTooNarrow.
 func (db *DB) SaveCredential(ctx context.Context, tx Querier, secret string, c Credential) (int64, error) {
-	var code, wall *string
 	if c.GridCode != "" {
-		code = &c.GridCode
-		var level int // the deepest this code ever stood on
-		if err := tx.QueryRow(ctx, "SELECT coalesce(max(level), 0) FROM grid WHERE code = $1 AND no IS NOT NULL", c.GridCode).Scan(&level); err != nil {
-			return 0, fmt.Errorf("store: save credential: %w", err)
+		root, level, err := GridPlace(ctx, tx, c.GridCode, c.RootCode)
+		if err != nil {
+			return 0, err
 		}
-		switch {
-		case level == 0:
-			return 0, fmt.Errorf("store: grid %q: %w", c.GridCode, ErrNotFound)
-		case level > 2 && c.Role == auth.Wall:
+		if level > 2 && c.Role == auth.Wall {
 			return 0, fmt.Errorf("store: grid %q: %w", c.GridCode, ErrWallTooNarrow)
 		}
+		c.RootCode = root
 	}
-	if c.Wall != "" {
-		wall = &c.Wall
+	var address *netip.Addr
+	if c.Address.IsValid() {
+		address = &c.Address
 	}
 	var id int64
-	err := tx.QueryRow(ctx, "INSERT INTO credential (kind, hash, role, grid_code, wall, expires_at) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
-		c.Kind, secretHash(secret), c.Role, code, wall, c.ExpiresAt).Scan(&id)
+	err := tx.QueryRow(ctx, `INSERT INTO credential (kind, hash, role, grid_code, root_code, wall, expires_at, department_id, worker_id, sensitive,
+		layers, note, created_by, account_id, epoch, address, addresses, seen_at)
+		VALUES ($1, $2, $3, nullif($4, ''), nullif($5, ''), nullif($6, ''), $7, nullif($8::bigint, 0), nullif($9::bigint, 0), $10, $11, $12, $13,
+		nullif($14::bigint, 0), nullif($15::int, 0), $16, $17, $18) RETURNING id`,
+		c.Kind, secretHash(secret), c.Role, c.GridCode, c.RootCode, c.Wall, c.ExpiresAt, c.Department, int64(c.Worker), c.Sensitive, c.Layers,
+		c.Note, c.CreatedBy, c.Account, c.Epoch, address, c.Addresses, c.SeenAt).Scan(&id)
 	if err != nil {
 		return 0, fmt.Errorf("store: save credential: %w", err)
 	}
 	return id, nil
 }
 
-const selectCredential = `SELECT id, kind, role, coalesce(grid_code, ''), coalesce(wall, ''), expires_at FROM credential
-	WHERE hash = $1 AND kind = ANY($2) AND revoked_at IS NULL AND used_at IS NULL AND (expires_at IS NULL OR expires_at > $3)`
+// ErrAmbiguousGrid refuses a grid code that several counties of the database use.
+var ErrAmbiguousGrid = errors.New("several counties use this grid code: say which one is meant by its county's code")
+
+// GridPlace finds the county (its root code) and the deepest level a grid code
+// ever stood on; root narrows it to one county, "" does not. Errors: ErrNotFound,
+// ErrAmbiguousGrid.
+func GridPlace(ctx context.Context, tx Querier, code, root string) (county string, level int, err error) {
+	rows, err := tx.Query(ctx, `SELECT v.root_code, max(g.level)::int FROM grid g JOIN grid_version v ON v.id = g.version_id
+		WHERE g.code = $1 AND g.no IS NOT NULL AND ($2 = '' OR v.root_code = $2) GROUP BY 1`, code, root)
+	if err != nil {
+		return "", 0, fmt.Errorf("store: grid %q: %w", code, err)
+	}
+	n := 0
+	if _, err = pgx.ForEachRow(rows, []any{&county, &level}, func() error { n++; return nil }); err != nil {
+		return "", 0, fmt.Errorf("store: grid %q: %w", code, err)
+	}
+	switch n {
+	case 0:
+		return "", 0, fmt.Errorf("store: grid %q: %w", code, ErrNotFound)
+	case 1:
+		return county, level, nil
+	}
+	return "", 0, fmt.Errorf("store: grid %q: %w", code, ErrAmbiguousGrid)
+}
+
+// credentialColumns reads a credential c with its account a and that account's
+// active grant g: what a session may do is what its account may do now.
+const credentialColumns = `c.id, c.kind, coalesce(g.role, c.role), CASE WHEN g.id IS NULL THEN coalesce(c.grid_code, '') ELSE coalesce(g.grid_code, '') END,
+	CASE WHEN g.id IS NULL THEN coalesce(c.root_code, '') ELSE coalesce(g.root_code, '') END, coalesce(c.wall, ''), c.expires_at,
+	coalesce(g.department_id, c.department_id, 0), coalesce(a.worker_id, c.worker_id, 0), coalesce(g.sensitive, c.sensitive), c.layers, c.note,
+	c.created_by, c.created_at, coalesce(a.id, 0), coalesce(a.login, ''), coalesce(c.epoch, 0), c.address, c.addresses, c.seen_at, c.locked_at`
+
+const fromCredential = ` FROM credential c LEFT JOIN account a ON a.id = c.account_id
+	LEFT JOIN account_grant g ON g.account_id = a.id AND g.state = 'active' `
+
+// A session lives as long as its account is active, has a right, and is of the
+// epoch the session began in.
+const selectCredential = "SELECT " + credentialColumns + fromCredential + `
+	WHERE c.hash = $1 AND c.kind = ANY($2) AND c.revoked_at IS NULL AND c.used_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > $3)
+	AND (c.kind <> 'session' OR c.account_id IS NULL OR a.state = 'active' AND a.epoch = c.epoch AND g.id IS NOT NULL)`
 
 func scanCredential(row pgx.Row) (Credential, error) {
 	var c Credential
-	err := row.Scan(&c.ID, &c.Kind, &c.Role, &c.GridCode, &c.Wall, &c.ExpiresAt)
+	var worker int64
+	var address *netip.Addr
+	err := row.Scan(&c.ID, &c.Kind, &c.Role, &c.GridCode, &c.RootCode, &c.Wall, &c.ExpiresAt, &c.Department, &worker, &c.Sensitive, &c.Layers,
+		&c.Note, &c.CreatedBy, &c.CreatedAt, &c.Account, &c.Login, &c.Epoch, &address, &c.Addresses, &c.SeenAt, &c.LockedAt)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return c, ErrNotFound
+	}
+	c.Worker = uint32(worker)
+	if address != nil {
+		c.Address = *address
 	}
 	return c, err
 }
@@ -107,21 +175,26 @@ func (db *DB) FindCredential(ctx context.Context, secret string, now time.Time, 
 	return c, nil
 }
 
-// Redeem uses up a one-time secret and makes the session it stands for in the
-// same transaction; also runs in it too. It returns the session's own secret.
-func (db *DB) Redeem(ctx context.Context, secret string, now time.Time, lifetime func(Credential) time.Duration, also func(pgx.Tx, Credential) error) (string, Credential, error) {
+// Redeem uses up a wall's one-time code at the address from and makes the session
+// it stands for in the same transaction; also runs in it too. It returns the
+// session's own secret. A wall that may not stand there is ErrNotFound.
+func (db *DB) Redeem(ctx context.Context, secret string, from netip.Addr, now time.Time, lifetime func(Credential) time.Duration, also func(pgx.Tx, Credential) error) (string, Credential, error) {
 	session := NewSecret()
 	var c Credential
 	err := db.InTx(ctx, func(tx pgx.Tx) error {
-		old, err := scanCredential(tx.QueryRow(ctx, selectCredential+" FOR UPDATE", secretHash(secret), []CredentialKind{WallCode, FirstSecret}, now))
+		old, err := scanCredential(tx.QueryRow(ctx, selectCredential+" FOR UPDATE OF c", secretHash(secret), []CredentialKind{WallCode}, now))
 		if err != nil {
 			return err
+		}
+		if !old.From(from) {
+			return ErrNotFound
 		}
 		if _, err := tx.Exec(ctx, "UPDATE credential SET used_at = $2 WHERE id = $1", old.ID, now); err != nil {
 			return err
 		}
 		until := now.Add(lifetime(old))
-		c = Credential{Kind: Session, Role: old.Role, GridCode: old.GridCode, Wall: old.Wall, ExpiresAt: &until}
+		c = old
+		c.Kind, c.ExpiresAt, c.Address, c.SeenAt = Session, &until, from, &now
 		if c.ID, err = db.SaveCredential(ctx, tx, session, c); err != nil {
 			return err
 		}
@@ -148,21 +221,52 @@ func (db *DB) HasFirstSecret(ctx context.Context) (bool, error) {
 	return has, err
 }
 
+// From reports whether the credential may be used from an address.
+func (c Credential) From(a netip.Addr) bool {
+	a = a.Unmap()
+	if c.Address.IsValid() && c.Address.Unmap() != a {
+		return false
+	}
+	return c.Addresses == nil || slices.ContainsFunc(c.Addresses, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
 // Actor makes the actor a credential stands for: its role over every version's
-// numbers of its grid.
-func (db *DB) Actor(ctx context.Context, c Credential) (auth.Actor, error) {
-	rows, err := db.Pool.Query(ctx, `SELECT no, last_no FROM grid WHERE no IS NOT NULL
-		AND CASE WHEN $1 = '' THEN level = 1 ELSE code = $1 END ORDER BY no`, c.GridCode)
+// numbers of its grid, and of the county that lies in. A grid worker's grids are
+// those the worker serves as well.
+func (db *DB) Actor(ctx context.Context, c Credential, now time.Time) (auth.Actor, error) {
+	g := auth.Grant{
+		ID: fmt.Sprintf("%s:%d", c.Kind, c.ID), Role: c.Role, Department: c.Department, Worker: c.Worker, Sensitive: c.Sensitive, Layers: c.Layers,
+		Locked: c.LockedAt != nil,
+	}
+	switch {
+	case c.Wall != "":
+		g.ID = "wall:" + c.Wall
+	case c.Account != 0:
+		g.ID = fmt.Sprintf("account:%d", c.Account)
+	}
+	today := people.Local(now).Format(time.DateOnly)
+	rows, err := db.Pool.Query(ctx, `SELECT g.no, g.last_no, v.root_code = g.code AND g.level = 1 AS county,
+		CASE WHEN $1 = '' THEN g.level = 1 ELSE g.code = $1 END OR EXISTS (SELECT FROM worker_grid wg WHERE wg.worker_id = $3 AND $4 = 'grid_worker'
+		  AND wg.grid_code = g.code AND wg.valid_from <= $5 AND (wg.valid_to IS NULL OR wg.valid_to > $5)) AS own
+		FROM grid g JOIN grid_version v ON v.id = g.version_id
+		WHERE g.no IS NOT NULL AND ($2 = '' OR v.root_code = $2) AND (g.level = 1 OR g.code = $1
+		  OR $3 <> 0 AND g.code IN (SELECT grid_code FROM worker_grid WHERE worker_id = $3))
+		ORDER BY g.no`, c.GridCode, c.RootCode, int64(c.Worker), string(c.Role), today)
 	if err != nil {
 		return auth.Actor{}, fmt.Errorf("store: scope of credential %d: %w", c.ID, err)
 	}
-	iv, err := pgx.CollectRows(rows, pgx.RowToStructByPos[auth.Interval])
-	if err != nil {
+	var iv auth.Interval
+	var county, own bool
+	if _, err := pgx.ForEachRow(rows, []any{&iv.Lo, &iv.Hi, &county, &own}, func() error {
+		if county {
+			g.County = append(g.County, iv)
+		}
+		if own {
+			g.Intervals = append(g.Intervals, iv)
+		}
+		return nil
+	}); err != nil {
 		return auth.Actor{}, fmt.Errorf("store: scope of credential %d: %w", c.ID, err)
 	}
-	id := fmt.Sprintf("%s:%d", c.Kind, c.ID)
-	if c.Wall != "" {
-		id = "wall:" + c.Wall
-	}
-	return auth.NewActor(auth.Grant{ID: id, Role: c.Role, Intervals: iv}), nil
+	return auth.NewActor(g), nil
 }

@@ -62,7 +62,7 @@ func (t *Today) reported(ctx context.Context, tx pgx.Tx, s auth.Scope, from, to 
 	var q query
 	q.add(`SELECT coalesce(c.parent_code, c.code), i.priority, i.owner_level, i.place <> 'in_grid', count(*)
 		FROM incident i JOIN category c ON c.code = i.category WHERE i.reported_at >= ? AND i.reported_at < ? AND `, from, to).
-		inScope(s, "i.grid_no").add(" GROUP BY 1, 2, 3, 4")
+		incidentsInScope(s, "i").add(" GROUP BY 1, 2, 3, 4")
 	rows, err := tx.Query(ctx, q.sql.String(), q.args...)
 	if err != nil {
 		return err
@@ -85,7 +85,7 @@ func (t *Today) reported(ctx context.Context, tx pgx.Tx, s auth.Scope, from, to 
 
 func (t *Today) moved(ctx context.Context, tx pgx.Tx, s auth.Scope, from, to time.Time) error {
 	var q query
-	q.add("SELECT count(*) FROM incident i WHERE i.open AND ").inScope(s, "i.grid_no")
+	q.add("SELECT count(*) FROM incident i WHERE i.open AND ").incidentsInScope(s, "i")
 	if err := tx.QueryRow(ctx, q.sql.String(), q.args...).Scan(&t.Open); err != nil {
 		return err
 	}
@@ -93,14 +93,14 @@ func (t *Today) moved(ctx context.Context, tx pgx.Tx, s auth.Scope, from, to tim
 	// only have moved on.
 	var e query
 	e.add(`SELECT count(*) FILTER (WHERE i.resolved_at >= ? AND i.resolved_at < ?), count(*) FILTER (WHERE i.closed_at >= ? AND i.closed_at < ?)
-		FROM incident i WHERE greatest(i.resolved_at, i.closed_at) >= ? AND `, from, to, from, to, from).inScope(s, "i.grid_no")
+		FROM incident i WHERE greatest(i.resolved_at, i.closed_at) >= ? AND `, from, to, from, to, from).incidentsInScope(s, "i")
 	return tx.QueryRow(ctx, e.sql.String(), e.args...).Scan(&t.Resolved, &t.Closed)
 }
 
 func (t *Today) grids(ctx context.Context, tx pgx.Tx, s auth.Scope, from, to time.Time) error {
 	var q query
 	q.add(`WITH mine AS (SELECT i.grid_no, i.reported_at, i.open FROM incident i
-		WHERE (i.open OR i.reported_at >= ? AND i.reported_at < ?) AND `, from, to).inScope(s, "i.grid_no").
+		WHERE (i.open OR i.reported_at >= ? AND i.reported_at < ?) AND `, from, to).incidentsInScope(s, "i").
 		add(`) SELECT t.code, count(*) FILTER (WHERE m.reported_at >= ? AND m.reported_at < ?), count(*) FILTER (WHERE m.open)
 		FROM grid t JOIN grid_version v ON v.id = t.version_id AND v.state = 'enacted'
 		LEFT JOIN mine m ON m.grid_no BETWEEN t.no AND t.last_no AND (t.level = 2 OR m.grid_no = t.no)

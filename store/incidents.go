@@ -29,6 +29,7 @@ type Incident struct {
 	OccurredAt         *time.Time
 	ReceivedAt         time.Time
 	History            bool
+	Workers            []int64 // whose work it is; read only where it is locked to be changed
 }
 
 // Settle rounds every time as the database keeps it, microseconds in UTC, so that
@@ -48,6 +49,23 @@ const incidentColumns = `i.id, i.version, i.state, i.priority, i.owner_level, i.
  coalesce(i.external_id, ''), i.place, i.geom, i.raw_lon, i.raw_lat, i.raw_datum, i.address, i.grid_id, i.grid_no,
  g.level, g.version_id, i.cell6, i.cell7, i.cell8, i.cell9, coalesce(i.department_id, 0), i.occurred_at, i.received_at,
  i.history`
+
+// sharedColumns are incidentColumns for the shared view: the columns a wall's role
+// of the database may not read are empty.
+const sharedColumns = `i.id, i.version, i.state, i.priority, i.owner_level, i.category, i.reported_at, i.ack_due,
+ i.stage_due, '', i.acknowledged_at, i.on_scene_at, i.resolved_at, i.closed_at, '', '', i.source,
+ '', i.place, i.geom, NULL::float8, NULL::float8, NULL::text, '', i.grid_id, i.grid_no,
+ g.level, g.version_id, i.cell6, i.cell7, i.cell8, i.cell9, coalesce(i.department_id, 0), i.occurred_at, i.received_at,
+ i.history`
+
+// selectIncidents begins a query for incidents as a view shows them.
+func selectIncidents(v auth.View) *query {
+	var q query
+	if v == auth.CaseView {
+		return q.add("SELECT " + incidentColumns + fromIncident)
+	}
+	return q.add("SELECT " + sharedColumns + fromIncident)
+}
 
 const fromIncident = " FROM incident i JOIN grid g ON g.id = i.grid_id "
 
@@ -80,8 +98,8 @@ func scanIncident(row pgx.CollectableRow) (Incident, error) {
 
 // Incident returns the incident with this id, or ErrNotFound when there is none
 // or it is out of scope.
-func (db *DB) Incident(ctx context.Context, s auth.Scope, id int64) (Incident, error) {
-	return FindIncident(ctx, db.Pool, s, id, false)
+func (db *DB) Incident(ctx context.Context, s auth.Scope, v auth.View, id int64) (Incident, error) {
+	return FindIncident(ctx, db.Pool, s, v, id, false)
 }
 
 // Querier is what reads run on: the pool or a transaction.
@@ -91,9 +109,8 @@ type Querier interface {
 }
 
 // FindIncident is Incident inside a transaction; lock holds the row until its end.
-func FindIncident(ctx context.Context, tx Querier, s auth.Scope, id int64, lock bool) (Incident, error) {
-	var q query
-	q.add("SELECT "+incidentColumns+fromIncident+" WHERE i.id = ? AND ", id).inScope(s, "i.grid_no")
+func FindIncident(ctx context.Context, tx Querier, s auth.Scope, v auth.View, id int64, lock bool) (Incident, error) {
+	q := selectIncidents(v).add(" WHERE i.id = ? AND ", id).incidentsInScope(s, "i")
 	if lock {
 		q.add(" FOR UPDATE OF i")
 	}
@@ -108,6 +125,12 @@ func FindIncident(ctx context.Context, tx Querier, s auth.Scope, id int64, lock 
 	if err != nil {
 		return Incident{}, fmt.Errorf("store: incident %d: %w", id, err)
 	}
+	if lock {
+		err = tx.QueryRow(ctx, "SELECT coalesce(array_agg(DISTINCT worker_id), '{}') FROM incident_worker WHERE incident_id = $1 AND until IS NULL", id).Scan(&in.Workers)
+		if err != nil {
+			return Incident{}, fmt.Errorf("store: workers of incident %d: %w", id, err)
+		}
+	}
 	return in, nil
 }
 
@@ -116,15 +139,17 @@ type IncidentFilter struct {
 	Bound    *orb.Bound // WGS-84; incidents without a point are then left out
 	From, To time.Time  // reported in [From, To)
 	Category string     // a category, or a top category with all below it
-	States   []string
-	Open     *bool
-	GridLo   int32 // grid numbers of one grid's subtree; both zero for any
-	GridHi   int32
-	Text     string // part of the title, the text or the address
-	Overdue  *bool  // the stage's due time has passed (as of At) and it is open
-	At       time.Time
-	After    *IncidentCursor // keyset: continue after this row
-	Limit    int
+	// TopCategory says that Category is a top category.
+	TopCategory bool
+	States      []string
+	Open        *bool
+	GridLo      int32 // grid numbers of one grid's subtree; both zero for any
+	GridHi      int32
+	Text        string // part of the title, the text or the address
+	Overdue     *bool  // the stage's due time has passed (as of At) and it is open
+	At          time.Time
+	After       *IncidentCursor // keyset: continue after this row
+	Limit       int
 }
 
 // IncidentCursor is the place of a row in a list, newest report first.
@@ -133,10 +158,17 @@ type IncidentCursor struct {
 	ID         int64
 }
 
-// Incidents lists incidents in scope, newest report first.
-func (db *DB) Incidents(ctx context.Context, s auth.Scope, f IncidentFilter) ([]Incident, error) {
-	var q query
-	q.add("SELECT "+incidentColumns+fromIncident+" WHERE ").inScope(s, "i.grid_no")
+// ErrFinerThanView refuses a filter by what the reader's view does not show: an
+// answer to it would tell.
+var ErrFinerThanView = errors.New("this view lists by period, state, priority and top category alone")
+
+// Incidents lists incidents in scope, newest report first. In the shared view a
+// filter by place, text or a category below the top is ErrFinerThanView.
+func (db *DB) Incidents(ctx context.Context, s auth.Scope, v auth.View, f IncidentFilter) ([]Incident, error) {
+	if v != auth.CaseView && (f.Bound != nil || f.Text != "" || f.GridLo != 0 || f.GridHi != 0 || f.Category != "" && !f.TopCategory) {
+		return nil, fmt.Errorf("store: list incidents: %w", ErrFinerThanView)
+	}
+	q := selectIncidents(v).add(" WHERE ").incidentsInScope(s, "i")
 	if b := f.Bound; b != nil {
 		q.add(" AND i.geom && ST_MakeEnvelope(?, ?, ?, ?, 4326)", b.Min[0], b.Min[1], b.Max[0], b.Max[1])
 	}
@@ -192,8 +224,8 @@ type JournalEntry struct {
 }
 
 // Journal returns every act on the incident, oldest first, or ErrNotFound.
-func (db *DB) Journal(ctx context.Context, s auth.Scope, id int64) ([]JournalEntry, error) {
-	if _, err := db.Incident(ctx, s, id); err != nil {
+func (db *DB) Journal(ctx context.Context, s auth.Scope, v auth.View, id int64) ([]JournalEntry, error) {
+	if _, err := db.Incident(ctx, s, v, id); err != nil {
 		return nil, err
 	}
 	rows, err := db.Pool.Query(ctx, `SELECT n, version, kind, coalesce(from_state, ''), coalesce(to_state, ''), actor, at, device_at, reason

@@ -269,7 +269,10 @@ func TestDirectory(t *testing.T) {
 func TestWorkersInScope(t *testing.T) {
 	db, _ := field(t)
 	ctx := context.Background()
-	head := auth.NewActor(auth.Grant{Role: auth.VillageHead, Intervals: []auth.Interval{{Lo: 3, Hi: 3}}})
+	head, err := auth.Decide(auth.NewActor(auth.Grant{ID: "token:1", Role: auth.VillageHead, Intervals: []auth.Interval{{Lo: 3, Hi: 3}}}), auth.Read, auth.Position)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name  string
 		scope auth.Scope

@@ -48,3 +48,23 @@ func (q *query) inScope(s auth.Scope, column string) *query {
 	}
 	return q.add(") ")
 }
+
+// incidentsInScope adds the condition that the incident called alias (a constant)
+// lies in s: in its grids, and whose it is where the scope is narrowed to a
+// worker's or a department's own.
+func (q *query) incidentsInScope(s auth.Scope, alias string) *query {
+	q.inScope(s, alias+".grid_no")
+	if !s.Sensitive() {
+		q.add("AND " + alias + ".category NOT IN (SELECT code FROM category WHERE precision = 'none') ")
+	}
+	if worker, only := s.Worker(); only {
+		q.add("AND EXISTS (SELECT FROM incident_worker iw WHERE iw.incident_id = "+alias+".id AND iw.worker_id = ? AND iw.until IS NULL) ", int64(worker))
+	}
+	if department, only := s.Department(); only {
+		q.add("AND "+alias+".department_id = ? ", department)
+	}
+	if s.OpenOnly() {
+		q.add("AND " + alias + ".open ")
+	}
+	return q
+}

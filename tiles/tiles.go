@@ -33,8 +33,8 @@ var (
 	ErrOutOfRange = errors.New("tiles: no such tile")
 	// ErrEmpty says that the tile exists and that nothing lies in it for the actor.
 	ErrEmpty = errors.New("tiles: nothing in this tile")
-	// ErrForbidden says that the actor may not read the map.
-	ErrForbidden = errors.New("tiles: may not read the map")
+	// ErrForbidden says that the actor may not see the layer.
+	ErrForbidden = errors.New("tiles: may not see this layer")
 )
 
 const (
@@ -116,9 +116,10 @@ func New(o Options) *Server {
 
 // layer is what one address serves.
 type layer struct {
-	minzoom int
-	fields  []vectorLayer
-	source  func(s *Server) source
+	resource auth.Resource
+	minzoom  int
+	fields   []vectorLayer
+	source   func(s *Server) source
 }
 
 // source is one state of what a layer shows.
@@ -138,16 +139,16 @@ func layerNamed(name string) (layer, error) {
 	gridFields := map[string]string{"no": "Number", "code": "String", "name": "String", "level": "Number"}
 	switch name {
 	case "grids":
-		return layer{0, []vectorLayer{
+		return layer{auth.LayerGrids, 0, []vectorLayer{
 			{"grids", gridFields, 0, dataZoom},
 			{"labels", gridFields, 0, dataZoom},
 		}, func(s *Server) source { return s.generation() }}, nil
 	case "roads":
 		f := map[string]string{"class": "String", "name": "String"}
-		return layer{roadsFrom, []vectorLayer{{"roads", f, roadsFrom, dataZoom}}, func(s *Server) source { return s.roads.now(s) }}, nil
+		return layer{auth.LayerRoads, roadsFrom, []vectorLayer{{"roads", f, roadsFrom, dataZoom}}, func(s *Server) source { return s.roads.now(s) }}, nil
 	case "cameras":
 		f := map[string]string{"id": "String", "name": "String", "heading": "Number"}
-		return layer{camerasFrom, []vectorLayer{{"cameras", f, camerasFrom, dataZoom}}, func(s *Server) source { return s.cameras.now(s) }}, nil
+		return layer{auth.LayerCameras, camerasFrom, []vectorLayer{{"cameras", f, camerasFrom, dataZoom}}, func(s *Server) source { return s.cameras.now(s) }}, nil
 	}
 	return layer{}, fmt.Errorf("%w %.20q", ErrUnknownLayer, name)
 }
@@ -159,8 +160,9 @@ func (s *Server) TileJSON(name string, a auth.Actor) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !a.May(auth.ReadMap) {
-		return nil, ErrForbidden
+	d, err := auth.Decide(a, auth.Read, l.resource)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrForbidden, err)
 	}
 	doc := struct {
 		TileJSON string        `json:"tilejson"`
@@ -177,7 +179,7 @@ func (s *Server) TileJSON(name string, a auth.Actor) ([]byte, error) {
 		"xyz",
 		l.minzoom, dataZoom, nil, l.fields,
 	}
-	if b, ok := s.generation().bounds(a.Scope); ok {
+	if b, ok := s.generation().bounds(d.Scope); ok {
 		doc.Bounds = &[4]float64{b.Min[0], b.Min[1], b.Max[0], b.Max[1]}
 	}
 	return json.Marshal(doc)
@@ -194,16 +196,17 @@ func (s *Server) Tile(ctx context.Context, name string, z, x, y int, a auth.Acto
 	if z < 0 || z > MaxZoom || x < 0 || y < 0 || x >= 1<<z || y >= 1<<z {
 		return nil, "", fmt.Errorf("%w: %d/%d/%d", ErrOutOfRange, z, x, y)
 	}
-	if !a.May(auth.ReadMap) {
-		return nil, "", ErrForbidden
+	d, err := auth.Decide(a, auth.Read, l.resource)
+	if err != nil {
+		return nil, "", fmt.Errorf("%w: %w", ErrForbidden, err)
 	}
 	if z < l.minzoom {
 		return nil, "", ErrEmpty
 	}
 	src, t := l.source(s), tile{z, x, y}
 	// The view makes no difference to what these layers show.
-	k := key{layer: name, tile: t, scope: a.Scope.Tag(auth.NoView), generation: src.number()}
-	e, err := s.cache.get(ctx, k, func() (ready, error) { return encode(src.draw(t, a.Scope)) })
+	k := key{layer: name, tile: t, scope: d.Scope.Tag(auth.NoView), generation: src.number()}
+	e, err := s.cache.get(ctx, k, func() (ready, error) { return encode(src.draw(t, d.Scope)) })
 	if err == nil && e.body == nil {
 		err = ErrEmpty
 	}

@@ -5,12 +5,14 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"slices"
 	"sync"
@@ -34,8 +36,10 @@ import (
 // Server is a running product.
 type Server struct {
 	o          Options
-	db         *store.DB
+	db         *store.DB // the owner's: migrations, partitions, the sequencer, the pump
+	pools      pools
 	catalogue  *store.Catalogue
+	seal       *store.Sealer
 	ledger     *ledger.Ledger
 	hub        *hub.Hub
 	tiles      *tiles.Server
@@ -53,6 +57,7 @@ type Server struct {
 	ready      chan struct{} // closed once the hub has its state
 
 	main, device net.Listener
+	secure       *tls.Config // of the main listener; nil without TLS
 	failed       chan error
 	ends         []end
 	stopOnce     sync.Once
@@ -81,6 +86,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		what string
 		run  func(context.Context) error
 	}{
+		{"options", s.checkOptions},
 		{"data folder", s.makeData},
 		{"database", s.startDatabase},
 		{"schema", s.migrate},
@@ -103,7 +109,12 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 }
 
 // URL is the base address of pages and API.
-func (s *Server) URL() string { return "http://" + reach(s.main) }
+func (s *Server) URL() string {
+	if s.secure != nil {
+		return "https://" + reach(s.main)
+	}
+	return "http://" + reach(s.main)
+}
 
 // DeviceURL is the base address devices send to.
 func (s *Server) DeviceURL() string { return "http://" + reach(s.device) }
@@ -156,6 +167,19 @@ func (s *Server) Stop(ctx context.Context) error {
 	return s.stopErr
 }
 
+// checkOptions refuses what would otherwise be noticed too late.
+func (s *Server) checkOptions(context.Context) error {
+	for _, p := range s.o.TrustedProxies {
+		if _, err := netip.ParsePrefix(p); err == nil {
+			continue
+		}
+		if _, err := netip.ParseAddr(p); err != nil {
+			return fmt.Errorf("--trusted-proxies %q: name an address or a network, for example 10.1.2.3 or 10.1.2.0/24", p)
+		}
+	}
+	return nil
+}
+
 func (s *Server) makeData(context.Context) error {
 	if err := os.MkdirAll(s.o.Data, 0o755); err != nil {
 		return fmt.Errorf("data folder %s: %w", s.o.Data, err)
@@ -188,17 +212,19 @@ func (s *Server) migrate(ctx context.Context) error {
 
 func (s *Server) openRecord(ctx context.Context) error {
 	var err error
-	if s.db, err = store.Open(ctx, s.o.DatabaseURL, store.Options{MaxConns: 30}); err != nil {
+	if s.db, err = store.Open(ctx, s.o.DatabaseURL, store.Options{MaxConns: 6}); err != nil {
 		return err
 	}
 	s.onStop("pool", func(context.Context) error { s.db.Close(); return nil })
+	if err := s.openPools(ctx); err != nil {
+		return err
+	}
 	if n, err := job.MarkDead(ctx, s.db.Pool); err != nil {
 		return err
 	} else if n > 0 {
 		s.o.Log.Warn("imports were cut off; the same commands go on where they ended", "jobs", n)
 	}
-	seal, err := store.OpenSealer(s.o.Data)
-	if err != nil {
+	if s.seal, err = store.OpenSealer(s.o.Data); err != nil {
 		return err
 	}
 	cats, err := s.db.Categories(ctx)
@@ -210,11 +236,11 @@ func (s *Server) openRecord(ctx context.Context) error {
 			return err
 		}
 	}
-	if s.catalogue, err = store.NewCatalogue(ctx, s.db); err != nil {
+	if s.catalogue, err = store.NewCatalogue(ctx, s.pools.care); err != nil {
 		return err
 	}
 	s.ledger = ledger.New(ledger.Options{
-		DB: s.db, Catalogue: s.catalogue, Sealer: seal, Calendar: calendar.Default(), Now: s.o.Now, Wake: s.nudge(s.wake),
+		DB: s.pools.changes, Reports: s.pools.reports, Catalogue: s.catalogue, Sealer: s.seal, Calendar: calendar.Default(), Now: s.o.Now, Wake: s.nudge(s.wake),
 	})
 	return nil
 }
@@ -271,24 +297,29 @@ func (s *Server) startListeners(ctx context.Context) error {
 		return err
 	}
 	s.api = api.New(api.Options{
-		DB: s.db, Catalogue: s.catalogue, Ledger: s.ledger, Hub: s.hub, Tiles: s.tiles, Dots: s.fixes.Live().Dots, People: s.fixes.Directory,
+		DB: s.pools.changes, Reports: s.pools.reports, Reads: s.pools.reads, WallReads: s.pools.walls, Sealer: s.seal,
+		Catalogue: s.catalogue, Ledger: s.ledger, Hub: s.hub, Tiles: s.tiles, Dots: s.fixes.Live().Dots, People: s.fixes.Directory,
 		Now: s.o.Now, Log: s.o.Log, Pages: pages, Ready: s.isReady, Status: func() api.Loading { return *s.load.Load() },
-		Version: s.o.Version, Link: s.URL,
+		Version: s.o.Version, Link: s.URL, Limits: s.o.Limits, Proxies: s.o.TrustedProxies, Refused: func(rule string) { s.metrics.refused.WithLabelValues(rule).Inc() },
 	})
-	if s.device, err = s.listen(ctx, "device listener", s.o.DeviceListen, s.deviceHandler()); err != nil {
+	if s.secure, err = s.certificate(); err != nil {
+		return err
+	}
+	if s.device, err = s.listen(ctx, "device listener", s.o.DeviceListen, s.deviceHandler(), nil); err != nil {
 		return err
 	}
 	if s.o.AdminListen != "off" {
-		if _, err = s.listen(ctx, "admin listener", s.o.AdminListen, s.adminHandler()); err != nil {
+		if _, err = s.listen(ctx, "admin listener", s.o.AdminListen, s.adminHandler(), nil); err != nil {
 			return err
 		}
 	}
-	s.main, err = s.listen(ctx, "listener", s.o.Listen, s.api.Handler())
+	s.main, err = s.listen(ctx, "listener", s.o.Listen, s.api.Handler(), s.secure)
 	return err
 }
 
-// listen serves handler at addr until the server stops.
-func (s *Server) listen(ctx context.Context, what, addr string, h http.Handler) (net.Listener, error) {
+// listen serves handler at addr until the server stops, over TLS when secure is
+// not nil.
+func (s *Server) listen(ctx context.Context, what, addr string, h http.Handler, secure *tls.Config) (net.Listener, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", addr)
 	if err != nil {
@@ -296,10 +327,14 @@ func (s *Server) listen(ctx context.Context, what, addr string, h http.Handler) 
 	}
 	srv := &http.Server{
 		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 70 * time.Second,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, TLSConfig: secure, ErrorLog: slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
 	}
 	go func() { // ends with Shutdown or Close below
-		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		serve := func() error { return srv.Serve(l) }
+		if secure != nil {
+			serve = func() error { return srv.ServeTLS(l, "", "") }
+		}
+		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
 			s.fail(fmt.Errorf("%s: %w", what, err))
 		}
 	}()
@@ -326,7 +361,7 @@ func (s *Server) isReady(ctx context.Context) error {
 	default:
 		return errors.New("the live state is still being loaded")
 	}
-	if err := s.db.Pool.Ping(ctx); err != nil {
+	if err := s.pools.reports.Pool.Ping(ctx); err != nil {
 		return err
 	}
 	if age := time.Since(time.Unix(0, s.pumped.Load())); age > 5*time.Second {

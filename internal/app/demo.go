@@ -121,7 +121,7 @@ func (s *Server) fieldOnce(ctx context.Context) error {
 		return err
 	}
 	f, err := demo.NewField(demo.FieldOptions{
-		Server: s.URL(), Devices: s.DeviceURL(), Token: token, For: fieldShift, Seed: s.o.DemoSeed, PerMinute: fieldPerMinute, Now: s.o.Now,
+		Server: s.URL(), Devices: s.DeviceURL(), Token: token, TLS: s.itself(), For: fieldShift, Seed: s.o.DemoSeed, PerMinute: fieldPerMinute, Now: s.o.Now,
 	})
 	if err != nil {
 		return err
@@ -137,7 +137,9 @@ const fieldPerMinute = 4
 // fieldToken makes a short-lived token for the pretend field.
 func (s *Server) fieldToken(ctx context.Context) (string, error) {
 	secret, until := store.NewSecret(), s.o.Now().Add(fieldShift+time.Hour)
-	_, err := s.db.SaveCredential(ctx, s.db.Pool, secret, store.Credential{Kind: store.Token, Role: auth.HallOperator, ExpiresAt: &until})
+	_, err := s.db.SaveCredential(ctx, s.db.Pool, secret, store.Credential{
+		Kind: store.Token, Role: auth.HallOperator, Sensitive: true, ExpiresAt: &until, Note: "pretend field",
+	})
 	return secret, err
 }
 

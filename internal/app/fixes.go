@@ -21,9 +21,10 @@ import (
 
 // fixOptions say what a fixWriter works with. DB is needed.
 type fixOptions struct {
-	DB  *store.DB
-	Now func() time.Time // default time.Now
-	Log *slog.Logger     // default none
+	DB    *store.DB
+	Owner *store.DB        // makes and drops partitions; default DB
+	Now   func() time.Time // default time.Now
+	Log   *slog.Logger     // default none
 	// Alarm is told when a worker's alarm begins; it must not block. Default none.
 	Alarm func(worker uint32, at time.Time)
 
@@ -76,6 +77,9 @@ var (
 )
 
 func newFixWriter(o fixOptions) *fixWriter {
+	if o.Owner == nil {
+		o.Owner = o.DB
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -121,7 +125,7 @@ func (w *fixWriter) Waiting() int {
 // Start makes partitions, loads directory and last known places, and starts
 // writing.
 func (w *fixWriter) Start(ctx context.Context) error {
-	p := store.Positions{DB: w.o.DB}
+	p := store.Positions{DB: w.o.Owner}
 	now := w.o.Now()
 	if err := p.EnsurePartitions(ctx, now.AddDate(0, 0, -daysBehind), daysBehind+1+daysAhead); err != nil {
 		return err
@@ -360,7 +364,7 @@ func (w *fixWriter) flushUnknown(ctx context.Context) error {
 }
 
 func (w *fixWriter) carePartitions(ctx context.Context) error {
-	p := store.Positions{DB: w.o.DB}
+	p := store.Positions{DB: w.o.Owner}
 	now := w.o.Now()
 	if err := p.EnsurePartitions(ctx, now, 1+daysAhead); err != nil {
 		return err

@@ -20,7 +20,7 @@ import (
 // startLoops starts everything that goes on by itself.
 func (s *Server) startLoops(ctx context.Context) error {
 	s.metrics = newMetrics(s)
-	s.fixes = newFixWriter(fixOptions{DB: s.db, Now: s.o.Now, Log: s.o.Log})
+	s.fixes = newFixWriter(fixOptions{DB: s.pools.care, Owner: s.db, Now: s.o.Now, Log: s.o.Log})
 	if err := s.fixes.Start(ctx); err != nil {
 		return err
 	}

@@ -16,25 +16,27 @@ import (
 type metrics struct {
 	registry *prometheus.Registry
 	fixes    *prometheus.CounterVec
+	refused  *prometheus.CounterVec
 }
 
 func newMetrics(s *Server) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
+		refused:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "onemap_refused_total", Help: "Requests refused by a limit, by its rule."}, []string{"rule"}),
 		fixes:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "onemap_device_reports_total", Help: "Reports of devices by what became of them."}, []string{"fate"}),
 	}
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
 	m.registry.MustRegister(
-		m.fixes, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		m.fixes, m.refused, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("onemap_live_sockets", "Open sockets of the live stream.", func() float64 { return float64(s.hub.Stats().Clients) }),
 		gauge("onemap_live_messages", "Messages written to sockets since the start.", func() float64 { return float64(s.hub.Stats().Sent) }),
 		gauge("onemap_live_bytes", "Bytes written to sockets since the start.", func() float64 { return float64(s.hub.Stats().Bytes) }),
 		gauge("onemap_live_slow_closes", "Sockets closed since the start because they read too slowly.", func() float64 { return float64(s.hub.Stats().Slow) }),
 		gauge("onemap_feed_head", "The newest sequence number on this node.", func() float64 { return float64(s.hub.Head()) }),
 		gauge("onemap_feed_wait_seconds", "How long the oldest event has waited for its number.", func() float64 { return s.unnumbered.age().Seconds() }),
-		gauge("onemap_pool_connections", "Database connections in use.", func() float64 { return float64(s.db.Pool.Stat().AcquiredConns()) }),
+		gauge("onemap_pool_connections", "Database connections in use.", func() float64 { return float64(s.inUse()) }),
 	)
 	return m
 }

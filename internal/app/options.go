@@ -14,6 +14,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"onemap/api"
 )
 
 // Options are all settings of a server. The command line fills them from flags,
@@ -28,6 +30,10 @@ type Options struct {
 	DemoSeed     uint64 // of the banner; 1
 	DemoField    bool   // with Demo: let a pretend field walk and report
 	DemoPast     int    // past incidents of the banner; 300,000
+
+	TLSCert, TLSKey string     // files of the main listener's certificate; the data folder's own (tls init) when empty
+	TrustedProxies  []string   // networks whose X-Forwarded-For is believed; none when empty
+	Limits          api.Limits // of what callers may ask for
 
 	Version string
 	Log     *slog.Logger

@@ -5,6 +5,7 @@ package demo
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math"
@@ -28,9 +29,10 @@ type Faults struct {
 // FieldOptions say what a pretend field does. Server or Devices is needed; both
 // must be addresses of this machine.
 type FieldOptions struct {
-	Server  string // pages and API; needed for grids and reports
-	Devices string // the device listener; no positions without it
-	Token   string // a bearer token that may read grids and workers and report
+	Server  string      // pages and API; needed for grids and reports
+	Devices string      // the device listener; no positions without it
+	Token   string      // a bearer token that may read grids and workers and report
+	TLS     *tls.Config // how an https server is recognised; default the machine's own authorities
 
 	Device    func(n int) string // name of the n-th device, from 1; default demo-0001, ...
 	Badge     func(n int) string // badge of its carrier; default W0001, ...
@@ -114,7 +116,7 @@ func NewField(o FieldOptions) (*Field, error) {
 	case o.PerMinute < 0 || o.PerMinute > maxPerMinute || math.IsNaN(o.PerMinute):
 		return nil, fmt.Errorf("0 to %d incidents a minute", maxPerMinute)
 	}
-	c, err := newClient(o.Server, o.Devices, o.Token)
+	c, err := newClient(o.Server, o.Devices, o.Token, o.TLS)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ package demo
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -43,19 +44,19 @@ var errNotLoopback = errors.New("a pretend field speaks to this machine only: us
 
 // newClient refuses every address that is not this machine's own; so does each
 // connection, whatever a name resolves to.
-func newClient(server, devices, token string) (*client, error) {
+func newClient(server, devices, token string, secure *tls.Config) (*client, error) {
 	for _, u := range []*string{&server, &devices} {
 		if *u == "" {
 			continue
 		}
 		p, err := url.Parse(*u)
-		if err != nil || p.Scheme != "http" || p.Host == "" {
+		if err != nil || p.Scheme != "http" && p.Scheme != "https" || p.Host == "" {
 			return nil, fmt.Errorf("%q is no http address", *u)
 		}
 		if ip, err := netip.ParseAddr(p.Hostname()); p.Hostname() != "localhost" && (err != nil || !ip.IsLoopback()) {
 			return nil, fmt.Errorf("%q: %w", *u, errNotLoopback)
 		}
-		*u = "http://" + p.Host
+		*u = p.Scheme + "://" + p.Host
 	}
 	dialer := &stdnet.Dialer{Timeout: 5 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
 		if a, err := netip.ParseAddrPort(address); err != nil || !a.Addr().IsLoopback() {
@@ -65,7 +66,7 @@ func newClient(server, devices, token string) (*client, error) {
 	}}
 	return &client{server: server, devices: devices, token: token, http: &http.Client{
 		Timeout:       requestTimeout,
-		Transport:     &http.Transport{DialContext: dialer.DialContext, MaxConnsPerHost: maxConns, MaxIdleConnsPerHost: maxConns},
+		Transport:     &http.Transport{DialContext: dialer.DialContext, MaxConnsPerHost: maxConns, MaxIdleConnsPerHost: maxConns, TLSClientConfig: secure},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
 }

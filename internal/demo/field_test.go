@@ -244,7 +244,7 @@ func TestFieldRefusesOtherMachines(t *testing.T) {
 			}
 		}
 	}
-	c, err := newClient("http://localhost", "", "")
+	c, err := newClient("http://localhost", "", "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,8 +20,8 @@ import (
 
 // report opens an incident.
 func (l *Ledger) report(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Command) (Result, error) {
-	if !actor.May(auth.ReportIncident) {
-		return Result{}, ErrForbidden
+	if _, err := auth.Decide(actor, auth.Write, auth.IncidentData); err != nil {
+		return Result{}, err
 	}
 	r, now := c.Report, l.o.Now()
 	if err := holdGrids(ctx, tx, r.Place.GridVersion); err != nil {
@@ -33,6 +33,9 @@ func (l *Ledger) report(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comm
 		Department: r.Department, OccurredAt: r.OccurredAt, ReceivedAt: now,
 	}
 	in.Settle()
+	if actor.Worker != 0 {
+		in.Workers = []int64{int64(actor.Worker)}
+	}
 	err := insertIncident(ctx, tx, &in)
 	if errors.Is(err, pgx.ErrNoRows) { // (source, external_id) is known: the first incident is the answer
 		in, err := firstOf(ctx, tx, actor, r.Source, r.ExternalID)
@@ -44,6 +47,9 @@ func (l *Ledger) report(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comm
 	b := &pgx.Batch{}
 	if err := l.sealReporter(b, in.ID, r); err != nil {
 		return Result{}, err
+	}
+	for _, w := range in.Workers {
+		b.Queue("INSERT INTO incident_worker (incident_id, worker_id, relation, since) VALUES ($1, $2, 'reported', $3)", in.ID, w, now)
 	}
 	return Result{Incident: in}, l.record(ctx, tx, b, actor, c.RequestID, 1, in, ch, feed.Audience{})
 }
@@ -59,11 +65,15 @@ func firstOf(ctx context.Context, tx pgx.Tx, actor auth.Actor, source, externalI
 	if err != nil {
 		return store.Incident{}, err
 	}
-	scope := actor.Scope
+	d, err := auth.Decide(actor, auth.Read, auth.IncidentData)
+	if err != nil {
+		return store.Incident{}, err
+	}
+	scope := d.Scope
 	if own {
 		scope = auth.System("the first report of this external id, to its own sender")
 	}
-	in, err := store.FindIncident(ctx, tx, scope, id, false)
+	in, err := store.FindIncident(ctx, tx, scope, auth.CaseView, id, false)
 	if errors.Is(err, store.ErrNotFound) {
 		return in, ErrElsewhere
 	}
@@ -82,19 +92,16 @@ func holdGrids(ctx context.Context, tx pgx.Tx, version int32) error {
 }
 
 func (l *Ledger) sealReporter(b *pgx.Batch, id int64, r *Report) error {
-	if r.ReporterName == "" && r.ReporterPhone == "" {
+	if r.Reporter == (store.Reporter{}) {
 		return nil
 	}
-	name, err := l.o.Sealer.Seal(fmt.Sprintf("reporter/%d/1/name", id), r.ReporterName)
+	r.Reporter.N = 1
+	s, err := l.o.Sealer.SealReporter(id, r.Reporter)
 	if err != nil {
 		return err
 	}
-	phone, err := l.o.Sealer.Seal(fmt.Sprintf("reporter/%d/1/phone", id), r.ReporterPhone)
-	if err != nil {
-		return err
-	}
-	b.Queue("INSERT INTO reporter (incident_id, n, name_sealed, phone_sealed, phone_hash) VALUES ($1, 1, $2, $3, $4)",
-		id, name, phone, l.o.Sealer.Hash(r.ReporterPhone))
+	b.Queue("INSERT INTO reporter (incident_id, n, name_sealed, phone_sealed, id_number_sealed, phone_hash) VALUES ($1, $2, $3, $4, $5, $6)",
+		id, r.Reporter.N, s.Name, s.Phone, s.IDNumber, s.PhoneHash)
 	return nil
 }
 
@@ -153,11 +160,12 @@ func moment(t *time.Time) any {
 
 // act moves an incident on.
 func (l *Ledger) act(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Command) (Result, error) {
-	if !actor.May(auth.ActOnIncident) {
-		return Result{}, ErrForbidden
+	d, err := auth.Decide(actor, auth.Write, auth.IncidentData)
+	if err != nil {
+		return Result{}, err
 	}
 	a, now := c.Act, l.o.Now()
-	in, err := store.FindIncident(ctx, tx, actor.Scope, a.Incident, true)
+	in, err := store.FindIncident(ctx, tx, d.Scope, auth.CaseView, a.Incident, true)
 	if err != nil {
 		return Result{}, err
 	}
@@ -168,7 +176,7 @@ func (l *Ledger) act(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Command
 	if err != nil {
 		return Result{}, err
 	}
-	before := audience(in)
+	before := l.audience(in)
 	in.Incident = ch.After
 	in.Settle()
 	tag, err := tx.Exec(ctx, `UPDATE incident SET version = $3, state = $4, acknowledged_at = $5, on_scene_at = $6, resolved_at = $7, closed_at = $8
@@ -206,8 +214,10 @@ func (l *Ledger) record(ctx context.Context, tx pgx.Tx, b *pgx.Batch, actor auth
 	return tx.SendBatch(ctx, b).Close()
 }
 
-func audience(in store.Incident) feed.Audience {
-	a := feed.Audience{Grid: in.Place.GridNo}
+// audience is whom an incident concerns: its grid, its department, its workers,
+// and of those only who may see its category.
+func (l *Ledger) audience(in store.Incident) feed.Audience {
+	a := feed.Audience{Grid: in.Place.GridNo, Workers: in.Workers, Sensitive: l.o.Catalogue.Now().Categories[in.Category].Sensitive()}
 	if in.Department != 0 {
 		a.Departments = []int64{in.Department}
 	}
@@ -222,7 +232,7 @@ func (l *Ledger) event(ctx context.Context, in store.Incident, kind string, befo
 	}
 	e := feed.Event{
 		Kind: kind, Entity: feed.Key{Kind: "incident", ID: fmt.Sprint(in.ID)}, Ver: in.Version, Live: feed.Put,
-		OccurredAt: at, Before: before, After: audience(in), Shared: shared, Case: full,
+		OccurredAt: at, Before: before, After: l.audience(in), Shared: shared, Case: full,
 	}
 	if !in.State.Open() {
 		e.Live = feed.End

@@ -25,7 +25,6 @@ import (
 
 // What Do refuses, besides the errors of package dispatch and store.ErrNotFound.
 var (
-	ErrForbidden    = errors.New("not allowed for this role")
 	ErrKeyReused    = errors.New("this idempotency key was used with another request")
 	ErrGridsChanged = errors.New("the grids changed since the place was looked up")
 	ErrElsewhere    = errors.New("this external id is taken by an incident outside the sender's grids")
@@ -38,9 +37,10 @@ func (e *VersionError) Error() string {
 	return fmt.Sprintf("the incident is at version %d, not %d", e.Have, e.Want)
 }
 
-// Options name what a Ledger works with; all are needed but Wake.
+// Options name what a Ledger works with; all are needed but Reports and Wake.
 type Options struct {
 	DB        *store.DB
+	Reports   *store.DB // where reports are written, so that nothing else takes their connections; DB when nil
 	Catalogue *store.Catalogue
 	Sealer    *store.Sealer
 	Calendar  calendar.Calendar
@@ -55,6 +55,9 @@ type Ledger struct{ o Options }
 func New(o Options) *Ledger {
 	if o.Wake == nil {
 		o.Wake = func() {}
+	}
+	if o.Reports == nil {
+		o.Reports = o.DB
 	}
 	return &Ledger{o}
 }
@@ -71,8 +74,7 @@ type Command struct {
 // Report opens an incident.
 type Report struct {
 	dispatch.Report
-	ReporterName  string // personal: sealed
-	ReporterPhone string // personal: sealed
+	Reporter store.Reporter // personal: sealed
 }
 
 // Act moves an incident on.
@@ -92,7 +94,11 @@ type Result struct {
 // idempotency key and each (source, external id).
 func (l *Ledger) Do(ctx context.Context, actor auth.Actor, c Command) (Result, error) {
 	var res Result
-	err := l.o.DB.InTx(ctx, func(tx pgx.Tx) error {
+	db := l.o.DB
+	if c.Report != nil {
+		db = l.o.Reports
+	}
+	err := db.InTx(ctx, func(tx pgx.Tx) error {
 		res = Result{}
 		first, done, err := l.claim(ctx, tx, actor, c)
 		if err != nil {
@@ -100,7 +106,7 @@ func (l *Ledger) Do(ctx context.Context, actor auth.Actor, c Command) (Result, e
 		}
 		if done {
 			res.Repeated = true
-			res.Incident, err = store.FindIncident(ctx, tx, auth.System("an earlier answer to the same caller"), first, false)
+			res.Incident, err = store.FindIncident(ctx, tx, auth.System("an earlier answer to the same caller"), auth.CaseView, first, false)
 			return err
 		}
 		switch {

@@ -22,7 +22,7 @@ import (
 func TestAReportLeavesStateJournalAuditAndEventTogether(t *testing.T) {
 	w := newWorld(t)
 	res := w.report(t, "0301", 0.5, 0.5, ledger.Command{RequestID: "r-1"})
-	in, err := w.db.Incident(t.Context(), w.county, res.Incident.ID)
+	in, err := w.db.Incident(t.Context(), w.county, auth.CaseView, res.Incident.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestAReportLeavesStateJournalAuditAndEventTogether(t *testing.T) {
 func TestTheReporterIsSealedAndNowhereInTheClear(t *testing.T) {
 	w := newWorld(t)
 	c := ledger.Command{Report: w.placed(t, "0301", 0.5, 0.5)}
-	c.Report.ReporterName, c.Report.ReporterPhone = "canary-name", "13800001234"
+	c.Report.Reporter = store.Reporter{Name: "canary-name", Phone: "13800001234"}
 	res, err := w.led.Do(t.Context(), w.operator, c)
 	if err != nil {
 		t.Fatal(err)
@@ -249,7 +249,7 @@ func TestRolesAndScopesHoldInTheLedger(t *testing.T) {
 	w := newWorld(t)
 	id := w.report(t, "0301", 0.5, 0.5, ledger.Command{}).Incident.ID // in the west
 	wall := auth.NewActor(auth.Grant{ID: "wall:a", Role: auth.Wall, Intervals: w.county.Intervals()})
-	if _, err := w.led.Do(t.Context(), wall, ledger.Command{Report: w.placed(t, "0301", 0.5, 0.5)}); !errors.Is(err, ledger.ErrForbidden) {
+	if _, err := w.led.Do(t.Context(), wall, ledger.Command{Report: w.placed(t, "0301", 0.5, 0.5)}); !errors.Is(err, auth.ErrForbidden) {
 		t.Errorf("a wall reported: %v", err)
 	}
 	east := w.townActor(t, "E")
@@ -257,11 +257,11 @@ func TestRolesAndScopesHoldInTheLedger(t *testing.T) {
 	if !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("the neighbour town acted: %v", err)
 	}
-	if _, err := w.db.Incident(t.Context(), east.Scope, id); !errors.Is(err, store.ErrNotFound) {
+	if _, err := w.db.Incident(t.Context(), scopeOf(east), auth.CaseView, id); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("the neighbour town read it: %v", err)
 	}
 	var none auth.Scope
-	if got, err := w.db.Incidents(t.Context(), none, store.IncidentFilter{Limit: 10}); err != nil || len(got) != 0 {
+	if got, err := w.db.Incidents(t.Context(), none, auth.CaseView, store.IncidentFilter{Limit: 10}); err != nil || len(got) != 0 {
 		t.Errorf("the zero scope saw %d incidents, %v", len(got), err)
 	}
 }

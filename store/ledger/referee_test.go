@@ -34,7 +34,7 @@ func TestTheLiveStateIsWhatTheTablesSay(t *testing.T) {
 			ids = append(ids, w.report(t, categories[rnd.IntN(len(categories))], lon, rnd.Float64(), ledger.Command{}).Incident.ID)
 			continue
 		}
-		in, err := w.db.Incident(t.Context(), w.county, ids[rnd.IntN(len(ids))])
+		in, err := w.db.Incident(t.Context(), w.county, auth.CaseView, ids[rnd.IntN(len(ids))])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +49,7 @@ func TestTheLiveStateIsWhatTheTablesSay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, err := w.db.Incidents(t.Context(), auth.System("test"), store.IncidentFilter{Limit: 1000})
+	rows, err := w.db.Incidents(t.Context(), auth.System("test"), auth.CaseView, store.IncidentFilter{Limit: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}

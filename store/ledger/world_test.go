@@ -82,9 +82,18 @@ func newWorld(t *testing.T) *world {
 		},
 	})
 	root := w.cat.Now().Tree.Nodes()[0]
-	w.operator = auth.NewActor(auth.Grant{ID: "token:1", Role: auth.HallOperator, Intervals: []auth.Interval{{Lo: root.No, Hi: root.Last}}})
-	w.county = w.operator.Scope
+	w.operator = auth.NewActor(auth.Grant{ID: "token:1", Role: auth.HallOperator, Sensitive: true, Intervals: []auth.Interval{{Lo: root.No, Hi: root.Last}}})
+	w.county = scopeOf(w.operator)
 	return w
+}
+
+// scopeOf is which incidents an actor reads.
+func scopeOf(a auth.Actor) auth.Scope {
+	d, err := auth.Decide(a, auth.Read, auth.IncidentData)
+	if err != nil {
+		panic(err)
+	}
+	return d.Scope
 }
 
 func (w *world) townActor(t *testing.T, code grid.Code) auth.Actor {
@@ -127,7 +136,7 @@ func (w *world) act(id int64, version int, a dispatch.Action, reason string) (le
 
 func (w *world) state(t *testing.T, id int64) dispatch.State {
 	t.Helper()
-	in, err := w.db.Incident(t.Context(), w.county, id)
+	in, err := w.db.Incident(t.Context(), w.county, auth.CaseView, id)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,228 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"onemap/auth"
+	"onemap/store"
+)
+
+// The session's cookie. Over https its name binds it to this very host.
+const (
+	plainCookie  = "onemap_session"
+	secureCookie = "__Host-onemap"
+)
+
+// known is what a secret stands for, as it was looked up a moment ago.
+type known struct {
+	cred  store.Credential
+	actor auth.Actor
+	until time.Time
+}
+
+// knowledge remembers secrets' holders for a moment, so that a screen that asks
+// for a hundred tiles is looked up once. Whatever ends or changes a credential
+// forgets all; other nodes follow within the moment.
+type knowledge struct {
+	mu sync.Mutex // guards what follows
+	by map[[sha256.Size]byte]known
+}
+
+const (
+	knownFor = time.Second
+	maxKnown = 20_000
+)
+
+func (k *knowledge) get(key [sha256.Size]byte, now time.Time) (known, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	v, ok := k.by[key]
+	return v, ok && now.Before(v.until)
+}
+
+func (k *knowledge) put(key [sha256.Size]byte, v known) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.by == nil || len(k.by) >= maxKnown {
+		k.by = map[[sha256.Size]byte]known{}
+	}
+	k.by[key] = v
+}
+
+// forget is called by whatever changes who may do what.
+func (k *knowledge) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.by = nil
+}
+
+// identify finds out who asks: a Bearer token, else the session cookie. A wrong
+// secret is nobody. Pages and health checks are for everybody and never wait for
+// the database: a wall that loads its page anew while the database is away must
+// get the page, which goes on asking.
+func (s *Server) identify(c *gin.Context) {
+	secret, kind := credentialOf(c.Request)
+	path := c.Request.URL.Path
+	ctx := context.WithValue(c.Request.Context(), keyAddress, s.address(c))
+	c.Request = c.Request.WithContext(ctx)
+	if secret == "" || !strings.HasPrefix(path, "/api/") && !strings.HasPrefix(path, "/tiles/") {
+		c.Next()
+		return
+	}
+	if kind == store.Session && !safeMethod(c.Request.Method) && !sameOrigin(c.Request) {
+		refuse(c, problem(http.StatusForbidden, "this request came from another site"))
+		return
+	}
+	k, err := s.holder(ctx, secret, kind, classOf(c.Request.Method, path))
+	switch {
+	case err == nil:
+		ctx = context.WithValue(ctx, keyActor, k.actor)
+		c.Request = c.Request.WithContext(context.WithValue(ctx, keyCredential, k.cred))
+	case !errors.Is(err, store.ErrNotFound):
+		refuse(c, s.answer(ctx, err))
+		return
+	}
+	c.Next()
+}
+
+// holder looks up a secret's credential and the actor it stands for, in bounded
+// time and on the connections of the request's class. Used from an address it
+// does not belong to, a secret is nobody's.
+func (s *Server) holder(ctx context.Context, secret string, kind store.CredentialKind, of class) (known, error) {
+	now, from := s.o.Now(), addressOf(ctx)
+	key := sha256.Sum256([]byte(string(kind) + " " + secret))
+	k, ok := s.known.get(key, now)
+	if !ok {
+		if shut, wait := s.unknown.Locked(from.String(), now); shut {
+			s.count("unknown_secrets")
+			return k, tooMany(wait, "too many requests with a wrong secret from this address")
+		}
+		leave, err := s.take(ctx, of)
+		if err != nil {
+			return k, err
+		}
+		defer leave()
+		ctx, cancel := context.WithTimeout(ctx, deadline(http.MethodGet))
+		defer cancel()
+		if k, err = s.lookUp(ctx, secret, kind, of); err != nil {
+			if errors.Is(err, store.ErrNotFound) {
+				s.unknown.Fail(from.String(), now)
+			}
+			return k, err
+		}
+		k.until = now.Add(knownFor)
+		s.known.put(key, k)
+	}
+	if !k.cred.From(from) {
+		s.count("other_address")
+		return known{}, store.ErrNotFound
+	}
+	return k, nil
+}
+
+// lookUp is holder without what it remembers.
+func (s *Server) lookUp(ctx context.Context, secret string, kind store.CredentialKind, of class) (k known, err error) {
+	db := s.poolOf(of)
+	now := s.o.Now()
+	if k.cred, err = db.FindCredential(ctx, secret, now, kind); err != nil {
+		return k, err
+	}
+	if kind == store.Session {
+		if err := s.lively(&k.cred, now); err != nil {
+			return k, err
+		}
+	}
+	k.actor, err = db.Actor(ctx, k.cred, now)
+	return k, err
+}
+
+// lively holds a session to the life of its role: one that nobody has used for
+// too long has ended, or is locked.
+func (s *Server) lively(c *store.Credential, now time.Time) error {
+	seen := c.CreatedAt
+	if c.SeenAt != nil {
+		seen = *c.SeenAt
+	}
+	var locked time.Time
+	if c.LockedAt != nil {
+		locked = *c.LockedAt
+	}
+	switch auth.State(auth.LifeOf(c.Role), c.CreatedAt, seen, locked, now) {
+	case auth.Ended:
+		return store.ErrNotFound
+	case auth.Locked:
+		if c.LockedAt == nil {
+			c.LockedAt = &now
+		}
+	}
+	return nil
+}
+
+// poolOf is where requests of a class read and write.
+func (s *Server) poolOf(c class) *store.DB {
+	switch c {
+	case reports:
+		return s.o.Reports
+	case changes:
+		return s.o.DB
+	}
+	return s.o.Reads
+}
+
+// reads is where a caller's reads go: a wall's on connections whose role of the
+// database reaches no personal field.
+func (s *Server) reads(c caller) *store.DB {
+	if c.Role == auth.Wall {
+		return s.o.WallReads
+	}
+	return s.o.Reads
+}
+
+func credentialOf(r *http.Request) (string, store.CredentialKind) {
+	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+		return strings.TrimSpace(token), store.Token
+	}
+	for _, name := range []string{secureCookie, plainCookie} {
+		if ck, err := r.Cookie(name); err == nil {
+			return ck.Value, store.Session
+		}
+	}
+	return "", ""
+}
+
+func safeMethod(m string) bool { return m == http.MethodGet || m == http.MethodHead }
+
+// sameOrigin reports whether a browser says that the request comes from a page
+// of this server. A cookie without an Origin is not trusted with a change.
+func sameOrigin(r *http.Request) bool {
+	u, err := url.Parse(r.Header.Get("Origin"))
+	return err == nil && u.Host != "" && u.Host == r.Host
+}
+
+// address is where the request comes from: the connection's other end, or what a
+// trusted proxy says.
+func (s *Server) address(c *gin.Context) netip.Addr {
+	a, err := netip.ParseAddr(c.ClientIP())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Unmap()
+}
+
+func addressOf(ctx context.Context) netip.Addr {
+	a, _ := ctx.Value(keyAddress).(netip.Addr)
+	return a
+}

@@ -1,0 +1,156 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"onemap/auth"
+)
+
+// Limits bound what callers may ask for. Zero fields take the defaults.
+type Limits struct {
+	// How many requests of a class are worked on at a time. Each class has database
+	// connections of its own, so that reports are taken while maps are scanned.
+	Reports, Changes, Reads, Tiles int           // 10, 10, 16, 4
+	Wait                           time.Duration // for a place; 500 ms
+
+	ReadsPerSecond   int // one caller's; 60
+	ChangesPerSecond int // one caller's; 20
+	TilesPerSecond   int // one caller's; 200
+	WrongSecrets     int // in a row from one address, before it waits a minute or more; 120
+
+	LoginsPerMinute        int // of one account; 5
+	AddressLoginsPerMinute int // from one address; 30
+	RevealsPerDay          int // of one person; 50
+	ExportsPerDay          int // of one person; 5
+	ExportRows             int // of one export; 5,000
+}
+
+func (l *Limits) setDefaults() {
+	orElse := func(n *int, d int) {
+		if *n <= 0 {
+			*n = d
+		}
+	}
+	orElse(&l.Reports, 10)
+	orElse(&l.Changes, 10)
+	orElse(&l.Reads, 16)
+	orElse(&l.Tiles, 4)
+	if l.Wait <= 0 {
+		l.Wait = 500 * time.Millisecond
+	}
+	orElse(&l.ReadsPerSecond, 60)
+	orElse(&l.ChangesPerSecond, 20)
+	orElse(&l.TilesPerSecond, 200)
+	orElse(&l.WrongSecrets, 120)
+	orElse(&l.LoginsPerMinute, 5)
+	orElse(&l.AddressLoginsPerMinute, 30)
+	orElse(&l.RevealsPerDay, 50)
+	orElse(&l.ExportsPerDay, 5)
+	orElse(&l.ExportRows, 5000)
+}
+
+// class is a kind of request with places of its own: a flood of one kind takes
+// nothing from the others.
+type class int
+
+const (
+	reports class = iota
+	changes
+	reads
+	drawing
+	classes
+)
+
+var classNames = [classes]string{"report", "change", "read", "tile"}
+
+// classOf tells a request's class. Reports are what must be taken last of all to
+// be refused.
+func classOf(method, path string) class {
+	switch {
+	case strings.HasPrefix(path, "/tiles/"):
+		return drawing
+	case safeMethod(method):
+		return reads
+	case path == "/api/v1/incidents":
+		return reports
+	}
+	return changes
+}
+
+// gates are the places of each class, and the pace of each caller.
+type gates struct {
+	places [classes]chan struct{}
+	pace   [classes]*auth.Throttle // nil: no pace
+	wait   time.Duration
+}
+
+func newGates(l Limits) *gates {
+	g := &gates{wait: l.Wait}
+	for c, n := range [classes]int{l.Reports, l.Changes, l.Reads, l.Tiles} {
+		g.places[c] = make(chan struct{}, n)
+	}
+	g.pace[changes] = auth.NewThrottle(l.ChangesPerSecond, time.Second, maxCallers)
+	g.pace[reads] = auth.NewThrottle(l.ReadsPerSecond, time.Second, maxCallers)
+	g.pace[drawing] = auth.NewThrottle(l.TilesPerSecond, time.Second, maxCallers)
+	return g
+}
+
+// maxCallers bounds how many callers' paces are remembered.
+const maxCallers = 20_000
+
+// take waits for a place of a class; leave gives it back.
+func (s *Server) take(ctx context.Context, c class) (leave func(), err error) {
+	place := s.gates.places[c]
+	leave = func() { <-place }
+	select {
+	case place <- struct{}{}:
+		return leave, nil
+	default:
+	}
+	wait := time.NewTimer(s.gates.wait)
+	defer wait.Stop()
+	select {
+	case place <- struct{}{}:
+		return leave, nil
+	case <-ctx.Done():
+		return nil, s.answer(ctx, ctx.Err())
+	case <-wait.C:
+	}
+	s.count("busy_" + classNames[c])
+	return nil, retryLater("the server is busy with other requests of this kind; send it again in a moment")
+}
+
+// pace refuses a caller who asks too often.
+func (s *Server) pace(c class, actor string) error {
+	t := s.gates.pace[c]
+	if t == nil {
+		return nil
+	}
+	if ok, after := t.Allow(actor, s.o.Now()); !ok {
+		s.count("pace_" + classNames[c])
+		return tooMany(after, "too many requests of this kind at a time")
+	}
+	return nil
+}
+
+// tooMany refuses with 429, and says when to come again.
+func tooMany(after time.Duration, detail string) error {
+	seconds := max(1, int((after+time.Second-1)/time.Second))
+	return huma.ErrorWithHeaders(problem(http.StatusTooManyRequests, detail), http.Header{"Retry-After": {strconv.Itoa(seconds)}})
+}
+
+// count tells the metrics which limit has been met.
+func (s *Server) count(rule string) {
+	if s.o.Refused != nil {
+		s.o.Refused(rule)
+	}
+}

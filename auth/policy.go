@@ -1,0 +1,249 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Action is what somebody wants to do with a resource.
+type Action string
+
+const (
+	Read    Action = "read"    // look at it, as far as the cell says
+	Write   Action = "write"   // make or change it
+	Reveal  Action = "reveal"  // see what is masked; needs a reason, is counted and audited
+	Approve Action = "approve" // agree to what somebody else proposed
+)
+
+// Resource is a kind of thing that the policy has a row for: data, a layer of
+// the map, a topic of the live stream, an export.
+type Resource string
+
+const (
+	Grid         Resource = "grid"          // the tree and its boundaries
+	IncidentData Resource = "incident"      // incidents and their journals
+	Reporter     Resource = "reporter"      // name, phone and id number of who reported
+	Position     Resource = "position"      // where workers are now
+	WorkerCount  Resource = "worker_count"  // how many are on duty
+	Track        Resource = "track"         // where a worker has been
+	Figures      Resource = "figures"       // counts of incidents
+	Events       Resource = "events"        // the live stream's topic of changes
+	RowExport    Resource = "export_rows"   // incidents as a file
+	CountExport  Resource = "export_counts" // small counts merged upward
+	LayerGrids   Resource = "layer_grids"
+	LayerRoads   Resource = "layer_roads"
+	LayerCameras Resource = "layer_cameras"
+	Account      Resource = "account" // accounts, without rights
+	GrantData    Resource = "grant"   // the rights of accounts
+	TokenData    Resource = "token"   // machine tokens, wall links, sessions
+	AuditLog     Resource = "audit"
+	ServerStatus Resource = "status" // what the server is busy with
+)
+
+// Reach is how far a role gets with a resource.
+type Reach uint8
+
+const (
+	Nothing    Reach = iota
+	OwnGrids         // the grids of the grant and all below them
+	OwnWork          // what the worker reported or was given
+	OwnDept          // what was routed to the department
+	Self             // what the actor itself is or did
+	Everything       // no place narrows it: settings, accounts, the audit log
+)
+
+// table is the policy. A cell is a reach: "-" nothing, "grid" the grids of the
+// grant, "own", "dept", "self", "all"; "grid+flag" also holds sensitive
+// categories for a grant with the flag, "grid+sens" for every grant; "?" asks
+// for a reason; "open" while the incident is open. Leader and auditor, and the
+// rows on reading people, follow the rule that nobody who administers the
+// program reads a case, and that a wall and a leader are told no more of a person
+// than they need.
+const table = `
+resource       action   system_admin security_admin auditor    county_leader hall_operator dispatcher town_operator village_head grid_worker dept_handler wall
+grid           read     grid         -              grid       grid          grid          grid       grid          grid         grid        grid         grid
+grid           write    grid         -              -          -             -             -          -             -            -           -            -
+incident       read     -            -              grid+sens  grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens    dept+sens    grid+sens
+incident       write    -            -              -          -             grid+flag     grid+flag  grid+flag     grid         own+sens    dept+sens    -
+reporter       read     -            -              grid+sens  grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens+open dept+sens+open -
+reporter       reveal   -            -              -          -             grid+flag?    grid+flag? grid+flag?    grid?        own+sens+open? dept+sens+open? -
+position       read     -            -              -          -             grid          grid       grid          grid         self        -            grid
+worker_count   read     -            -              -          grid          grid          grid       grid          grid         -           -            grid
+track          read     -            -              grid?      -             grid?         grid?      -             -            self        -            -
+figures        read     -            -              -          grid+sens     grid+flag     grid+flag  grid+flag     grid         -           -            grid+sens
+events         read     -            -              -          grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens    dept+sens    grid+sens
+export_rows    read     -            -              -          -             grid+flag?    grid+flag? grid+flag?    -            -           dept+sens?   -
+export_counts  read     -            -              -          grid?         grid?         grid?      grid?         -            -           -            -
+layer_grids    read     -            -              -          grid          grid          grid       grid          grid         grid        grid         grid
+layer_roads    read     -            -              -          grid          grid          grid       grid          grid         grid        grid         grid
+layer_cameras  read     -            -              -          grid          grid          grid       grid          grid         -           -            grid
+account        read     all          all            all        -             -             -          grid          -            -           -            -
+account        write    all          -              -          -             -             -          grid          -            -           -            -
+grant          write    -            all            -          -             -             -          grid          -            -           -            -
+grant          approve  all          all            -          -             -             -          -             -            -           -            -
+token          read     all          all            all        -             -             -          -             -            -           -            -
+token          write    -            all            -          -             -             -          -             -            -           -            -
+audit          read     self         self           all        -             -             -          -             -            -           -            -
+status         read     all          all            all        grid          grid          grid       grid          grid         grid        grid         grid
+`
+
+// views is how much of an incident a role is shown.
+var views = map[Role]View{
+	Auditor: SharedView, CountyLeader: CaseView, HallOperator: CaseView, Dispatcher: CaseView, TownOperator: CaseView,
+	VillageHead: CaseView, GridWorker: CaseView, DeptHandler: CaseView, Wall: SharedView,
+}
+
+// rule is one cell of the policy.
+type rule struct {
+	reach     Reach
+	sensitive sensitivity
+	openOnly  bool
+	reason    bool
+}
+
+type sensitivity uint8
+
+const (
+	never sensitivity = iota
+	byFlag
+	always
+)
+
+type subject struct {
+	r Resource
+	a Action
+}
+
+// policy is the table, read once.
+var policy = mustParse(table)
+
+// policyVersion changes whenever what a role may see changes, so that no client
+// or cache goes on under the old rule.
+const policyVersion = 2
+
+func mustParse(text string) map[subject][]rule {
+	p, err := parsePolicy(text)
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
+// parsePolicy reads a table; its rules are in the order of Roles.
+func parsePolicy(text string) (map[subject][]rule, error) {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	head := strings.Fields(lines[0])
+	order := make([]int, len(Roles))
+	for i, r := range Roles {
+		if order[i] = slices.Index(head, string(r)); order[i] < 2 {
+			return nil, fmt.Errorf("auth: the policy has no column %s", r)
+		}
+	}
+	p := map[subject][]rule{}
+	for _, line := range lines[1:] {
+		cells := strings.Fields(line)
+		if len(cells) != len(head) {
+			return nil, fmt.Errorf("auth: the policy's row %q has %d cells, not %d", line, len(cells), len(head))
+		}
+		s := subject{Resource(cells[0]), Action(cells[1])}
+		if p[s] != nil {
+			return nil, fmt.Errorf("auth: the policy has two rows %s %s", s.a, s.r)
+		}
+		rules := make([]rule, len(Roles))
+		for i, c := range order {
+			var err error
+			if rules[i], err = parseCell(cells[c]); err != nil {
+				return nil, fmt.Errorf("auth: policy, %s %s: %w", s.a, s.r, err)
+			}
+		}
+		p[s] = rules
+	}
+	return p, nil
+}
+
+var reaches = map[string]Reach{"-": Nothing, "grid": OwnGrids, "own": OwnWork, "dept": OwnDept, "self": Self, "all": Everything}
+
+func parseCell(cell string) (r rule, err error) {
+	cell, r.reason = strings.CutSuffix(cell, "?")
+	parts := strings.Split(cell, "+")
+	reach, ok := reaches[parts[0]]
+	if !ok {
+		return r, fmt.Errorf("unknown cell %q", cell)
+	}
+	r.reach = reach
+	for _, p := range parts[1:] {
+		switch p {
+		case "flag":
+			r.sensitive = byFlag
+		case "sens":
+			r.sensitive = always
+		case "open":
+			r.openOnly = true
+		default:
+			return r, fmt.Errorf("unknown cell %q", cell)
+		}
+	}
+	return r, nil
+}
+
+var (
+	// ErrNobody refuses whoever has not signed in.
+	ErrNobody = errors.New("nobody is signed in")
+	// ErrForbidden refuses a role.
+	ErrForbidden = errors.New("not allowed for this role")
+	// ErrLocked refuses what a locked desk may not do.
+	ErrLocked = errors.New("the desk is locked: open it with the PIN")
+)
+
+// Decision is what the policy lets an actor do: to what, shown how.
+type Decision struct {
+	Scope  Scope
+	View   View
+	Reach  Reach
+	Reason bool // a reason has to be given, and is audited
+}
+
+// Decide answers whether the actor may do action with resource, and to which of
+// them: the Scope. Errors: ErrNobody, ErrForbidden, ErrLocked. It allocates
+// nothing and takes no lock.
+func Decide(a Actor, action Action, resource Resource) (Decision, error) {
+	if a.system != "" {
+		return Decision{Scope: Scope{all: true, why: a.system}, View: CaseView, Reach: Everything}, nil
+	}
+	if a.ID == "" {
+		return Decision{}, ErrNobody
+	}
+	rules, known := policy[subject{resource, action}]
+	if !known || a.role < 0 {
+		return Decision{}, ErrForbidden
+	}
+	r := rules[a.role]
+	if r.reach == Nothing || a.layers != nil && strings.HasPrefix(string(resource), "layer_") && !slices.Contains(a.layers, resource) {
+		return Decision{}, ErrForbidden
+	}
+	if a.Locked && (action != Read || r.reason || resource == Reporter || r.reach == Everything) {
+		return Decision{}, ErrLocked
+	}
+	return Decision{Scope: a.scope(r), View: a.view, Reach: r.reach, Reason: r.reason}, nil
+}
+
+// scope is the actor's reach under a rule, as a set of incidents and grids.
+func (a *Actor) scope(r rule) Scope {
+	s := Scope{intervals: a.grids, openOnly: r.openOnly, sensitive: r.sensitive == always || r.sensitive == byFlag && a.flag}
+	switch r.reach {
+	case OwnWork:
+		s.intervals, s.only, s.worker = a.county, workOf, a.Worker
+	case OwnDept:
+		s.intervals, s.only, s.department = a.county, deptOf, a.department
+	case Self:
+		s.intervals, s.only, s.worker = a.county, workOf, a.Worker
+	case Everything:
+		s.intervals = nil // nothing of a place is read through it
+	}
+	return s
+}
