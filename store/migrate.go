@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/jackc/pgx/v5"
 	_ "github.com/jackc/pgx/v5/stdlib" // goose works on database/sql
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -58,41 +59,69 @@ func CheckServer(ctx context.Context, url string) error {
 		return err
 	}
 	defer db.Close()
-	var version int
-	var replica, canCreate, postgis, super bool
-	var encoding, ctype string
-	err = db.Pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, pg_is_in_recovery(), pg_encoding_to_char(encoding), datctype,
+	return db.readOnly(ctx, func(tx pgx.Tx) error {
+		f, err := readServer(ctx, tx)
+		if err != nil {
+			return err
+		}
+		for _, found := range f.findings() {
+			if found.Level == Fault {
+				return errors.New(found.What + ": " + found.Do)
+			}
+		}
+		return nil
+	})
+}
+
+// serverFacts are what a database server has to have before it gets a schema.
+type serverFacts struct {
+	version                       int // as server_version_num
+	encoding, ctype, postgis      string
+	replica, canCreate, superuser bool
+}
+
+func readServer(ctx context.Context, tx pgx.Tx) (f serverFacts, err error) {
+	var postgis bool
+	err = tx.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, pg_is_in_recovery(), pg_encoding_to_char(encoding), datctype,
 		has_database_privilege(current_user, datname, 'CREATE') AND has_schema_privilege(current_user, 'public', 'CREATE'),
 		EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'postgis'),
 		(SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
-		FROM pg_database WHERE datname = current_database()`).Scan(&version, &replica, &encoding, &ctype, &canCreate, &postgis, &super)
+		FROM pg_database WHERE datname = current_database()`).
+		Scan(&f.version, &f.replica, &f.encoding, &f.ctype, &f.canCreate, &postgis, &f.superuser)
 	if err != nil {
-		return fmt.Errorf("store: check the database: %w", err)
+		return f, fmt.Errorf("store: check the database: %w", err)
 	}
-	switch {
-	case version < 150000:
-		return fmt.Errorf("PostgreSQL %d.%d is too old: 15 or newer is needed", version/10000, version%10000)
-	case replica:
-		return errors.New("the database is a read-only replica: name the primary")
-	case encoding != "UTF8":
-		return fmt.Errorf("the database's encoding is %s: create it with ENCODING 'UTF8'", encoding)
-	case ctype == "C" || ctype == "POSIX":
-		return fmt.Errorf("the database's LC_CTYPE is %s, under which Chinese text cannot be searched: create it with LC_CTYPE 'C.UTF-8'", ctype)
-	case !canCreate:
-		return errors.New("this role may not create tables: GRANT CREATE ON DATABASE and ON SCHEMA public to it")
-	case !postgis && !super:
-		return errors.New("PostGIS is not set up in this database and this role may not do it: let a superuser run CREATE EXTENSION postgis once")
+	if postgis {
+		if err := tx.QueryRow(ctx, "SELECT postgis_lib_version()").Scan(&f.postgis); err != nil {
+			return f, fmt.Errorf("store: PostGIS version: %w", err)
+		}
 	}
-	if !postgis {
-		return nil // the first migration creates it
+	return f, nil
+}
+
+// findings judges each fact.
+func (f serverFacts) findings() []Finding {
+	out := []Finding{
+		judge(f.version >= 150000, fmt.Sprintf("PostgreSQL %d.%d", f.version/10000, f.version%10000), " is too old", "15 or newer is needed"),
+		judge(!f.replica, "the database takes changes", "", ""),
+		judge(f.encoding == "UTF8", "the database's encoding is "+f.encoding, "", "create it with ENCODING 'UTF8'"),
+		judge(f.ctype != "C" && f.ctype != "POSIX", "the database's LC_CTYPE is "+f.ctype, ", under which Chinese text cannot be searched", "create it with LC_CTYPE 'C.UTF-8'"),
+		judge(f.canCreate, "this role may create tables", "", ""),
 	}
-	var lib string
-	if err := db.Pool.QueryRow(ctx, "SELECT postgis_lib_version()").Scan(&lib); err != nil {
-		return fmt.Errorf("store: PostGIS version: %w", err)
+	if f.replica {
+		out[1] = Finding{Fault, "the database is a read-only replica", "name the primary"}
+	}
+	if !f.canCreate {
+		out[4] = Finding{Fault, "this role may not create tables", "GRANT CREATE ON DATABASE and ON SCHEMA public to it"}
 	}
 	var major, minor int
-	if _, err := fmt.Sscanf(lib, "%d.%d", &major, &minor); err != nil || major < 3 || major == 3 && minor < 3 {
-		return fmt.Errorf("PostGIS %s is too old: 3.3 or newer is needed", lib)
+	_, err := fmt.Sscanf(f.postgis, "%d.%d", &major, &minor)
+	switch {
+	case f.postgis != "":
+		good := err == nil && (major > 3 || major == 3 && minor >= 3)
+		out = append(out, judge(good, "PostGIS "+f.postgis, " is too old", "3.3 or newer is needed"))
+	case !f.superuser: // else the first migration creates it
+		out = append(out, Finding{Fault, "PostGIS is not set up in this database and this role may not do it", "let a superuser run CREATE EXTENSION postgis once"})
 	}
-	return nil
+	return out
 }

@@ -104,10 +104,13 @@ func rolesAdvice(user string, missing []string) string {
 var wantRights string
 
 // rights are the privileges held: role, object, privilege. Objects are tables
-// ("camera"), columns ("camera.name"), all partitions of a table ("feed/*"),
-// sequences, and a few by name ("schema public", "tables to come"). The role
-// "everyone" stands for what holds for all: row security, refused changes.
+// ("table camera"), all partitions of one ("table feed/*"), columns ("column
+// camera.name"), sequences, and a few by name ("schema public", "tables to
+// come"). The role everyone stands for what holds for all: row security and the
+// triggers that refuse a change.
 type rights map[string]map[string]map[string]bool
+
+const everyone = "everyone"
 
 func (r rights) add(role, object, privilege string) {
 	if r[role] == nil {
@@ -195,10 +198,10 @@ rel AS (
   WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 )
-SELECT role, name, p FROM lesser l, rel, unnest('{DELETE,TRUNCATE,TRIGGER}'::text[]) p
+SELECT role, 'table ' || name, p FROM lesser l, rel, unnest('{DELETE,TRUNCATE,TRIGGER}'::text[]) p
   WHERE CASE WHEN relkind <> 'S' THEN has_table_privilege(l.oid, rel.oid, p) END
 UNION
-SELECT role, name || '.' || a.attname, p FROM lesser l, rel JOIN pg_attribute a ON a.attrelid = rel.oid AND a.attnum > 0 AND NOT a.attisdropped,
+SELECT role, 'column ' || name || '.' || a.attname, p FROM lesser l, rel JOIN pg_attribute a ON a.attrelid = rel.oid AND a.attnum > 0 AND NOT a.attisdropped,
     unnest('{SELECT,INSERT,UPDATE,REFERENCES}'::text[]) p
   WHERE CASE WHEN relkind <> 'S' THEN has_column_privilege(l.oid, rel.oid, a.attnum, p) END
 UNION
@@ -223,7 +226,121 @@ SELECT role, 'objects', 'OWNER' FROM lesser l WHERE EXISTS (SELECT FROM pg_shdep
   WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = l.oid AND s.deptype = 'o'
     AND s.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())))
 UNION
-SELECT 'everyone', name, 'ROW-SECURITY' FROM rel WHERE relrowsecurity
+SELECT 'everyone', 'table ' || name, 'ROW-SECURITY' FROM rel WHERE relrowsecurity
 UNION
 SELECT 'everyone', 'trigger ' || t.tgname, 'REFUSES' FROM rel JOIN pg_trigger t ON t.tgrelid = rel.oid
   WHERE t.tgfoid = to_regproc('public.refuse_change') AND t.tgenabled IN ('O', 'A')`
+
+// examineRights holds the lesser roles against the golden list.
+func examineRights(ctx context.Context, tx pgx.Tx) (out []Finding, err error) {
+	var user string
+	var missing, closed []string
+	err = tx.QueryRow(ctx, `SELECT quote_ident(current_user),
+		ARRAY(SELECT r FROM unnest($1::text[]) r WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = r)),
+		ARRAY(SELECT rolname::text FROM pg_roles WHERE rolname = ANY ($1)
+			AND NOT pg_has_role(oid, CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END))`,
+		lesserRoles).Scan(&user, &missing, &closed)
+	if err != nil {
+		return nil, err
+	}
+	if len(missing) > 0 {
+		return []Finding{{Fault, "roles are missing: " + strings.Join(missing, ", "), "let a superuser run " + rolesAdvice(user, missing)}}, nil
+	}
+	if len(closed) > 0 {
+		out = append(out, Finding{Fault, user + " may not step down to " + strings.Join(closed, ", "), "let a superuser run " + rolesAdvice(user, nil)})
+	}
+	have, err := readRights(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	want := parseRights(wantRights)
+	for _, role := range slices.Sorted(maps.Keys(want)) {
+		out = append(out, compareRights(role, want, have)...)
+	}
+	return out, nil
+}
+
+// compareRights says what a role lacks and what it has beyond the list.
+func compareRights(role string, want, have rights) (out []Finding) {
+	lacks, extra := want.without(have, role), have.without(want, role)
+	ours := map[string]bool{}
+	for object := range want[AppRole] {
+		ours[relation(object)] = true
+	}
+	extra = slices.DeleteFunc(extra, func(r right) bool {
+		// More row security than the list wants does no harm, and tables that
+		// somebody put beside ours are the app's by default.
+		return role == everyone || role == AppRole && !ours[relation(r.object)]
+	})
+	if len(lacks) > 0 {
+		out = append(out, Finding{Fault, role + " lacks rights: " + examples(lacks, right.String), examples(lacks, right.give)})
+	}
+	if len(extra) > 0 {
+		out = append(out, Finding{Fault, role + " has rights it must not have: " + examples(extra, right.String), examples(extra, right.take) + "; then ask again"})
+	}
+	if len(out) == 0 && role != everyone {
+		out = append(out, Finding{Good, role + " has exactly its rights", ""})
+	}
+	return out
+}
+
+// relation is the table or sequence that an object is or belongs to; "" for an
+// object of another kind.
+func relation(object string) string {
+	switch kind, rest, _ := strings.Cut(object, " "); kind {
+	case "table", "column", "sequence":
+		name, _, _ := strings.Cut(rest, ".")
+		return name
+	}
+	return ""
+}
+
+// examples are the first few of many, each once.
+func examples(rs []right, f func(right) string) string {
+	var out []string
+	for _, r := range rs {
+		if s := f(r); !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	if more := len(out) - 3; more > 0 {
+		out = append(out[:3], fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(out, "; ")
+}
+
+func (r right) String() string { return r.privilege + " " + r.object }
+
+// give and take are what sets the right as it was, run by the schema's owner.
+func (r right) give() string {
+	switch r.privilege {
+	case "ROW-SECURITY":
+		return "ENABLE ROW LEVEL SECURITY on the " + r.object
+	case "REFUSES":
+		return "ENABLE the " + r.object
+	}
+	column, ok := strings.CutPrefix(r.object, "column ")
+	if !ok {
+		return "GRANT " + r.privilege + " ON " + strings.TrimPrefix(r.object, "table ") + " TO " + r.role
+	}
+	table, name, _ := strings.Cut(column, ".")
+	return "GRANT " + r.privilege + " (" + name + ") ON " + table + " TO " + r.role
+}
+
+// take of a column takes the whole table's right, which the column's may come
+// from; what is then missing is given back.
+func (r right) take() string {
+	switch {
+	case r.object == "role":
+		return r.role + " has to be NO" + r.privilege
+	case r.privilege == "MEMBER":
+		return "REVOKE " + strings.TrimPrefix(r.object, "role ") + " FROM " + r.role
+	case r.privilege == "OWNER":
+		return "REASSIGN OWNED BY " + r.role + " TO the schema's owner"
+	}
+	on := strings.TrimPrefix(r.object, "table ")
+	if name := relation(r.object); strings.HasPrefix(r.object, "column ") {
+		on = name
+	}
+	return "REVOKE " + r.privilege + " ON " + on + " FROM " + r.role + ", PUBLIC"
+}

@@ -4,6 +4,7 @@
 package store
 
 import (
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hmac"
@@ -16,6 +17,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Sealer encrypts personal fields with a key that lives in a file beside the
@@ -117,4 +120,68 @@ func (s *Sealer) Hash(text string) []byte {
 	m := hmac.New(sha256.New, s.mac)
 	m.Write([]byte(text))
 	return m.Sum(nil)
+}
+
+// Fingerprint tells one key from another and gives nothing of it away.
+func (s *Sealer) Fingerprint() string {
+	m := hmac.New(sha256.New, s.mac)
+	m.Write([]byte("fingerprint of the sealing key"))
+	return hex.EncodeToString(m.Sum(nil)[:8])
+}
+
+// ErrWrongKey means that personal fields in the database were sealed with another
+// key than the one at hand.
+var ErrWrongKey = errors.New("the sealing key is not the one of this database: put back the seal.key that belongs to it, from the backup of the key")
+
+// sealKey is the setting that holds the fingerprint of the database's key.
+const sealKey = "seal_key"
+
+// CheckSealKey makes sure that the database's personal fields are sealed with the
+// key of s: else the error is ErrWrongKey. The first call on a database writes
+// down which key that is; db must be its owner's.
+func (db *DB) CheckSealKey(ctx context.Context, s *Sealer) error {
+	return db.InTx(ctx, func(tx pgx.Tx) error {
+		known, err := compareSealKey(ctx, tx, s)
+		if err != nil || known {
+			return err
+		}
+		_, err = tx.Exec(ctx, "INSERT INTO setting (key, value) VALUES ($1, to_jsonb($2::text)) ON CONFLICT (key) DO NOTHING", sealKey, s.Fingerprint())
+		if err != nil {
+			return fmt.Errorf("store: write down the sealing key's fingerprint: %w", err)
+		}
+		_, err = compareSealKey(ctx, tx, s) // another node may have been first
+		return err
+	})
+}
+
+// compareSealKey compares the key of s with the fingerprint in the database or,
+// in one that has none yet, with any reporter's fields. It reports whether there
+// was a fingerprint.
+func compareSealKey(ctx context.Context, tx pgx.Tx, s *Sealer) (known bool, err error) {
+	var have string
+	err = tx.QueryRow(ctx, "SELECT value #>> '{}' FROM setting WHERE key = $1", sealKey).Scan(&have)
+	if err == nil {
+		if mine := s.Fingerprint(); have != mine {
+			return true, fmt.Errorf("%w (its fingerprint is %s, that of the key here is %s)", ErrWrongKey, have, mine)
+		}
+		return true, nil
+	}
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return false, fmt.Errorf("store: fingerprint of the sealing key: %w", err)
+	}
+	var incident int64
+	var n int
+	var sealed SealedReporter
+	err = tx.QueryRow(ctx, "SELECT incident_id, n, name_sealed, phone_sealed, id_number_sealed FROM reporter LIMIT 1").
+		Scan(&incident, &n, &sealed.Name, &sealed.Phone, &sealed.IDNumber)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("store: try the sealing key: %w", err)
+	}
+	if _, err := s.OpenReporter(incident, n, sealed); err != nil {
+		return false, fmt.Errorf("%w (it does not open a reporter of incident %d)", ErrWrongKey, incident)
+	}
+	return false, nil
 }
