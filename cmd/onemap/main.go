@@ -38,6 +38,7 @@ type cli struct {
 	Import  importCmd  `cmd:"" help:"Bring in grids and past incidents from files."`
 	Migrate migrateCmd `cmd:"" help:"Bring the database's schema up to date."`
 	TLS     tlsCmd     `cmd:"" name:"tls" help:"HTTPS without an outside authority."`
+	Doctor  doctorCmd  `cmd:"" help:"Look at the database, its roles, the key, the clock and the disk, and say what to do."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
