@@ -33,9 +33,9 @@ import (
 //   - never twice, because one sealer works at a time (an advisory lock that ends
 //     with the commit, so the next one's reads see all its seals), and because
 //     audit_id is unique;
-//   - at least once, because each pass looks for rows without a seal, behind the
-//     newest one too: sealReach ids back in each pass, and over the whole log at
-//     the start and every lookBackEvery. A transaction would have to stay open
+//   - at least once, because rows without a seal are looked for behind the newest
+//     sealed one too: sealReach ids back every reachEvery, and over the whole log
+//     at the start and every lookBackEvery. A transaction would have to stay open
 //     while 100,000 rows are written to wait for the latter.
 //
 // An AuditSealer is used by one goroutine.
@@ -46,15 +46,17 @@ type AuditSealer struct {
 	Now    func() time.Time
 	Log    *slog.Logger
 
-	lookedBack time.Time // when rows far behind were last looked for
+	reached    time.Time // when rows behind the newest were last looked for
+	lookedBack time.Time // and those far behind
 	told       string    // the last complaint, told once
 }
 
 const (
 	sealLock      = 0x6f6d7365616c // key of the advisory lock: "omseal"
 	sealBatch     = 20_000         // rows a pass
-	sealReach     = 100_000        // how many ids behind the newest a pass looks
+	sealReach     = 100_000        // ids
 	sealEvery     = 2 * time.Second
+	reachEvery    = 10 * time.Second
 	lookBackEvery = 30 * time.Minute
 	passTime      = time.Minute
 	lookBackTime  = 10 * time.Minute
@@ -87,13 +89,20 @@ func (a *AuditSealer) Run(ctx context.Context) {
 func (a *AuditSealer) Seal(ctx context.Context) (n int, err error) {
 	pctx, cancel := context.WithTimeout(ctx, passTime)
 	defer cancel()
-	from, err := a.reach(pctx)
+	top, err := a.top(pctx)
+	from, now := top, a.Now()
+	if now.Sub(a.reached) >= reachEvery {
+		from = behind(top)
+	}
 	if err == nil {
 		n, err = a.pass(pctx, newRows, from)
 	}
-	if err == nil && n < sealBatch && a.Now().Sub(a.lookedBack) >= lookBackEvery {
+	if err == nil && n < sealBatch && from == behind(top) {
+		a.reached = now
+	}
+	if err == nil && n < sealBatch && now.Sub(a.lookedBack) >= lookBackEvery {
 		var late int
-		late, err = a.lookBack(ctx, from)
+		late, err = a.lookBack(ctx, behind(top))
 		n += late
 	}
 	if err != nil {
@@ -102,17 +111,19 @@ func (a *AuditSealer) Seal(ctx context.Context) (n int, err error) {
 	return n, nil
 }
 
-// reach is the id above which each pass looks for rows. An id far ahead of the
-// sequence can't push it up.
-func (a *AuditSealer) reach(ctx context.Context) (int64, error) {
+// top is the greatest id that has a seal. An id far ahead of the sequence can't
+// push it up.
+func (a *AuditSealer) top(ctx context.Context) (int64, error) {
 	var sealed *int64
 	var drawn int64
 	err := a.DB.Pool.QueryRow(ctx, "SELECT (SELECT max(audit_id) FROM audit_seal), last_value FROM audit_log_id_seq").Scan(&sealed, &drawn)
 	if err != nil || sealed == nil {
 		return math.MinInt64, err
 	}
-	return max(min(*sealed, drawn), math.MinInt64+sealReach) - sealReach, nil
+	return min(*sealed, drawn), nil
 }
+
+func behind(id int64) int64 { return max(id, math.MinInt64+sealReach) - sealReach }
 
 const auditColumns = "l.id, l.at, l.actor, l.request_id, l.action, l.object, l.reason, l.data::text"
 
