@@ -39,6 +39,7 @@ type cli struct {
 	Migrate migrateCmd `cmd:"" help:"Bring the database's schema up to date."`
 	TLS     tlsCmd     `cmd:"" name:"tls" help:"HTTPS without an outside authority."`
 	Doctor  doctorCmd  `cmd:"" help:"Look at the database, its roles, the key, the clock and the disk, and say what to do."`
+	Audit   auditCmd   `cmd:"" help:"Check the audit log."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
