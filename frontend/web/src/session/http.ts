@@ -1,0 +1,86 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Every request of a page with a person: JSON both ways, to its own server only.
+
+import { Problem, problemOf } from './problem';
+
+const PATIENCE_MS = 15_000;
+
+export type Fetch = (path: string, init: RequestInit) => Promise<Response>;
+export type Query = Record<string, string | number | undefined>;
+
+/** What the session has to be told of, whoever asked. */
+export interface Hooks {
+  /** 401: the session may be over. */
+  unauthorised(): void;
+  /** 423: the session is locked. */
+  locked(): void;
+}
+
+export class Http {
+  constructor(
+    private readonly hooks: Hooks,
+    private readonly fetcher: Fetch = (path, init) => fetch(path, init),
+  ) {}
+
+  get<T>(path: string, query: Query = {}): Promise<T> {
+    return this.call('GET', withQuery(path, query));
+  }
+  post<T = void>(path: string, body?: unknown): Promise<T> {
+    return this.call('POST', path, body);
+  }
+  put<T = void>(path: string, body: unknown): Promise<T> {
+    return this.call('PUT', path, body);
+  }
+  del(path: string, query: Query = {}): Promise<void> {
+    return this.call('DELETE', withQuery(path, query));
+  }
+  /** As post, but a refusal is told to the caller alone: for signing in and unlocking. */
+  ask<T = void>(path: string, body: unknown): Promise<T> {
+    return this.call('POST', path, body, true);
+  }
+  /** As get, told to the caller alone. */
+  look<T>(path: string): Promise<T> {
+    return this.call('GET', path, undefined, true);
+  }
+
+  private async call<T>(method: string, path: string, body?: unknown, quiet = false): Promise<T> {
+    const init: RequestInit = {
+      method,
+      credentials: 'same-origin',
+      cache: 'no-store',
+      signal: AbortSignal.timeout(PATIENCE_MS),
+      headers: { accept: 'application/json' },
+    };
+    if (body !== undefined) {
+      init.headers = { ...init.headers, 'content-type': 'application/json' };
+      init.body = JSON.stringify(body);
+    }
+    let res: Response;
+    try {
+      res = await this.fetcher(path, init);
+    } catch (e) {
+      throw new Problem(0, 'about:blank', String(e));
+    }
+    if (!res.ok) {
+      const problem = await problemOf(res, Date.now());
+      if (!quiet && problem.status === 401) this.hooks.unauthorised();
+      if (!quiet && problem.status === 423) this.hooks.locked();
+      throw problem;
+    }
+    if (res.status === 204) return undefined as T;
+    try {
+      return (await res.json()) as T;
+    } catch (e) {
+      throw new Problem(0, 'about:blank', String(e));
+    }
+  }
+}
+
+/** Appends what is set of a query; empty values are left out. */
+export function withQuery(path: string, query: Query): string {
+  const q = new URLSearchParams();
+  for (const [k, v] of Object.entries(query)) if (v !== undefined && v !== '') q.set(k, String(v));
+  return q.size ? `${path}?${q}` : path;
+}
