@@ -37,6 +37,8 @@ type cli struct {
 	Grids   gridsCmd   `cmd:"" help:"Draw a draft grid tree."`
 	Import  importCmd  `cmd:"" help:"Bring in grids and past incidents from files."`
 	Migrate migrateCmd `cmd:"" help:"Bring the database's schema up to date."`
+	Backup  backupCmd  `cmd:"" help:"Write everything into one encrypted file."`
+	Restore restoreCmd `cmd:"" help:"Make a centre of a backup, in a new data folder."`
 	TLS     tlsCmd     `cmd:"" name:"tls" help:"HTTPS without an outside authority."`
 	Doctor  doctorCmd  `cmd:"" help:"Look at the database, its roles, the key, the clock and the disk, and say what to do."`
 	Audit   auditCmd   `cmd:"" help:"Check the audit log."`
