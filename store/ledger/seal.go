@@ -244,17 +244,19 @@ func (a *AuditSealer) chain(ctx context.Context, tx pgx.Tx, end *anchor, rowsSQL
 		return 0, err
 	}
 	var r auditRow
-	var seals [][]any
+	var seals []anchor
 	now, h := a.Now(), newHasher(a.Key)
 	_, err = pgx.ForEachRow(rows, r.fields(), func() error {
 		*end = anchor{N: end.N + 1, AuditID: r.id, Hash: h.seal(end.Hash, &r)}
-		seals = append(seals, []any{end.N, end.AuditID, []byte(end.Hash), now})
+		seals = append(seals, *end)
 		return nil
 	})
 	if err != nil || len(seals) == 0 {
 		return 0, err
 	}
-	_, err = tx.CopyFrom(ctx, pgx.Identifier{"audit_seal"}, []string{"n", "audit_id", "hash", "at"}, pgx.CopyFromRows(seals))
+	_, err = tx.CopyFrom(ctx, pgx.Identifier{"audit_seal"}, []string{"n", "audit_id", "hash", "at"}, pgx.CopyFromSlice(len(seals), func(i int) ([]any, error) {
+		return []any{seals[i].N, seals[i].AuditID, []byte(seals[i].Hash), now}, nil
+	}))
 	return len(seals), err
 }
 
