@@ -27,14 +27,15 @@ func (s *Server) openPools(ctx context.Context) error {
 		what  string
 		role  string
 		conns int32
+		each  bool
 	}{
-		{&s.pools.reports, "reports", store.AppRole, 10},
-		{&s.pools.changes, "changes", store.AppRole, 10},
-		{&s.pools.reads, "reads", store.AppRole, 16},
-		{&s.pools.walls, "walls", store.TilesRole, 8},
-		{&s.pools.care, "care", store.AppRole, 8},
+		{&s.pools.reports, "reports", store.AppRole, 10, false},
+		{&s.pools.changes, "changes", store.AppRole, 10, false},
+		{&s.pools.reads, "reads", store.AppRole, 16, true},
+		{&s.pools.walls, "walls", store.TilesRole, 8, true},
+		{&s.pools.care, "care", store.AppRole, 8, false},
 	} {
-		db, err := store.Open(ctx, s.o.DatabaseURL, store.Options{MaxConns: p.conns, Role: p.role})
+		db, err := store.Open(ctx, s.o.DatabaseURL, store.Options{MaxConns: p.conns, Role: p.role, PlanEach: p.each})
 		if err != nil {
 			return fmt.Errorf("connections for %s: %w", p.what, err)
 		}
