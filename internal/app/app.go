@@ -227,6 +227,9 @@ func (s *Server) openRecord(ctx context.Context) error {
 	if s.seal, err = store.OpenSealer(s.o.Data); err != nil {
 		return err
 	}
+	if err := s.db.CheckSealKey(ctx, s.seal); err != nil {
+		return err
+	}
 	cats, err := s.db.Categories(ctx)
 	if err != nil {
 		return err

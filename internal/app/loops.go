@@ -6,6 +6,7 @@ package app
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -44,6 +45,9 @@ func (s *Server) startLoops(ctx context.Context) error {
 		Pool: s.db.Pool, Now: s.o.Now, Log: s.o.Log, Wake: s.wake, OnHead: func(feed.Seq) { s.nudge(s.heads)() },
 	}).Run)
 	s.loop("pump", s.pump)
+	s.loop("audit seal", (&ledger.AuditSealer{
+		DB: s.pools.care, Key: s.seal.AuditKey(), Anchor: filepath.Join(s.o.Data, ledger.AnchorFile), Now: s.o.Now, Log: s.o.Log,
+	}).Run)
 	s.loop("catch up", func(ctx context.Context) {
 		s.every(ctx, 5*time.Second, "catch up", func(ctx context.Context) error { s.catchUp(ctx); return nil })
 	})
