@@ -24,6 +24,7 @@ import (
 	"onemap/dispatch/calendar"
 	"onemap/frontend"
 	"onemap/hub"
+	"onemap/internal/backup"
 	"onemap/internal/job"
 	"onemap/internal/localpg"
 	"onemap/migrations"
@@ -181,6 +182,9 @@ func (s *Server) checkOptions(context.Context) error {
 }
 
 func (s *Server) makeData(context.Context) error {
+	if err := backup.Unfinished(s.o.Data); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(s.o.Data, 0o755); err != nil {
 		return fmt.Errorf("data folder %s: %w", s.o.Data, err)
 	}

@@ -81,7 +81,7 @@ const keepKeys = 7 * 24 * time.Hour
 // care drops what is past its time.
 func (s *Server) care(ctx context.Context) error {
 	_, err := s.db.Pool.Exec(ctx, "DELETE FROM idempotency WHERE at < $1", s.o.Now().Add(-keepKeys))
-	return err
+	return errors.Join(err, s.renew())
 }
 
 // pumpBatch is how many events the pump reads at a time.

@@ -26,12 +26,24 @@ func (s *Server) certificate() (*tls.Config, error) {
 	if !tlsca.Exists(dir) {
 		return nil, nil
 	}
-	if renewed, err := tlsca.Renew(dir, s.o.Now()); err != nil {
-		s.o.Log.Warn("the certificate could not be renewed", "err", err)
-	} else if renewed {
-		s.o.Log.Info("the certificate was renewed")
+	if err := s.renew(); err != nil {
+		s.o.Log.Warn("starting with the certificate there is", "err", err)
 	}
 	return tlsca.Load(dir)
+}
+
+// renew makes a new certificate before the data folder's own one ends; whoever
+// connects next is shown it.
+func (s *Server) renew() error {
+	dir := filepath.Join(s.o.Data, "tls")
+	if s.o.TLSCert != "" || !tlsca.Exists(dir) {
+		return nil
+	}
+	renewed, err := tlsca.Renew(dir, s.o.Now())
+	if renewed {
+		s.o.Log.Info("the certificate was renewed")
+	}
+	return err
 }
 
 // itself is how a client in this process recognises this server: by the very
