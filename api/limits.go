@@ -5,7 +5,9 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,28 +36,71 @@ type Limits struct {
 	ExportRows             int // of one export; 5,000
 }
 
-func (l *Limits) setDefaults() {
-	orElse := func(n *int, d int) {
-		if *n <= 0 {
-			*n = d
+// limit is one of Limits by the name it is set by.
+type limit struct {
+	name   string
+	of     func(*Limits) *int
+	normal int
+}
+
+// limits lists what can be set, with the default.
+var limits = []limit{
+	{"reports", func(l *Limits) *int { return &l.Reports }, 10},
+	{"changes", func(l *Limits) *int { return &l.Changes }, 10},
+	{"reads", func(l *Limits) *int { return &l.Reads }, 16},
+	{"tiles", func(l *Limits) *int { return &l.Tiles }, 4},
+	{"reads-per-second", func(l *Limits) *int { return &l.ReadsPerSecond }, 60},
+	{"changes-per-second", func(l *Limits) *int { return &l.ChangesPerSecond }, 20},
+	{"tiles-per-second", func(l *Limits) *int { return &l.TilesPerSecond }, 200},
+	{"wrong-secrets", func(l *Limits) *int { return &l.WrongSecrets }, 120},
+	{"logins-per-minute", func(l *Limits) *int { return &l.LoginsPerMinute }, 5},
+	{"address-logins-per-minute", func(l *Limits) *int { return &l.AddressLoginsPerMinute }, 30},
+	{"reveals-per-day", func(l *Limits) *int { return &l.RevealsPerDay }, 50},
+	{"exports-per-day", func(l *Limits) *int { return &l.ExportsPerDay }, 5},
+	{"export-rows", func(l *Limits) *int { return &l.ExportRows }, 5000},
+}
+
+// LimitsOf sets limits by their names, as an operator writes them; what is not
+// named keeps its default. An unknown name or a limit below 1 is refused.
+func LimitsOf(values map[string]int) (Limits, error) {
+	var l Limits
+	var names []string
+	for _, one := range limits {
+		names = append(names, one.name)
+		v, given := values[one.name]
+		if given && v < 1 {
+			return l, fmt.Errorf("limit %s=%d: it must be at least 1", one.name, v)
+		}
+		if given {
+			*one.of(&l) = v
 		}
 	}
-	orElse(&l.Reports, 10)
-	orElse(&l.Changes, 10)
-	orElse(&l.Reads, 16)
-	orElse(&l.Tiles, 4)
+	for name := range values {
+		if !slices.Contains(names, name) {
+			return l, fmt.Errorf("unknown limit %q: one of %s", name, strings.Join(names, ", "))
+		}
+	}
+	return l, nil
+}
+
+// Defaults returns each limit's name and default.
+func Defaults() map[string]int {
+	out := map[string]int{}
+	for _, one := range limits {
+		out[one.name] = one.normal
+	}
+	return out
+}
+
+func (l *Limits) setDefaults() {
+	for _, one := range limits {
+		if n := one.of(l); *n <= 0 {
+			*n = one.normal
+		}
+	}
 	if l.Wait <= 0 {
 		l.Wait = 500 * time.Millisecond
 	}
-	orElse(&l.ReadsPerSecond, 60)
-	orElse(&l.ChangesPerSecond, 20)
-	orElse(&l.TilesPerSecond, 200)
-	orElse(&l.WrongSecrets, 120)
-	orElse(&l.LoginsPerMinute, 5)
-	orElse(&l.AddressLoginsPerMinute, 30)
-	orElse(&l.RevealsPerDay, 50)
-	orElse(&l.ExportsPerDay, 5)
-	orElse(&l.ExportRows, 5000)
 }
 
 // class is a kind of request with places of its own: a flood of one kind takes

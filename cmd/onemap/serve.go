@@ -10,29 +10,35 @@ import (
 	"os"
 	"strings"
 
+	"onemap/api"
 	"onemap/internal/app"
 )
 
 type serveCmd struct {
 	place
-	Listen       string   `help:"Pages and API." default:"127.0.0.1:8080" env:"ONEMAP_LISTEN"`
-	DeviceListen string   `help:"Phones and trackers (OsmAnd, Traccar Client)." default:"127.0.0.1:5055" env:"ONEMAP_DEVICE_LISTEN"`
-	AdminListen  string   `help:"Metrics and profiles; 'off' for none." default:"127.0.0.1:9090" env:"ONEMAP_ADMIN_LISTEN"`
-	TLSCert      string   `help:"Certificate file of the main listener; without one the data folder's own is used (onemap tls init), if there is one." name:"tls-cert" env:"ONEMAP_TLS_CERT" type:"existingfile" placeholder:"FILE"`
-	TLSKey       string   `help:"Key file of --tls-cert." name:"tls-key" env:"ONEMAP_TLS_KEY" type:"existingfile" placeholder:"FILE"`
-	Proxies      []string `help:"Networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; none when left out." name:"trusted-proxies" env:"ONEMAP_TRUSTED_PROXIES" placeholder:"CIDR"`
-	Demo         bool     `help:"Load the made-up banner when the database is empty, and let a pretend field move in it." env:"ONEMAP_DEMO"`
-	DemoSeed     uint64   `help:"Seed of the made-up banner." default:"1" env:"ONEMAP_DEMO_SEED"`
-	DemoPast     int      `help:"Past incidents of the made-up banner." default:"300000" env:"ONEMAP_DEMO_PAST"`
-	DemoField    bool     `help:"With --demo: workers walk and report." default:"true" negatable:"" env:"ONEMAP_DEMO_FIELD"`
-	LogLevel     string   `help:"How much to log." default:"info" enum:"debug,info,warn,error" env:"ONEMAP_LOG_LEVEL"`
-	LogFormat    string   `help:"text or json." default:"text" enum:"text,json" env:"ONEMAP_LOG_FORMAT"`
+	Listen       string         `help:"Pages and API." default:"127.0.0.1:8080" env:"ONEMAP_LISTEN"`
+	DeviceListen string         `help:"Phones and trackers (OsmAnd, Traccar Client)." default:"127.0.0.1:5055" env:"ONEMAP_DEVICE_LISTEN"`
+	AdminListen  string         `help:"Metrics and profiles; 'off' for none." default:"127.0.0.1:9090" env:"ONEMAP_ADMIN_LISTEN"`
+	TLSCert      string         `help:"Certificate file of the main listener; without one the data folder's own is used (onemap tls init), if there is one." name:"tls-cert" env:"ONEMAP_TLS_CERT" type:"existingfile" placeholder:"FILE"`
+	TLSKey       string         `help:"Key file of --tls-cert." name:"tls-key" env:"ONEMAP_TLS_KEY" type:"existingfile" placeholder:"FILE"`
+	Proxies      []string       `help:"Networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; none when left out." name:"trusted-proxies" env:"ONEMAP_TRUSTED_PROXIES" placeholder:"CIDR"`
+	Limits       map[string]int `help:"Limits other than the defaults of docs/SECURITY.md, as name=number;name=number." name:"limits" env:"ONEMAP_LIMITS" placeholder:"NAME=NUMBER"`
+	Demo         bool           `help:"Load the made-up banner when the database is empty, and let a pretend field move in it." env:"ONEMAP_DEMO"`
+	DemoSeed     uint64         `help:"Seed of the made-up banner." default:"1" env:"ONEMAP_DEMO_SEED"`
+	DemoPast     int            `help:"Past incidents of the made-up banner." default:"300000" env:"ONEMAP_DEMO_PAST"`
+	DemoField    bool           `help:"With --demo: workers walk and report." default:"true" negatable:"" env:"ONEMAP_DEMO_FIELD"`
+	LogLevel     string         `help:"How much to log." default:"info" enum:"debug,info,warn,error" env:"ONEMAP_LOG_LEVEL"`
+	LogFormat    string         `help:"text or json." default:"text" enum:"text,json" env:"ONEMAP_LOG_FORMAT"`
 }
 
 func (c *serveCmd) Run(ctx context.Context, say messages) error {
+	limits, err := api.LimitsOf(c.Limits)
+	if err != nil {
+		return err
+	}
 	s, err := app.Start(ctx, app.Options{
 		Listen: c.Listen, DeviceListen: c.DeviceListen, AdminListen: c.AdminListen, Data: c.dir(), DatabaseURL: c.DatabaseURL,
-		Demo: c.Demo, DemoSeed: c.DemoSeed, DemoPast: c.DemoPast, DemoField: c.DemoField, TLSCert: c.TLSCert, TLSKey: c.TLSKey, TrustedProxies: c.Proxies, Version: version, Log: c.log(), Out: say,
+		Demo: c.Demo, DemoSeed: c.DemoSeed, DemoPast: c.DemoPast, DemoField: c.DemoField, TLSCert: c.TLSCert, TLSKey: c.TLSKey, TrustedProxies: c.Proxies, Limits: limits, Version: version, Log: c.log(), Out: say,
 	})
 	if err != nil {
 		return err

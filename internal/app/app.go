@@ -39,6 +39,7 @@ type Server struct {
 	o          Options
 	db         *store.DB // the owner's: migrations, partitions, the sequencer, the pump
 	pools      pools
+	urlAs      func(role string) string
 	catalogue  *store.Catalogue
 	seal       *store.Sealer
 	ledger     *ledger.Ledger
@@ -192,6 +193,7 @@ func (s *Server) makeData(context.Context) error {
 }
 
 func (s *Server) startDatabase(ctx context.Context) error {
+	s.urlAs = func(string) string { return s.o.DatabaseURL } // an outside one: the connections step down
 	if s.o.DatabaseURL != "" {
 		return store.CheckServer(ctx, s.o.DatabaseURL)
 	}
@@ -201,6 +203,7 @@ func (s *Server) startDatabase(ctx context.Context) error {
 	}
 	s.onStop("postgres", pg.Stop)
 	s.o.DatabaseURL = pg.URL(localpg.Database)
+	s.urlAs = func(role string) string { return pg.URLAs(role, localpg.Database) }
 	go func() { // ends with the cluster's supervisor
 		<-pg.Done()
 		if err := pg.Err(); err != nil {

@@ -35,7 +35,7 @@ func (s *Server) openPools(ctx context.Context) error {
 		{&s.pools.walls, "walls", store.TilesRole, 8, true},
 		{&s.pools.care, "care", store.AppRole, 8, false},
 	} {
-		db, err := store.Open(ctx, s.o.DatabaseURL, store.Options{MaxConns: p.conns, Role: p.role, PlanEach: p.each})
+		db, err := store.Open(ctx, s.urlAs(p.role), store.Options{MaxConns: p.conns, Role: p.role, PlanEach: p.each})
 		if err != nil {
 			return fmt.Errorf("connections for %s: %w", p.what, err)
 		}

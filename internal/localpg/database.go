@@ -120,7 +120,7 @@ func connect(ctx context.Context, url string) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg.RuntimeParams = map[string]string{"application_name": "onemap-localpg"}
+	cfg.RuntimeParams = map[string]string{"application_name": "onemap-localpg", "statement_timeout": "0"} // a slow machine takes long over an extension
 	cfg.ValidateConnect = nil
 	return pgx.ConnectConfig(ctx, cfg)
 }

@@ -133,6 +133,10 @@ func (c *cluster) bringUp(ctx context.Context) (*postmaster, error) {
 // for Role.
 func (s *Server) URL(database string) string { return socketURL(s.c.sock, Role, database) }
 
+// URLAs is URL for one of the lesser roles: a connection that has never been the
+// owner's cannot become it again.
+func (s *Server) URLAs(role, database string) string { return socketURL(s.c.sock, role, database) }
+
 // Done is closed when supervision gave up: PostgreSQL died or failed to start
 // too often in a short time. It stays open after Stop.
 func (s *Server) Done() <-chan struct{} { return s.gaveUp }
