@@ -110,6 +110,10 @@ func (c *cluster) asSuperuser(ctx context.Context, database string, f func(*pgx.
 		return err
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	// A slow machine takes long over an extension.
+	if _, err := conn.Exec(ctx, "SET statement_timeout = 0"); err != nil {
+		return err
+	}
 	return f(conn)
 }
 
@@ -120,7 +124,7 @@ func connect(ctx context.Context, url string) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg.RuntimeParams = map[string]string{"application_name": "onemap-localpg", "statement_timeout": "0"} // a slow machine takes long over an extension
+	cfg.RuntimeParams = map[string]string{"application_name": "onemap-localpg"}
 	cfg.ValidateConnect = nil
 	return pgx.ConnectConfig(ctx, cfg)
 }
