@@ -153,7 +153,7 @@ describe('taking up an invitation', () => {
     expect(server.last('POST /invitations/redeem')?.body).toEqual({ code: 'CODE', password: 'long enough', pin: '1234' });
     expect(w.get('img').attributes('src')).toBe(factor.qr);
     expect(w.get('img').attributes('alt')).toBeTruthy();
-    expect((w.get('.once input').element as HTMLInputElement).value).toBe('ABCD EFGH IJKL');
+    expect((w.get('.once textarea').element as HTMLTextAreaElement).value).toBe('ABCD EFGH IJKL');
     expect(store.code).toBe('');
     await button(w, '已绑定，去登录').trigger('click');
     expect([store.phase.value, store.door.value, store.login.value]).toEqual(['door', 'sign-in', 'bai']);
@@ -346,7 +346,7 @@ describe('what is shown once', () => {
     await button(w, '复制').trigger('click');
     await settle();
     expect(w.get('[role=status]').text()).toContain('Ctrl+C');
-    const box = w.get('input').element as HTMLInputElement;
+    const box = w.get('textarea').element as HTMLTextAreaElement;
     expect([box.selectionStart, box.selectionEnd]).toEqual([0, box.value.length]);
     vi.unstubAllGlobals();
   });
