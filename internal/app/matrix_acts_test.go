@@ -10,8 +10,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"onemap/auth"
+	"onemap/store"
 )
 
 // admin asks the routes about accounts, rights, credentials and the audit log.
@@ -152,19 +154,33 @@ func (r *run) eachAccount(t *testing.T, l line) {
 		}
 		return `{"reason":"` + goodReason + `"}`
 	}()
+	may := r.o.allowed(r.a, l)
+	approval := strings.HasSuffix(l.path, "/approval")
+	var session string
+	if may && approval { // agreeing is for people, not for machines
+		session = r.w.session(t, r.a, fmt.Sprintf("s%d", r.f.cells))
+		if m := r.ask(l, l.method, strings.Replace(l.path, "{id}", fmt.Sprint(r.w.accounts[0].grant), 1), body); m.status < 400 {
+			r.f.add("leak", r.a.name, l.name(), "a machine agrees: %d", m.status)
+		}
+	}
 	ask := func(id string) answer {
 		path := strings.Replace(l.path, "{id}", id, 1)
 		if l.method == http.MethodDelete {
 			path += "?reason=" + goodReason
 		}
+		if session != "" {
+			return r.as("", l, l.method, path, body, "Cookie: onemap_session="+session, "Origin: "+r.w.stand.url)
+		}
 		return r.ask(l, l.method, path, body)
 	}
 	missing := ask(nobodyHasThis)
-	may := r.o.allowed(r.a, l)
 	list := r.w.accounts
 	if may {
 		r.granted(l, "what is not there", missing, 404)
 		list = r.w.makeAccounts(t, fmt.Sprintf("n%d.", r.f.cells))
+		if approval { // of the role that two have to agree to
+			r.w.exec(t, r.w.s.db, "UPDATE account_grant SET state = 'proposed', security_by = NULL, active_at = NULL, role = 'county_leader' WHERE account_id BETWEEN $1 AND $2", list[0].id, list[len(list)-1].id)
+		}
 	} else {
 		r.denied(l, "what is not there", missing)
 	}
@@ -179,6 +195,8 @@ func (r *run) eachAccount(t *testing.T, l line) {
 		switch {
 		case !may:
 			r.denied(l, x.login, a)
+		case !r.seesAccount(x) && a.status == 403 && x.grid != "" && r.w.inGrid(subtree, r.a, x.grid) && r.o.cell(rowUsers, r.a).has("invite"):
+			r.f.cell() // somebody of the own grids who is not for inviting: known, and not to be touched
 		case !r.seesAccount(x):
 			r.same(l, "the "+l.target+" of "+x.login+" ("+x.grid+")", a, missing)
 		default: // what its state forbids is 409 or 422
@@ -228,7 +246,7 @@ func (r *run) makes(l line) {
 		body := map[string]string{
 			"POST /api/v1/tokens":   fmt.Sprintf(`{"role":"hall_operator","grid":%q,"expires_s":3600,"note":"matrix"}`, code),
 			"POST /api/v1/walls":    fmt.Sprintf(`{"name":"w%d","grid":%q}`, n, code),
-			"POST /api/v1/accounts": fmt.Sprintf(`{"login":"made%d","grant":{"role":"grid_worker","grid":%q,"reason":%q}}`, n, code, goodReason),
+			"POST /api/v1/accounts": fmt.Sprintf(`{"login":"made%d","grant":{"role":"village_head","grid":%q,"reason":%q}}`, n, code, goodReason),
 		}[l.name()]
 		invites := r.o.cell(rowUsers, r.a).has("invite")
 		if strings.HasSuffix(l.path, "/accounts") && !invites {
@@ -253,6 +271,28 @@ func (r *run) makes(l line) {
 	}
 }
 
+// session signs a person of the actor's role and grid in, without the ceremony.
+func (w *world) session(t *testing.T, a *actor, login string) string {
+	t.Helper()
+	g := w.grids[a.home]
+	var id int64
+	err := w.s.db.Pool.QueryRow(t.Context(), "INSERT INTO account (login, state, password, created_by) VALUES ($1, 'active', 'none', 'test') RETURNING id", login).Scan(&id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.exec(t, w.s.db, `INSERT INTO account_grant (account_id, role, grid_code, root_code, state, proposed_by, security_by, active_at)
+		VALUES ($1, $2, $3, $4, 'active', 'test', 'test', now())`, id, a.role, g.code, g.county)
+	secret, until := store.NewSecret(), time.Now().Add(time.Hour)
+	_, err = w.s.db.SaveCredential(t.Context(), w.s.db.Pool, secret, store.Credential{
+		Kind: store.Session, Role: a.role, GridCode: g.code, RootCode: g.county, ExpiresAt: &until, Account: id, Epoch: 1,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.scan.forbid(secret)
+	return secret
+}
+
 // writes sends reports as everybody: who may write may report from anywhere, and
 // sees afterwards only what the matrix shows.
 func (r *run) writes(t *testing.T) {
@@ -261,13 +301,20 @@ func (r *run) writes(t *testing.T) {
 		if l.kind != "route" || l.target != "report" {
 			continue
 		}
-		for _, key := range []string{"P/P111", "P/P211", "Q/Q111"} {
-			g := r.w.grids[key]
-			k := kinds["0501"]
-			m := &matter{name: "a report of " + r.a.name, category: "0501", grid: key, top: k.top, dept: k.dept, worker: r.a.worker, at: g.at}
-			a := r.ask(l, l.method, l.path, fmt.Sprintf(`{"category":"0501","title":"自报","location":{"lon":%v,"lat":%v,"crs":"wgs84"}}`, g.at[0], g.at[1]))
+		for _, key := range []string{"P/P111", "P/P211", "Q/Q111", "P/P111 sensitive"} {
+			category := "0501"
+			key, sensitive := strings.CutSuffix(key, " sensitive")
+			if sensitive {
+				category = "0102"
+			}
+			g, k := r.w.grids[key], kinds[category]
+			m := &matter{name: "a report of " + r.a.name, category: category, sensitive: sensitive, grid: key, top: k.top, dept: k.dept, worker: r.a.worker, at: g.at}
+			a := r.ask(l, l.method, l.path, fmt.Sprintf(`{"category":%q,"title":"自报","location":{"lon":%v,"lat":%v,"crs":"wgs84"}}`, category, g.at[0], g.at[1]))
 			if !r.o.allowed(r.a, l) {
 				r.denied(l, key, a)
+				continue
+			}
+			if sensitive && a.status == 403 { // who may not handle it may be refused the report as well
 				continue
 			}
 			if !r.granted(l, key, a, 201) {

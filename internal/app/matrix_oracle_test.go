@@ -208,9 +208,7 @@ func (o *oracle) cell(row string, a *actor) cell { return o.cells[row][a.role] }
 // inGrid reports whether a cell of this reach takes in a grid.
 func (w *world) inGrid(r span, a *actor, key string) bool {
 	switch r {
-	case county:
-		return w.grids[key].county == w.grids[a.home].county
-	case subtree, own:
+	case county, subtree, own: // a county's people are at home in the county itself
 		return w.grids[key].within(w, a.home)
 	}
 	return false
@@ -231,7 +229,7 @@ func (o *oracle) sees(w *world, a *actor, m *matter, row string) sight {
 	if c.reach == nowhere || w.grids[m.grid].county != w.grids[a.home].county {
 		return hidden
 	}
-	if c.reach == own && !o.owns(a, m) || c.reach == subtree && !w.inGrid(subtree, a, m.grid) || c.has("open") && m.closed {
+	if c.reach == own && !o.owns(a, m) || c.reach != own && !w.inGrid(c.reach, a, m.grid) || c.has("open") && m.closed {
 		return hidden
 	}
 	s := whole
@@ -273,10 +271,10 @@ func (o *oracle) seesGrid(w *world, a *actor, key string) (must, may bool) {
 // actor alone.
 func (o *oracle) seesWorker(w *world, a *actor, h *hand, row string) bool {
 	c := o.cell(row, a)
-	switch c.reach {
-	case nowhere:
+	switch {
+	case c.reach == nowhere, c.has("A"): // a number is not a worker
 		return false
-	case own:
+	case c.reach == own:
 		return a.worker != 0 && a.worker == h.id
 	}
 	return w.inGrid(c.reach, a, h.grid)
@@ -297,8 +295,8 @@ func (o *oracle) allowed(a *actor, l line) bool {
 		return c.read || l.resource == rowUsers && c.write
 	case "W":
 		return c.write
-	case "R text":
-		return c.read && !c.has("meta")
+	case "R journal":
+		return c.read && a.role != auth.Wall
 	case "M":
 		return c.has("M") || c.has("reveal")
 	case "reveal":
@@ -315,7 +313,7 @@ func (o *oracle) allowed(a *actor, l line) bool {
 		return c.has("tokens") || c.read && c.reach == county
 	}
 	for _, w := range strings.Split(l.op, " or ") { // accounts, grants, tokens, revoke, second, invite
-		if c.has(w) || w == "invite" && c.has("accounts") {
+		if c.has(w) || w == "invite" && c.has("accounts") || w == "propose" && c.has("invite") {
 			return true
 		}
 	}

@@ -5,20 +5,16 @@ package app
 
 import (
 	"bytes"
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"onemap/auth"
-	"onemap/people"
 )
 
 // known are the cells that are known to be wrong, with the reason: "actor | what"
@@ -71,6 +67,7 @@ func TestMatrix(t *testing.T) {
 	o := readOracle(t)
 	w := newWorld(t)
 	t.Run("every route has a row", func(t *testing.T) { w.checkRows(t, o) })
+	t.Run("somebody signs in", func(t *testing.T) { w.signSomebodyIn(t) })
 	f := &findings{first: map[string]string{}, times: map[string]int{}}
 	begin := time.Now()
 	t.Run("asking", func(t *testing.T) {
@@ -89,11 +86,12 @@ func TestMatrix(t *testing.T) {
 	for _, a := range w.actors {
 		(&run{w, o, f, a}).writes(t)
 	}
-	t.Run("canaries", func(t *testing.T) { w.checkCanaries(t, f) })
+	t.Run("canaries", func(t *testing.T) { w.checkCanaries(t) })
 	t.Logf("%d cells of roles x routes x targets in %s (asking alone %s), %d answers scanned", f.cells, time.Since(begin).Round(time.Millisecond), asked.Round(time.Millisecond), w.scan.answers())
 	for _, key := range slices.Sorted(maps.Keys(f.first)) {
 		t.Errorf("%s: %d times, the first: %s", key, f.times[key], f.first[key])
 	}
+	w.checkLog(t)
 	if t.Failed() {
 		t.Errorf("%d cells asked, %d findings", f.cells, len(f.first))
 	}
@@ -141,6 +139,17 @@ func (w *world) checkRows(t *testing.T, o *oracle) {
 	for key := range rows {
 		if !served[key] {
 			t.Errorf("%s has a row in routes.csv and is not served", key)
+		}
+	}
+	for _, l := range o.lines { // nobody has signed in: open routes alone answer otherwise
+		if l.kind != "route" || l.resource == "open" {
+			continue
+		}
+		path := strings.NewReplacer("{id}", "1", "{n}", "1", "{layer}", "grids", "{z}", "9", "{x}", "408", "{y}", "197").Replace(l.path)
+		for _, token := range []string{"", "nonsense"} {
+			if a := w.call(l.method, path, token, ""); a.status != http.StatusUnauthorized {
+				t.Errorf("%s %s as nobody: %d, want 401: %.200s", l.method, path, a.status, a.body)
+			}
 		}
 	}
 	for _, r := range o.resources {
@@ -377,7 +386,7 @@ func (r *run) shown(l line, m *matter, a answer) {
 			return
 		}
 		i := v.Items[0]
-		if n := []rune(m.reporter[0]); i.Name != string(n[0])+"*" && i.Name != string(n[0])+strings.Repeat("*", len(n)-1) ||
+		if stars, ok := strings.CutPrefix(i.Name, string([]rune(m.reporter[0])[0])); !ok || strings.Trim(stars, "*") != "" || stars == "" ||
 			i.Phone != m.reporter[1][:3]+"****"+m.reporter[1][7:] || i.IDNumber != m.reporter[2][:3]+"*************"+m.reporter[2][16:] {
 			r.f.add("leak", r.a.name, l.name(), "%s: masked %+v of %v", m.name, i, m.reporter)
 		}
@@ -457,502 +466,6 @@ func (r *run) eachWorker(l line) {
 	}
 }
 
-// shownIncident is an incident of a list as it was told.
-type shownIncident struct {
-	ID, Number, Category, Top, State, Title, Text, Address string
-	ReportedAt                                             time.Time `json:"reported_at"`
-	Point                                                  *[2]float64
-	Grid                                                   struct{ Path []struct{ Code string } }
-}
-
-// list reads every page of a list of incidents.
-func (r *run) list(l line, query string) (out []shownIncident, raw [][]byte, last answer) {
-	cursor := ""
-	for range 20 {
-		last = r.ask(l, l.method, l.path+"?limit=50"+query+"&cursor="+cursor, "")
-		var page struct {
-			Items  []json.RawMessage
-			Cursor *string
-		}
-		if last.status != 200 || json.Unmarshal(last.body, &page) != nil {
-			return nil, nil, last
-		}
-		for _, i := range page.Items {
-			var s shownIncident
-			if err := json.Unmarshal(i, &s); err != nil {
-				r.f.add("form", r.a.name, l.name(), "%v in %s", err, i)
-			}
-			out, raw = append(out, s), append(raw, i)
-		}
-		if page.Cursor == nil {
-			return out, raw, last
-		}
-		cursor = *page.Cursor
-	}
-	return out, raw, last
-}
-
-func ids(list []shownIncident) []string {
-	var out []string
-	for _, i := range list {
-		out = append(out, i.ID)
-	}
-	slices.Sort(out)
-	return out
-}
-
-// expected are the ids of the incidents the actor may see through a row.
-func (r *run) expected(row string) (want []string) {
-	for _, m := range r.w.incidents {
-		if r.o.sees(r.w, r.a, m, rowIncident) != hidden && r.o.sees(r.w, r.a, m, row) != hidden {
-			want = append(want, m.id)
-		}
-	}
-	slices.Sort(want)
-	return want
-}
-
-func (r *run) compare(what string, got, want []string) {
-	r.f.cell()
-	for _, id := range got {
-		if !slices.Contains(want, id) {
-			r.f.add("leak", r.a.name, what, "shows %s", r.nameOf(id))
-		}
-	}
-	for _, id := range want {
-		if !slices.Contains(got, id) {
-			r.f.add("less", r.a.name, what, "lacks %s", r.nameOf(id))
-		}
-	}
-	if len(got) != len(slices.Compact(slices.Clone(got))) {
-		r.f.add("form", r.a.name, what, "something twice in %v", got)
-	}
-}
-
-func (r *run) nameOf(id string) string {
-	for _, m := range r.w.incidents {
-		if m.id == id {
-			return m.name
-		}
-	}
-	return id
-}
-
-func (r *run) byID(id string) *matter {
-	for _, m := range r.w.incidents {
-		if m.id == id {
-			return m
-		}
-	}
-	return nil
-}
-
-func (r *run) listIncidents(l line) {
-	if !r.o.allowed(r.a, l) {
-		r.denied(l, l.path, r.ask(l, l.method, l.path, ""))
-		return
-	}
-	all, raw, last := r.list(l, "")
-	if !r.granted(l, "the list", last, 200) {
-		return
-	}
-	r.compare(l.name(), ids(all), r.expected(l.resource))
-	for i, one := range all {
-		if m := r.byID(one.ID); m != nil {
-			r.asMeta(l, m, raw[i])
-		}
-	}
-	if !slices.IsSortedFunc(all, func(x, y shownIncident) int { return y.ReportedAt.Compare(x.ReportedAt) }) {
-		r.f.add("form", r.a.name, l.name(), "not newest first")
-	}
-	r.filters(l, all)
-	r.geoJSON(l)
-}
-
-// geoJSON holds the other form of the list to the same.
-func (r *run) geoJSON(l line) {
-	a := r.ask(l, l.method, l.path+"?limit=200", "", "Accept: application/geo+json")
-	var v struct {
-		Features []struct {
-			ID       string
-			Geometry struct{ Coordinates [2]float64 }
-		}
-	}
-	if err := json.Unmarshal(a.body, &v); err != nil || a.status != 200 {
-		r.f.add("form", r.a.name, l.name()+" as GeoJSON", "%d %.200s", a.status, a.body)
-		return
-	}
-	for _, f := range v.Features {
-		r.f.cell()
-		m := r.byID(f.ID)
-		if m == nil || r.o.sees(r.w, r.a, m, rowIncident) == hidden {
-			r.f.add("leak", r.a.name, l.name()+" as GeoJSON", "shows %s", r.nameOf(f.ID))
-			continue
-		}
-		if r.o.sees(r.w, r.a, m, rowIncident) == meta && m.category != "0501" && m.category != "0301" && f.Geometry.Coordinates == m.at {
-			r.f.add("leak", r.a.name, l.name()+" as GeoJSON", "%s: exact point", m.name)
-		}
-	}
-}
-
-// filters: a filter must tell the same as reading the whole list and looking for
-// oneself. A filter over something not shown is refused, or finds nothing more.
-func (r *run) filters(l line, all []shownIncident) {
-	for _, m := range r.w.incidents {
-		for _, f := range []struct {
-			what, query string
-			match       func(shownIncident) bool
-		}{
-			{"text", "&text=" + m.title, func(s shownIncident) bool { return strings.Contains(s.Title, m.title) }},
-			{"bbox", fmt.Sprintf("&bbox=%v,%v,%v,%v", m.at[0]-0.00004, m.at[1]-0.00004, m.at[0]+0.00004, m.at[1]+0.00004), func(s shownIncident) bool {
-				return s.Point != nil && s.Point[0] > m.at[0]-0.00004 && s.Point[0] < m.at[0]+0.00004 && s.Point[1] > m.at[1]-0.00004 && s.Point[1] < m.at[1]+0.00004
-			}},
-		} {
-			r.filter(l, f.what, m.name, f.query, all, f.match)
-		}
-	}
-	for category := range kinds {
-		r.filter(l, "category", category, "&category="+category, all, func(s shownIncident) bool { return s.Category == category })
-	}
-	nowhere := r.ask(l, l.method, l.path+"?grid=NO-SUCH-GRID", "")
-	for key, g := range r.w.grids {
-		if g.code == "X9" {
-			continue // two counties use it: what it means is the answer's own matter
-		}
-		if _, may := r.o.seesGrid(r.w, r.a, key); !may {
-			r.f.cell()
-			a := r.ask(l, l.method, l.path+"?grid="+g.code, "")
-			if a.status != nowhere.status || !bytes.Equal(a.body, nowhere.body) {
-				r.f.add("leak", r.a.name, l.name()+" filter grid tells codes", "%s: %d %.200s; of no such grid: %d %.200s", key, a.status, a.body, nowhere.status, nowhere.body)
-			}
-			continue
-		}
-		r.filter(l, "grid", key, "&grid="+g.code, all, func(s shownIncident) bool {
-			return slices.ContainsFunc(s.Grid.Path, func(p struct{ Code string }) bool { return p.Code == g.code })
-		})
-	}
-	for _, state := range []string{"reported", "refused"} {
-		r.filter(l, "state", state, "&state="+state, all, func(s shownIncident) bool { return s.State == state })
-	}
-}
-
-func (r *run) filter(l line, what, about, query string, all []shownIncident, match func(shownIncident) bool) {
-	r.f.cell()
-	got, _, last := r.list(l, query)
-	if last.status != 200 {
-		if last.status == 403 && r.o.cell(rowIncident, r.a).has("meta") {
-			return // finer than the view: refused whatever there is
-		}
-		r.f.add("less", r.a.name, l.name()+" filter "+what, "%s: %d %.200s", about, last.status, last.body)
-		return
-	}
-	var want []shownIncident
-	for _, i := range all {
-		if match(i) {
-			want = append(want, i)
-		}
-	}
-	for _, i := range got {
-		if !slices.Contains(ids(want), i.ID) {
-			r.f.add("leak", r.a.name, l.name()+" filter "+what, "%s finds %s, which shows no such thing", about, r.nameOf(i.ID))
-		}
-	}
-	for _, i := range want {
-		if !slices.Contains(ids(got), i.ID) {
-			r.f.add("less", r.a.name, l.name()+" filter "+what, "%s does not find %s", about, r.nameOf(i.ID))
-		}
-	}
-}
-
-func (r *run) listGrids(l line) {
-	if !r.o.allowed(r.a, l) {
-		r.denied(l, l.path, r.ask(l, l.method, l.path, ""))
-		return
-	}
-	a := r.ask(l, l.method, l.path, "")
-	if !r.granted(l, "the list", a, 200) {
-		return
-	}
-	var v struct {
-		Items []struct {
-			Code string
-			BBox [4]float64
-		}
-	}
-	if err := json.Unmarshal(a.body, &v); err != nil {
-		r.f.add("form", r.a.name, l.name(), "%v", err)
-		return
-	}
-	got := map[string]bool{}
-	for _, g := range v.Items {
-		c := "P"
-		if g.BBox[0] > 108.5 {
-			c = "Q"
-		}
-		got[c+"/"+g.Code] = true
-	}
-	r.compareGrids(l.name(), got)
-	if b := r.ask(l, l.method, l.path, "", "Accept: application/geo+json"); b.status != 200 || bytes.Count(b.body, []byte(`"Feature"`)) != len(v.Items) {
-		r.f.add("form", r.a.name, l.name()+" as GeoJSON", "%d, %d features, want %d", b.status, bytes.Count(b.body, []byte(`"Feature"`)), len(v.Items))
-	}
-	missing := r.ask(l, l.method, l.path+"?parent=NO-SUCH-GRID", "")
-	for key, g := range r.w.grids {
-		if _, may := r.o.seesGrid(r.w, r.a, key); !may && g.code != "X9" {
-			r.same(l, "the children of "+key, r.ask(l, l.method, l.path+"?parent="+g.code, ""), missing)
-		}
-	}
-}
-
-func (r *run) compareGrids(what string, got map[string]bool) {
-	for key := range r.w.grids {
-		r.f.cell()
-		must, may := r.o.seesGrid(r.w, r.a, key)
-		if got[key] && !may {
-			r.f.add("leak", r.a.name, what, "shows grid %s", key)
-		}
-		if must && !got[key] {
-			r.f.add("less", r.a.name, what, "lacks grid %s", key)
-		}
-	}
-}
-
-func (r *run) places(l line) {
-	ask := func(p [2]float64) answer {
-		return r.ask(l, l.method, fmt.Sprintf("%s?lon=%v&lat=%v&crs=wgs84", l.path, p[0], p[1]), "")
-	}
-	if !r.o.allowed(r.a, l) {
-		r.denied(l, l.path, ask([2]float64{107.05, 38.1}))
-		return
-	}
-	outside := ask([2]float64{100, 30})
-	for key, g := range r.w.grids {
-		a := ask(g.at)
-		must, _ := r.o.seesGrid(r.w, r.a, key)
-		switch {
-		case must:
-			if r.granted(l, key, a, 200) && !strings.Contains(string(a.body), `"`+g.code+`"`) {
-				r.f.add("less", r.a.name, l.name(), "%s: %s", key, a.body)
-			}
-		case a.status != outside.status || !bytes.Equal(a.body, outside.body):
-			r.f.cell()
-			r.f.add("leak", r.a.name, l.name(), "a point in %s: %d %s", key, a.status, a.body)
-		default:
-			r.f.cell()
-		}
-	}
-}
-
-func (r *run) listWorkers(l line) {
-	a := r.ask(l, l.method, l.path, "")
-	if !r.o.allowed(r.a, l) {
-		r.denied(l, l.path, a)
-		return
-	}
-	if !r.granted(l, "the list", a, 200) {
-		return
-	}
-	var v struct {
-		Items []struct {
-			WorkerID string `json:"worker_id"`
-			Point    *[2]float64
-		}
-	}
-	if err := json.Unmarshal(a.body, &v); err != nil {
-		r.f.add("form", r.a.name, l.name(), "%v", err)
-		return
-	}
-	got := map[string]bool{}
-	for _, i := range v.Items {
-		got[i.WorkerID] = true
-	}
-	r.compareWorkers(l.name(), got)
-}
-
-func (r *run) compareWorkers(what string, got map[string]bool) {
-	for _, h := range r.w.workers {
-		r.f.cell()
-		is, want := got[fmt.Sprint(h.id)], r.o.seesWorker(r.w, r.a, h, rowPosition)
-		if is && !want {
-			r.f.add("leak", r.a.name, what, "shows worker %s of %s", h.badge, h.grid)
-		}
-		if want && !is {
-			r.f.add("less", r.a.name, what, "lacks worker %s of %s", h.badge, h.grid)
-		}
-	}
-}
-
-// figures: every count must be that of the incidents the actor sees.
-func (r *run) figures(l line) {
-	a := r.ask(l, l.method, l.path, "")
-	if !r.o.allowed(r.a, l) {
-		r.denied(l, l.path, a)
-		return
-	}
-	if !r.granted(l, "the figures", a, 200) {
-		return
-	}
-	var v struct {
-		Day        string
-		Reported   int
-		Open       int
-		Outside    int
-		ByCategory []struct {
-			Code  string
-			Count int
-		} `json:"by_category"`
-		ByTown []struct {
-			Code        string
-			Count, Open int
-		} `json:"by_town"`
-		Workers struct {
-			OnDuty int `json:"on_duty"`
-			Shown  int
-			Stale  int
-			Lost   int
-		}
-	}
-	if err := json.Unmarshal(a.body, &v); err != nil {
-		r.f.add("form", r.a.name, l.name(), "%v", err)
-		return
-	}
-	reported, open, outside := 0, 0, 0
-	tops, towns := map[string]int{}, map[string]int{}
-	for _, m := range r.w.incidents {
-		if r.o.sees(r.w, r.a, m, rowIncident) == hidden || r.o.sees(r.w, r.a, m, l.resource) == hidden {
-			continue
-		}
-		if !m.closed {
-			open++
-		}
-		if people.Local(m.when).Format(time.DateOnly) != v.Day {
-			continue
-		}
-		reported++
-		tops[m.top]++
-		if m.outside {
-			outside++
-		}
-		for g := r.w.grids[m.grid]; g != nil; g = r.w.grids[g.parent] {
-			if g.level == 2 {
-				towns[g.code]++
-			}
-		}
-	}
-	check := func(what string, got, want int) {
-		r.f.cell()
-		switch {
-		case got > want:
-			r.f.add("leak", r.a.name, l.name()+" counts", "%s: %d, of what is seen %d", what, got, want)
-		case got < want:
-			r.f.add("less", r.a.name, l.name()+" counts", "%s: %d, of what is seen %d", what, got, want)
-		}
-	}
-	check("reported", v.Reported, reported)
-	check("open", v.Open, open)
-	check("outside", v.Outside, outside)
-	for _, c := range v.ByCategory {
-		check("top category "+c.Code, c.Count, tops[c.Code])
-	}
-	for _, c := range v.ByTown {
-		if len(c.Code) == 2 {
-			check("town "+c.Code, c.Count, towns[c.Code])
-		}
-		if c.Code[0] == 'Q' {
-			r.f.add("leak", r.a.name, l.name()+" towns", "names %s", c.Code)
-		}
-	}
-	workers := 0
-	for _, h := range r.w.workers {
-		c := r.o.cell(rowPosition, r.a)
-		if c.has("A") && r.w.inGrid(county, r.a, h.grid) || r.o.seesWorker(r.w, r.a, h, rowPosition) {
-			workers++
-		}
-	}
-	check("workers shown", v.Workers.Shown, workers)
-	check("workers lost", v.Workers.Lost, 0)
-}
-
-func (r *run) export(l line) {
-	a := r.ask(l, l.method, l.path+"?reason="+goodReason, "")
-	if !r.o.allowed(r.a, l) {
-		r.denied(l, l.path, a)
-		return
-	}
-	if !r.granted(l, "the file", a, 200) {
-		return
-	}
-	rows := r.csv(l, a)
-	var got []string
-	for _, row := range rows {
-		n, _ := strconv.Atoi(strings.TrimPrefix(row[0], "SJ"))
-		got = append(got, strconv.Itoa(n))
-	}
-	slices.Sort(got)
-	r.compare(l.name(), got, r.expected(l.resource))
-	if b := r.ask(l, l.method, l.path, ""); b.status < 400 {
-		r.f.add("leak", r.a.name, l.name()+" without a reason", "%d", b.status)
-	}
-	for key, g := range r.w.grids { // a filter over another's grid
-		if _, may := r.o.seesGrid(r.w, r.a, key); may || g.code == "X9" {
-			continue
-		}
-		r.f.cell()
-		if b := r.ask(l, l.method, l.path+"?grid="+g.code+"&reason="+goodReason, ""); b.status == 200 && len(r.csv(l, b)) > 0 {
-			r.f.add("leak", r.a.name, l.name()+" filter grid", "%s: %s", key, b.body)
-		}
-	}
-}
-
-// csv reads a file and holds its head against fields.csv.
-func (r *run) csv(l line, a answer) [][]string {
-	rows, err := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(a.body, []byte("\ufeff")))).ReadAll()
-	if err != nil || len(rows) == 0 {
-		r.f.add("form", r.a.name, l.name(), "%v", err)
-		return nil
-	}
-	for _, h := range rows[0] {
-		if !r.o.fields[l.answer][r.a.role][h] {
-			r.f.add("leak", r.a.name, l.name()+" column "+h, "not in fields.csv")
-		}
-	}
-	return rows[1:]
-}
-
-// countExport: no count from 1 to 4, nothing sensitive, nothing of elsewhere.
-func (r *run) countExport(l line) {
-	today := people.Local(time.Now())
-	query := "?from=" + today.AddDate(0, 0, -10).Format(time.DateOnly) + "&to=" + today.Format(time.DateOnly)
-	a := r.ask(l, l.method, l.path+query+"&reason="+goodReason, "")
-	if !r.o.allowed(r.a, l) {
-		r.denied(l, l.path, a)
-		return
-	}
-	if !r.granted(l, "the file", a, 200) {
-		return
-	}
-	total := 0
-	for _, m := range r.w.incidents {
-		if !m.sensitive && m.past && r.o.sees(r.w, r.a, m, rowIncident) != hidden && r.o.sees(r.w, r.a, m, l.resource) != hidden {
-			total++
-		}
-	}
-	for _, row := range r.csv(l, a) {
-		r.f.cell()
-		n, err := strconv.Atoi(row[5])
-		switch {
-		case err == nil && n > 0 && n < 5:
-			r.f.add("leak", r.a.name, l.name()+" small count", "%v", row)
-		case err == nil && n > total:
-			r.f.add("leak", r.a.name, l.name()+" counts", "%v, of what may be counted %d", row, total)
-		case strings.HasPrefix(row[3], "Q"):
-			r.f.add("leak", r.a.name, l.name()+" grids", "%v", row)
-		}
-	}
-	if b := r.ask(l, l.method, l.path+query, ""); b.status < 400 {
-		r.f.add("leak", r.a.name, l.name()+" without a reason", "%d", b.status)
-	}
-}
-
 // ownSession asks the routes about one's own session, with a token of its own.
 func (r *run) ownSession(l line) {
 	body := map[string]string{
@@ -977,5 +490,20 @@ func (r *run) ownSession(l line) {
 	}
 }
 
-// roleIs reports whether the actor has one of the roles.
-func (r *run) roleIs(roles ...auth.Role) bool { return slices.Contains(roles, r.a.role) }
+// checkLog fails for every kind of error that the server has logged.
+func (w *world) checkLog(t *testing.T) {
+	told := map[string]bool{}
+	for _, raw := range bytes.Split(w.log.bytes(), []byte("\n")) {
+		var l struct{ Level, Msg, Err, What, Path string }
+		if json.Unmarshal(raw, &l) != nil || l.Level != "ERROR" {
+			continue
+		}
+		kind := l.Msg + digits.ReplaceAllString(l.Err+" "+l.What, "N") + l.Path
+		if !told[kind] {
+			told[kind] = true
+			t.Errorf("the server logs an error: %s", raw)
+		}
+	}
+}
+
+var digits = regexp.MustCompile(`[0-9]+`)

@@ -49,7 +49,8 @@ type world struct {
 	accounts    []*account
 	grids       map[string]*place // by county and code: "P/X9"
 	scan        *scanner
-	hallQ       string // token of the other county's hall
+	hallQ       string            // token of the other county's hall
+	secrets     map[string]string // of who signed in, by what they are
 	numbersOnce sync.Once
 	byNumber    map[int]string
 	adminQ      string // id of a credential of the other county
