@@ -105,9 +105,12 @@ func New(o Options) *Server {
 	s.health()
 	s.session()
 	s.incidents()
+	s.reporters()
 	s.grids()
 	s.figures()
 	s.workers()
+	s.tracks()
+	s.exports()
 	s.mapRoutes()
 	s.pages()
 	return s
