@@ -48,8 +48,8 @@ type Credential struct {
 	Sensitive  bool     // may handle sensitive categories
 	Layers     []string // of a wall; nil for all
 	Note       string
-	CreatedBy  string // id of the actor who made it
-	CreatedAt  time.Time
+	CreatedBy  string    // id of the actor who made it
+	CreatedAt  time.Time // the database's now when it is saved without
 
 	Account int64  // whose session or invitation it is; 0 for none
 	Login   string // of the account
@@ -95,13 +95,17 @@ func (db *DB) SaveCredential(ctx context.Context, tx Querier, secret string, c C
 	if c.Address.IsValid() {
 		address = &c.Address
 	}
+	var made *time.Time
+	if !c.CreatedAt.IsZero() {
+		made = &c.CreatedAt
+	}
 	var id int64
 	err := tx.QueryRow(ctx, `INSERT INTO credential (kind, hash, role, grid_code, root_code, wall, expires_at, department_id, worker_id, sensitive,
-		layers, note, created_by, account_id, epoch, address, addresses, seen_at)
+		layers, note, created_by, account_id, epoch, address, addresses, seen_at, created_at)
 		VALUES ($1, $2, $3, nullif($4, ''), nullif($5, ''), nullif($6, ''), $7, nullif($8::bigint, 0), nullif($9::bigint, 0), $10, $11, $12, $13,
-		nullif($14::bigint, 0), nullif($15::int, 0), $16, $17, $18) RETURNING id`,
+		nullif($14::bigint, 0), nullif($15::int, 0), $16, $17, $18, coalesce($19, now())) RETURNING id`,
 		c.Kind, secretHash(secret), c.Role, c.GridCode, c.RootCode, c.Wall, c.ExpiresAt, c.Department, int64(c.Worker), c.Sensitive, c.Layers,
-		c.Note, c.CreatedBy, c.Account, c.Epoch, address, c.Addresses, c.SeenAt).Scan(&id)
+		c.Note, c.CreatedBy, c.Account, c.Epoch, address, c.Addresses, c.SeenAt, made).Scan(&id)
 	if err != nil {
 		return 0, fmt.Errorf("store: save credential: %w", err)
 	}
@@ -115,22 +119,34 @@ var ErrAmbiguousGrid = errors.New("several counties use this grid code: say whic
 // ever stood on; root narrows it to one county, "" does not. Errors: ErrNotFound,
 // ErrAmbiguousGrid.
 func GridPlace(ctx context.Context, tx Querier, code, root string) (county string, level int, err error) {
-	rows, err := tx.Query(ctx, `SELECT v.root_code, max(g.level)::int FROM grid g JOIN grid_version v ON v.id = g.version_id
+	p, err := findPlace(ctx, tx, code, root)
+	return p.county, p.level, err
+}
+
+// gridPlace is where a grid code stands.
+type gridPlace struct {
+	county string
+	level  int   // the deepest it ever stood on
+	no     int32 // the newest number
+}
+
+func findPlace(ctx context.Context, tx Querier, code, root string) (p gridPlace, err error) {
+	rows, err := tx.Query(ctx, `SELECT v.root_code, max(g.level)::int, max(g.no) FROM grid g JOIN grid_version v ON v.id = g.version_id
 		WHERE g.code = $1 AND g.no IS NOT NULL AND ($2 = '' OR v.root_code = $2) GROUP BY 1`, code, root)
 	if err != nil {
-		return "", 0, fmt.Errorf("store: grid %q: %w", code, err)
+		return p, fmt.Errorf("store: grid %q: %w", code, err)
 	}
 	n := 0
-	if _, err = pgx.ForEachRow(rows, []any{&county, &level}, func() error { n++; return nil }); err != nil {
-		return "", 0, fmt.Errorf("store: grid %q: %w", code, err)
+	if _, err = pgx.ForEachRow(rows, []any{&p.county, &p.level, &p.no}, func() error { n++; return nil }); err != nil {
+		return p, fmt.Errorf("store: grid %q: %w", code, err)
 	}
 	switch n {
 	case 0:
-		return "", 0, fmt.Errorf("store: grid %q: %w", code, ErrNotFound)
+		return p, fmt.Errorf("store: grid %q: %w", code, ErrNotFound)
 	case 1:
-		return county, level, nil
+		return p, nil
 	}
-	return "", 0, fmt.Errorf("store: grid %q: %w", code, ErrAmbiguousGrid)
+	return p, fmt.Errorf("store: grid %q: %w", code, ErrAmbiguousGrid)
 }
 
 // credentialColumns reads a credential c with its account a and that account's
@@ -194,7 +210,7 @@ func (db *DB) Redeem(ctx context.Context, secret string, from netip.Addr, now ti
 		}
 		until := now.Add(lifetime(old))
 		c = old
-		c.Kind, c.ExpiresAt, c.Address, c.SeenAt = Session, &until, from, &now
+		c.Kind, c.ExpiresAt, c.Address, c.SeenAt, c.CreatedAt = Session, &until, from, &now, now
 		if c.ID, err = db.SaveCredential(ctx, tx, session, c); err != nil {
 			return err
 		}
@@ -206,10 +222,127 @@ func (db *DB) Redeem(ctx context.Context, secret string, from netip.Addr, now ti
 	return session, c, nil
 }
 
-// Revoke ends a credential. Revoking one that has ended changes nothing.
-func (db *DB) Revoke(ctx context.Context, id int64, now time.Time) error {
-	if _, err := db.Pool.Exec(ctx, "UPDATE credential SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", id, now); err != nil {
-		return fmt.Errorf("store: revoke credential %d: %w", id, err)
+// Use takes up an invitation or a first secret, once, inside tx. One that is used
+// up or too old is ErrNotFound.
+func (db *DB) Use(ctx context.Context, tx pgx.Tx, secret string, now time.Time, kinds ...CredentialKind) (Credential, error) {
+	c, err := scanCredential(tx.QueryRow(ctx, selectCredential+" FOR UPDATE OF c", secretHash(secret), kinds, now))
+	if err == nil {
+		_, err = tx.Exec(ctx, "UPDATE credential SET used_at = $2 WHERE id = $1", c.ID, now)
+	}
+	if err != nil {
+		return c, fmt.Errorf("store: use a credential: %w", err)
+	}
+	return c, nil
+}
+
+// RevokeCredential ends a credential inside tx. One that has ended is ErrNotFound.
+func RevokeCredential(ctx context.Context, tx pgx.Tx, id int64, now time.Time) error {
+	tag, err := tx.Exec(ctx, "UPDATE credential SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL AND used_at IS NULL", id, now)
+	return one(tag, err, "revoke a credential")
+}
+
+// LiveCredential is a Credential as administrators see it.
+type LiveCredential struct {
+	Credential
+	No int32 // the newest number of its grid; 0 for none
+}
+
+// selectLive finds what can still be used. $1 is now.
+const selectLive = "SELECT " + credentialColumns + `, coalesce((SELECT max(x.no) FROM grid x JOIN grid_version v ON v.id = x.version_id
+	WHERE x.code = CASE WHEN g.id IS NULL THEN c.grid_code ELSE g.grid_code END
+	AND v.root_code = CASE WHEN g.id IS NULL THEN c.root_code ELSE g.root_code END), 0)` + fromCredential + `
+	WHERE c.revoked_at IS NULL AND c.used_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > $1)
+	AND (c.kind <> 'session' OR c.account_id IS NULL OR a.state = 'active' AND a.epoch = c.epoch AND g.id IS NOT NULL) `
+
+// LiveCredentials returns up to limit credentials in use with an id after after,
+// by id.
+func (db *DB) LiveCredentials(ctx context.Context, now time.Time, after int64, limit int) ([]LiveCredential, error) {
+	rows, err := db.Pool.Query(ctx, selectLive+"AND c.id > $2 ORDER BY c.id LIMIT $3", now, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("store: credentials: %w", err)
+	}
+	out, err := pgx.CollectRows(rows, scanLive)
+	if err != nil {
+		return nil, fmt.Errorf("store: credentials: %w", err)
+	}
+	return out, nil
+}
+
+// FindLive returns one credential in use, held until the end of the transaction,
+// or ErrNotFound.
+func FindLive(ctx context.Context, tx pgx.Tx, now time.Time, id int64) (LiveCredential, error) {
+	rows, err := tx.Query(ctx, selectLive+"AND c.id = $2 FOR UPDATE OF c", now, id)
+	if err != nil {
+		return LiveCredential{}, fmt.Errorf("store: credential %d: %w", id, err)
+	}
+	c, err := pgx.CollectOneRow(rows, scanLive)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return c, ErrNotFound
+	}
+	if err != nil {
+		return c, fmt.Errorf("store: credential %d: %w", id, err)
+	}
+	return c, nil
+}
+
+func scanLive(row pgx.CollectableRow) (l LiveCredential, err error) {
+	l.Credential, err = scanCredential(longer{row, &l.No})
+	return l, err
+}
+
+// longer is a row with one more column at its end.
+type longer struct {
+	row  pgx.Row
+	more any
+}
+
+func (l longer) Scan(to ...any) error { return l.row.Scan(append(to, l.more)...) }
+
+// Touch notes an act of a session's holder, at most once a minute. A session that
+// is locked or has rested until since stays as it is.
+func (db *DB) Touch(ctx context.Context, id int64, now, since time.Time) error {
+	_, err := db.Pool.Exec(ctx, `UPDATE credential SET seen_at = $2 WHERE id = $1 AND locked_at IS NULL AND revoked_at IS NULL
+		AND coalesce(seen_at, created_at) > $3 AND coalesce(seen_at, created_at) <= $2::timestamptz - interval '1 minute'`, id, now, since)
+	return err
+}
+
+// LockSession locks a session inside tx; the PIN opens it. first is false when it was.
+func LockSession(ctx context.Context, tx pgx.Tx, id int64, now time.Time) (first bool, err error) {
+	tag, err := tx.Exec(ctx, "UPDATE credential SET locked_at = $2 WHERE id = $1 AND locked_at IS NULL", id, now)
+	if err != nil {
+		return false, fmt.Errorf("store: lock session %d: %w", id, err)
+	}
+	return tag.RowsAffected() == 1, nil
+}
+
+// PINTries is how many wrong PINs end a session.
+const PINTries = 5
+
+// TryPIN counts a try to unlock a session before its PIN is looked at, so that
+// tries at the same time are counted as well. It returns how many are left after
+// this one; below 0 there is none.
+func (db *DB) TryPIN(ctx context.Context, id int64) (left int, err error) {
+	err = db.Pool.QueryRow(ctx, `UPDATE credential SET pin_failures = pin_failures + 1 WHERE id = $1 AND revoked_at IS NULL AND pin_failures < $2
+		RETURNING $2 - pin_failures`, id, PINTries).Scan(&left)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return -1, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("store: session %d: %w", id, err)
+	}
+	return left, nil
+}
+
+// UnlockSession opens a locked session inside tx. One that has ended is ErrNotFound.
+func UnlockSession(ctx context.Context, tx pgx.Tx, id int64, now time.Time) error {
+	tag, err := tx.Exec(ctx, "UPDATE credential SET locked_at = NULL, pin_failures = 0, seen_at = $2 WHERE id = $1 AND revoked_at IS NULL", id, now)
+	return one(tag, err, "unlock a session")
+}
+
+// EndFirstSecrets revokes the first secrets that nobody has used.
+func EndFirstSecrets(ctx context.Context, tx pgx.Tx, now time.Time) error {
+	if _, err := tx.Exec(ctx, "UPDATE credential SET revoked_at = $1 WHERE kind = 'first_secret' AND used_at IS NULL AND revoked_at IS NULL", now); err != nil {
+		return fmt.Errorf("store: first secrets: %w", err)
 	}
 	return nil
 }

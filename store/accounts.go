@@ -1,0 +1,483 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"onemap/auth"
+)
+
+// AccountState says whether somebody may sign in with an account.
+type AccountState string
+
+const (
+	AccountInvited  AccountState = "invited" // nobody has taken it up yet
+	AccountActive   AccountState = "active"
+	AccountDisabled AccountState = "disabled"
+)
+
+// Account is somebody who signs in. It has no right but its active grant's.
+type Account struct {
+	ID           int64
+	Login        string
+	State        AccountState
+	Worker       uint32 // whose own work it sees; 0 for none
+	Badge        string // of that worker
+	Epoch        int    // its sessions of an earlier epoch have ended
+	PIN          bool   // one is set
+	SecondFactor bool   // a first code has been right
+	SignedInAt   *time.Time
+	Active       *Grant
+	Proposed     *Grant
+}
+
+// Actor is the id of the account as an actor.
+func (a Account) Actor() string { return "account:" + strconv.FormatInt(a.ID, 10) }
+
+// Secrets are what an account proves itself by. They leave this program nowhere.
+type Secrets struct {
+	Password, PIN string // hashes, PHC form; "" for none
+	TOTP          []byte // key of the second factor, sealed for TOTPField
+	Step          int64  // of the last code taken
+}
+
+// TOTPField is the name an account's second factor is sealed for.
+func TOTPField(account int64) string { return "account/" + strconv.FormatInt(account, 10) + "/totp" }
+
+// Grant is what an account may do and where, proposed or in force.
+type Grant struct {
+	ID         int64
+	Account    int64
+	Role       auth.Role
+	GridCode   string // "": every county of the database
+	RootCode   string // the county GridCode is of
+	No         int32  // the newest number of that grid
+	Department int64  // of a dept_handler
+	DeptName   string
+	Sensitive  bool
+	State      string // proposed, active, revoked
+	Reason     string
+	ProposedBy string // id of an actor
+	Proposer   string // its login, or its id where it has none
+	SecurityBy string // the security administrator who agreed; "" for nobody yet
+	SystemBy   string // the system administrator who agreed
+}
+
+// TwoAgree reports whether a role's grant needs a security and a system
+// administrator who are different people: these roles read more than any desk.
+func TwoAgree(r auth.Role) bool { return r == auth.CountyLeader || r == auth.Auditor }
+
+// Needs lists the roles that have still to agree to a proposed grant.
+func (g Grant) Needs() []auth.Role {
+	out := []auth.Role{}
+	if g.State != "proposed" {
+		return out
+	}
+	if g.SecurityBy == "" {
+		out = append(out, auth.SecurityAdmin)
+	}
+	if g.SystemBy == "" && TwoAgree(g.Role) {
+		out = append(out, auth.SystemAdmin)
+	}
+	return out
+}
+
+// Why an account or a grant can't be made so.
+var (
+	ErrLoginTaken   = errors.New("this login is taken: choose another")
+	ErrNoGrid       = errors.New("no grid has this code")
+	ErrNoDepartment = errors.New("no department has this code or name")
+	ErrNoWorker     = errors.New("no worker has this badge")
+	ErrGrantShape   = errors.New("the grant does not fit its role")
+	ErrProposed     = errors.New("another grant of this account waits for agreement: revoke that one first")
+)
+
+const accountColumns = `SELECT a.id, a.login, a.state, coalesce(a.worker_id, 0), coalesce(w.badge, ''), a.epoch, a.pin IS NOT NULL,
+	a.totp_at IS NOT NULL, a.signed_in_at FROM account a LEFT JOIN worker w ON w.id = a.worker_id `
+
+func scanAccount(row pgx.CollectableRow) (Account, error) {
+	var a Account
+	var worker int64
+	err := row.Scan(&a.ID, &a.Login, &a.State, &worker, &a.Badge, &a.Epoch, &a.PIN, &a.SecondFactor, &a.SignedInAt)
+	a.Worker = uint32(worker)
+	return a, err
+}
+
+// grantColumns reads a grant g. Its number is that of the newest version.
+const grantColumns = `SELECT g.id, g.account_id, g.role, coalesce(g.grid_code, ''), coalesce(g.root_code, ''),
+	coalesce((SELECT max(x.no) FROM grid x JOIN grid_version v ON v.id = x.version_id WHERE x.code = g.grid_code AND v.root_code = g.root_code), 0),
+	coalesce(g.department_id, 0), coalesce(d.name, ''), g.sensitive, g.state, g.reason, g.proposed_by, coalesce(p.login, g.proposed_by),
+	coalesce(g.security_by, ''), coalesce(g.system_by, '') FROM account_grant g LEFT JOIN department d ON d.id = g.department_id
+	LEFT JOIN account p ON 'account:' || p.id = g.proposed_by `
+
+func scanGrant(row pgx.CollectableRow) (Grant, error) {
+	var g Grant
+	err := row.Scan(&g.ID, &g.Account, &g.Role, &g.GridCode, &g.RootCode, &g.No, &g.Department, &g.DeptName, &g.Sensitive, &g.State, &g.Reason,
+		&g.ProposedBy, &g.Proposer, &g.SecurityBy, &g.SystemBy)
+	return g, err
+}
+
+// accounts runs a query for accounts and gives them their grants.
+func accounts(ctx context.Context, tx Querier, sql string, args ...any) ([]Account, error) {
+	rows, err := tx.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	list, err := pgx.CollectRows(rows, scanAccount)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	place, ids := map[int64]int{}, make([]int64, len(list))
+	for i, a := range list {
+		place[a.ID], ids[i] = i, a.ID
+	}
+	if rows, err = tx.Query(ctx, grantColumns+"WHERE g.account_id = ANY($1) AND g.state <> 'revoked'", ids); err != nil {
+		return nil, err
+	}
+	grants, err := pgx.CollectRows(rows, scanGrant)
+	for _, g := range grants {
+		if a := &list[place[g.Account]]; g.State == "active" {
+			a.Active = &g
+		} else {
+			a.Proposed = &g
+		}
+	}
+	return list, err
+}
+
+// Accounts returns up to limit accounts with an id after after, by id.
+func (db *DB) Accounts(ctx context.Context, after int64, limit int) ([]Account, error) {
+	list, err := accounts(ctx, db.Pool, accountColumns+"WHERE a.id > $1 ORDER BY a.id LIMIT $2", after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("store: accounts: %w", err)
+	}
+	return list, nil
+}
+
+// FindAccount returns an account, or ErrNotFound. With lock it is held until the
+// end of the transaction: whatever changes an account or its grants holds it.
+func FindAccount(ctx context.Context, tx Querier, id int64, lock bool) (Account, error) {
+	sql := accountColumns + "WHERE a.id = $1"
+	if lock {
+		sql = accountColumns + "WHERE a.id = $1 FOR UPDATE OF a"
+	}
+	list, err := accounts(ctx, tx, sql, id)
+	switch {
+	case err != nil:
+		return Account{}, fmt.Errorf("store: account %d: %w", id, err)
+	case len(list) == 0:
+		return Account{}, ErrNotFound
+	}
+	return list[0], nil
+}
+
+// AccountByLogin is FindAccount by the login, not locked.
+func AccountByLogin(ctx context.Context, tx Querier, login string) (Account, error) {
+	list, err := accounts(ctx, tx, accountColumns+"WHERE a.login = $1", login)
+	switch {
+	case err != nil:
+		return Account{}, fmt.Errorf("store: account: %w", err)
+	case len(list) == 0:
+		return Account{}, ErrNotFound
+	}
+	return list[0], nil
+}
+
+// AccountSecrets returns what an account proves itself by.
+func AccountSecrets(ctx context.Context, tx Querier, id int64) (Secrets, error) {
+	var s Secrets
+	err := tx.QueryRow(ctx, "SELECT coalesce(password, ''), coalesce(pin, ''), totp_sealed, totp_step FROM account WHERE id = $1", id).
+		Scan(&s.Password, &s.PIN, &s.TOTP, &s.Step)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return s, ErrNotFound
+	}
+	if err != nil {
+		return s, fmt.Errorf("store: account %d: %w", id, err)
+	}
+	return s, nil
+}
+
+// CreateAccount makes an account that nobody has taken up yet. A login in use is
+// ErrLoginTaken.
+func CreateAccount(ctx context.Context, tx Querier, login string, worker uint32, by string) (int64, error) {
+	var id int64
+	err := tx.QueryRow(ctx, "INSERT INTO account (login, worker_id, created_by) VALUES ($1, nullif($2::bigint, 0), $3) RETURNING id", login, int64(worker), by).Scan(&id)
+	var pe *pgconn.PgError
+	if errors.As(err, &pe) && pe.ConstraintName == "account_login_key" {
+		return 0, ErrLoginTaken
+	}
+	if err != nil {
+		return 0, fmt.Errorf("store: new account: %w", err)
+	}
+	return id, nil
+}
+
+// TakeUp gives an invited account its password and second factor. An account
+// that is not waiting to be taken up is ErrNotFound.
+func TakeUp(ctx context.Context, tx pgx.Tx, id int64, s Secrets) error {
+	tag, err := tx.Exec(ctx, `UPDATE account SET state = 'active', password = $2, pin = nullif($3, ''), totp_sealed = $4, totp_at = NULL, totp_step = 0
+		WHERE id = $1 AND state = 'invited'`, id, s.Password, s.PIN, s.TOTP)
+	return one(tag, err, "take up an account")
+}
+
+// one is ErrNotFound when a statement meant for one row found none.
+func one(tag pgconn.CommandTag, err error, what string) error {
+	if err != nil {
+		return fmt.Errorf("store: %s: %w", what, err)
+	}
+	if tag.RowsAffected() == 0 {
+		return ErrNotFound
+	}
+	return nil
+}
+
+// ResetAccount takes away what an account proves itself by and ends its sessions
+// and invitations, so that a new invitation is the only way in.
+func ResetAccount(ctx context.Context, tx pgx.Tx, id int64, now time.Time) error {
+	tag, err := tx.Exec(ctx, `UPDATE account SET state = 'invited', password = NULL, pin = NULL, totp_sealed = NULL, totp_at = NULL, totp_step = 0, epoch = epoch + 1
+		WHERE id = $1`, id)
+	if err := one(tag, err, "reset an account"); err != nil {
+		return err
+	}
+	return endInvites(ctx, tx, id, now)
+}
+
+func endInvites(ctx context.Context, tx pgx.Tx, id int64, now time.Time) error {
+	_, err := tx.Exec(ctx, "UPDATE credential SET revoked_at = $2 WHERE account_id = $1 AND kind = 'invite' AND used_at IS NULL AND revoked_at IS NULL", id, now)
+	if err != nil {
+		return fmt.Errorf("store: end invitations: %w", err)
+	}
+	return nil
+}
+
+// DisableAccount keeps anybody from signing in with it and ends its sessions and
+// invitations.
+func DisableAccount(ctx context.Context, tx pgx.Tx, id int64, now time.Time) error {
+	tag, err := tx.Exec(ctx, "UPDATE account SET state = 'disabled', epoch = epoch + 1 WHERE id = $1", id)
+	if err := one(tag, err, "disable an account"); err != nil {
+		return err
+	}
+	return endInvites(ctx, tx, id, now)
+}
+
+// EnableAccount undoes DisableAccount. One that nobody has taken up needs a new
+// invitation.
+func EnableAccount(ctx context.Context, tx pgx.Tx, id int64) error {
+	tag, err := tx.Exec(ctx, "UPDATE account SET state = CASE WHEN password IS NULL THEN 'invited' ELSE 'active' END WHERE id = $1 AND state = 'disabled'", id)
+	return one(tag, err, "enable an account")
+}
+
+// SetPassword replaces the password whose hash is old and ends all sessions but
+// the one with the id keep. A password that was changed meanwhile is ErrNotFound.
+func SetPassword(ctx context.Context, tx pgx.Tx, id int64, old, fresh string, keep int64) error {
+	var epoch int
+	err := tx.QueryRow(ctx, "UPDATE account SET password = $3, epoch = epoch + 1 WHERE id = $1 AND password = $2 RETURNING epoch", id, old, fresh).Scan(&epoch)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ErrNotFound
+	}
+	if err == nil {
+		_, err = tx.Exec(ctx, "UPDATE credential SET epoch = $2 WHERE id = $1", keep, epoch)
+	}
+	if err != nil {
+		return fmt.Errorf("store: set a password: %w", err)
+	}
+	return nil
+}
+
+// SetPIN replaces the PIN of the account whose password's hash is password.
+func SetPIN(ctx context.Context, tx pgx.Tx, id int64, password, pin string) error {
+	tag, err := tx.Exec(ctx, "UPDATE account SET pin = $3 WHERE id = $1 AND password = $2", id, password, pin)
+	return one(tag, err, "set a PIN")
+}
+
+// ErrCodeTaken refuses a code of the second factor that was used before.
+var ErrCodeTaken = errors.New("this code was used before")
+
+// OpenSession makes the session of an account that has proved itself as it was
+// read: in the same epoch and by the password with this hash, else ErrNotFound.
+// step is of the second factor's code, 0 for none; each is taken once.
+func (db *DB) OpenSession(ctx context.Context, tx pgx.Tx, a Account, password string, step int64, secret string, c Credential, now time.Time) (int64, error) {
+	tag, err := tx.Exec(ctx, "UPDATE account SET signed_in_at = $4 WHERE id = $1 AND epoch = $2 AND password = $3 AND state = 'active'", a.ID, a.Epoch, password, now)
+	if err := one(tag, err, "open a session"); err != nil {
+		return 0, err
+	}
+	if step > 0 {
+		tag, err := tx.Exec(ctx, "UPDATE account SET totp_step = $2, totp_at = coalesce(totp_at, $3) WHERE id = $1 AND totp_step < $2", a.ID, step, now)
+		if err := one(tag, err, "take a code"); errors.Is(err, ErrNotFound) {
+			return 0, ErrCodeTaken
+		} else if err != nil {
+			return 0, err
+		}
+	}
+	c.Kind, c.Role, c.Account, c.Epoch, c.CreatedBy, c.CreatedAt, c.SeenAt = Session, a.Active.Role, a.ID, a.Epoch, a.Actor(), now, &now
+	return db.SaveCredential(ctx, tx, secret, c)
+}
+
+// CheckGrant fills in and checks what a grant refers to: the grid's county and
+// number, and the shape its role wants. worker is the account's.
+func CheckGrant(ctx context.Context, tx Querier, g *Grant, department string, worker uint32) error {
+	if g.GridCode != "" {
+		p, err := findPlace(ctx, tx, g.GridCode, g.RootCode)
+		if errors.Is(err, ErrNotFound) {
+			return ErrNoGrid
+		}
+		if err != nil {
+			return err
+		}
+		g.RootCode, g.No = p.county, p.no
+	}
+	if department != "" {
+		var err error
+		if g.Department, g.DeptName, err = FindDepartment(ctx, tx, department); err != nil {
+			return err
+		}
+	}
+	return checkShape(g.Role, g.GridCode, g.Department, worker)
+}
+
+// checkShape says what a role's right lacks.
+func checkShape(r auth.Role, gridCode string, department int64, worker uint32) error {
+	switch {
+	case (r == auth.DeptHandler) != (department != 0):
+		return fmt.Errorf("%w: a department belongs to the role %s and to no other", ErrGrantShape, auth.DeptHandler)
+	case r == auth.GridWorker && worker == 0:
+		return fmt.Errorf("%w: a %s needs a badge", ErrGrantShape, r)
+	case gridCode == "" && (r == auth.GridWorker || r == auth.VillageHead || r == auth.TownOperator):
+		return fmt.Errorf("%w: a %s needs a grid", ErrGrantShape, r)
+	}
+	return nil
+}
+
+// FindDepartment finds a department by its code, else by its name.
+func FindDepartment(ctx context.Context, tx Querier, codeOrName string) (id int64, name string, err error) {
+	err = tx.QueryRow(ctx, "SELECT id, name FROM department WHERE code = $1 OR name = $1 ORDER BY code <> $1 LIMIT 1", codeOrName).Scan(&id, &name)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, "", ErrNoDepartment
+	}
+	if err != nil {
+		return 0, "", fmt.Errorf("store: department: %w", err)
+	}
+	return id, name, nil
+}
+
+// WorkerByBadge finds an active worker.
+func WorkerByBadge(ctx context.Context, tx Querier, badge string) (uint32, error) {
+	var id int64
+	err := tx.QueryRow(ctx, "SELECT id FROM worker WHERE badge = $1 AND active", badge).Scan(&id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, ErrNoWorker
+	}
+	if err != nil {
+		return 0, fmt.Errorf("store: worker: %w", err)
+	}
+	return uint32(id), nil
+}
+
+// SaveGrant proposes a grant that CheckGrant has passed, and puts it in force at
+// once when nobody has to agree any more. The caller holds the account. Of an
+// account two proposals can't wait at a time: ErrProposed.
+func SaveGrant(ctx context.Context, tx pgx.Tx, g Grant, now time.Time) (Grant, error) {
+	g.State = "proposed"
+	err := tx.QueryRow(ctx, `INSERT INTO account_grant (account_id, role, grid_code, root_code, department_id, sensitive, reason, proposed_by, security_by, system_by, created_at)
+		VALUES ($1, $2, nullif($3, ''), nullif($4, ''), nullif($5::bigint, 0), $6, $7, $8, nullif($9, ''), nullif($10, ''), $11) RETURNING id`,
+		g.Account, g.Role, g.GridCode, g.RootCode, g.Department, g.Sensitive, g.Reason, g.ProposedBy, g.SecurityBy, g.SystemBy, now).Scan(&g.ID)
+	var pe *pgconn.PgError
+	if errors.As(err, &pe) && pe.ConstraintName == "account_grant_one_proposed" {
+		return g, ErrProposed
+	}
+	if err != nil {
+		return g, fmt.Errorf("store: propose a grant: %w", err)
+	}
+	return inForce(ctx, tx, g, now)
+}
+
+// AgreeToGrant notes who agreed and puts the grant in force when everybody has.
+// The caller holds the account.
+func AgreeToGrant(ctx context.Context, tx pgx.Tx, g Grant, now time.Time) (Grant, error) {
+	tag, err := tx.Exec(ctx, "UPDATE account_grant SET security_by = nullif($2, ''), system_by = nullif($3, '') WHERE id = $1 AND state = 'proposed'", g.ID, g.SecurityBy, g.SystemBy)
+	if err := one(tag, err, "agree to a grant"); err != nil {
+		return g, err
+	}
+	return inForce(ctx, tx, g, now)
+}
+
+// inForce makes a grant active that nobody has to agree to any more, in the place
+// of the one before; sessions under that one end.
+func inForce(ctx context.Context, tx pgx.Tx, g Grant, now time.Time) (Grant, error) {
+	if len(g.Needs()) > 0 {
+		return g, nil
+	}
+	by := g.SecurityBy
+	if g.SystemBy != "" {
+		by = g.SystemBy
+	}
+	if _, err := tx.Exec(ctx, "UPDATE account_grant SET state = 'revoked', revoked_at = $2, revoked_by = $3 WHERE account_id = $1 AND state = 'active'", g.Account, now, by); err != nil {
+		return g, fmt.Errorf("store: replace a grant: %w", err)
+	}
+	if _, err := tx.Exec(ctx, "UPDATE account_grant SET state = 'active', active_at = $2 WHERE id = $1", g.ID, now); err != nil {
+		return g, fmt.Errorf("store: put a grant in force: %w", err)
+	}
+	g.State = "active"
+	return g, endSessions(ctx, tx, g.Account)
+}
+
+func endSessions(ctx context.Context, tx pgx.Tx, account int64) error {
+	tag, err := tx.Exec(ctx, "UPDATE account SET epoch = epoch + 1 WHERE id = $1", account)
+	return one(tag, err, "end sessions")
+}
+
+// RevokeGrant ends a grant, or withdraws a proposed one, and ends the account's
+// sessions with it. The caller holds the account.
+func RevokeGrant(ctx context.Context, tx pgx.Tx, g Grant, by string, now time.Time) error {
+	tag, err := tx.Exec(ctx, "UPDATE account_grant SET state = 'revoked', revoked_at = $2, revoked_by = $3 WHERE id = $1 AND state <> 'revoked'", g.ID, now, by)
+	if err := one(tag, err, "revoke a grant"); err != nil {
+		return err
+	}
+	if g.State != "active" {
+		return nil
+	}
+	return endSessions(ctx, tx, g.Account)
+}
+
+// GrantAccount tells whose grant this is, or ErrNotFound.
+func GrantAccount(ctx context.Context, tx Querier, grant int64) (account int64, err error) {
+	err = tx.QueryRow(ctx, "SELECT account_id FROM account_grant WHERE id = $1", grant).Scan(&account)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, ErrNotFound
+	}
+	if err != nil {
+		return 0, fmt.Errorf("store: grant %d: %w", grant, err)
+	}
+	return account, nil
+}
+
+// CanAdminister reports whether an account that may sign in, or may be taken up,
+// holds the role. Whoever asks before changing that calls LockAdministrators.
+func CanAdminister(ctx context.Context, tx Querier, r auth.Role) (has bool, err error) {
+	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM account a JOIN account_grant g ON g.account_id = a.id AND g.state = 'active'
+		WHERE g.role = $1 AND a.state <> 'disabled')`, r).Scan(&has)
+	if err != nil {
+		return false, fmt.Errorf("store: administrators: %w", err)
+	}
+	return has, nil
+}
+
+// LockAdministrators keeps others from making an administrator until the end of
+// the transaction.
+func LockAdministrators(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", int64(administratorsLock)); err != nil {
+		return fmt.Errorf("store: administrators: %w", err)
+	}
+	return nil
+}
+
+const administratorsLock = 0x6f6e6561646d
