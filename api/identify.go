@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -77,6 +78,7 @@ func (s *Server) identify(c *gin.Context) {
 	secret, kind := credentialOf(c.Request)
 	path := c.Request.URL.Path
 	ctx := context.WithValue(c.Request.Context(), keyAddress, s.address(c))
+	ctx = context.WithValue(ctx, keySecure, s.overTLS(c))
 	c.Request = c.Request.WithContext(ctx)
 	if secret == "" || !strings.HasPrefix(path, "/api/") && !strings.HasPrefix(path, "/tiles/") {
 		c.Next()
@@ -225,4 +227,20 @@ func (s *Server) address(c *gin.Context) netip.Addr {
 func addressOf(ctx context.Context) netip.Addr {
 	a, _ := ctx.Value(keyAddress).(netip.Addr)
 	return a
+}
+
+// overTLS reports whether the request came by https: to this server, or to a
+// trusted proxy before it.
+func (s *Server) overTLS(c *gin.Context) bool {
+	if c.Request.TLS != nil {
+		return true
+	}
+	from, err := netip.ParseAddr(c.RemoteIP())
+	return err == nil && slices.ContainsFunc(s.proxies, func(p netip.Prefix) bool { return p.Contains(from.Unmap()) }) &&
+		c.GetHeader("X-Forwarded-Proto") == "https"
+}
+
+func secureOf(ctx context.Context) bool {
+	is, _ := ctx.Value(keySecure).(bool)
+	return is
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"onemap/auth"
 	"onemap/dispatch"
@@ -61,7 +62,7 @@ func useProblems() {
 	problemsOnce.Do(func() {
 		huma.ValidateStrictCasing = true // "Title" is not "title"
 		huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
-			if status == http.StatusUnprocessableEntity {
+			if status == http.StatusUnprocessableEntity || msg == unreadable {
 				status = http.StatusBadRequest
 			}
 			p := problem(status, msg)
@@ -79,16 +80,23 @@ func useProblems() {
 	})
 }
 
+// unreadable is what huma calls a body that ends too early or is framed wrong: its
+// sender's fault, not ours.
+const unreadable = "cannot read request body"
+
 // answer turns an error of the inner rings into what its sender is told. What
 // is not meant for a sender goes to the log under the request's id.
 func (s *Server) answer(ctx context.Context, err error) error {
 	var known *Problem
+	var headed interface{ GetHeaders() http.Header } // says when to come again
 	var in intake.Problems
 	var state *dispatch.StateError
 	var version *ledger.VersionError
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &headed):
+		return err
 	case errors.As(err, &known):
 		return known
 	case errors.As(err, &in):
@@ -122,8 +130,10 @@ func (s *Server) answer(ctx context.Context, err error) error {
 		return problem(http.StatusForbidden, store.ErrFinerThanView.Error())
 	case errors.Is(err, store.ErrWallTooNarrow):
 		return problem(http.StatusUnprocessableEntity, store.ErrWallTooNarrow.Error())
-	case errors.Is(err, errWallName):
-		return problem(http.StatusUnprocessableEntity, errWallName.Error())
+	case errors.Is(err, store.ErrLoginTaken), errors.Is(err, store.ErrProposed):
+		return problem(http.StatusConflict, plain(err))
+	case unfit(err):
+		return problem(http.StatusUnprocessableEntity, plain(err))
 	case errors.Is(err, store.ErrNotFound):
 		return problem(http.StatusNotFound, "nothing here with this id")
 	case store.Unkeepable(err):
@@ -134,9 +144,45 @@ func (s *Server) answer(ctx context.Context, err error) error {
 		s.o.Log.Warn("unavailable", "request", requestID(ctx), "err", err)
 		return retryLater("the database is not available at the moment; send the same request again")
 	}
+	if p := refusedBySchema(err); p != nil {
+		s.o.Log.Error("the schema refuses a value that was let through", "request", requestID(ctx), "err", err)
+		return p
+	}
 	s.o.Log.Error("internal error", "request", requestID(ctx), "err", err)
 	return problem(http.StatusInternalServerError, "internal error; the log has it under request "+requestID(ctx))
 }
+
+// refusedBySchema is the answer to a value that only the database noticed: its
+// sender may mend it, and the log asks for an earlier check.
+func refusedBySchema(err error) *Problem {
+	var pe *pgconn.PgError
+	if !errors.As(err, &pe) || len(pe.Code) != 5 {
+		return nil
+	}
+	switch {
+	case pe.Code == "23503", pe.Code == "23505", pe.Code == "23P01": // what it names is gone, or there already
+		return problem(http.StatusConflict, "this does not go together with what is stored; read it again")
+	case pe.Code[:2] == "22", pe.Code[:2] == "23":
+		return problem(http.StatusUnprocessableEntity, "a value of the request cannot be stored")
+	}
+	return nil
+}
+
+// unfit reports whether err says what of a request for rights can't be so.
+func unfit(err error) bool {
+	for _, e := range []error{
+		errWallName, errLayer, errAddress, errLogin, store.ErrNoGrid, store.ErrAmbiguousGrid, store.ErrNoDepartment, store.ErrNoWorker, store.ErrGrantShape,
+		auth.ErrPasswordText, auth.ErrPasswordLength, auth.ErrPasswordLogin, auth.ErrPasswordCommon, auth.ErrPIN,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// plain is an error's text without the name of the package it comes from.
+func plain(err error) string { return strings.TrimPrefix(err.Error(), "store: ") }
 
 func retryLater(detail string) error {
 	return huma.ErrorWithHeaders(problem(http.StatusServiceUnavailable, detail), http.Header{"Retry-After": {"2"}})

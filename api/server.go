@@ -13,6 +13,8 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -70,6 +72,8 @@ type Server struct {
 	gates   *gates
 	known   knowledge
 	unknown *auth.Lockout // wrong secrets, by address
+	door    *door
+	proxies []netip.Prefix // those whose headers are believed
 }
 
 // maxBody bounds the body of a JSON request, in bytes.
@@ -81,10 +85,12 @@ func New(o Options) *Server {
 	gin.SetMode(gin.ReleaseMode)
 	o.Limits.setDefaults()
 	s := &Server{o: o, gin: gin.New(), gates: newGates(o.Limits), unknown: auth.NewLockout(o.Limits.WrongSecrets, time.Minute, 10*time.Minute, maxCallers)}
-	_ = s.gin.SetTrustedProxies(o.Proxies) // checked by the program's start; none: no header moves the caller's address
+	s.door = newDoor(o.Limits)
+	s.proxies, _ = parseNetworks(o.Proxies) // as below
+	_ = s.gin.SetTrustedProxies(o.Proxies)  // checked by the program's start; none: no header moves the caller's address
 	s.gin.ContextWithFallback = true
 	s.gin.HandleMethodNotAllowed = true
-	s.gin.Use(s.begin, gin.CustomRecoveryWithWriter(nil, s.recovered), s.identify)
+	s.gin.Use(s.begin, gin.CustomRecoveryWithWriter(nil, s.recovered), ownPages, s.identify)
 	s.gin.NoMethod(func(c *gin.Context) {
 		refuse(c, problem(http.StatusMethodNotAllowed, "this address takes other methods"))
 	})
@@ -104,6 +110,9 @@ func New(o Options) *Server {
 	s.huma = humagin.New(s.gin, cfg)
 	s.health()
 	s.session()
+	s.accounts()
+	s.credentials()
+	s.audit()
 	s.incidents()
 	s.reporters()
 	s.grids()
@@ -129,6 +138,7 @@ const (
 	keyRequest
 	keyCredential
 	keyAddress
+	keySecure
 )
 
 // begin gives the request an id and the headers every answer carries.
@@ -147,9 +157,40 @@ func (s *Server) begin(c *gin.Context) {
 	c.Next()
 }
 
+// ownPages refuses a change that a page of another site makes a browser send, be
+// it a sign-in, and a body that does not say what it is: no page can send JSON to
+// another site by that name without asking first.
+func ownPages(c *gin.Context) {
+	r := c.Request
+	if safeMethod(r.Method) {
+		c.Next()
+		return
+	}
+	_, kind := credentialOf(r)
+	switch {
+	case kind != store.Token && otherSite(r):
+		refuse(c, problem(http.StatusForbidden, "this request came from another site"))
+	case r.ContentLength != 0 && r.Header.Get("Content-Type") == "":
+		refuse(c, problem(http.StatusUnsupportedMediaType, "say what the body is: Content-Type: application/json"))
+	default:
+		c.Next()
+	}
+}
+
+// otherSite reports whether a browser names another page than ours as the
+// request's origin.
+func otherSite(r *http.Request) bool {
+	origins := r.Header.Values("Origin")
+	if len(origins) == 0 {
+		return false
+	}
+	u, err := url.Parse(origins[0])
+	return err != nil || len(origins) > 1 || u.User != nil || u.Path != "" || u.Scheme != "http" && u.Scheme != "https" || !strings.EqualFold(u.Host, r.Host)
+}
+
 // contentPolicy lets a page use what this server serves and nothing else.
-// MapLibre's worker starts from a blob; Vue binds style attributes.
-const contentPolicy = "default-src 'none'; script-src 'self'; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; " +
+// MapLibre's worker starts from a blob; style attributes are Vue's and MapLibre's.
+const contentPolicy = "default-src 'none'; script-src 'self'; worker-src 'self' blob:; style-src 'self'; style-src-attr 'unsafe-inline'; " +
 	"img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 func requestID(ctx context.Context) string {
@@ -234,6 +275,9 @@ func route[I, O any](s *Server, n need, op huma.Operation, f func(context.Contex
 				return nil, err
 			}
 			defer leave()
+			if !safeMethod(op.Method) {
+				s.act(ctx, of)
+			}
 		}
 		ctx, cancel := context.WithTimeout(ctx, deadline(op.Method))
 		defer cancel()

@@ -5,10 +5,10 @@ package api
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
@@ -21,96 +21,332 @@ import (
 	"onemap/store/ledger"
 )
 
-// Lifetimes of what is handed out. A wall runs for months without anybody
-// signing in.
+// door is what keeps guessers out and their guessing cheap for everybody else.
+type door struct {
+	account *auth.Throttle // tries to sign in with one login, there or not
+	address *auth.Throttle // and from one address
+	told    *auth.Throttle // failed tries that are audited, by login
+	lock    *auth.Lockout  // wrong tries in a row, by login and address
+	queue   chan struct{}  // those who wait for a place to have a password checked
+	work    chan struct{}  // and those who have one
+}
+
+// A password's check takes 19 MiB and tens of milliseconds of a processor. Two at
+// a time are enough for a hall's change of shift; more wait a little, and leave
+// most places for changes to others.
 const (
-	wallLife    = 90 * 24 * time.Hour
-	sessionLife = 12 * time.Hour
-	codeLife    = 10 * time.Minute
+	checksAtOnce  = 2
+	checksWaiting = 6
+	checkWait     = 2 * time.Second
 )
 
+func newDoor(l Limits) *door {
+	return &door{
+		account: auth.NewThrottle(l.LoginsPerMinute, time.Minute, maxCallers),
+		address: auth.NewThrottle(l.AddressLoginsPerMinute, time.Minute, maxCallers),
+		told:    auth.NewThrottle(1, time.Minute, maxCallers),
+		lock:    auth.NewLockout(10, 15*time.Minute, 4*time.Hour, maxCallers),
+		queue:   make(chan struct{}, checksAtOnce+checksWaiting),
+		work:    make(chan struct{}, checksAtOnce),
+	}
+}
+
+// slowly runs f, which checks or hashes a password, when there is a place for it.
+func (s *Server) slowly(ctx context.Context, f func() error) error {
+	full := func() error {
+		s.count("busy_passwords")
+		return retryLater("many people are signing in at the moment; try again in a moment")
+	}
+	select {
+	case s.door.queue <- struct{}{}:
+	default:
+		return full()
+	}
+	defer func() { <-s.door.queue }()
+	wait := time.NewTimer(checkWait)
+	defer wait.Stop()
+	select {
+	case s.door.work <- struct{}{}:
+	case <-wait.C:
+		return full()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.door.work }()
+	return f()
+}
+
+// knock admits a try to sign in, or says when to come again. Whether there is such
+// a login makes no difference.
+func (s *Server) knock(ctx context.Context, login string) error {
+	now, from := s.o.Now(), addressOf(ctx).String()
+	for _, t := range []struct {
+		rule string
+		of   *auth.Throttle
+		key  string
+	}{{"logins_address", s.door.address, from}, {"logins_account", s.door.account, login}} {
+		if t.key == "" {
+			continue
+		}
+		if ok, wait := t.of.Allow(t.key, now); !ok {
+			s.count(t.rule)
+			return tooMany(wait, "too many tries to sign in")
+		}
+	}
+	if shut, wait := s.door.lock.Locked(login+" "+from, now); shut {
+		s.count("logins_locked")
+		return tooMany(wait, "too many wrong tries to sign in: wait, or ask an administrator")
+	}
+	return nil
+}
+
+// missed counts a wrong try, and notes it in the audit log once a minute.
+func (s *Server) missed(ctx context.Context, login, object string) {
+	now, from := s.o.Now(), addressOf(ctx).String()
+	s.count("sign_in_failed")
+	s.door.lock.Fail(login+" "+from, now)
+	if ok, _ := s.door.told.Allow(login, now); !ok {
+		return
+	}
+	err := s.o.DB.InTx(ctx, func(tx pgx.Tx) error {
+		return ledger.Audit(ctx, tx, auth.Actor{ID: "nobody"}, requestID(ctx), "session.failed", object, "", map[string]any{"address": from})
+	})
+	if err != nil {
+		s.o.Log.Warn("a failed sign-in is not in the audit log", "request", requestID(ctx), "err", err)
+	}
+}
+
+var (
+	errWrong        = problem(http.StatusUnauthorized, "wrong login or password, or no right to sign in")
+	errSecondFactor = &Problem{Type: "second-factor", Title: http.StatusText(http.StatusUnauthorized), Status: http.StatusUnauthorized, Detail: "send the code of your phone too; each code works once"}
+	errUsedUp       = problem(http.StatusUnauthorized, "this link or secret is used up or too old: ask for a new one")
+	errPersonal     = problem(http.StatusForbidden, "only somebody who signed in with a password has this")
+	errWrongOwn     = problem(http.StatusForbidden, "wrong password")
+)
+
+// Session says who is signed in.
+type Session struct {
+	Role         string     `json:"role"`
+	View         string     `json:"view" doc:"shared or case; empty for roles that read no case"`
+	Scope        string     `json:"scope"`
+	Centre       string     `json:"centre"`
+	Levels       []string   `json:"levels" doc:"Names of the grid levels, the county first"`
+	Demo         bool       `json:"demo" doc:"All data is made up"`
+	Wall         string     `json:"wall,omitempty"`
+	Grid         *GridItem  `json:"grid" doc:"The grid the session reaches; null before grids are there"`
+	ServerTime   time.Time  `json:"server_time"`
+	Login        string     `json:"login,omitempty"`
+	Locked       bool       `json:"locked" doc:"The session looks on until its person gives the PIN"`
+	LockAfterS   int        `json:"lock_after_s" doc:"Seconds without an act after which it is locked; 0 for never"`
+	Expires      *time.Time `json:"expires"`
+	PIN          bool       `json:"pin" doc:"A PIN is set"`
+	SecondFactor bool       `json:"second_factor" doc:"A code of the second factor has been right"`
+}
+
+func (s *Server) session() {
+	in := func(id, method, path, summary string, status int, errs ...int) huma.Operation {
+		return huma.Operation{OperationID: id, Method: method, Path: path, Tags: []string{"session"}, Summary: summary, DefaultStatus: status, Errors: errs}
+	}
+	signIn := in("sign-in", http.MethodPost, "/api/v1/session", "Trade a login and password, or a wall's one-time code, for a session cookie", http.StatusOK, 401, 429)
+	signIn.Responses = map[string]*huma.Response{"204": {Description: "A wall is signed in"}}
+	signIn.Description = "Whatever is wrong is 401 with one text. A problem of type second-factor asks for the code too, or for another one."
+	route(s, open, signIn, s.signIn)
+	route(s, own, in("who-am-i", http.MethodGet, "/api/v1/session", "Who is signed in, and what the centre is called", http.StatusOK), s.whoAmI)
+	route(s, open, in("sign-out", http.MethodDelete, "/api/v1/session", "End the session", http.StatusNoContent), s.signOut)
+	route(s, own, in("lock", http.MethodPost, "/api/v1/session/lock", "Lock the session: it looks on, and does no more", http.StatusNoContent), s.lock)
+	route(s, own, in("unlock", http.MethodPost, "/api/v1/session/unlock", "Open a locked session with the PIN", http.StatusNoContent), s.unlock)
+	route(s, own, in("alive", http.MethodPost, "/api/v1/session/alive", "Its person did something; once a minute is enough", http.StatusNoContent), s.alive)
+	route(s, own, in("set-pin", http.MethodPut, "/api/v1/session/pin", "Choose a PIN", http.StatusNoContent, 422, 429), s.setPIN)
+	route(s, own, in("set-password", http.MethodPut, "/api/v1/session/password", "Choose a password; ends all other sessions", http.StatusNoContent, 422, 429), s.setPassword)
+	route(s, open, in("redeem", http.MethodPost, "/api/v1/invitations/redeem",
+		"Take up an invitation, or make the first administrator", http.StatusOK, 401, 409, 422, 429), s.redeem)
+}
+
 type sessionInput struct {
-	Origin string `header:"Origin"`
-	Body   struct {
-		Code   string `json:"code,omitempty" maxLength:"128" doc:"A wall's one-time code, from the fragment of its link"`
-		Secret string `json:"secret,omitempty" maxLength:"128" doc:"The secret printed by the first start"`
+	Body struct {
+		Code     string `json:"code,omitempty" maxLength:"128" doc:"A wall's one-time code, from the fragment of its link"`
+		Login    string `json:"login,omitempty" maxLength:"64"`
+		Password string `json:"password,omitempty" maxLength:"512"`
+		TOTP     string `json:"totp,omitempty" maxLength:"16" doc:"The second factor's code"`
 	}
 }
 
 type sessionOutput struct {
-	Cookie http.Cookie `header:"Set-Cookie"`
-}
-
-// Session says who is signed in.
-type Session struct {
-	Role       string    `json:"role"`
-	View       string    `json:"view" doc:"shared or case; empty for roles that read no case"`
-	Scope      string    `json:"scope"`
-	Centre     string    `json:"centre"`
-	Levels     []string  `json:"levels" doc:"Names of the grid levels, the county first"`
-	Demo       bool      `json:"demo" doc:"All data is made up"`
-	Wall       string    `json:"wall,omitempty"`
-	Grid       *GridItem `json:"grid" doc:"The grid the session reaches; null before grids are there"`
-	ServerTime time.Time `json:"server_time"`
-}
-
-func (s *Server) session() {
-	route(s, open, huma.Operation{
-		OperationID: "sign-in", Method: http.MethodPost, Path: "/api/v1/session", Tags: []string{"session"},
-		Summary: "Trade a one-time code for a session cookie", DefaultStatus: http.StatusNoContent, Errors: []int{401},
-	}, s.signIn)
-	route(s, own, huma.Operation{
-		OperationID: "who-am-i", Method: http.MethodGet, Path: "/api/v1/session", Tags: []string{"session"},
-		Summary: "Who is signed in, and what the centre is called", Errors: []int{401},
-	}, s.whoAmI)
-	route(s, open, huma.Operation{
-		OperationID: "sign-out", Method: http.MethodDelete, Path: "/api/v1/session", Tags: []string{"session"},
-		Summary: "End the session", DefaultStatus: http.StatusNoContent,
-	}, s.signOut)
-	route(s, need{auth.Write, auth.TokenData}, huma.Operation{
-		OperationID: "make-wall", Method: http.MethodPost, Path: "/api/v1/walls", Tags: []string{"session"},
-		Summary: "Make a wall's one-time link, good for ten minutes", DefaultStatus: http.StatusCreated, Errors: []int{404},
-	}, s.makeWall)
+	Status  int
+	Cookies []http.Cookie `header:"Set-Cookie"`
+	Body    *Session
 }
 
 func (s *Server) signIn(ctx context.Context, _ caller, in *sessionInput) (*sessionOutput, error) {
-	secret := in.Body.Code + in.Body.Secret
-	if (in.Body.Code == "") == (in.Body.Secret == "") {
-		return nil, problem(http.StatusBadRequest, "send either a code or a secret")
+	b := in.Body
+	switch {
+	case b.Code != "" && b.Login == "" && b.Password == "" && b.TOTP == "":
+		return s.signInWall(ctx, b.Code)
+	case b.Code == "" && b.Login != "" && b.Password != "":
+		return s.signInPerson(ctx, strings.ToLower(strings.TrimSpace(b.Login)), b.Password, b.TOTP)
 	}
-	life := func(c store.Credential) time.Duration {
-		if c.Kind == store.WallCode {
-			return wallLife
-		}
-		return sessionLife
+	return nil, problem(http.StatusBadRequest, "send either a code, or a login and a password")
+}
+
+func (s *Server) signInWall(ctx context.Context, code string) (*sessionOutput, error) {
+	if err := s.knock(ctx, ""); err != nil {
+		return nil, err
 	}
-	session, cred, err := s.o.DB.Redeem(ctx, secret, addressOf(ctx), s.o.Now(), life, func(tx pgx.Tx, c store.Credential) error {
-		who := auth.NewActor(auth.Grant{ID: fmt.Sprintf("session:%d", c.ID), Role: c.Role})
-		return ledger.Audit(ctx, tx, who, requestID(ctx), "session.open", c.Wall, "", map[string]any{"role": c.Role})
+	life := func(store.Credential) time.Duration { return auth.LifeOf(auth.Wall).Absolute }
+	session, cred, err := s.o.DB.Redeem(ctx, code, addressOf(ctx), s.o.Now(), life, func(tx pgx.Tx, c store.Credential) error {
+		who := auth.Actor{ID: "wall:" + c.Wall}
+		return ledger.Audit(ctx, tx, who, requestID(ctx), "session.open", sessionName(c.ID), "", map[string]any{"role": c.Role, "grid": c.GridCode, "address": addressOf(ctx).String()})
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, problem(http.StatusUnauthorized, "this link is used up or too old: make a new one with 'onemap wall link'")
+		s.missed(ctx, "", "wall")
+		return nil, errUsedUp
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &sessionOutput{Cookie: http.Cookie{
-		Name: plainCookie, Value: session, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, Expires: *cred.ExpiresAt,
-		Secure: strings.HasPrefix(in.Origin, "https://"),
-	}}, nil
+	return &sessionOutput{Status: http.StatusNoContent, Cookies: []http.Cookie{s.cookie(ctx, session, cred)}}, nil
+}
+
+func sessionName(id int64) string { return fmt.Sprintf("session/%d", id) }
+
+// cookie holds a session's secret. By https its name binds it to this very host.
+func (s *Server) cookie(ctx context.Context, secret string, c store.Credential) http.Cookie {
+	ck := http.Cookie{Name: plainCookie, Value: secret, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, MaxAge: -1}
+	if secureOf(ctx) {
+		ck.Name, ck.Secure = secureCookie, true
+	}
+	if secret != "" {
+		ck.MaxAge = max(1, int(c.ExpiresAt.Sub(s.o.Now()).Seconds()))
+	}
+	return ck
+}
+
+// signInPerson lets somebody in who proves to be the account's. Everything that
+// is wrong has one answer, after the same work.
+func (s *Server) signInPerson(ctx context.Context, login, password, code string) (*sessionOutput, error) {
+	if err := s.knock(ctx, login); err != nil {
+		return nil, err
+	}
+	account, err := store.AccountByLogin(ctx, s.o.DB.Pool, login)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	there, object := err == nil, "account"
+	if there {
+		object = accountName(account.ID)
+	}
+	secrets, err := store.AccountSecrets(ctx, s.o.DB.Pool, account.ID)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	hash := secrets.Password
+	if hash == "" {
+		hash = auth.DummyHash
+	}
+	right := false
+	if err := s.slowly(ctx, func() error { right = auth.CheckPassword(hash, password); return nil }); err != nil {
+		return nil, err
+	}
+	if !right || !there || account.State != store.AccountActive || account.Active == nil {
+		s.missed(ctx, login, object)
+		return nil, errWrong
+	}
+	step, err := s.secondFactor(account, secrets, code)
+	if errors.Is(err, errSecondFactor) && code != "" {
+		s.missed(ctx, login, object)
+	}
+	if err != nil {
+		return nil, err
+	}
+	secret, cred, err := s.openSession(ctx, account, secrets, step)
+	switch {
+	case errors.Is(err, store.ErrCodeTaken):
+		s.missed(ctx, login, object)
+		return nil, errSecondFactor
+	case errors.Is(err, store.ErrNotFound): // changed while the password was looked at
+		return nil, errWrong
+	case err != nil:
+		return nil, err
+	}
+	s.door.lock.Clear(login + " " + addressOf(ctx).String())
+	k, err := s.lookUp(ctx, secret, store.Session, changes)
+	if err != nil {
+		return nil, err
+	}
+	body, err := s.describe(ctx, k.actor, k.cred)
+	if err != nil {
+		return nil, err
+	}
+	return &sessionOutput{Status: http.StatusOK, Cookies: []http.Cookie{s.cookie(ctx, secret, cred)}, Body: &body}, nil
+}
+
+func accountName(id int64) string { return fmt.Sprintf("account/%d", id) }
+
+// secondFactor checks the code where the role needs one, or its holder has begun
+// to use one. It returns the code's step, 0 for no code.
+func (s *Server) secondFactor(a store.Account, secrets store.Secrets, code string) (int64, error) {
+	if code == "" && !a.SecondFactor && !auth.NeedsSecondFactor(a.Active.Role) {
+		return 0, nil
+	}
+	if len(secrets.TOTP) == 0 {
+		return 0, errWrong
+	}
+	if code == "" {
+		return 0, errSecondFactor
+	}
+	key, err := s.o.Sealer.Open(store.TOTPField(a.ID), secrets.TOTP)
+	if err != nil {
+		return 0, err
+	}
+	step, ok := auth.CheckTOTP(key, code, s.o.Now(), secrets.Step)
+	if !ok {
+		return 0, errSecondFactor
+	}
+	return step, nil
+}
+
+func (s *Server) openSession(ctx context.Context, a store.Account, secrets store.Secrets, step int64) (string, store.Credential, error) {
+	now, role := s.o.Now(), a.Active.Role
+	until := now.Add(auth.LifeOf(role).Absolute)
+	cred := store.Credential{ExpiresAt: &until}
+	if auth.Pinned(role) {
+		cred.Address = addressOf(ctx)
+	}
+	secret := store.NewSecret()
+	err := s.o.DB.InTx(ctx, func(tx pgx.Tx) error {
+		id, err := s.o.DB.OpenSession(ctx, tx, a, secrets.Password, step, secret, cred, now)
+		if err != nil {
+			return err
+		}
+		return ledger.Audit(ctx, tx, auth.Actor{ID: a.Actor()}, requestID(ctx), "session.open", sessionName(id), "",
+			map[string]any{"role": role, "grid": a.Active.GridCode, "address": addressOf(ctx).String()})
+	})
+	return secret, cred, err
 }
 
 type sessionAnswer struct{ Body Session }
 
 func (s *Server) whoAmI(ctx context.Context, a caller, _ *struct{}) (*sessionAnswer, error) {
+	body, err := s.describe(ctx, a.Actor, credentialIn(ctx))
+	return &sessionAnswer{body}, err
+}
+
+// credentialIn is the credential of whoever asks.
+func credentialIn(ctx context.Context) store.Credential {
+	c, _ := ctx.Value(keyCredential).(store.Credential)
+	return c
+}
+
+// describe tells what a credential's holder is told of themselves.
+func (s *Server) describe(ctx context.Context, a auth.Actor, c store.Credential) (Session, error) {
 	cat := s.o.Catalogue.Now()
-	st, _ := auth.StreamOf(a.Actor) // zero for those who see no stream
+	looking := a
+	looking.Locked = false
+	st, _ := auth.StreamOf(looking) // zero for those who see no stream
 	out := Session{
 		Role: string(a.Role), View: string(st.View), Scope: st.Tag, Centre: cat.Centre.Name, Levels: cat.Centre.Levels,
-		Demo: cat.Centre.Demo, ServerTime: s.o.Now(),
+		Demo: cat.Centre.Demo, ServerTime: s.o.Now(), Wall: c.Wall, Login: c.Login, Locked: a.Locked, Expires: c.ExpiresAt,
 	}
-	cred, _ := ctx.Value(keyCredential).(store.Credential)
-	out.Wall = cred.Wall
 	for i, n := range cat.Tree.Nodes() {
 		if a.Home(n.No) {
 			g := gridItem(cat.Tree, i)
@@ -118,65 +354,380 @@ func (s *Server) whoAmI(ctx context.Context, a caller, _ *struct{}) (*sessionAns
 			break
 		}
 	}
-	return &sessionAnswer{out}, nil
-}
-
-func (s *Server) signOut(ctx context.Context, a caller, _ *struct{}) (*sessionOutput, error) {
-	if cred, ok := ctx.Value(keyCredential).(store.Credential); ok && cred.Kind == store.Session {
-		if err := s.o.DB.Revoke(ctx, cred.ID, s.o.Now()); err != nil {
-			return nil, err
-		}
-		s.known.forget()
-		if cred.Wall == "" { // the screens of a wall share its name: the lease ends this one's socket alone
-			s.o.Hub.Drop(hub.SignInAgain, func(other auth.Actor) bool { return other.ID == a.ID })
-		}
+	if c.Account == 0 {
+		return out, nil
 	}
-	return &sessionOutput{Cookie: http.Cookie{Name: plainCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode}}, nil
-}
-
-type wallInput struct {
-	Body struct {
-		Name string `json:"name" minLength:"1" maxLength:"40" pattern:"^[A-Za-z0-9_-]+$" doc:"What to call this wall, for example hall-1"`
-		Grid string `json:"grid,omitempty" maxLength:"64" doc:"Code of the grid it shows; the whole county when left out"`
-	}
-}
-
-type wallOutput struct {
-	Body struct {
-		Link    string    `json:"link" doc:"To be opened once on the wall's own browser"`
-		Expires time.Time `json:"expires"`
-	}
-}
-
-func (s *Server) makeWall(ctx context.Context, a caller, in *wallInput) (*wallOutput, error) {
-	link, expires, err := MakeWallLink(ctx, s.o.DB, a.Actor, s.o.Link(), in.Body.Name, in.Body.Grid, s.o.Now())
+	account, err := store.FindAccount(ctx, s.o.Reads.Pool, c.Account, false)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	out := &wallOutput{}
-	out.Body.Link, out.Body.Expires = link, expires
+	out.PIN, out.SecondFactor = account.PIN, account.SecondFactor
+	out.LockAfterS = int(auth.LifeOf(a.Role).LockAfter.Seconds())
 	return out, nil
 }
 
-var (
-	wallName    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`)
-	errWallName = errors.New("a wall's name is 1 to 40 letters, digits, - and _")
-)
+type signOutOutput struct {
+	Cookies []http.Cookie `header:"Set-Cookie"`
+	Clear   string        `header:"Clear-Site-Data"`
+}
 
-// MakeWallLink makes a one-time link for the wall called name over the grid with
-// this code ("" for all), audited in the same transaction.
-func MakeWallLink(ctx context.Context, db *store.DB, a auth.Actor, base, name, gridCode string, now time.Time) (string, time.Time, error) {
-	if !wallName.MatchString(name) {
-		return "", time.Time{}, errWallName
+func (s *Server) signOut(ctx context.Context, a caller, _ *struct{}) (*signOutOutput, error) {
+	if c := credentialIn(ctx); c.Kind == store.Session {
+		if err := s.endSession(ctx, a.Actor, c, "signed out"); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return nil, err
+		}
 	}
-	code, expires := store.NewSecret(), now.Add(codeLife)
-	err := db.InTx(ctx, func(tx pgx.Tx) error {
-		c := store.Credential{Kind: store.WallCode, Role: auth.Wall, GridCode: gridCode, Wall: name, ExpiresAt: &expires}
-		if _, err := db.SaveCredential(ctx, tx, code, c); err != nil {
+	return &signOutOutput{Cookies: []http.Cookie{s.cookie(ctx, "", store.Credential{})}, Clear: `"cache", "cookies", "storage"`}, nil
+}
+
+// endSession ends one session. Its holder's other sessions live on.
+func (s *Server) endSession(ctx context.Context, a auth.Actor, c store.Credential, why string) error {
+	err := s.o.DB.InTx(ctx, func(tx pgx.Tx) error {
+		if err := store.RevokeCredential(ctx, tx, c.ID, s.o.Now()); err != nil {
 			return err
 		}
-		return ledger.Audit(ctx, tx, a, requestID(ctx), "wall.link", name, "", map[string]any{"grid": gridCode})
+		return ledger.Audit(ctx, tx, a, requestID(ctx), "session.close", sessionName(c.ID), why, nil)
 	})
-	// The code stands in the fragment, which a browser never sends or logs.
-	return strings.TrimSuffix(base, "/") + "/wall#code=" + code, expires, err
+	if err != nil {
+		return err
+	}
+	s.recheck(a.ID)
+	return nil
+}
+
+// recheck makes an actor's sockets come again at once: those whose session has
+// ended are not let in, the others go on.
+func (s *Server) recheck(actor string) {
+	s.known.forget()
+	s.o.Hub.Drop(hub.ScopeChanged, func(a auth.Actor) bool { return a.ID == actor })
+}
+
+// turnOut ends whatever an actor has open, after its rights have ended.
+func (s *Server) turnOut(actor string) {
+	s.known.forget()
+	s.o.Hub.Drop(hub.SignInAgain, func(a auth.Actor) bool { return a.ID == actor })
+}
+
+// act notes that the person of a session did something, which keeps it from being
+// locked or ended. It fails no request.
+func (s *Server) act(ctx context.Context, of class) {
+	c, now := credentialIn(ctx), s.o.Now()
+	if c.Kind != store.Session || c.LockedAt != nil || c.SeenAt != nil && now.Sub(*c.SeenAt) < time.Minute {
+		return
+	}
+	var since time.Time
+	life := auth.LifeOf(c.Role)
+	if rest := max(life.LockAfter, life.Idle); rest > 0 {
+		since = now.Add(-rest)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	defer cancel()
+	if err := s.poolOf(of).Touch(ctx, c.ID, now, since); err != nil {
+		s.o.Log.Debug("an act was not noted", "request", requestID(ctx), "err", err)
+	}
+}
+
+// person is the session of somebody with an account, the only kind that can be
+// locked and has a password.
+func person(ctx context.Context) (store.Credential, error) {
+	c := credentialIn(ctx)
+	if c.Kind != store.Session || c.Account == 0 {
+		return c, errPersonal
+	}
+	return c, nil
+}
+
+func (s *Server) lock(ctx context.Context, a caller, _ *struct{}) (*struct{}, error) {
+	c, err := person(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = s.o.DB.InTx(ctx, func(tx pgx.Tx) error {
+		first, err := store.LockSession(ctx, tx, c.ID, s.o.Now())
+		if err != nil || !first {
+			return err
+		}
+		return ledger.Audit(ctx, tx, a.Actor, requestID(ctx), "session.lock", sessionName(c.ID), "", nil)
+	})
+	s.known.forget()
+	return nil, err
+}
+
+type unlockInput struct {
+	Body struct {
+		PIN      string `json:"pin,omitempty" maxLength:"32"`
+		Password string `json:"password,omitempty" maxLength:"512" doc:"For an account without a PIN"`
+	}
+}
+
+// unlock opens a locked session. Every try is counted before it is looked at.
+func (s *Server) unlock(ctx context.Context, a caller, in *unlockInput) (*struct{}, error) {
+	c, err := person(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if (in.Body.PIN == "") == (in.Body.Password == "") {
+		return nil, problem(http.StatusBadRequest, "send the PIN, or the password of an account without one")
+	}
+	secrets, err := store.AccountSecrets(ctx, s.o.DB.Pool, c.Account)
+	if err != nil {
+		return nil, err
+	}
+	hash := secrets.PIN
+	if in.Body.Password != "" {
+		hash = secrets.Password
+	}
+	left, right := 0, false
+	err = s.slowly(ctx, func() (err error) {
+		if left, err = s.o.DB.TryPIN(ctx, c.ID); err == nil && left >= 0 {
+			right = auth.CheckPassword(hash, in.Body.PIN+in.Body.Password)
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case !right && left <= 0:
+		s.count("sign_in_failed")
+		if err := s.endSession(ctx, a.Actor, c, "too many wrong PINs"); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return nil, err
+		}
+		return nil, problem(http.StatusUnauthorized, "too many wrong PINs: sign in again")
+	case !right:
+		s.count("sign_in_failed")
+		return nil, problem(http.StatusForbidden, fmt.Sprintf("wrong PIN; %d more tries", left))
+	}
+	err = s.o.DB.InTx(ctx, func(tx pgx.Tx) error {
+		if err := store.UnlockSession(ctx, tx, c.ID, s.o.Now()); err != nil {
+			return err
+		}
+		return ledger.Audit(ctx, tx, a.Actor, requestID(ctx), "session.unlock", sessionName(c.ID), "", nil)
+	})
+	s.known.forget()
+	return nil, err
+}
+
+// alive needs no more than to be a change: see act.
+func (s *Server) alive(_ context.Context, a caller, _ *struct{}) (*struct{}, error) {
+	if a.Locked {
+		return nil, auth.ErrLocked
+	}
+	return nil, nil
+}
+
+// prove makes sure that whoever sits at a session knows its account's password.
+func (s *Server) prove(ctx context.Context, a caller, password string) (store.Credential, store.Secrets, error) {
+	c, err := person(ctx)
+	if err == nil && a.Locked {
+		err = auth.ErrLocked
+	}
+	if err == nil {
+		err = s.knock(ctx, c.Login)
+	}
+	if err != nil {
+		return c, store.Secrets{}, err
+	}
+	secrets, err := store.AccountSecrets(ctx, s.o.DB.Pool, c.Account)
+	if err != nil {
+		return c, secrets, err
+	}
+	right := false
+	if err := s.slowly(ctx, func() error { right = auth.CheckPassword(secrets.Password, password); return nil }); err != nil {
+		return c, secrets, err
+	}
+	if !right {
+		s.missed(ctx, c.Login, accountName(c.Account))
+		return c, secrets, errWrongOwn
+	}
+	return c, secrets, nil
+}
+
+// hashed hashes a password or a PIN when there is a place for it.
+func (s *Server) hashed(ctx context.Context, text string) (hash string, err error) {
+	if text == "" {
+		return "", nil
+	}
+	err = s.slowly(ctx, func() (err error) { hash, err = auth.HashPassword(text, rand.Reader); return err })
+	return hash, err
+}
+
+type pinInput struct {
+	Body struct {
+		Password string `json:"password" maxLength:"512"`
+		PIN      string `json:"pin" maxLength:"32" doc:"4 to 8 digits"`
+	}
+}
+
+func (s *Server) setPIN(ctx context.Context, a caller, in *pinInput) (*struct{}, error) {
+	c, secrets, err := s.prove(ctx, a, in.Body.Password)
+	if err == nil {
+		err = auth.ValidPIN(in.Body.PIN)
+	}
+	if err != nil {
+		return nil, err
+	}
+	pin, err := s.hashed(ctx, in.Body.PIN)
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.o.DB.InTx(ctx, func(tx pgx.Tx) error {
+		if err := store.SetPIN(ctx, tx, c.Account, secrets.Password, pin); err != nil {
+			return err
+		}
+		return ledger.Audit(ctx, tx, a.Actor, requestID(ctx), "account.pin", accountName(c.Account), "", nil)
+	})
+}
+
+type passwordInput struct {
+	Body struct {
+		Old string `json:"old" maxLength:"512"`
+		New string `json:"new" maxLength:"512" doc:"10 to 128 characters"`
+	}
+}
+
+func (s *Server) setPassword(ctx context.Context, a caller, in *passwordInput) (*struct{}, error) {
+	c, secrets, err := s.prove(ctx, a, in.Body.Old)
+	if err == nil {
+		err = auth.ValidPassword(c.Login, in.Body.New)
+	}
+	if err != nil {
+		return nil, err
+	}
+	hash, err := s.hashed(ctx, in.Body.New)
+	if err != nil {
+		return nil, err
+	}
+	err = s.o.DB.InTx(ctx, func(tx pgx.Tx) error {
+		if err := store.SetPassword(ctx, tx, c.Account, secrets.Password, hash, c.ID); err != nil {
+			return err
+		}
+		return ledger.Audit(ctx, tx, a.Actor, requestID(ctx), "account.password", accountName(c.Account), "", nil)
+	})
+	s.recheck(a.ID)
+	return nil, err
+}
+
+type redeemInput struct {
+	Body struct {
+		Code     string `json:"code" minLength:"1" maxLength:"128" doc:"From the fragment of an invitation's link, or the secret of the first start"`
+		Login    string `json:"login,omitempty" maxLength:"40" doc:"Of the first administrator; an invitation has its login"`
+		Password string `json:"password" maxLength:"512" doc:"10 to 128 characters"`
+		PIN      string `json:"pin,omitempty" maxLength:"32" doc:"4 to 8 digits, to unlock a session with"`
+	}
+}
+
+// Redeemed is what is told of a second factor, once.
+type redeemOutput struct {
+	Body struct {
+		Login        string       `json:"login"`
+		SecondFactor SecondFactor `json:"second_factor" doc:"Told this once"`
+	}
+}
+
+// SecondFactor is what an app on a phone needs to make codes.
+type SecondFactor struct {
+	Secret string `json:"secret"`
+	URI    string `json:"uri"`
+	QR     string `json:"qr" doc:"The URI as a picture: data:image/png;base64,..."`
+}
+
+// redeem takes up an invitation, once, or makes the first administrator.
+func (s *Server) redeem(ctx context.Context, _ caller, in *redeemInput) (*redeemOutput, error) {
+	if err := s.knock(ctx, ""); err != nil {
+		return nil, err
+	}
+	b := in.Body
+	c, err := s.o.DB.FindCredential(ctx, b.Code, s.o.Now(), store.Invite, store.FirstSecret)
+	if errors.Is(err, store.ErrNotFound) {
+		s.missed(ctx, "", "invitation")
+		return nil, errUsedUp
+	}
+	if err != nil {
+		return nil, err
+	}
+	login, first := c.Login, c.Kind == store.FirstSecret
+	if first {
+		login = b.Login
+		if !ValidLogin(login) {
+			return nil, errLogin
+		}
+	} else if b.Login != "" && b.Login != login {
+		return nil, problem(http.StatusUnprocessableEntity, "this invitation is for another login: leave the login out")
+	}
+	if err := auth.ValidPassword(login, b.Password); err != nil {
+		return nil, err
+	}
+	if b.PIN != "" {
+		if err := auth.ValidPIN(b.PIN); err != nil {
+			return nil, err
+		}
+	}
+	var secrets store.Secrets
+	if secrets.Password, err = s.hashed(ctx, b.Password); err == nil {
+		secrets.PIN, err = s.hashed(ctx, b.PIN)
+	}
+	if err != nil {
+		return nil, err
+	}
+	factor, err := auth.NewTOTP(s.issuer(), login, rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	err = s.o.DB.InTx(ctx, func(tx pgx.Tx) error {
+		c, err := s.o.DB.Use(ctx, tx, b.Code, s.o.Now(), store.Invite, store.FirstSecret)
+		if err != nil {
+			return err
+		}
+		id := c.Account
+		if first {
+			if id, err = s.firstAdministrator(ctx, tx, c, login); err != nil {
+				return err
+			}
+		}
+		if secrets.TOTP, err = s.o.Sealer.Seal(store.TOTPField(id), factor.Secret); err != nil {
+			return err
+		}
+		if err := store.TakeUp(ctx, tx, id, secrets); err != nil {
+			return err
+		}
+		who := auth.Actor{ID: fmt.Sprintf("account:%d", id)}
+		return ledger.Audit(ctx, tx, who, requestID(ctx), "account.redeem", accountName(id), "", map[string]any{"pin": secrets.PIN != "", "address": addressOf(ctx).String()})
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, errUsedUp
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := &redeemOutput{}
+	out.Body.Login, out.Body.SecondFactor = login, shown(factor)
+	return out, nil
+}
+
+// issuer is what an app on a phone shows beside the login.
+func (s *Server) issuer() string {
+	if name := s.o.Catalogue.Now().Centre.Name; name != "" {
+		return "OneMap " + name
+	}
+	return "OneMap"
+}
+
+// firstAdministrator makes the account of whoever holds the first secret, with
+// the right to grant rights everywhere.
+func (s *Server) firstAdministrator(ctx context.Context, tx pgx.Tx, c store.Credential, login string) (int64, error) {
+	who := auth.Actor{ID: fmt.Sprintf("%s:%d", c.Kind, c.ID)}
+	id, err := store.CreateAccount(ctx, tx, login, 0, who.ID)
+	if err != nil {
+		return 0, err
+	}
+	g, err := store.SaveGrant(ctx, tx, store.Grant{
+		Account: id, Role: auth.SecurityAdmin, Reason: "first administrator", ProposedBy: who.ID, SecurityBy: who.ID,
+	}, s.o.Now())
+	if err != nil {
+		return 0, err
+	}
+	if err := ledger.Audit(ctx, tx, who, requestID(ctx), "account.create", accountName(id), "", nil); err != nil {
+		return 0, err
+	}
+	return id, ledger.Audit(ctx, tx, who, requestID(ctx), "grant.propose", grantName(g.ID), g.Reason, map[string]any{"after": grantData(g)})
 }

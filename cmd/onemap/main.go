@@ -34,6 +34,7 @@ type cli struct {
 	Demo    demoCmd    `cmd:"" help:"Load the made-up banner (演示旗) into an empty database."`
 	Token   tokenCmd   `cmd:"" help:"Make tokens for machines."`
 	Wall    wallCmd    `cmd:"" help:"Make one-time links for walls."`
+	User    userCmd    `cmd:"" help:"Accounts, for a lone administrator at the machine."`
 	Grids   gridsCmd   `cmd:"" help:"Draw a draft grid tree."`
 	Import  importCmd  `cmd:"" help:"Bring in grids and past incidents from files."`
 	Migrate migrateCmd `cmd:"" help:"Bring the database's schema up to date."`

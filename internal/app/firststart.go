@@ -16,8 +16,9 @@ import (
 )
 
 // firstStart prints what the first people need to get in: a one-time secret for
-// the first administrator and a wall's one-time link. A demo prints a link at
-// every start, so that whoever types the command sees the wall.
+// the first administrator, to be taken up on the administration page, and a
+// wall's one-time link. A demo prints a link at every start, so that whoever
+// types the command sees the wall.
 func (s *Server) firstStart(ctx context.Context) error {
 	has, err := s.db.HasFirstSecret(ctx)
 	if err != nil {
@@ -27,7 +28,8 @@ func (s *Server) firstStart(ctx context.Context) error {
 	if !has {
 		secret := store.NewSecret()
 		err := s.db.InTx(ctx, func(tx pgx.Tx) error {
-			if _, err := s.db.SaveCredential(ctx, tx, secret, store.Credential{Kind: store.FirstSecret, Role: auth.SecurityAdmin}); err != nil {
+			c := store.Credential{Kind: store.FirstSecret, Role: auth.SecurityAdmin, CreatedBy: actor.ID, CreatedAt: s.o.Now()}
+			if _, err := s.db.SaveCredential(ctx, tx, secret, c); err != nil {
 				return err
 			}
 			return ledger.Audit(ctx, tx, actor, "", "secret.first", "", "", nil)
@@ -35,12 +37,13 @@ func (s *Server) firstStart(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(s.o.Out, "\n首次启动 · 管理员一次性口令（只显示这一次，请妥善保存）\nFirst start: one-time secret of the security administrator, shown only now:\n    %s\n", secret)
+		fmt.Fprintf(s.o.Out, "\n首次启动 · 安全管理员一次性口令（只显示这一次，请妥善保存）\nFirst start: one-time secret of the security administrator, shown only now:\n    %s\n"+
+			"在此使用 · Use it here:\n    %s/admin#first\n", secret, s.URL())
 	}
 	if has && !s.o.Demo {
 		return nil
 	}
-	link, until, err := api.MakeWallLink(ctx, s.db, actor, s.URL(), "wall-1", "", s.o.Now())
+	link, until, err := api.MakeWallLink(ctx, s.db, actor, s.URL(), api.NewWall{Name: "wall-1"}, s.o.Now())
 	if err != nil {
 		return err
 	}
