@@ -319,6 +319,17 @@ describe('my account', () => {
     expect(button(w, '锁定')).toBeTruthy();
   });
 
+  test('a wrong password is told as such, and the person stays in', async () => {
+    const { server, store, w } = await opened();
+    server.on('PUT /session/pin', () => refuse(403, { detail: 'wrong password' }));
+    await button(w, '设置 PIN').trigger('click');
+    await field(w, '当前密码').setValue('not this one');
+    await field(w, '新 PIN').setValue('1234');
+    await send(w);
+    expect(w.get('[role=alert]').text()).toBe('当前密码不正确。');
+    expect(store.phase.value).toBe('in');
+  });
+
   test('a new password is sent with the old one', async () => {
     const { server, w } = await opened();
     server.on('PUT /session/password', none);

@@ -111,6 +111,12 @@ export interface ServerStatus {
   version: string;
 }
 
+export interface GridName {
+  code: string;
+  name: string;
+  level: number;
+}
+
 export interface Listed<T> {
   items: T[];
   /** Where the next page begins; empty at the end. */
@@ -147,6 +153,11 @@ export class AdminApi {
   audit = (filter: AuditFilter, cursor = '') =>
     this.http.get<Listed<AuditRecord>>(`${root}/audit`, { ...filter, limit: AUDIT_PAGE, cursor });
   seal = () => this.http.get<Seal>(`${root}/audit/seal`);
+  /** The county, its towns and villages. */
+  async grids(): Promise<GridName[]> {
+    const levels = [1, 2, 3].map((level) => this.http.get<Listed<GridName>>(`${root}/grids`, { level }));
+    return (await Promise.all(levels)).flatMap((l) => l.items ?? []);
+  }
   status = () => this.http.get<ServerStatus>(`${root}/status`);
 
   /** Every page of a list, so that it can be searched here; `partial` when it is longer than anybody would read. */

@@ -12,8 +12,10 @@ export type Section = (typeof SECTIONS)[number];
 /** What the sections ask of a role. */
 export interface Rights {
   sections: readonly Section[];
-  /** Make accounts, invite anew, disable, enable. */
+  /** Make accounts, invite anew. */
   accounts: boolean;
+  /** Disable and enable accounts: whoever makes them, and whoever revokes rights. */
+  disable: boolean;
   /** Propose and revoke grants. */
   grants: boolean;
   /** Agree to what somebody else proposed. */
@@ -28,6 +30,7 @@ const RIGHTS: Record<string, Rights> = {
   system_admin: {
     sections: ['accounts', 'audit', 'status'],
     accounts: true,
+    disable: true,
     grants: false,
     agree: true,
     credentials: false,
@@ -36,6 +39,7 @@ const RIGHTS: Record<string, Rights> = {
   security_admin: {
     sections: ['accounts', 'credentials', 'audit', 'status'],
     accounts: false,
+    disable: true,
     grants: true,
     agree: true,
     credentials: true,
@@ -44,6 +48,7 @@ const RIGHTS: Record<string, Rights> = {
   auditor: {
     sections: ['audit', 'accounts', 'credentials', 'status'],
     accounts: false,
+    disable: false,
     grants: false,
     agree: false,
     credentials: false,
@@ -100,8 +105,21 @@ export const GRANTABLE = [
   'security_admin',
 ] as const;
 
+/** Roles that a machine's token may hold: no administrator's, leader's or auditor's. */
+export const FOR_MACHINES = [
+  'hall_operator',
+  'dispatcher',
+  'town_operator',
+  'village_head',
+  'grid_worker',
+  'dept_handler',
+  'wall',
+] as const;
+
 /** Roles whose grant may hold the flag for sensitive categories. */
 export const hasFlag = (role: string) => ['hall_operator', 'dispatcher', 'town_operator'].includes(role);
+/** What a wall may be called. */
+export const goodWall = (name: string) => /^[A-Za-z0-9_-]{1,40}$/.test(name);
 /** Roles that need both a security and a system administrator. */
 export const needsTwo = (role: string) => role === 'county_leader' || role === 'auditor';
 

@@ -69,7 +69,8 @@ export const sessionEn: SessionCatalogue = {
     needCode: 'The password is right. Type the authenticator code.',
     ended: 'You were signed out. Sign in again to go on where you were.',
     firstLink: 'First start of the system? Make the first administrator',
-    inviteHelp: 'No account, or password forgotten? Ask the system administrator for an invitation link.',
+    inviteHelp:
+      'No account, or password forgotten? Ask the system administrator for an invitation link. An account without a grant cannot sign in: ask the security administrator.',
     opening: 'Opening…',
     unreachable: 'The server cannot be reached, trying again…',
   },
@@ -130,6 +131,7 @@ export const sessionEn: SessionCatalogue = {
     pinLead: 'The PIN opens the locked screen. It does not replace the password.',
     newPin: 'New PIN',
     currentPassword: 'Password now',
+    wrongPassword: 'The password is wrong.',
     pinDone: 'The PIN is set.',
     passwordTitle: 'Change password',
     passwordLead: 'This signs you out everywhere else.',
