@@ -40,7 +40,7 @@ func (s *Server) incidents() {
 		OperationID: "get-incident", Method: http.MethodGet, Path: "/api/v1/incidents/{id}", Tags: []string{"incidents"},
 		Summary: "One incident", Errors: []int{404},
 	}, s.getIncident)
-	route(s, need{auth.Read, auth.IncidentData}, huma.Operation{
+	route(s, need{auth.Read, auth.Journal}, huma.Operation{
 		OperationID: "get-journal", Method: http.MethodGet, Path: "/api/v1/incidents/{id}/journal", Tags: []string{"incidents"},
 		Summary: "Every act on an incident, oldest first", Errors: []int{404},
 	}, s.getJournal)
@@ -209,6 +209,9 @@ func (s *Server) getJournal(ctx context.Context, a caller, in *incidentID) (*jou
 	out := &journalOutput{}
 	out.Body.Items = make([]JournalItem, len(rows))
 	for i, r := range rows {
+		if a.View != auth.CaseView {
+			r.Reason = "" // it tells of the case
+		}
 		out.Body.Items[i] = JournalItem(r)
 	}
 	return out, nil

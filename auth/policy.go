@@ -26,7 +26,8 @@ type Resource string
 
 const (
 	Grid         Resource = "grid"          // the tree and its boundaries
-	IncidentData Resource = "incident"      // incidents and their journals
+	IncidentData Resource = "incident"      // incidents, but for who did what
+	Journal      Resource = "journal"       // every act on an incident, and who did it
 	Reporter     Resource = "reporter"      // name, phone and id number of who reported
 	Position     Resource = "position"      // where workers are now
 	WorkerCount  Resource = "worker_count"  // how many are on duty
@@ -66,12 +67,13 @@ const (
 // than they need.
 const table = `
 resource       action   system_admin security_admin auditor    county_leader hall_operator dispatcher town_operator village_head grid_worker dept_handler wall
-grid           read     grid         -              grid       grid          grid          grid       grid          grid         grid        grid         grid
+grid           read     grid         grid           grid       grid          grid          grid       grid          grid         grid        grid         grid
 grid           write    grid         -              -          -             -             -          -             -            -           -            -
 incident       read     -            -              grid+sens  grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens    dept+sens    grid+sens
 incident       write    -            -              -          -             grid+flag     grid+flag  grid+flag     grid         own+sens    dept+sens    -
+journal        read     -            -              grid+sens  grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens    dept+sens    -
 reporter       read     -            -              grid+sens  grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens+open dept+sens+open -
-reporter       reveal   -            -              -          -             grid+flag?    grid+flag? grid+flag?    grid?        own+sens+open? dept+sens+open? -
+reporter       reveal   -            -              -          -             grid+flag?    grid+flag? grid+flag?    -            own+sens+open? dept+sens+open? -
 position       read     -            -              -          -             grid          grid       grid          grid         self        -            grid
 worker_count   read     -            -              -          grid          grid          grid       grid          grid         -           -            grid
 track          read     -            -              grid?      -             grid?         grid?      -             -            self        -            -

@@ -169,33 +169,7 @@ func (db *DB) Incidents(ctx context.Context, s auth.Scope, v auth.View, f Incide
 		return nil, fmt.Errorf("store: list incidents: %w", ErrFinerThanView)
 	}
 	q := selectIncidents(v).add(" WHERE ").incidentsInScope(s, "i")
-	if b := f.Bound; b != nil {
-		q.add(" AND i.geom && ST_MakeEnvelope(?, ?, ?, ?, 4326)", b.Min[0], b.Min[1], b.Max[0], b.Max[1])
-	}
-	if !f.From.IsZero() {
-		q.add(" AND i.reported_at >= ?", f.From)
-	}
-	if !f.To.IsZero() {
-		q.add(" AND i.reported_at < ?", f.To)
-	}
-	if f.Category != "" {
-		q.add(" AND i.category IN (SELECT code FROM category WHERE code = ? OR parent_code = ?)", f.Category, f.Category)
-	}
-	if len(f.States) > 0 {
-		q.add(" AND i.state = ANY(?)", f.States)
-	}
-	if f.Open != nil {
-		q.add(" AND i.open = ?", *f.Open)
-	}
-	if f.GridLo != 0 || f.GridHi != 0 {
-		q.add(" AND i.grid_no BETWEEN ? AND ?", f.GridLo, f.GridHi)
-	}
-	if f.Text != "" {
-		q.add(" AND (strpos(i.title, ?) > 0 OR strpos(i.body, ?) > 0 OR strpos(i.address, ?) > 0)", f.Text, f.Text, f.Text)
-	}
-	if f.Overdue != nil {
-		q.add(" AND (i.open AND i.stage_due < ?) = ?", f.At, *f.Overdue)
-	}
+	q.filtered(f)
 	if f.After != nil {
 		q.add(" AND (i.reported_at, i.id) < (?, ?)", f.After.ReportedAt, f.After.ID)
 	}
