@@ -287,6 +287,10 @@ func route[I, O any](s *Server, n need, op huma.Operation, f func(context.Contex
 		}
 		return out, nil
 	})
+	// Handlers look at the bytes of a body too; that makes no second form of it.
+	if p := s.huma.OpenAPI().Paths[op.Path].Post; p != nil && p.RequestBody != nil {
+		delete(p.RequestBody.Content, "application/octet-stream")
+	}
 }
 
 // deadline bounds the work on one request.
