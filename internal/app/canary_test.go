@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -27,13 +26,49 @@ const (
 	birdName     = "金丝雀"
 	birdPassword = "Canary-password-7391"
 	birdPIN      = "73916482"
+	birdSecret   = "abcdefghijklmnopqrstuvwxyz234567" // as long as every secret the product makes
 )
 
-var (
-	aPhone  = regexp.MustCompile(`(?:^|[^0-9A-Za-z.])(1[3-9][0-9]{9})(?:[^0-9A-Za-z]|$)`)
-	anID    = regexp.MustCompile(`(?:^|[^0-9A-Za-z.])([1-9][0-9]{5}(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9Xx])(?:[^0-9A-Za-z]|$)`)
-	aSecret = regexp.MustCompile(`[a-z2-7]{32}`)
-)
+// telling says what a run of letters and digits is, when it is something that no
+// answer may hold: a mobile number or the number of an identity card.
+func telling(word []byte) string {
+	digits := len(word)
+	for i, c := range word {
+		if c < '0' || c > '9' {
+			digits = i
+			break
+		}
+	}
+	switch {
+	case len(word) == 11 && digits == 11 && word[0] == '1' && word[1] >= '3':
+		return "a mobile number"
+	case len(word) == 18 && digits >= 17 && (string(word[6:8]) == "19" || string(word[6:8]) == "20") && string(word[10:12]) <= "12" && string(word[12:14]) <= "31":
+		return "a number of an identity card"
+	}
+	return ""
+}
+
+func isWord(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+}
+
+// words calls f with every run of letters and digits that is no fraction.
+func words(b []byte, f func([]byte)) {
+	for i := 0; i < len(b); {
+		if !isWord(b[i]) {
+			i++
+			continue
+		}
+		j := i
+		for j < len(b) && isWord(b[j]) {
+			j++
+		}
+		if i == 0 || b[i-1] != '.' {
+			f(b[i:j])
+		}
+		i = j
+	}
+}
 
 // scanner looks through everything the server sends for what nobody may be sent.
 type scanner struct {
@@ -73,15 +108,8 @@ func (s *scanner) bytes(what string, b []byte, revealed bool) { s.text(what, b, 
 
 func (s *scanner) text(what string, b []byte, revealed, handsOut bool) {
 	hit := ""
-	if !revealed {
-		for _, re := range []*regexp.Regexp{aPhone, anID} {
-			if m := re.FindSubmatch(b); m != nil {
-				hit = string(m[1])
-			}
-		}
-		if bytes.Contains(b, []byte(birdName)) {
-			hit = birdName
-		}
+	if !revealed && bytes.Contains(b, []byte(birdName)) {
+		hit = birdName
 	}
 	if bytes.Contains(b, []byte(birdPassword)) || bytes.Contains(b, []byte(birdPIN)) {
 		hit = "a password or PIN"
@@ -89,13 +117,14 @@ func (s *scanner) text(what string, b []byte, revealed, handsOut bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.n++
-	if !handsOut {
-		for _, m := range aSecret.FindAll(b, -1) {
-			if s.secrets[string(m)] {
-				hit = "a secret"
-			}
+	words(b, func(w []byte) {
+		if len(w) == len(birdSecret) && !handsOut && s.secrets[string(w)] {
+			hit = "a secret"
 		}
-	}
+		if t := telling(w); t != "" && !revealed {
+			hit = t + " " + string(w)
+		}
+	})
 	if hit != "" && s.hits[what] == "" {
 		s.hits[what] = fmt.Sprintf("%s in %.300s", hit, b)
 	}
