@@ -117,16 +117,19 @@ func (s *Server) holder(ctx context.Context, secret string, kind store.Credentia
 			return k, err
 		}
 		defer leave()
-		ctx, cancel := context.WithTimeout(ctx, deadline(http.MethodGet))
-		defer cancel()
-		if k, err = s.lookUp(ctx, secret, kind, of); err != nil {
-			if errors.Is(err, store.ErrNotFound) {
-				s.unknown.Fail(from.String(), now)
+		// Who waited for the place may find that another has looked it up meanwhile.
+		if k, ok = s.known.get(key, s.o.Now()); !ok {
+			ctx, cancel := context.WithTimeout(ctx, deadline(http.MethodGet))
+			defer cancel()
+			if k, err = s.lookUp(ctx, secret, kind, of); err != nil {
+				if errors.Is(err, store.ErrNotFound) {
+					s.unknown.Fail(from.String(), now)
+				}
+				return k, err
 			}
-			return k, err
+			k.until = s.o.Now().Add(knownFor) // from now: the wait for the place may have taken as long
+			s.known.put(key, k)
 		}
-		k.until = now.Add(knownFor)
-		s.known.put(key, k)
 	}
 	if !k.cred.From(from) {
 		s.count("other_address")
@@ -223,6 +226,10 @@ func (s *Server) address(c *gin.Context) netip.Addr {
 	}
 	return a.Unmap()
 }
+
+// Address is where a request that came through this package's handler comes from,
+// as text.
+func Address(r *http.Request) string { return addressOf(r.Context()).String() }
 
 func addressOf(ctx context.Context) netip.Addr {
 	a, _ := ctx.Value(keyAddress).(netip.Addr)

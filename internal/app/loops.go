@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"onemap/api"
 	"onemap/auth"
 	"onemap/feed"
 	"onemap/geo/grid"
@@ -36,7 +37,7 @@ func (s *Server) startLoops(ctx context.Context) error {
 	})
 	s.whole.note(time.Now()) // nothing is read yet: the age counts from here
 	s.hub = hub.New(hub.Options{
-		Now: s.o.Now, Log: s.o.Log, Dots: s.fixes.Live().Changed, FeedAge: s.feedAge,
+		Now: s.o.Now, Log: s.o.Log, Dots: s.fixes.Live().Changed, FeedAge: s.feedAge, IP: api.Address,
 		Read: func(ctx context.Context, after feed.Seq, limit int) ([]feed.Event, error) {
 			return ledger.ReadFeed(ctx, s.db, auth.System("the hub filters by each reader's scope"), after, limit)
 		},
