@@ -175,8 +175,8 @@ func (r *run) filters(l line, all []shownIncident) {
 	}
 	nowhere := r.ask(l, l.method, l.path+"?grid=NO-SUCH-GRID", "")
 	for key, g := range r.w.grids {
-		if g.code == "X9" {
-			continue // two counties use it: what it means is the answer's own matter
+		if _, may := r.o.seesGrid(r.w, r.a, key); g.code == "X9" && !may {
+			continue // two counties use it: to everybody it means the own
 		}
 		named := slices.ContainsFunc(all, func(s shownIncident) bool {
 			return slices.ContainsFunc(s.Grid.Path, func(p struct{ Code string }) bool { return p.Code == g.code })
@@ -419,7 +419,7 @@ func (r *run) figures(l line) {
 		if len(c.Code) == 2 {
 			check("town "+c.Code, c.Count, towns[c.Code])
 		}
-		if c.Code[0] == 'Q' {
+		if c.Code[:1] != r.w.grids[r.a.home].county {
 			r.f.add("leak", r.a.name, l.name()+" towns", "names %s", c.Code)
 		}
 	}

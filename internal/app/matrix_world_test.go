@@ -260,7 +260,7 @@ func (w *world) map_(t *testing.T, db *store.DB) {
 	w.exec(t, db, `INSERT INTO road (ext_id, name, class, geom) VALUES ('r1', '大路', 'trunk', ST_GeomFromText('LINESTRING(107 38.1, 110 38.1)', 4326))`)
 }
 
-// cast makes the actors: one of every role at least, all at home in county P.
+// cast makes the actors: one of every role at least, all but one at home in county P.
 func (w *world) cast(t *testing.T) {
 	t.Helper()
 	w1 := w.workers[0].id
@@ -279,6 +279,7 @@ func (w *world) cast(t *testing.T) {
 		{name: "village", role: auth.VillageHead, home: "P/P11"},
 		{name: "village with the flag", role: auth.VillageHead, home: "P/P11", flag: true},
 		{name: "village of a shared code", role: auth.VillageHead, home: "P/X9"},
+		{name: "village of that code in Q", role: auth.VillageHead, home: "Q/X9"},
 		{name: "worker", role: auth.GridWorker, home: "P/P111", worker: w1},
 		{name: "worker who is nobody's", role: auth.GridWorker, home: "P/P111"},
 		{name: "fire department", role: auth.DeptHandler, home: "P/P", dept: fireDept},

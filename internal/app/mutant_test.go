@@ -106,7 +106,7 @@ func (m mutant) mustBeFound(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	bin := filepath.Join(dir, "app.test")
-	build := exec.CommandContext(ctx, "go", "test", "-c", "-overlay", list, "-o", bin, "./internal/app")
+	build := exec.CommandContext(ctx, "go", "test", "-c", "-ldflags=-s -w", "-overlay", list, "-o", bin, "./internal/app")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%s does not compile: %v\n%.2000s", m.name, err, out)
