@@ -148,9 +148,9 @@ describe('taking up an invitation', () => {
     const w = show(RedeemPage);
     await field(w, '设置密码').setValue('long enough');
     await field(w, '再输一次').setValue('long enough');
-    await field(w, 'PIN').setValue('1234');
+    await field(w, 'PIN').setValue('2580');
     await send(w);
-    expect(server.last('POST /invitations/redeem')?.body).toEqual({ code: 'CODE', password: 'long enough', pin: '1234' });
+    expect(server.last('POST /invitations/redeem')?.body).toEqual({ code: 'CODE', password: 'long enough', pin: '2580' });
     expect(w.get('img').attributes('src')).toBe(factor.qr);
     expect(w.get('img').attributes('alt')).toBeTruthy();
     expect((w.get('.once textarea').element as HTMLTextAreaElement).value).toBe('ABCD EFGH IJKL');
@@ -192,7 +192,7 @@ describe('taking up an invitation', () => {
     store.run({ door: 'first' });
     server.on('POST /invitations/redeem', () => json({ login: 'chief', second_factor: factor }));
     const w = show(RedeemPage, { first: true });
-    await field(w, '首次启动密钥').setValue(' S-1 ');
+    await field(w, '首次启动的一次性口令').setValue(' S-1 ');
     await field(w, '账号').setValue('Chief');
     await field(w, '设置密码').setValue('long enough');
     await field(w, '再输一次').setValue('long enough');
@@ -246,7 +246,7 @@ describe('the lock', () => {
     await settle();
     expect(w.find('dialog.lock').exists()).toBe(true);
     expect(w.get('#under').element).toBe(under);
-    await field(w, 'PIN').setValue('1234');
+    await field(w, 'PIN').setValue('2580');
     await send(w);
     expect(w.find('dialog.lock').exists()).toBe(false);
     expect(w.get('#under').element).toBe(under);
@@ -312,9 +312,9 @@ describe('my account', () => {
     server.on('PUT /session/pin', none);
     await button(w, '设置 PIN').trigger('click');
     await field(w, '当前密码').setValue('password ten');
-    await field(w, '新 PIN').setValue('1234');
+    await field(w, '新 PIN').setValue('2580');
     await send(w);
-    expect(server.last('PUT /session/pin')?.body).toEqual({ password: 'password ten', pin: '1234' });
+    expect(server.last('PUT /session/pin')?.body).toEqual({ password: 'password ten', pin: '2580' });
     expect(w.text()).toContain('PIN 已设置');
     expect(button(w, '锁定')).toBeTruthy();
   });
@@ -324,7 +324,7 @@ describe('my account', () => {
     server.on('PUT /session/pin', () => refuse(403, { detail: 'wrong password' }));
     await button(w, '设置 PIN').trigger('click');
     await field(w, '当前密码').setValue('not this one');
-    await field(w, '新 PIN').setValue('1234');
+    await field(w, '新 PIN').setValue('2580');
     await send(w);
     expect(w.get('[role=alert]').text()).toBe('当前密码不正确。');
     expect(store.phase.value).toBe('in');

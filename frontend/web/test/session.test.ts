@@ -109,9 +109,16 @@ describe('rules', () => {
 
   test.each([
     ['123', false],
-    ['1234', true],
-    ['12345678', true],
-    ['123456789', false],
+    ['1234', false],
+    ['8765', false],
+    ['7890', false],
+    ['1098', false],
+    ['0000', false],
+    ['2580', true],
+    ['1235', true],
+    ['2468', true],
+    ['12345679', true],
+    ['135792468', false],
     ['12a4', false],
     ['１２３４', false],
   ])('PIN %s', (pin, good) => {
@@ -122,7 +129,8 @@ describe('rules', () => {
     ['short', 'short', 'bai', ['length']],
     ['', '', 'bai', ['length', 'same']],
     ['long enough', 'long enougH', 'bai', ['same']],
-    ['bai.bai.bai', 'bai.bai.bai', 'Bai.bai.bai', ['login']],
+    ['my name is Bai', 'my name is Bai', 'bai', ['login']],
+    ['my name is Bai', 'my name is Bai', '', []],
     ['草原上的雪花落在网格里', '草原上的雪花落在网格里', 'bai', []],
     ['x'.repeat(129), 'x'.repeat(129), 'bai', ['length']],
   ])('password %s', (a, b, login, faults) => {

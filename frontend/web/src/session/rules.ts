@@ -5,8 +5,15 @@
 // tell people early.
 
 export const goodLogin = (login: string) => /^[a-z0-9][a-z0-9._-]{1,39}$/.test(login);
-export const goodPin = (pin: string) => /^[0-9]{4,8}$/.test(pin);
 export const goodCode = (code: string) => /^[0-9]{6}$/.test(code);
+
+/** 4 to 8 digits, not all the same and not counting up or down. */
+export function goodPin(pin: string): boolean {
+  if (!/^[0-9]{4,8}$/.test(pin)) return false;
+  // How far it is from digit to digit, 9 going on to 0.
+  const steps = new Set([...pin].slice(1).map((d, i) => (Number(d) - Number(pin[i]) + 10) % 10));
+  return steps.size > 1 || ![0, 1, 9].includes([...steps][0] as number);
+}
 
 export type PasswordRule = 'length' | 'login' | 'same';
 
@@ -15,7 +22,7 @@ export function passwordFaults(password: string, again: string, login = ''): Pas
   const faults: PasswordRule[] = [];
   const n = [...password].length;
   if (n < 10 || n > 128) faults.push('length');
-  if (password !== '' && password.toLowerCase() === login.toLowerCase()) faults.push('login');
+  if (login !== '' && password.toLowerCase().includes(login.toLowerCase())) faults.push('login');
   if (password === '' || password !== again) faults.push('same');
   return faults;
 }
