@@ -175,19 +175,23 @@ func (r *run) filters(l line, all []shownIncident) {
 	}
 	nowhere := r.ask(l, l.method, l.path+"?grid=NO-SUCH-GRID", "")
 	for key, g := range r.w.grids {
-		if _, may := r.o.seesGrid(r.w, r.a, key); g.code == "X9" && !may {
+		must, may := r.o.seesGrid(r.w, r.a, key)
+		if g.code == "X9" && !may {
 			continue // two counties use it: to everybody it means the own
 		}
-		named := slices.ContainsFunc(all, func(s shownIncident) bool {
-			return slices.ContainsFunc(s.Grid.Path, func(p struct{ Code string }) bool { return p.Code == g.code })
-		})
-		if _, may := r.o.seesGrid(r.w, r.a, key); !may && !named {
+		if !must { // to be taken for no grid at all; what a shown path names may be asked for too
 			r.f.cell()
+			named := may || slices.ContainsFunc(all, func(s shownIncident) bool {
+				return slices.ContainsFunc(s.Grid.Path, func(p struct{ Code string }) bool { return p.Code == g.code })
+			})
 			a := r.ask(l, l.method, l.path+"?grid="+g.code, "")
-			if a.status != nowhere.status || !bytes.Equal(a.body, nowhere.body) {
-				r.f.add("leak", r.a.name, l.name()+" filter grid tells codes", "%s: %d %.200s; of no such grid: %d %.200s", key, a.status, a.body, nowhere.status, nowhere.body)
+			if a.status == nowhere.status && bytes.Equal(a.body, nowhere.body) {
+				continue
 			}
-			continue
+			if !named {
+				r.f.add("leak", r.a.name, l.name()+" filter grid tells codes", "%s: %d %.200s; of no such grid: %d %.200s", key, a.status, a.body, nowhere.status, nowhere.body)
+				continue
+			}
 		}
 		r.filter(l, "grid", key, "&grid="+g.code, all, func(s shownIncident) bool {
 			return slices.ContainsFunc(s.Grid.Path, func(p struct{ Code string }) bool { return p.Code == g.code })

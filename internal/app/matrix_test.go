@@ -115,7 +115,7 @@ func (w *world) checkRows(t *testing.T, o *oracle) {
 		}
 	}
 	rows, covered := map[string]bool{}, map[string]bool{}
-	layers := []string{}
+	var layers, topics []string
 	for _, l := range o.lines {
 		covered[l.resource] = true
 		if o.cells[l.resource] == nil && l.resource != "open" && l.resource != "self" {
@@ -129,6 +129,8 @@ func (w *world) checkRows(t *testing.T, o *oracle) {
 			rows[l.name()] = true
 		case "layer":
 			layers = append(layers, l.path)
+		case "topic":
+			topics = append(topics, l.path)
 		}
 	}
 	for key := range served {
@@ -157,16 +159,13 @@ func (w *world) checkRows(t *testing.T, o *oracle) {
 			t.Errorf("no route, layer or topic of routes.csv is of the matrix's row %q", r)
 		}
 	}
-	w.checkLayers(t, layers)
-}
-
-// checkLayers holds the layers and topics the server says it has against the rows.
-func (w *world) checkLayers(t *testing.T, rows []string) {
-	slices.Sort(rows)
-	served := servedLayers(w)
-	slices.Sort(served)
-	if !slices.Equal(rows, served) {
-		t.Errorf("layers of routes.csv %v, of the server %v", rows, served)
+	slices.Sort(layers)
+	slices.Sort(topics)
+	if served := namedIn(t, "tiles/tiles.go", "func layerNamed(", "\n}", `case "(\w+)":`); !slices.Equal(layers, served) {
+		t.Errorf("layers of routes.csv %v, of package tiles %v", layers, served)
+	}
+	if served := namedIn(t, "hub/wire.go", "const (", ")", `topic\w+ += "(\w+)"`); !slices.Equal(topics, served) {
+		t.Errorf("topics of routes.csv %v, of package hub %v", topics, served)
 	}
 }
 
