@@ -114,8 +114,8 @@ func (s *Server) accounts() {
 		"Propose a grant; a security administrator's is in force at once, but for leaders and auditors", http.StatusCreated, 404, 409, 422), s.proposeGrant)
 	route(s, need{auth.Approve, auth.GrantData}, of("agree-to-grant", http.MethodPost, "/api/v1/grants/{id}/approval",
 		"Agree to a grant that somebody else proposed", http.StatusOK, 404, 409), s.agreeToGrant)
-	route(s, need{auth.Write, auth.GrantData}, of("revoke-grant", http.MethodDelete, "/api/v1/grants/{id}",
-		"End a grant, with all sessions and sockets under it", http.StatusNoContent, 404), s.revokeGrant)
+	route(s, need{auth.Write, auth.GrantData}, s.only(mayRevoke, of("revoke-grant", http.MethodDelete, "/api/v1/grants/{id}",
+		"End a grant, with all sessions and sockets under it", http.StatusNoContent, 404)), s.revokeGrant)
 }
 
 // only refuses whoever may not, before the body is read.
@@ -145,6 +145,14 @@ func mayDisable(a auth.Actor) (auth.Decision, error) {
 		return auth.Decision{}, auth.ErrForbidden
 	}
 	return mayMake(a)
+}
+
+// mayRevoke is who ends rights: not a town, which only proposes them.
+func mayRevoke(a auth.Actor) (auth.Decision, error) {
+	if a.Role == auth.TownOperator {
+		return auth.Decision{}, auth.ErrForbidden
+	}
+	return auth.Decide(a, auth.Write, auth.GrantData)
 }
 
 // realm is whom and what an administrator deals with.

@@ -126,7 +126,7 @@ func (s *Server) exportIncidents(ctx context.Context, c caller, in *exportInput)
 	if err != nil {
 		return nil, err
 	}
-	f, err := s.filter(&listInput{
+	f, err := s.filter(c, &listInput{
 		BBox: in.BBox, From: in.From, To: in.To, Category: in.Category, State: in.State, Open: in.Open, Grid: in.Grid, Text: in.Text, Overdue: in.Overdue,
 	})
 	if err != nil {
@@ -138,6 +138,9 @@ func (s *Server) exportIncidents(ctx context.Context, c caller, in *exportInput)
 	err = s.onceMore(ctx, s.o.Reads, c, act, func(tx pgx.Tx) (any, error) {
 		if list, err = store.ExportIncidents(ctx, tx, c.Scope, f); err != nil {
 			return nil, err
+		}
+		if f.MustFind && list.Total == 0 {
+			return nil, errNoGrid
 		}
 		if list.Total > f.Limit {
 			return nil, problem(http.StatusUnprocessableEntity, fmt.Sprintf("these are %d incidents, and a file holds %d: ask for a shorter period", list.Total, f.Limit))

@@ -12,7 +12,6 @@ import (
 	"github.com/paulmach/orb"
 	"github.com/paulmach/orb/geojson"
 
-	"onemap/geo/grid"
 	"onemap/store/ledger"
 )
 
@@ -54,7 +53,5 @@ func incidentFeatures(l IncidentList) *geojson.FeatureCollection {
 	}
 	return features(out)
 }
-
-func gridCode(s string) grid.Code { return grid.Code(s) }
 
 func isGridsChanged(err error) bool { return errors.Is(err, ledger.ErrGridsChanged) }

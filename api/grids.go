@@ -7,6 +7,8 @@ import (
 	"context"
 	"net/http"
 	"reflect"
+	"slices"
+	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/paulmach/orb/geojson"
@@ -50,8 +52,22 @@ type GridList struct {
 type gridsInput struct {
 	Level  int    `query:"level" minimum:"0" maximum:"6" doc:"Only this level"`
 	Parent string `query:"parent" maxLength:"64" doc:"Only the children of the grid with this code"`
-	Cursor string `query:"cursor" maxLength:"64" doc:"Code of the last grid of the page before"`
+	Cursor string `query:"cursor" maxLength:"64" doc:"Of the page before"`
 	Accept string `header:"Accept"`
+}
+
+var errNoGrid = problem(http.StatusNotFound, "no grid with this code")
+
+// visible finds the grids with a code that a scope may name: those in it, and
+// those above them. They are several where counties use the same code.
+func visible(t *grid.Tree, s auth.Scope, code string) (found []int) {
+	for i, n := range t.Nodes() {
+		above := slices.ContainsFunc(s.Intervals(), func(iv auth.Interval) bool { return n.No <= iv.Lo && iv.Hi <= n.Last })
+		if string(n.Code) == code && (above || s.Sees(n.No)) {
+			found = append(found, i)
+		}
+	}
+	return found
 }
 
 // gridPage is the most grids in one answer.
@@ -71,32 +87,30 @@ func (s *Server) grids() {
 
 func (s *Server) listGrids(_ context.Context, a caller, in *gridsInput) (*listOutput, error) {
 	t := s.o.Catalogue.Now().Tree
-	parent := -1
+	var parents []int
 	if in.Parent != "" {
-		i, ok := t.ByCode(grid.Code(in.Parent))
-		if !ok || !a.Scope.Sees(t.Nodes()[i].No) {
-			return nil, problem(http.StatusNotFound, "no grid with this code")
+		if parents = visible(t, a.Scope, in.Parent); len(parents) == 0 {
+			return nil, errNoGrid
 		}
-		parent = i
 	}
 	list := GridList{Items: []GridItem{}}
 	var fs []*geojson.Feature
-	skip := in.Cursor != ""
+	skip, last := in.Cursor != "", 0
 	for i, n := range t.Nodes() {
 		if skip {
-			skip = string(n.Code) != in.Cursor
+			skip = strconv.Itoa(int(n.No)) != in.Cursor
 			continue
 		}
-		if !a.Scope.Sees(n.No) || in.Level != 0 && n.Level != in.Level || in.Parent != "" && n.Parent != parent {
+		if !a.Scope.Sees(n.No) || in.Level != 0 && n.Level != in.Level || in.Parent != "" && !slices.Contains(parents, n.Parent) {
 			continue
 		}
 		if len(list.Items) == gridPage {
-			c := list.Items[gridPage-1].Code
+			c := strconv.Itoa(last)
 			list.Cursor = &c
 			break
 		}
 		g := gridItem(t, i)
-		list.Items = append(list.Items, g)
+		list.Items, last = append(list.Items, g), int(n.No)
 		if wantsFeatures(in.Accept) {
 			f := geojson.NewFeature(n.Geom)
 			f.Properties = geojson.Properties{"code": g.Code, "name": g.Name, "level": g.Level, "parent": g.Parent}

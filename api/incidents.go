@@ -282,7 +282,7 @@ type listOutput struct {
 }
 
 func (s *Server) listIncidents(ctx context.Context, a caller, in *listInput) (*listOutput, error) {
-	f, err := s.filter(in)
+	f, err := s.filter(a, in)
 	if err != nil {
 		return nil, err
 	}
@@ -290,6 +290,9 @@ func (s *Server) listIncidents(ctx context.Context, a caller, in *listInput) (*l
 	rows, err := s.reads(a).Incidents(ctx, a.Scope, a.View, f)
 	if err != nil {
 		return nil, err
+	}
+	if f.MustFind && len(rows) == 0 {
+		return nil, errNoGrid
 	}
 	list := IncidentList{Items: []store.PublicIncident{}}
 	if len(rows) > in.Limit {
@@ -310,7 +313,8 @@ func (s *Server) listIncidents(ctx context.Context, a caller, in *listInput) (*l
 	return &listOutput{"application/json", list}, nil
 }
 
-func (s *Server) filter(in *listInput) (store.IncidentFilter, error) {
+// filter reads the filter of a list. A grid that its reader may not see is none.
+func (s *Server) filter(c caller, in *listInput) (store.IncidentFilter, error) {
 	f := store.IncidentFilter{From: in.From, To: in.To, Category: in.Category, TopCategory: s.o.Catalogue.Now().Categories[in.Category].Parent == "", States: in.State, Text: in.Text, At: s.o.Now()}
 	if len(in.BBox) == 4 {
 		b := orb.Bound{Min: orb.Point{in.BBox[0], in.BBox[1]}, Max: orb.Point{in.BBox[2], in.BBox[3]}}
@@ -329,12 +333,24 @@ func (s *Server) filter(in *listInput) (store.IncidentFilter, error) {
 	}
 	f.Open, f.Overdue = flag(in.Open), flag(in.Overdue)
 	if in.Grid != "" {
-		t := s.o.Catalogue.Now().Tree
-		i, ok := t.ByCode(gridCode(in.Grid))
-		if !ok {
-			return f, problem(http.StatusNotFound, "no grid with this code")
+		if c.View != auth.CaseView {
+			return f, store.ErrFinerThanView // whether there is such a grid or not
 		}
-		f.GridLo, f.GridHi = t.Nodes()[i].No, t.Nodes()[i].Last
+		d, err := auth.Decide(c.Actor, auth.Read, auth.Grid)
+		if err != nil {
+			return f, err
+		}
+		t := s.o.Catalogue.Now().Tree
+		grids := visible(t, d.Scope, in.Grid)
+		if f.MustFind = len(grids) == 0; f.MustFind { // a worker's own incident may lie in another's grid
+			grids = visible(t, c.Scope, in.Grid)
+		}
+		if len(grids) == 0 {
+			return f, errNoGrid
+		}
+		for _, i := range grids {
+			f.Grids = append(f.Grids, auth.Interval{Lo: t.Nodes()[i].No, Hi: t.Nodes()[i].Last})
+		}
 	}
 	if in.Cursor != "" {
 		c, err := parseCursor(in.Cursor)

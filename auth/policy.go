@@ -66,32 +66,32 @@ const (
 // program reads a case, and that a wall and a leader are told no more of a person
 // than they need.
 const table = `
-resource       action   system_admin security_admin auditor    county_leader hall_operator dispatcher town_operator village_head grid_worker dept_handler wall
-grid           read     grid         grid           grid       grid          grid          grid       grid          grid         grid        grid         grid
-grid           write    grid         -              -          -             -             -          -             -            -           -            -
-incident       read     -            -              grid+sens  grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens    dept+sens    grid+sens
-incident       write    -            -              -          -             grid+flag     grid+flag  grid+flag     grid         own+sens    dept+sens    -
-journal        read     -            -              grid+sens  grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens    dept+sens    -
-reporter       read     -            -              grid+sens  grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens+open dept+sens+open -
-reporter       reveal   -            -              -          -             grid+flag?    grid+flag? grid+flag?    -            own+sens+open? dept+sens+open? -
-position       read     -            -              -          -             grid          grid       grid          grid         self        -            grid
-worker_count   read     -            -              -          grid          grid          grid       grid          grid         -           -            grid
-track          read     -            -              grid?      -             grid?         grid?      -             -            self        -            -
-figures        read     -            -              -          grid+sens     grid+flag     grid+flag  grid+flag     grid         -           -            grid+sens
-events         read     -            -              -          grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens    dept+sens    grid+sens
-export_rows    read     -            -              -          -             grid+flag?    grid+flag? grid+flag?    -            -           dept+sens?   -
-export_counts  read     -            -              -          grid?         grid?         grid?      grid?         -            -           -            -
-layer_grids    read     -            -              -          grid          grid          grid       grid          grid         grid        grid         grid
-layer_roads    read     -            -              -          grid          grid          grid       grid          grid         grid        grid         grid
-layer_cameras  read     -            -              -          grid          grid          grid       grid          grid         -           -            grid
-account        read     all          all            all        -             -             -          grid          -            -           -            -
-account        write    all          -              -          -             -             -          grid          -            -           -            -
-grant          write    -            all            -          -             -             -          grid          -            -           -            -
-grant          approve  all          all            -          -             -             -          -             -            -           -            -
-token          read     all          all            all        -             -             -          -             -            -           -            -
-token          write    -            all            -          -             -             -          -             -            -           -            -
-audit          read     self         self           all        -             -             -          -             -            -           -            -
-status         read     all          all            all        grid          grid          grid       grid          grid         grid        grid         grid
+resource      action  system_admin security_admin auditor   county_leader hall_operator dispatcher town_operator village_head grid_worker    dept_handler    wall
+grid          read    grid         grid           grid      grid          grid          grid       grid          grid         grid           grid            grid
+grid          write   grid         -              -         -             -             -          -             -            -              -               -
+incident      read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       grid+sens
+incident      write   -            -              -         -             grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
+journal       read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
+reporter      read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens+open  dept+sens+open  -
+reporter      reveal  -            -              -         -             grid+flag?    grid+flag? grid+flag?    -            own+sens+open? dept+sens+open? -
+position      read    -            -              -         -             grid          grid       grid          grid         self           -               grid
+worker_count  read    -            -              -         grid          grid          grid       grid          grid         -              -               grid
+track         read    -            -              grid?     -             grid?         grid?      -             -            self           -               -
+figures       read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         -              dept+sens       grid+sens
+events        read    -            -              -         grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       grid+sens
+export_rows   read    -            -              -         -             grid+flag?    grid+flag? grid+flag?    -            -              dept+sens?      -
+export_counts read    -            -              -         grid?         grid?         grid?      grid?         -            -              dept?           -
+layer_grids   read    -            -              -         grid          grid          grid       grid          grid         grid           grid            grid
+layer_roads   read    -            -              -         grid          grid          grid       grid          grid         grid           grid            grid
+layer_cameras read    -            -              -         grid          grid          grid       grid          grid         grid           -               grid
+account       read    all          all            all       -             -             -          -             -            -              -               -
+account       write   all          -              -         -             -             -          grid          -            -              -               -
+grant         write   -            all            -         -             -             -          grid          -            -              -               -
+grant         approve all          all            -         -             -             -          -             -            -              -               -
+token         read    -            all            all       -             -             -          -             -            -              -               -
+token         write   -            all            -         -             -             -          -             -            -              -               -
+audit         read    self         self           all       -             -             -          -             -            -              -               -
+status        read    all          all            all       grid          grid          grid       grid          grid         grid           grid            grid
 `
 
 // views is how much of an incident a role is shown.

@@ -71,8 +71,8 @@ func (q *query) filtered(f IncidentFilter) *query {
 	if f.Open != nil {
 		q.add(" AND i.open = ?", *f.Open)
 	}
-	if f.GridLo != 0 || f.GridHi != 0 {
-		q.add(" AND i.grid_no BETWEEN ? AND ?", f.GridLo, f.GridHi)
+	if len(f.Grids) > 0 {
+		q.add(" AND ").within(f.Grids, "i.grid_no")
 	}
 	if f.Text != "" {
 		q.add(" AND (strpos(i.title, ?) > 0 OR strpos(i.body, ?) > 0 OR strpos(i.address, ?) > 0)", f.Text, f.Text, f.Text)

@@ -143,13 +143,15 @@ type IncidentFilter struct {
 	TopCategory bool
 	States      []string
 	Open        *bool
-	GridLo      int32 // grid numbers of one grid's subtree; both zero for any
-	GridHi      int32
-	Text        string // part of the title, the text or the address
-	Overdue     *bool  // the stage's due time has passed (as of At) and it is open
-	At          time.Time
-	After       *IncidentCursor // keyset: continue after this row
-	Limit       int
+	Grids       []auth.Interval // grid numbers of one of these subtrees; none for any
+	// MustFind says that the reader may know of Grids only by what lies in them: a
+	// list of nothing is to be answered as if there were no such grid.
+	MustFind bool
+	Text     string // part of the title, the text or the address
+	Overdue  *bool  // the stage's due time has passed (as of At) and it is open
+	At       time.Time
+	After    *IncidentCursor // keyset: continue after this row
+	Limit    int
 }
 
 // IncidentCursor is the place of a row in a list, newest report first.
@@ -165,7 +167,7 @@ var ErrFinerThanView = errors.New("this view lists by period, state, priority an
 // Incidents lists incidents in scope, newest report first. In the shared view a
 // filter by place, text or a category below the top is ErrFinerThanView.
 func (db *DB) Incidents(ctx context.Context, s auth.Scope, v auth.View, f IncidentFilter) ([]Incident, error) {
-	if v != auth.CaseView && (f.Bound != nil || f.Text != "" || f.GridLo != 0 || f.GridHi != 0 || f.Category != "" && !f.TopCategory) {
+	if v != auth.CaseView && (f.Bound != nil || f.Text != "" || len(f.Grids) > 0 || f.Category != "" && !f.TopCategory) {
 		return nil, fmt.Errorf("store: list incidents: %w", ErrFinerThanView)
 	}
 	q := selectIncidents(v).add(" WHERE ").incidentsInScope(s, "i")

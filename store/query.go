@@ -36,11 +36,16 @@ func (q *query) inScope(s auth.Scope, column string) *query {
 	if s.All() {
 		return q.add(" true ")
 	}
-	if len(s.Intervals()) == 0 {
+	return q.within(s.Intervals(), column)
+}
+
+// within adds the condition that column lies in one of the intervals.
+func (q *query) within(intervals []auth.Interval, column string) *query {
+	if len(intervals) == 0 {
 		return q.add(" false ")
 	}
 	q.add(" (")
-	for i, iv := range s.Intervals() {
+	for i, iv := range intervals {
 		if i > 0 {
 			q.add(" OR ")
 		}
