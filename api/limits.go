@@ -21,7 +21,7 @@ import (
 type Limits struct {
 	// How many requests of a class are worked on at a time. Each class has database
 	// connections of its own, so that reports are taken while maps are scanned.
-	Reports, Changes, Reads, Tiles int           // 10, 10, 16, 4
+	Reports, Changes, Reads, Tiles int           // 10, 10, 16, 2
 	Wait                           time.Duration // for a place; 500 ms
 
 	ReadsPerSecond   int // one caller's; 60
@@ -152,10 +152,17 @@ func newGates(l Limits) *gates {
 // maxCallers bounds how many callers' paces are remembered.
 const maxCallers = 20_000
 
-// take waits for a place of a class; leave gives it back.
+// take waits for a place of a class; leave gives it back. A place for drawing
+// rests as long as it was worked at: tiles are drawn by this process itself, and
+// reports need its processors too.
 func (s *Server) take(ctx context.Context, c class) (leave func(), err error) {
 	place := s.gates.places[c]
+	var began time.Time
+	defer func() { began = time.Now() }()
 	leave = func() { <-place }
+	if c == drawing {
+		leave = func() { time.AfterFunc(time.Since(began), func() { <-place }) }
+	}
 	select {
 	case place <- struct{}{}:
 		return leave, nil

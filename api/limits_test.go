@@ -1,0 +1,53 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestAPlaceForDrawingRestsAsLongAsItWasWorkedAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := Limits{Tiles: 1, Reads: 1}
+		l.setDefaults()
+		s := &Server{gates: newGates(l)}
+		for _, c := range []struct {
+			class class
+			rest  time.Duration
+		}{{drawing, 200 * time.Millisecond}, {reads, 0}} {
+			leave, err := s.take(t.Context(), c.class)
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(200 * time.Millisecond)
+			leave()
+			start := time.Now()
+			if leave, err = s.take(t.Context(), c.class); err != nil {
+				t.Fatalf("%s: %v", classNames[c.class], err)
+			}
+			if rest := time.Since(start); rest != c.rest {
+				t.Errorf("%s: the next waited %s, want %s", classNames[c.class], rest, c.rest)
+			}
+			leave()
+		}
+	})
+}
+
+func TestAPlaceThatDoesNotComeFreeIsRefusedAfterTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := Limits{Reports: 1}
+		l.setDefaults()
+		told := ""
+		s := &Server{gates: newGates(l), o: Options{Refused: func(rule string) { told = rule }}}
+		if _, err := s.take(t.Context(), reports); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		if _, err := s.take(t.Context(), reports); err == nil || time.Since(start) != l.Wait || told != "busy_report" {
+			t.Errorf("%v after %s, counted as %q", err, time.Since(start), told)
+		}
+	})
+}
