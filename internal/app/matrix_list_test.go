@@ -299,7 +299,7 @@ func (r *run) places(l line) {
 			if r.granted(l, key, a, 200) && !strings.Contains(string(a.body), `"`+g.code+`"`) {
 				r.f.add("less", r.a.name, l.name(), "%s: %s", key, a.body)
 			}
-		case a.status != outside.status || !bytes.Equal(a.body, outside.body):
+		case a.status != outside.status || numberless(a.body) != numberless(outside.body): // how far the own grids are tells nothing
 			r.f.cell()
 			r.f.add("leak", r.a.name, l.name(), "a point in %s: %d %s", key, a.status, a.body)
 		default:
@@ -518,3 +518,5 @@ func (r *run) countExport(l line) {
 		r.f.add("leak", r.a.name, l.name()+" without a reason", "%d", b.status)
 	}
 }
+
+func numberless(b []byte) string { return digits.ReplaceAllString(string(b), "N") }
