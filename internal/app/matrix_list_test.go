@@ -8,6 +8,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -519,4 +520,8 @@ func (r *run) countExport(l line) {
 	}
 }
 
-func numberless(b []byte) string { return digits.ReplaceAllString(string(b), "N") }
+// numberless is an answer without how far the asker's own grids are: it depends on
+// those and on the point alone.
+func numberless(b []byte) string { return distance.ReplaceAllString(string(b), "") }
+
+var distance = regexp.MustCompile(`, [0-9]+ k?m from them`)
