@@ -54,6 +54,7 @@ check: fmt vet staticcheck web-check ## the fast gate, to run before each commit
 
 test: export ONEMAP_REQUIRE_DB = 1
 test: deps-test fmt vet staticcheck compose ## the whole proof, as the gate runs it
+	@$(GO) mod verify
 	@$(GO) test $(FRESH) ./internal/archtest
 	@$(MAKE) --no-print-directory web-check web build
 	@$(MAKE) --no-print-directory race

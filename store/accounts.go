@@ -325,6 +325,9 @@ func (db *DB) OpenSession(ctx context.Context, tx pgx.Tx, a Account, password st
 // CheckGrant fills in and checks what a grant refers to: the grid's county and
 // number, and the shape its role wants. worker is the account's.
 func CheckGrant(ctx context.Context, tx Querier, g *Grant, department string, worker uint32) error {
+	if g.GridCode == "" && g.RootCode != "" {
+		return fmt.Errorf("%w: a county is named together with a grid of it, never alone", ErrGrantShape)
+	}
 	if g.GridCode != "" {
 		p, err := findPlace(ctx, tx, g.GridCode, g.RootCode)
 		if errors.Is(err, ErrNotFound) {

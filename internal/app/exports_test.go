@@ -202,7 +202,7 @@ func TestWhoMayHaveAFile(t *testing.T) {
 	days := "&from=2026-01-01&to=2026-01-08"
 	for role, want := range map[auth.Role][2]int{
 		auth.HallOperator: {200, 200}, auth.Dispatcher: {200, 200}, auth.TownOperator: {200, 200}, auth.CountyLeader: {403, 200},
-		auth.DeptHandler: {200, 403}, auth.VillageHead: {403, 403}, auth.GridWorker: {403, 403}, auth.Auditor: {403, 403}, auth.Wall: {403, 403},
+		auth.DeptHandler: {200, 200}, auth.VillageHead: {403, 403}, auth.GridWorker: {403, 403}, auth.Auditor: {403, 403}, auth.Wall: {403, 403},
 		auth.SystemAdmin: {403, 403}, auth.SecurityAdmin: {403, 403},
 	} {
 		c := store.Credential{Role: role}
@@ -221,8 +221,8 @@ func TestWhoMayHaveAFile(t *testing.T) {
 			}
 		}
 	}
-	if n := st.count("SELECT count(*) FROM audit_log WHERE action LIKE 'export.%'"); n != 8 {
-		t.Errorf("%d rows, want 8", n)
+	if n := st.count("SELECT count(*) FROM audit_log WHERE action LIKE 'export.%'"); n != 9 {
+		t.Errorf("%d rows, want 9", n)
 	}
 }
 

@@ -197,7 +197,7 @@ func demoWall(t *testing.T) (s *server, token, link string) {
 	needBrowser(t)
 	s = serve(t, dataFolder(t), "--demo", "--demo-past", "3000")
 	link = s.await(`(http://\S+/wall#code=\S+)`, time.Minute)[1]
-	token = s.cli("token", "create", "--role", "hall_operator")
+	token = s.cli("token", "create", "--role", "hall_operator", "--sensitive")
 	eventually(t, "demo data", time.Minute, func() bool {
 		var v struct{ Loading any }
 		_, raw := s.call("GET", s.URL+"/api/v1/status", token, "")
