@@ -127,21 +127,27 @@ func (s *Server) listGrids(_ context.Context, a caller, in *gridsInput) (*listOu
 }
 
 type locateInput struct {
-	Lon float64 `query:"lon" required:"true"`
-	Lat float64 `query:"lat" required:"true"`
-	CRS string  `query:"crs" required:"true" enum:"wgs84,gcj02,bd09,cgcs2000"`
+	Lon float64 `query:"lon" required:"true" doc:"The first number of the pair"`
+	Lat float64 `query:"lat" required:"true" doc:"The second number"`
+	CRS string  `query:"crs" required:"true" maxLength:"40" doc:"What they are, as in a report: wgs84, ..., EPSG:4545-en"`
 }
 
 // Located is where a place lies.
 type Located struct {
-	Path   []store.GridRef `json:"path" doc:"The county first; empty only outside the county"`
+	Path   []store.GridRef `json:"path" doc:"The county first; empty outside the grids the caller sees"`
 	OnEdge bool            `json:"on_edge" doc:"On a border; the grid with the lowest code is taken"`
+	Note   string          `json:"note,omitempty" doc:"Outside: how far, and which other reading of the numbers would lie inside"`
 }
 
 type locateOutput struct{ Body Located }
 
 func (s *Server) locate(_ context.Context, a caller, in *locateInput) (*locateOutput, error) {
-	p, err := geo.Raw{Lon: in.Lon, Lat: in.Lat, Datum: geo.Datum(in.CRS)}.WGS84()
+	datum, err := geo.ParseDatum(in.CRS)
+	if err != nil {
+		return nil, problem(http.StatusBadRequest, "crs: "+err.Error())
+	}
+	raw := geo.Raw{Lon: in.Lon, Lat: in.Lat, Datum: datum}
+	p, err := raw.WGS84()
 	if err != nil {
 		return nil, problem(http.StatusUnprocessableEntity, err.Error())
 	}
@@ -149,6 +155,7 @@ func (s *Server) locate(_ context.Context, a caller, in *locateInput) (*locateOu
 	out := &locateOutput{Located{Path: []store.GridRef{}}}
 	f := t.Locate(p)
 	if f.Index < 0 || !a.Scope.Sees(t.Nodes()[f.Index].No) {
+		out.Body.Note = t.OutsideNote(raw, func(n *grid.Node) bool { return a.Scope.Sees(n.No) })
 		return out, nil
 	}
 	out.Body.OnEdge = f.OnEdge

@@ -52,9 +52,9 @@ func (s *Server) incidents() {
 
 // LocationInput is a place with its datum.
 type LocationInput struct {
-	Lon float64 `json:"lon" doc:"Longitude, degrees east"`
-	Lat float64 `json:"lat" doc:"Latitude, degrees north"`
-	CRS string  `json:"crs" enum:"wgs84,gcj02,bd09,cgcs2000" doc:"The datum lon and lat are in. There is no default"`
+	Lon float64 `json:"lon" doc:"The first number of the pair: longitude, degrees east, unless crs says otherwise"`
+	Lat float64 `json:"lat" doc:"The second number: latitude, degrees north, unless crs says otherwise"`
+	CRS string  `json:"crs" maxLength:"40" doc:"What lon and lat are: wgs84, gcj02, bd09, cgcs2000, or EPSG:4490 to EPSG:4554 with -en (easting first) or -ne (northing first). There is no default"`
 }
 
 // ReporterInput is who reported. All fields are personal: they are sealed and

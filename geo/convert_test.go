@@ -161,6 +161,9 @@ func FuzzRaw(f *testing.F) {
 	f.Add(107.4833, 38.1833, "gcj02")
 	f.Add(math.Inf(-1), math.NaN(), "wgs84")
 	f.Add(65.0, 0.0, "bd09")
+	f.Add(36454730.0153, 4227970.1791, "EPSG:4524-en")
+	f.Add(4227970.0, 999_999.0, "EPSG:4545-ne")
+	f.Add(-90.0, 180.0, "EPSG:4490-ne")
 	f.Fuzz(func(t *testing.T, lon, lat float64, datum string) {
 		p, err := geo.Raw{Lon: lon, Lat: lat, Datum: geo.Datum(datum)}.WGS84()
 		if err == nil && !geo.OnEarth(p.Orb()) {

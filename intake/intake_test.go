@@ -55,6 +55,10 @@ func TestAReportIsPlacedInItsDeepestGrid(t *testing.T) {
 		{"inside", at(107.2, 38.2, "wgs84"), dispatch.InGrid, 2, ""},
 		{"in a gap of the lower level", at(107.55, 38.25, "wgs84"), dispatch.InGrid, 1, ""},
 		{"outside", at(106, 38.2, "wgs84"), dispatch.Outside, 1, "outside every grid"},
+		{"far outside", at(100, 30, "wgs84"), dispatch.Outside, 1, "outside every grid, 1099 km from the county"},
+		{"metres of its zone", at(454730.0153, 4227970.1791, "EPSG:4545-en"), dispatch.InGrid, 2, ""},
+		{"northing first", at(4227970.1791, 36454730.0153, "EPSG:4524-ne"), dispatch.InGrid, 2, ""},
+		{"metres of another zone", at(454730.0153, 4227970.1791, "EPSG:4544-en"), dispatch.Outside, 1, "from the county; read as EPSG:4545-en it would lie in 镇"},
 		{"unshifted it would be inside", at(108.002, 38.2, "wgs84"), dispatch.Outside, 1, "read as gcj02"},
 		{"a county without that point but an address", intake.Report{Category: "0301", Title: "x", Address: "演东镇政府"}, dispatch.NoPlace, 1, ""},
 	} {
@@ -110,6 +114,11 @@ func TestEveryFaultIsNamedAtItsField(t *testing.T) {
 		{"not a number", func(r *intake.Report) { r.Lon = &nan }, "location", "no place on earth", false},
 		{"beyond the earth", func(r *intake.Report) { r.Lat = &huge }, "location", "no place on earth", false},
 		{"exchanged", func(r *intake.Report) { r.Lon, r.Lat = r.Lat, r.Lon }, "location", "exchanged", false},
+		{"metres exchanged", func(r *intake.Report) { *r = at(4227970, 454730, "EPSG:4545-en") }, "location", "EPSG:4545-ne", false},
+		{"metres as degrees", func(r *intake.Report) { *r = at(454730, 4227970, "wgs84") }, "location", "look like metres", false},
+		{"degrees as metres", func(r *intake.Report) { r.CRS = "EPSG:4545-en" }, "location", "look like degrees", false},
+		{"another zone's prefix", func(r *intake.Report) { *r = at(35717586.5, 4230759.9, "EPSG:4524-en") }, "location", "EPSG:4523-en", false},
+		{"a code without its order", func(r *intake.Report) { r.CRS = "EPSG:4545" }, "location.crs", "EPSG:4545-ne", true},
 		{"half a place", func(r *intake.Report) { r.Lat = nil }, "location", "together", true},
 		{"no place at all", func(r *intake.Report) { r.Lon, r.Lat = nil, nil }, "location", "address", false},
 		{"tomorrow", func(r *intake.Report) { r.ReportedAt = &future }, "reported_at", "future", false},
@@ -156,6 +165,7 @@ func TestIdentityNumbersAreMaskedInTexts(t *testing.T) {
 func FuzzRun(f *testing.F) {
 	e := env(f)
 	f.Add("0301", "标题", "正文", 107.2, 38.2, "gcj02", "phone")
+	f.Add("0301", "标题", "正文", 454730.0, 4227970.0, "EPSG:4545-en", "phone")
 	f.Fuzz(func(t *testing.T, category, title, text string, lon, lat float64, crs, source string) {
 		res, err := intake.Run(e, intake.Report{Category: category, Title: title, Text: text, Lon: &lon, Lat: &lat, CRS: crs, Source: source})
 		if err != nil {

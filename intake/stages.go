@@ -5,7 +5,6 @@ package intake
 
 import (
 	"fmt"
-	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"onemap/dispatch"
 	"onemap/geo"
 	"onemap/geo/cell"
+	"onemap/geo/grid"
 )
 
 // Limits on the texts of a report, in characters.
@@ -173,11 +173,7 @@ func datum(_ *Env, d *draft) *Problem {
 	raw := geo.Raw{Lon: *d.in.Lon, Lat: *d.in.Lat, Datum: dat}
 	p, err := raw.WGS84()
 	if err != nil {
-		msg := err.Error()
-		if math.Abs(raw.Lon) <= 90 && math.Abs(raw.Lat) <= 180 {
-			msg += "; longitude and latitude seem to be exchanged"
-		}
-		return &Problem{Field: "location", Message: msg}
+		return &Problem{Field: "location", Message: err.Error()}
 	}
 	d.out.Place.Raw, d.out.Place.Point = &raw, &p
 	return nil
@@ -196,34 +192,12 @@ func intoGrid(e *Env, d *draft) *Problem {
 			at = found.Index
 		} else {
 			place.Kind = dispatch.Outside
-			d.out.Notes = append(d.out.Notes, outsideNote(e, d.in))
+			d.out.Notes = append(d.out.Notes, e.Tree.OutsideNote(*place.Raw, func(*grid.Node) bool { return true }))
 		}
 	}
 	n := e.Tree.Nodes()[at]
 	place.GridID, place.GridNo, place.GridLevel, place.GridVersion = n.ID, n.No, n.Level, n.Version
 	return nil
-}
-
-// outsideNote says that a place is outside and, where another reading of the
-// same numbers would put it inside, names that reading. It is a hint: nothing is
-// guessed.
-func outsideNote(e *Env, in Report) string {
-	note := "the place lies outside every grid"
-	for _, try := range []struct {
-		raw  geo.Raw
-		what string
-	}{
-		{geo.Raw{Lon: *in.Lat, Lat: *in.Lon, Datum: geo.Datum(in.CRS)}, "with longitude and latitude exchanged"},
-		{geo.Raw{Lon: *in.Lon, Lat: *in.Lat, Datum: geo.DatumGCJ02}, "read as gcj02"},
-		{geo.Raw{Lon: *in.Lon, Lat: *in.Lat, Datum: geo.DatumWGS84}, "read as wgs84"},
-	} {
-		if p, err := try.raw.WGS84(); err == nil {
-			if f := e.Tree.Locate(p); f.Index >= 0 {
-				return note + "; " + try.what + " it would lie in " + e.Tree.Nodes()[f.Index].Name
-			}
-		}
-	}
-	return note
 }
 
 func cells(_ *Env, d *draft) *Problem {

@@ -41,7 +41,7 @@ type gridsDraftCmd struct {
 	place
 	enactFlags
 	Outline string `help:"GeoJSON of the outline; .gz is read too." required:"" type:"existingfile" placeholder:"FILE"`
-	CRS     string `help:"Datum of the outline: wgs84, gcj02, bd09 or cgcs2000." name:"crs" placeholder:"DATUM"`
+	CRS     string `help:"Datum of the outline: wgs84, gcj02, bd09, cgcs2000, or EPSG:4490 to 4554 with the order of axes (EPSG:4545-en: easting first)." name:"crs" placeholder:"DATUM"`
 	Counts  []int  `help:"How many grids in all at level 2, 3, ..." default:"4,84,401"`
 	Seed    uint64 `help:"The same seed always draws the same tree." default:"1"`
 	Code    string `help:"Code of the county." default:"1"`
@@ -158,7 +158,7 @@ type importGridsCmd struct {
 	place
 	enactFlags
 	Files  []string `arg:"" name:"file" help:"GeoJSON files; .gz is read too. Several files hold one level each, from the top." type:"existingfile"`
-	CRS    string   `help:"Datum of all files: wgs84, gcj02, bd09 or cgcs2000." name:"crs" placeholder:"DATUM"`
+	CRS    string   `help:"Datum of all files: wgs84, gcj02, bd09, cgcs2000, or EPSG:4490 to 4554 with the order of axes (EPSG:4545-en: easting first)." name:"crs" placeholder:"DATUM"`
 	Level  []int    `help:"Level of each file; without it 1, 2, ... for several files, the property \"level\" for one." placeholder:"N"`
 	Code   []string `help:"Property with the code, one for all files or one for each." default:"code" placeholder:"PROP"`
 	Name   []string `help:"Property with the name, likewise." default:"name" placeholder:"PROP"`

@@ -4,6 +4,7 @@
 package file
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -252,24 +253,47 @@ func (mp *Mapper) place(row Row) *geo.Raw {
 		}
 		return nil
 	}
-	lon, okLon := mp.degrees("lon", lonText)
-	lat, okLat := mp.degrees("lat", latText)
+	lon, okLon := mp.number("lon", lonText)
+	lat, okLat := mp.number("lat", latText)
 	if !okLon || !okLat {
 		return nil
 	}
-	switch {
-	case math.Abs(lon) <= 180 && math.Abs(lat) <= 90:
-		return &geo.Raw{Lon: lon, Lat: lat, Datum: mp.m.datum}
-	case math.Abs(lon) <= 90 && math.Abs(lat) <= 180:
-		mp.fault("lon/lat", fmt.Sprintf("%v, %v：经纬度可能颠倒", lon, lat))
-	default:
-		mp.fault("lon/lat", fmt.Sprintf("%v, %v 不是地球上的位置", lon, lat))
+	raw := geo.Raw{Lon: lon, Lat: lat, Datum: mp.m.datum}
+	if _, err := raw.WGS84(); err != nil {
+		mp.fault("lon/lat", placeReason(raw, err))
+		return nil
 	}
-	return nil
+	return &raw
 }
 
-// degrees reads a finite decimal number.
-func (mp *Mapper) degrees(name, v string) (float64, bool) {
+// placeReason says why a pair of numbers is no place of its datum.
+func placeReason(r geo.Raw, err error) string {
+	pair := strconv.FormatFloat(r.Lon, 'f', -1, 64) + ", " + strconv.FormatFloat(r.Lat, 'f', -1, 64)
+	_, metres := r.Datum.Zone()
+	var pe *geo.PlaceError
+	if !errors.As(err, &pe) {
+		return pair + " 无法换算"
+	}
+	switch pe.Slip {
+	case geo.SlipExchanged:
+		if metres {
+			return pair + "：纵横坐标可能颠倒"
+		}
+		return pair + "：经纬度可能颠倒"
+	case geo.SlipMetres:
+		return pair + "：像是以米为单位的坐标，不是经纬度"
+	case geo.SlipDegrees:
+		return pair + "：像是经纬度，不是以米为单位的坐标"
+	case geo.SlipPrefix:
+		return fmt.Sprintf("%s：带号与 %s 不符", pair, r.Datum)
+	case geo.SlipFar:
+		return fmt.Sprintf("%s：不在 %s 的使用范围内", pair, r.Datum)
+	}
+	return pair + " 不是地球上的位置"
+}
+
+// number reads a finite decimal number.
+func (mp *Mapper) number(name, v string) (float64, bool) {
 	if v == "" {
 		mp.fault(name, "为空")
 		return 0, false

@@ -6,6 +6,7 @@ package file_test
 import (
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -222,4 +223,39 @@ func FuzzReadBoundaries(f *testing.F) {
 		}
 		grid.Check(ds) // must return
 	})
+}
+
+// TestBoundariesInMetresOfAZone: the same square given in metres, easting first
+// and northing first, is the square in degrees.
+func TestBoundariesInMetresOfAZone(t *testing.T) {
+	corners := []geo.CGCS2000{{107.4, 38.1}, {107.6, 38.1}, {107.6, 38.3}, {107.4, 38.3}, {107.4, 38.1}}
+	for _, d := range []geo.Datum{"EPSG:4545-en", "EPSG:4545-ne", "EPSG:4524-en", "EPSG:4508-en", "EPSG:4497-ne"} {
+		z, _ := d.Zone()
+		var ring []string
+		for _, p := range corners {
+			g := p.GaussKruger(z)
+			a, b := g.East, g.North
+			if d.NorthFirst() {
+				a, b = b, a
+			}
+			ring = append(ring, fmt.Sprintf("[%.4f,%.4f]", a, b))
+		}
+		text := `{"type":"FeatureCollection","features":[{"type":"Feature","properties":{"code":"C","name":"旗","level":1},"geometry":{"type":"Polygon","coordinates":[[` +
+			strings.Join(ring, ",") + `]]}}]}`
+		ds, err := file.ReadBoundaries(strings.NewReader(text), file.BoundaryOptions{Datum: d})
+		if err != nil || len(ds) != 1 {
+			t.Errorf("%s: %v", d, err)
+			continue
+		}
+		for i, p := range ds[0].Geom[0][0] {
+			if geo.Distance(geo.WGS84(p), corners[i].WGS84()) > 1e-3 {
+				t.Errorf("%s: corner %d is %v, want %v", d, i, p, corners[i])
+			}
+		}
+		for _, wrong := range []geo.Datum{geo.DatumCGCS2000, "EPSG:4523-en", geo.ZoneDatum(z, !d.NorthFirst())} {
+			if _, err := file.ReadBoundaries(strings.NewReader(text), file.BoundaryOptions{Datum: wrong}); err == nil {
+				t.Errorf("%s was taken for %s", d, wrong)
+			}
+		}
+	}
 }

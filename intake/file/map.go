@@ -134,14 +134,14 @@ func (f mapFile) checkPlace(m *Map) error {
 	case !lon && !address:
 		return errors.New("no place: map lon and lat, or address")
 	case lon && f.CRS == "":
-		return fmt.Errorf("crs is missing: say which of %s lon and lat are in", datums())
+		return fmt.Errorf("crs is missing: say what lon and lat are: %s", geo.DatumNames)
 	case !lon && f.CRS != "":
 		return errors.New("crs is given, but lon and lat are not mapped")
 	}
 	if lon {
 		d, err := geo.ParseDatum(f.CRS)
 		if err != nil {
-			return fmt.Errorf("crs %q is unknown: say one of %s", f.CRS, datums())
+			return fmt.Errorf("crs: %w", err)
 		}
 		m.datum = d
 	}
@@ -216,15 +216,6 @@ func (t timeSpec) check(m *Map) error {
 	}
 	m.zone = zone
 	return nil
-}
-
-// datums lists the datums for a message.
-func datums() string {
-	var s []string
-	for _, d := range geo.Datums {
-		s = append(s, string(d))
-	}
-	return strings.Join(s, ", ")
 }
 
 func sortedKeys(m map[string]field) []string {

@@ -235,3 +235,41 @@ func FuzzParseMap(f *testing.F) {
 		}
 	})
 }
+
+// TestAMapMayNameAZone: lon and lat are then metres, in the order of its name.
+func TestAMapMayNameAZone(t *testing.T) {
+	row := func(x, y string) Row {
+		return Row{N: 1, Line: 2, Cells: []string{"A-1", "井盖", "2", "路", x, y, "2019/2/8 9:05:00", "", "新"}}
+	}
+	for _, c := range []struct {
+		crs, x, y, says string
+	}{
+		{"EPSG:4545-en", "454730.0153", "4227970.1791", ""},
+		{"EPSG:4545-ne", "4227970.1791", "454730.0153", ""},
+		{"EPSG:4524-en", "36454730.0153", "4227970.1791", ""},
+		{"EPSG:4545-ne", "454730.0153", "4227970.1791", "颠倒"},
+		{"EPSG:4523-en", "36454730.0153", "4227970.1791", "带号与 EPSG:4523-en 不符"},
+		{"EPSG:4545-en", "107.4833", "38.1833", "像是经纬度"},
+		{"cgcs2000", "454730.0153", "4227970.1791", "像是以米为单位"},
+		{"EPSG:4545-en", "454730", "7000000", "不是地球上的位置"},
+	} {
+		mp := mapper(t, strings.Replace(base, `"gcj02"`, `"`+c.crs+`"`, 1))
+		got, err := mp.Apply(row(c.x, c.y))
+		if c.says != "" {
+			if err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%s %s %s: %v, want %q", c.crs, c.x, c.y, err, c.says)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s %s %s: %v", c.crs, c.x, c.y, err)
+			continue
+		}
+		if p, err := got.Place.WGS84(); err != nil || geo.Distance(p, geo.WGS84{107.4833, 38.1833}) > 1e-3 {
+			t.Errorf("%s %s %s: %v, %v", c.crs, c.x, c.y, p, err)
+		}
+	}
+	if _, err := ParseMap(strings.NewReader(strings.Replace(base, `"gcj02"`, `"EPSG:4545"`, 1))); err == nil || !strings.Contains(err.Error(), "EPSG:4545-ne") {
+		t.Errorf("a code without its order: %v", err)
+	}
+}
