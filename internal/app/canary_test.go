@@ -161,7 +161,7 @@ func (w *world) checkCanaries(t *testing.T) {
 	}
 	look("the log", log)
 	rec := httptest.NewRecorder()
-	w.s.adminHandler().ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	w.s.adminHandler().ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "http://127.0.0.1:9090/metrics", nil))
 	if rec.Code != 200 || rec.Body.Len() < 100 {
 		t.Errorf("metrics: %d", rec.Code)
 	}
