@@ -490,7 +490,7 @@ describe('audit', () => {
     ],
     ['something made', { after: { a: [1] } }, [['a', '', '[1]']]],
     ['something ended', { before: { a: true }, after: null }, [['a', 'true', '']]],
-    ['something else', { grid: '15' }, [['grid', '', '15']]],
+    ['something else', { grid: '15', place: '', note: null }, [['grid', '', '15']]],
     [
       'a change with more',
       { before: 'x', after: 'y', note: 'n' },

@@ -32,6 +32,6 @@ export function rowsOf(data: unknown): { plain: boolean; rows: Row[] } {
       if (x || y) rows.push({ field, before: x, after: y, changed: x !== y });
     }
   }
-  for (const [field, x] of Object.entries(rest)) rows.push({ field, before: '', after: say(x), changed: false });
+  for (const [field, x] of Object.entries(rest)) if (say(x)) rows.push({ field, before: '', after: say(x), changed: false });
   return { plain, rows };
 }
