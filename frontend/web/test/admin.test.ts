@@ -443,6 +443,7 @@ describe('audit', () => {
     await send();
     expect(server.last('GET /audit')?.query).toEqual({ from: '2026-11-22T08:00:00+08:00', actor: 'account:3', limit: '50' });
     expect(w.get('tbody').text()).toContain('bao account:3');
+    expect(server.count('GET /audit/seal')).toBe(2); // as new as the records
     await field('操作者').setValue('changed, not asked yet');
     await press('继续加载');
     expect(server.last('GET /audit')?.query).toEqual({
