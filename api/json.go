@@ -25,15 +25,48 @@ var strictJSON = huma.Format{
 	},
 }
 
-// maxDepth bounds how deep a body may nest.
-const maxDepth = 32
+// What a body may be made of: no request needs nearly as much, and to read more
+// would cost a sender little and the server much.
+const (
+	maxDepth  = 32
+	maxValues = 2000
+)
+
+// small refuses a text that is nested too deep or has too many values, at one
+// look at its bytes. Whether it is JSON at all is seen later.
+func small(data []byte) error {
+	depth, values, quoted := 0, 1, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '[' || c == '{':
+			if depth++; depth > maxDepth {
+				return fmt.Errorf("nested deeper than %d", maxDepth)
+			}
+		case c == ']' || c == '}':
+			depth--
+		case c == ',':
+			if values++; values > maxValues {
+				return fmt.Errorf("more than %d values", maxValues)
+			}
+		}
+	}
+	return nil
+}
 
 // noDoubleKeys refuses a JSON text with a doubled key, with more after its end,
-// or nested too deep.
+// or of too much.
 func noDoubleKeys(data []byte) error {
+	if err := small(data); err != nil {
+		return err
+	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
-	if err := walk(d, 0); err != nil {
+	if err := walk(d); err != nil {
 		return err
 	}
 	if _, err := d.Token(); err != io.EOF {
@@ -42,10 +75,7 @@ func noDoubleKeys(data []byte) error {
 	return nil
 }
 
-func walk(d *json.Decoder, depth int) error {
-	if depth > maxDepth {
-		return fmt.Errorf("nested deeper than %d", maxDepth)
-	}
+func walk(d *json.Decoder) error {
 	t, err := d.Token()
 	if err != nil {
 		return err
@@ -53,7 +83,7 @@ func walk(d *json.Decoder, depth int) error {
 	switch t {
 	case json.Delim('['):
 		for d.More() {
-			if err := walk(d, depth+1); err != nil {
+			if err := walk(d); err != nil {
 				return err
 			}
 		}
@@ -70,7 +100,7 @@ func walk(d *json.Decoder, depth int) error {
 				return fmt.Errorf("key %q stands twice", name)
 			}
 			seen[name] = true
-			if err := walk(d, depth+1); err != nil {
+			if err := walk(d); err != nil {
 				return err
 			}
 		}

@@ -52,6 +52,7 @@ func (s *Server) startLoops(ctx context.Context) error {
 	s.loop("catch up", func(ctx context.Context) {
 		s.every(ctx, 5*time.Second, "catch up", func(ctx context.Context) error { s.catchUp(ctx); return nil })
 	})
+	s.loop("memory", s.boundMemory)
 	s.loop("care", func(ctx context.Context) { s.every(ctx, time.Hour, "care", s.care) })
 	s.onStop("hub", s.hub.Stop)
 	return nil
