@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -23,6 +24,7 @@ type Limits struct {
 	// connections of its own, so that reports are taken while maps are scanned.
 	Reports, Changes, Reads, Tiles int           // 10, 10, 16, 2
 	Wait                           time.Duration // for a place; 500 ms
+	AtOnce                         int           // of one caller and class, reports apart; 4
 
 	ReadsPerSecond   int // one caller's; 60
 	ChangesPerSecond int // one caller's; 20
@@ -49,6 +51,7 @@ var limits = []limit{
 	{"changes", func(l *Limits) *int { return &l.Changes }, 10},
 	{"reads", func(l *Limits) *int { return &l.Reads }, 16},
 	{"tiles", func(l *Limits) *int { return &l.Tiles }, 4},
+	{"at-once", func(l *Limits) *int { return &l.AtOnce }, 4},
 	{"reads-per-second", func(l *Limits) *int { return &l.ReadsPerSecond }, 60},
 	{"changes-per-second", func(l *Limits) *int { return &l.ChangesPerSecond }, 20},
 	{"tiles-per-second", func(l *Limits) *int { return &l.TilesPerSecond }, 200},
@@ -136,10 +139,26 @@ type gates struct {
 	places [classes]chan struct{}
 	pace   [classes]*auth.Throttle // nil: no pace
 	wait   time.Duration
+	atOnce int
+
+	mu    sync.Mutex // guards turns
+	turns map[turnOf]*turn
+}
+
+// turn is the places of one caller in one class, as long as somebody holds one or
+// waits for one.
+type turn struct {
+	places chan struct{}
+	users  int
+}
+
+type turnOf struct {
+	class  class
+	caller string
 }
 
 func newGates(l Limits) *gates {
-	g := &gates{wait: l.Wait}
+	g := &gates{wait: l.Wait, atOnce: l.AtOnce, turns: map[turnOf]*turn{}}
 	for c, n := range [classes]int{l.Reports, l.Changes, l.Reads, l.Tiles} {
 		g.places[c] = make(chan struct{}, n)
 	}
@@ -152,6 +171,45 @@ func newGates(l Limits) *gates {
 // maxCallers bounds how many callers' paces are remembered.
 const maxCallers = 20_000
 
+// turn gives or takes back a use of a caller's own places.
+func (g *gates) turn(k turnOf, use int) *turn {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t := g.turns[k]
+	if t == nil {
+		t = &turn{places: make(chan struct{}, g.atOnce)}
+		g.turns[k] = t
+	}
+	if t.users += use; t.users == 0 {
+		delete(g.turns, k)
+	}
+	return t
+}
+
+// takeFor is take for a caller, who has few places of each class at a time: one
+// who asks for much waits for the own requests, not others for theirs.
+func (s *Server) takeFor(ctx context.Context, c class, caller string) (leave func(), err error) {
+	if c == reports || caller == "" {
+		return s.take(ctx, c)
+	}
+	k := turnOf{c, caller}
+	t := s.gates.turn(k, 1)
+	if err := s.await(ctx, t.places, "turn_"+classNames[c]); err != nil {
+		s.gates.turn(k, -1)
+		return nil, err
+	}
+	back := func() {
+		<-t.places
+		s.gates.turn(k, -1)
+	}
+	place, err := s.take(ctx, c)
+	if err != nil {
+		back()
+		return nil, err
+	}
+	return func() { place(); back() }, nil
+}
+
 // take waits for a place of a class; leave gives it back. A place for drawing
 // rests as long as it was worked at: tiles are drawn by this process itself, and
 // reports need its processors too.
@@ -163,22 +221,31 @@ func (s *Server) take(ctx context.Context, c class) (leave func(), err error) {
 	if c == drawing {
 		leave = func() { time.AfterFunc(time.Since(began), func() { <-place }) }
 	}
+	if err := s.await(ctx, place, "busy_"+classNames[c]); err != nil {
+		return nil, err
+	}
+	return leave, nil
+}
+
+// await puts something into places, waiting for room no longer than a request may.
+// rule is what the refusal is counted as.
+func (s *Server) await(ctx context.Context, places chan struct{}, rule string) error {
 	select {
-	case place <- struct{}{}:
-		return leave, nil
+	case places <- struct{}{}:
+		return nil
 	default:
 	}
 	wait := time.NewTimer(s.gates.wait)
 	defer wait.Stop()
 	select {
-	case place <- struct{}{}:
-		return leave, nil
+	case places <- struct{}{}:
+		return nil
 	case <-ctx.Done():
-		return nil, s.answer(ctx, ctx.Err())
+		return s.answer(ctx, ctx.Err())
 	case <-wait.C:
 	}
-	s.count("busy_" + classNames[c])
-	return nil, retryLater("the server is busy with other requests of this kind; send it again in a moment")
+	s.count(rule)
+	return retryLater("the server is busy with other requests of this kind; send it again in a moment")
 }
 
 // pace refuses a caller who asks too often.

@@ -51,3 +51,45 @@ func TestAPlaceThatDoesNotComeFreeIsRefusedAfterTheWait(t *testing.T) {
 		}
 	})
 }
+
+func TestOneCallerHasFewPlacesAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := Limits{Reads: 10, AtOnce: 2}
+		l.setDefaults()
+		told := ""
+		s := &Server{gates: newGates(l), o: Options{Refused: func(rule string) { told = rule }}}
+		var leaves []func()
+		for range 2 {
+			leave, err := s.takeFor(t.Context(), reads, "token:1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			leaves = append(leaves, leave)
+		}
+		start := time.Now()
+		if _, err := s.takeFor(t.Context(), reads, "token:1"); err == nil || time.Since(start) != l.Wait || told != "turn_read" {
+			t.Errorf("a third: %v after %s, counted as %q", err, time.Since(start), told)
+		}
+		for _, other := range []struct {
+			class  class
+			caller string
+		}{{reads, "token:2"}, {changes, "token:1"}} {
+			leave, err := s.takeFor(t.Context(), other.class, other.caller)
+			if err != nil {
+				t.Errorf("%v: %v", other, err)
+				continue
+			}
+			leave()
+		}
+		time.AfterFunc(l.Wait/2, leaves[0])
+		leave, err := s.takeFor(t.Context(), reads, "token:1")
+		if err != nil {
+			t.Fatalf("after one left: %v", err)
+		}
+		leave()
+		leaves[1]()
+		if len(s.gates.turns) != 0 || len(s.gates.places[reads]) != 0 {
+			t.Errorf("%d turns and %d places are kept", len(s.gates.turns), len(s.gates.places[reads]))
+		}
+	})
+}

@@ -89,7 +89,7 @@ func (s *Server) draw(c *gin.Context, a auth.Actor) (leave func(), err error) {
 	if err := s.pace(drawing, a.ID); err != nil {
 		return nil, err
 	}
-	return s.take(ctx, drawing)
+	return s.takeFor(ctx, drawing, a.ID)
 }
 
 func (s *Server) tile(c *gin.Context) {
