@@ -722,6 +722,13 @@ func (s *Server) issuer() string {
 // firstAdministrator makes the account of whoever holds the first secret, with
 // the right to grant rights everywhere.
 func (s *Server) firstAdministrator(ctx context.Context, tx pgx.Tx, c store.Credential, login string) (int64, error) {
+	// A secret left over in a log is worth nothing once somebody grants rights.
+	if err := store.LockAdministrators(ctx, tx); err != nil {
+		return 0, err
+	}
+	if has, err := store.CanAdminister(ctx, tx, auth.SecurityAdmin); err != nil || has {
+		return 0, errors.Join(err, store.ErrNotFound)
+	}
 	who := auth.Actor{ID: fmt.Sprintf("%s:%d", c.Kind, c.ID)}
 	id, err := store.CreateAccount(ctx, tx, login, 0, who.ID)
 	if err != nil {

@@ -331,6 +331,13 @@ func TestFromTheFirstStartToADispatcher(t *testing.T) {
 		t.Fatalf("%d accounts were made", n)
 	}
 
+	// Another first secret, left over in a log, is worth nothing any more.
+	left := store.NewSecret()
+	if _, err := st.s.db.SaveCredential(t.Context(), st.s.db.Pool, left, store.Credential{Kind: store.FirstSecret, Role: auth.SecurityAdmin}); err != nil {
+		t.Fatal(err)
+	}
+	nobody.want(401, "POST", "/api/v1/invitations/redeem", fmt.Sprintf(`{"code":%q,"login":"second","password":%q}`, left, goodPassword))
+
 	// The password alone does not do, nor a wrong code, nor the same code twice.
 	signIn := func(d *desk, w *someone, code string) answer {
 		return d.call("POST", "/api/v1/session", fmt.Sprintf(`{"login":%q,"password":%q,"totp":%q}`, w.login, goodPassword, code))
