@@ -80,9 +80,10 @@ func (s *Server) grids() {
 		Responses: s.listOrFeatures(reflect.TypeFor[GridList]()),
 	}, s.listGrids)
 	route(s, need{auth.Read, auth.Grid}, huma.Operation{
-		OperationID: "locate", Method: http.MethodGet, Path: "/api/v1/grids/locate", Tags: []string{"grids"},
+		OperationID: "locate", Method: http.MethodGet, Path: locatePath, Tags: []string{"grids"},
 		Summary: "The grids a place lies in, the county first", Errors: []int{422},
 	}, s.locate)
+	s.locateBatch()
 }
 
 func (s *Server) listGrids(_ context.Context, a caller, in *gridsInput) (*listOutput, error) {

@@ -76,8 +76,12 @@ type Server struct {
 	proxies []netip.Prefix // those whose headers are believed
 }
 
-// maxBody bounds the body of a JSON request, in bytes.
-const maxBody = 256 << 10
+// How large the body of a JSON request may be, in bytes: of one who has signed
+// in, and of anybody.
+const (
+	maxBody  = 256 << 10
+	openBody = 16 << 10
+)
 
 // New makes the server's handler.
 func New(o Options) *Server {
@@ -242,7 +246,12 @@ func may(ctx context.Context, n need) (caller, error) {
 // route registers one operation of the contract. Every operation names the row of
 // the policy that it needs.
 func route[I, O any](s *Server, n need, op huma.Operation, f func(context.Context, caller, *I) (*O, error)) {
-	op.MaxBodyBytes = maxBody
+	if op.MaxBodyBytes == 0 {
+		op.MaxBodyBytes = maxBody
+	}
+	if n == open {
+		op.MaxBodyBytes = openBody
+	}
 	op.BodyReadTimeout = 10 * time.Second
 	op.Extensions = map[string]any{"x-onemap-policy": string(n.action) + " " + string(n.resource)}
 	if n != open {
@@ -251,6 +260,10 @@ func route[I, O any](s *Server, n need, op huma.Operation, f func(context.Contex
 	}
 	op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusServiceUnavailable)
 	of, health := classOf(op.Method, op.Path), !strings.HasPrefix(op.Path, "/api/")
+	reading := safeMethod(op.Method) || n.action == auth.Read // a question too long for an address is a POST
+	if reading && of == changes {
+		of = reads
+	}
 	// Rights and pace come before the body is read: who may not send one holds up
 	// nobody with it.
 	op.Middlewares = append(op.Middlewares, func(hc huma.Context, next func(huma.Context)) {
@@ -270,12 +283,12 @@ func route[I, O any](s *Server, n need, op huma.Operation, f func(context.Contex
 			return nil, s.answer(ctx, err)
 		}
 		if !health {
-			leave, err := s.take(ctx, of)
+			leave, err := s.takeFor(ctx, of, c.ID)
 			if err != nil {
 				return nil, err
 			}
 			defer leave()
-			if !safeMethod(op.Method) {
+			if !reading {
 				s.act(ctx, of)
 			}
 		}

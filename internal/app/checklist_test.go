@@ -565,7 +565,11 @@ func TestALargeBodyIsRefusedBeforeItIsRead(t *testing.T) {
 					break
 				}
 			}
-			if status != 413 || read > 8<<20 {
+			most := int64(8 << 20) // what lies on its way counts too
+			if o.String() == "POST /api/v1/grids/locate" && length < 0 {
+				most += 5 << 20 // a batch may be so long
+			}
+			if status != 413 || read > most {
 				t.Errorf("%s: 64 MiB (length %d): %d after %d KiB", o, length, status, read>>10)
 			}
 		}
@@ -788,16 +792,19 @@ func TestAnUnchangedTileIsToldToWhoMaySeeItAlone(t *testing.T) {
 }
 
 // TestNoRouteTakesAFile: uploads need checks of their own, which are not there.
+// A batch of places may be packed; it is read into numbers and kept nowhere.
 func TestNoRouteTakesAFile(t *testing.T) {
 	t.Parallel()
 	st, _ := checkedStand(t, Options{Limits: plenty()})
 	k := st.keyring()
 	for _, o := range st.contract() {
-		if o.kinds != nil && !slices.Equal(o.kinds, []string{"application/json"}) {
+		slices.Sort(o.kinds)
+		packed := o.String() == "POST /api/v1/grids/locate" && slices.Equal(o.kinds, []string{"application/json", "application/octet-stream"})
+		if o.kinds != nil && !packed && !slices.Equal(o.kinds, []string{"application/json"}) {
 			t.Errorf("%s takes %v", o, o.kinds)
 		}
 		for _, kind := range []string{"multipart/form-data; boundary=x", "application/octet-stream", "image/jpeg", "application/zip", "application/cbor"} {
-			if a := st.asked(k, o, o.filled(), "--x", "Content-Type: "+kind); o.kinds != nil && a.status != 415 {
+			if a := st.asked(k, o, o.filled(), "--x", "Content-Type: "+kind); o.kinds != nil && a.status != 415 && !(packed && a.status == 400 && slices.Contains(o.kinds, kind)) {
 				t.Errorf("%s: %s is answered %d: %s", o, kind, a.status, a.body)
 			}
 		}

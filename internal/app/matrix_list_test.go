@@ -285,6 +285,9 @@ func (r *run) compareGrids(what string, got map[string]bool) {
 
 func (r *run) places(l line) {
 	ask := func(p [2]float64) answer {
+		if l.method == "POST" {
+			return r.ask(l, l.method, l.path, fmt.Sprintf(`{"crs":"wgs84","points":[[%v,%v]]}`, p[0], p[1]))
+		}
 		return r.ask(l, l.method, fmt.Sprintf("%s?lon=%v&lat=%v&crs=wgs84", l.path, p[0], p[1]), "")
 	}
 	if !r.o.allowed(r.a, l) {
