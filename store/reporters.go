@@ -25,7 +25,7 @@ type Reporter struct {
 // SealedReporter is a Reporter as it is kept.
 type SealedReporter struct {
 	Name, Phone, IDNumber []byte
-	PhoneHash             []byte // keyed: finds the incidents of one phone without opening any
+	PhoneHash             []byte // keyed, of its digits: finds the incidents of one phone without opening any
 }
 
 // SealReporter seals a reporter's fields for the incident with this id.

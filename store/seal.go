@@ -26,16 +26,39 @@ import (
 // field's name so that a sealed value cannot be moved to another row.
 type Sealer struct {
 	aead cipher.AEAD
-	mac  []byte
+	key  []byte // as in the file; other keys are derived from it
+	mac  []byte // of Hash
 }
 
-// OpenSealer reads the key file (64 hexadecimal digits) in dir and makes it on
-// the first start.
+// ErrNoKey says that a folder has no sealing key.
+var ErrNoKey = errors.New("no sealing key here")
+
+// OpenSealer reads the key file (64 hexadecimal digits) in dir and makes one when
+// there is none. Whoever has a database at hand takes DB.OpenSealer.
 func OpenSealer(dir string) (*Sealer, error) {
-	path := filepath.Join(dir, "seal.key")
+	s, err := ReadSealer(dir)
+	if !errors.Is(err, ErrNoKey) {
+		return s, err
+	}
+	key := make([]byte, 32)
+	if _, err := rand.Read(key); err != nil {
+		return nil, fmt.Errorf("store: sealing key: %w", err)
+	}
+	// Never in place of a key that another process made meanwhile.
+	err = WriteWhole(filepath.Join(dir, sealFile), []byte(hex.EncodeToString(key)+"\n"), false)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("store: sealing key: %w", err)
+	}
+	return ReadSealer(dir)
+}
+
+// ReadSealer is OpenSealer for somebody who only checks or reads what was sealed
+// before: it never makes a key. Without one it is ErrNoKey.
+func ReadSealer(dir string) (*Sealer, error) {
+	path := filepath.Join(dir, sealFile)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		text, err = makeKey(dir, path)
+		return nil, fmt.Errorf("store: %s: %w", path, ErrNoKey)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("store: sealing key: %w", err)
@@ -53,36 +76,10 @@ func OpenSealer(dir string) (*Sealer, error) {
 		return nil, err
 	}
 	mac := sha256.Sum256(append([]byte("look-up "), key...))
-	return &Sealer{aead: aead, mac: mac[:]}, nil
+	return &Sealer{aead: aead, key: key, mac: mac[:]}, nil
 }
 
-// makeKey writes a new key so that it is either whole on disk or not there.
-func makeKey(dir, path string) ([]byte, error) {
-	key := make([]byte, 32)
-	if _, err := rand.Read(key); err != nil {
-		return nil, err
-	}
-	text := []byte(hex.EncodeToString(key) + "\n")
-	f, err := os.CreateTemp(dir, "seal.key.*")
-	if err != nil {
-		return nil, err
-	}
-	defer os.Remove(f.Name())
-	if _, err = f.Write(text); err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return nil, err
-	}
-	// Link refuses to replace a key that another process made meanwhile.
-	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, err
-	}
-	return os.ReadFile(path)
-}
+const sealFile = "seal.key"
 
 // Seal encrypts text for the field named field; "" seals to nil.
 func (s *Sealer) Seal(field, text string) ([]byte, error) {
@@ -112,21 +109,36 @@ func (s *Sealer) Open(field string, sealed []byte) (string, error) {
 	return string(text), nil
 }
 
-// Hash is a keyed hash of text, to look a sealed value up by; "" hashes to nil.
-func (s *Sealer) Hash(text string) []byte {
-	if text == "" {
+// Hash is a keyed hash of a telephone number, to look a sealed one up by. However
+// the number was written it is the same; a text without a digit hashes to nil.
+func (s *Sealer) Hash(phone string) []byte {
+	digits := phoneDigits(phone)
+	if digits == "" {
 		return nil
 	}
 	m := hmac.New(sha256.New, s.mac)
-	m.Write([]byte(text))
+	m.Write([]byte(digits))
 	return m.Sum(nil)
 }
 
-// Fingerprint tells one key from another and gives nothing of it away.
-func (s *Sealer) Fingerprint() string {
-	m := hmac.New(sha256.New, s.mac)
-	m.Write([]byte("fingerprint of the sealing key"))
-	return hex.EncodeToString(m.Sum(nil)[:8])
+// phoneDigits are the digits of a number, without the country's own +86.
+func phoneDigits(phone string) string {
+	var b strings.Builder
+	abroad, before := false, ' '
+	for _, r := range phone {
+		if r >= '０' && r <= '９' {
+			r += '0' - '０'
+		}
+		if r >= '0' && r <= '9' {
+			abroad = abroad || b.Len() == 0 && (before == '+' || before == '＋')
+			b.WriteRune(r)
+		}
+		before = r
+	}
+	if abroad {
+		return strings.TrimPrefix(b.String(), "86")
+	}
+	return b.String()
 }
 
 // ErrWrongKey means that personal fields in the database were sealed with another

@@ -43,3 +43,58 @@ func TestKeysOfOnePurposeEach(t *testing.T) {
 		t.Error("two purposes or two key files share a key")
 	}
 }
+
+// TestNoTelephoneNumberIsAKey sends words as telephone numbers, which are free
+// text: what is stored of them must not be a key of the product.
+func TestNoTelephoneNumberIsAKey(t *testing.T) {
+	s, err := store.OpenSealer(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	passphrase, err := hex.DecodeString(s.BackupPassphrase())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fingerprint, err := hex.DecodeString(s.Fingerprint())
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := [][]byte{s.AuditKey(), passphrase, fingerprint}
+	for _, word := range []string{
+		"audit", "backup", "fingerprint", "onemap audit", "onemap backup", "onemap fingerprint", "fingerprint of the sealing key",
+		"audit 1", "1", "12", "onemap audit\x01", "13800138000",
+	} {
+		sealed, err := s.SealReporter(1, store.Reporter{N: 1, Phone: word})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range keys {
+			if bytes.HasPrefix(s.Hash(word), key) || bytes.Contains(sealed.PhoneHash, key) || bytes.Contains(sealed.Phone, key) {
+				t.Errorf("the telephone number %q stores a key", word)
+			}
+		}
+	}
+}
+
+func TestANumberHashesTheSameHoweverItIsWritten(t *testing.T) {
+	s, err := store.OpenSealer(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := s.Hash("13800138000")
+	for _, phone := range []string{"138 0013 8000", "+86 138-0013-8000", "（＋８６）１３８００１３８０００", "１３８００１３８０００", "+8613800138000"} {
+		if !bytes.Equal(s.Hash(phone), want) {
+			t.Errorf("%q hashes to another value", phone)
+		}
+	}
+	for _, phone := range []string{"13800138001", "8613800138000", "0138 0013 8000", "+1 380 0138 000 8"} {
+		if bytes.Equal(s.Hash(phone), want) {
+			t.Errorf("%q hashes like another number", phone)
+		}
+	}
+	for _, phone := range []string{"", "audit", "没有", "+", "+86"} {
+		if got := s.Hash(phone); got != nil {
+			t.Errorf("%q hashes to %x", phone, got)
+		}
+	}
+}
