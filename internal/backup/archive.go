@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,7 +56,13 @@ func decrypt(r io.Reader, key *store.Sealer) (io.Reader, error) {
 		return nil, ErrWrongKey
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w (%w)", ErrDamaged, err)
+		// What age says may quote the file, and that may be a key taken for a backup.
+		// A disk that can't be read says no more than the file's name.
+		var disk *fs.PathError
+		if errors.As(err, &disk) {
+			return nil, disk
+		}
+		return nil, ErrDamaged
 	}
 	return plain, nil
 }

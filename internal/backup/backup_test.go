@@ -240,3 +240,23 @@ func TestARestoreBrokenOffLeavesNothingAndOneThatWasKilledCanBeRunAgain(t *testi
 		t.Error(err)
 	}
 }
+
+func TestAKeyTakenForABackupIsNotShown(t *testing.T) {
+	data, key := folder(t)
+	file := backup.KeyFile(data)
+	digits, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = backup.Check(t.Context(), file, key)
+	if !errors.Is(err, backup.ErrDamaged) || strings.Contains(err.Error(), string(digits[:8])) {
+		t.Errorf("Check = %v", err)
+	}
+	_, err = backup.Restore(t.Context(), backup.RestoreOptions{File: file, KeyFile: file, Data: filepath.Join(t.TempDir(), "new")})
+	if !errors.Is(err, backup.ErrDamaged) || strings.Contains(err.Error(), string(digits[:8])) {
+		t.Errorf("Restore = %v", err)
+	}
+	if _, err := backup.Check(t.Context(), data, key); err == nil || errors.Is(err, backup.ErrDamaged) {
+		t.Errorf("a folder: %v", err)
+	}
+}
