@@ -87,7 +87,7 @@ var (
 	errLogin     = errors.New("a login has 2 to 40 small letters, digits and . _ -, and begins with a letter or a digit")
 	errOwn       = problem(http.StatusForbidden, "nobody changes their own rights: ask another administrator")
 	errBare      = problem(http.StatusForbidden, "a system administrator makes accounts without rights: a security administrator grants them")
-	errNoMaker   = problem(http.StatusForbidden, "a security administrator grants rights; accounts are made by a system administrator, and there is one")
+	errNoMaker   = problem(http.StatusForbidden, "a security administrator grants rights; accounts are made by a system administrator, and where none is left at the machine: see 'onemap user'")
 	errTownRoles = problem(http.StatusForbidden, "a town proposes village heads and grid workers of its own grids, nobody else")
 	errOwnGrid   = problem(http.StatusUnprocessableEntity, "name a grid of your own: your right does not reach every county")
 )
@@ -391,13 +391,14 @@ func (s *Server) makeAccount(ctx context.Context, a caller, in *accountInput) (*
 }
 
 // firstSystemAdmin lets a security administrator make a system administrator
-// while there is none.
+// while there never was one: who disabled or revoked them all is not to choose the
+// next one alone.
 func firstSystemAdmin(ctx context.Context, tx pgx.Tx) error {
 	if err := store.LockAdministrators(ctx, tx); err != nil {
 		return err
 	}
-	has, err := store.CanAdminister(ctx, tx, auth.SystemAdmin)
-	if err == nil && has {
+	had, err := store.EverGranted(ctx, tx, auth.SystemAdmin)
+	if err == nil && had {
 		err = errNoMaker
 	}
 	return err
@@ -470,28 +471,41 @@ func (s *Server) inviteAgain(ctx context.Context, a caller, in *idInput) (*invit
 	return out, nil
 }
 
-// askAgain turns an account's active grant into a proposed one.
+// askAgain makes an account's active grant a proposed one, and takes from one that
+// is proposed what was agreed to before: that was for somebody else.
 func (s *Server) askAgain(ctx context.Context, tx pgx.Tx, a auth.Actor, of store.Account, now time.Time) error {
-	if of.Active == nil {
+	const why = "invited again"
+	if g := of.Active; g != nil {
+		if err := store.RevokeGrant(ctx, tx, *g, a.ID, now); err != nil {
+			return err
+		}
+		if err := ledger.Audit(ctx, tx, a, requestID(ctx), "grant.revoke", grantName(g.ID), why, map[string]any{"before": grantData(*g)}); err != nil {
+			return err
+		}
+	}
+	data := map[string]any{}
+	var g store.Grant
+	switch {
+	case of.Proposed != nil:
+		data["before"] = grantData(*of.Proposed)
+		g = *of.Proposed
+	case of.Active != nil:
+		g = *of.Active
+	default:
 		return nil
 	}
-	if err := store.RevokeGrant(ctx, tx, *of.Active, a.ID, now); err != nil {
-		return err
-	}
-	before := grantData(*of.Active)
-	if err := ledger.Audit(ctx, tx, a, requestID(ctx), "grant.revoke", grantName(of.Active.ID), "invited again", map[string]any{"before": before}); err != nil {
-		return err
-	}
+	g.ProposedBy, g.SecurityBy, g.SystemBy, g.Reason = a.ID, "", "", why
+	var err error
 	if of.Proposed != nil {
-		return nil
+		err = store.AskAgain(ctx, tx, g)
+	} else {
+		g, err = store.SaveGrant(ctx, tx, g, now)
 	}
-	g := *of.Active
-	g.ProposedBy, g.SecurityBy, g.SystemBy, g.Reason = a.ID, "", "", "invited again"
-	g, err := store.SaveGrant(ctx, tx, g, now)
 	if err != nil {
 		return err
 	}
-	return ledger.Audit(ctx, tx, a, requestID(ctx), "grant.propose", grantName(g.ID), g.Reason, map[string]any{"after": grantData(g)})
+	data["after"] = grantData(g)
+	return ledger.Audit(ctx, tx, a, requestID(ctx), "grant.propose", grantName(g.ID), g.Reason, data)
 }
 
 // heldAccount returns an account that the realm's administrator may change, held

@@ -403,6 +403,14 @@ func SaveGrant(ctx context.Context, tx pgx.Tx, g Grant, now time.Time) (Grant, e
 	return inForce(ctx, tx, g, now)
 }
 
+// AskAgain proposes a proposed grant anew, in the name of another: nobody has agreed
+// to it then. The caller holds the account.
+func AskAgain(ctx context.Context, tx pgx.Tx, g Grant) error {
+	tag, err := tx.Exec(ctx, "UPDATE account_grant SET proposed_by = $2, reason = $3, security_by = NULL, system_by = NULL WHERE id = $1 AND state = 'proposed'",
+		g.ID, g.ProposedBy, g.Reason)
+	return one(tag, err, "propose a grant anew")
+}
+
 // AgreeToGrant notes who agreed and puts the grant in force when everybody has.
 // The caller holds the account.
 func AgreeToGrant(ctx context.Context, tx pgx.Tx, g Grant, now time.Time) (Grant, error) {
@@ -472,6 +480,16 @@ func CanAdminister(ctx context.Context, tx Querier, r auth.Role) (has bool, err 
 		return false, fmt.Errorf("store: administrators: %w", err)
 	}
 	return has, nil
+}
+
+// EverGranted reports whether anybody was ever given the role, whatever became of
+// that. Whoever asks before giving it calls LockAdministrators.
+func EverGranted(ctx context.Context, tx Querier, r auth.Role) (had bool, err error) {
+	err = tx.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM account_grant WHERE role = $1)", r).Scan(&had)
+	if err != nil {
+		return false, fmt.Errorf("store: administrators: %w", err)
+	}
+	return had, nil
 }
 
 // LockAdministrators keeps others from making an administrator until the end of

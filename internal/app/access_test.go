@@ -867,6 +867,54 @@ func TestANewInvitationGivesNoRight(t *testing.T) {
 	st.deskAt("127.0.0.1").want(401, "POST", "/api/v1/invitations/redeem", fmt.Sprintf(body, late))
 }
 
+// TestANewInvitationTakesAgreementsBack: what others agreed to was for whoever had
+// the account before, whether the grant is in force or waits.
+func TestANewInvitationTakesAgreementsBack(t *testing.T) {
+	st := standWith(t, Options{Limits: patient})
+	sys := st.signIn(st.clerk("sys", auth.SystemAdmin, "", 0), "127.0.0.1")
+	sys2 := st.signIn(st.clerk("sys2", auth.SystemAdmin, "", 0), "127.0.0.1")
+	sec := st.signIn(st.clerk("sec", auth.SecurityAdmin, "", 0), "127.0.0.1")
+	bare, desk := st.clerk("bare", "", "", 0), st.clerk("desk", auth.HallOperator, "C", 0)
+	for _, w := range []*someone{bare, desk} {
+		v := sec.want(201, "POST", w.path("/grants"), `{"role":"county_leader","grid":"C","reason":"new leader"}`).json(t)
+		approval := "/api/v1/grants/" + v["id"].(string) + "/approval"
+		sys.want(201, "POST", w.path("/invite"), "")
+		// Who has the link is no longer the last one to agree.
+		sys.want(403, "POST", approval, `{}`)
+		account := sec.account(w.login)
+		waits := account["proposed"].(map[string]any)
+		if account["grant"] != nil || waits["id"] != v["id"] || waits["proposed_by"] != "sys" || fmt.Sprint(waits["needs"]) != "[security_admin system_admin]" {
+			t.Errorf("%s after a new invitation: %v", w.login, account)
+		}
+		if n := st.count("SELECT count(*) FROM audit_log WHERE action = 'grant.propose' AND object = $1 AND reason = 'invited again'", "grant/"+v["id"].(string)); n != 1 {
+			t.Errorf("%s: %d rows in the audit log", w.login, n)
+		}
+		sys2.want(200, "POST", approval, `{}`)
+		if account := sec.account(w.login); account["grant"] != nil {
+			t.Errorf("in force without a security administrator: %v", account)
+		}
+		if v := sec.want(200, "POST", approval, `{"reason":"rang back"}`).json(t); v["state"] != "active" {
+			t.Errorf("%v", v)
+		}
+	}
+}
+
+// TestOnlyTheFirstSystemAdministratorIsMadeByOneWhoGrants: who disabled or revoked
+// every system administrator does not choose the next one alone.
+func TestOnlyTheFirstSystemAdministratorIsMadeByOneWhoGrants(t *testing.T) {
+	st := standWith(t, Options{Limits: patient})
+	sec := st.signIn(st.clerk("sec", auth.SecurityAdmin, "", 0), "127.0.0.1")
+	const mine = `{"login":"mine","grant":{"role":"system_admin"}}`
+	first := sec.want(201, "POST", "/api/v1/accounts", `{"login":"first","grant":{"role":"system_admin"}}`).json(t)["account"].(map[string]any)
+	sec.want(200, "POST", "/api/v1/accounts/"+first["id"].(string)+"/disable", `{}`)
+	sec.want(403, "POST", "/api/v1/accounts", mine)
+	sec.want(204, "DELETE", "/api/v1/grants/"+first["grant"].(map[string]any)["id"].(string)+"?reason=x", "")
+	sec.want(403, "POST", "/api/v1/accounts", mine)
+	if n := st.count("SELECT count(*) FROM account WHERE login = 'mine'"); n != 0 {
+		t.Error("an account was made")
+	}
+}
+
 const otherCounty = `WITH v AS (INSERT INTO grid_version (root_code, made_up, state, enacted_at) VALUES ('D', true, 'enacted', now()) RETURNING id),
 	n AS (SELECT nextval('grid_number')::int AS no)
 	INSERT INTO grid (version_id, level, code, name, no, last_no, geom) SELECT v.id, 1, 'D', '邻县', n.no, n.no, ST_Multi(ST_MakeEnvelope(110, 40, 111, 41, 4326)) FROM v, n`
