@@ -84,7 +84,7 @@ func (db *DB) Examine(ctx context.Context, e Examination) (out []Finding) {
 	if !look("schema", e.schema) {
 		return out // what follows is about this program's schema
 	}
-	look("rights", examineRights)
+	look("rights", e.examineRights)
 	look("sealing key", e.key)
 	look("audit log", examineAudit)
 	look("partitions", func(ctx context.Context, tx pgx.Tx) ([]Finding, error) { return db.examinePartitions(ctx, tx, e.Now()) })
@@ -123,6 +123,23 @@ func (e Examination) clock(ctx context.Context, tx pgx.Tx) ([]Finding, error) {
 	apart := theirs.Sub(before.Add(trip / 2)).Abs()
 	what := fmt.Sprintf("the clocks of this machine and the database are %v apart", apart.Round(time.Millisecond))
 	return []Finding{judge(apart-trip/2 <= clockApart, what, fmt.Sprintf(", more than %v", clockApart), "set both clocks by one NTP server")}, nil
+}
+
+// CheckSchema says why the database's schema is not the one that these migrations
+// make. It changes nothing.
+func (db *DB) CheckSchema(ctx context.Context, schema fs.FS) error {
+	return db.readOnly(ctx, func(tx pgx.Tx) error {
+		found, err := Examination{Schema: schema}.schema(ctx, tx)
+		if err != nil {
+			return fmt.Errorf("store: schema: %w", err)
+		}
+		for _, f := range found {
+			if f.Level == Fault {
+				return fmt.Errorf("%s: %s", f.What, f.Do)
+			}
+		}
+		return nil
+	})
 }
 
 func (e Examination) schema(ctx context.Context, tx pgx.Tx) ([]Finding, error) {

@@ -6,6 +6,8 @@ package store_test
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -71,10 +73,19 @@ func TestEachFaultIsNamedWithWhatToDo(t *testing.T) {
 	}{
 		"a right is gone": {func(t *testing.T, db *store.DB, _ *store.Examination) {
 			run(t, db, "REVOKE SELECT ON road FROM onemap_tiles")
-		}, store.Fault, "onemap_tiles lacks rights: SELECT column road.class", "GRANT SELECT (class) ON road TO onemap_tiles"},
+		}, store.Fault, "onemap_tiles lacks rights: SELECT column road.class", "GRANT SELECT ON road TO onemap_tiles;"},
+		"a column's right is gone": {func(t *testing.T, db *store.DB, _ *store.Examination) {
+			run(t, db, "REVOKE SELECT (badge) ON worker FROM onemap_tiles")
+		}, store.Fault, "onemap_tiles lacks rights: SELECT column worker.badge", "GRANT SELECT (badge) ON worker TO onemap_tiles;"},
+		"row security is off": {func(t *testing.T, db *store.DB, _ *store.Examination) {
+			run(t, db, "ALTER TABLE reporter DISABLE ROW LEVEL SECURITY")
+		}, store.Fault, "what keeps the records from change is off: row security of the table reporter", "ALTER TABLE reporter ENABLE ROW LEVEL SECURITY;"},
+		"a table is gone": {func(t *testing.T, db *store.DB, _ *store.Examination) {
+			run(t, db, "DROP TABLE camera")
+		}, store.Fault, "the database lacks: ", "restore a backup"},
 		"a wall may read a name": {func(t *testing.T, db *store.DB, _ *store.Examination) {
 			run(t, db, "GRANT SELECT (name_sealed) ON reporter TO onemap_tiles")
-		}, store.Fault, "onemap_tiles has rights it must not have: SELECT column reporter.name_sealed", "REVOKE SELECT ON reporter FROM onemap_tiles, PUBLIC"},
+		}, store.Fault, "onemap_tiles has rights it must not have: SELECT column reporter.name_sealed", "REVOKE SELECT ON reporter FROM onemap_tiles, PUBLIC;"},
 		"everybody may read the case views": {func(t *testing.T, db *store.DB, _ *store.Examination) {
 			run(t, db, "GRANT SELECT ON live_state TO public")
 		}, store.Fault, "onemap_auditor has rights it must not have", "REVOKE SELECT"},
@@ -84,10 +95,10 @@ func TestEachFaultIsNamedWithWhatToDo(t *testing.T) {
 		"the app may change the schema": {func(t *testing.T, db *store.DB, _ *store.Examination) {
 			run(t, db, "CREATE TABLE bait (n int)")
 			run(t, db, "GRANT TRIGGER ON setting TO onemap_app")
-		}, store.Fault, "onemap_app has rights it must not have: TRIGGER table setting", "REVOKE TRIGGER ON setting FROM onemap_app, PUBLIC"},
+		}, store.Fault, "onemap_app has rights it must not have: TRIGGER table setting", "REVOKE TRIGGER ON setting FROM onemap_app, PUBLIC;"},
 		"the journal may be deleted": {func(t *testing.T, db *store.DB, _ *store.Examination) {
 			run(t, db, "ALTER TABLE incident_journal DISABLE TRIGGER incident_journal_append_only")
-		}, store.Fault, "REFUSES trigger incident_journal_append_only", "ENABLE the trigger"},
+		}, store.Fault, "what keeps the records from change is off: trigger incident_journal_append_only", "ALTER TABLE incident_journal ENABLE TRIGGER incident_journal_append_only;"},
 		"a partition is open": {func(t *testing.T, db *store.DB, _ *store.Examination) {
 			run(t, db, "GRANT SELECT ON worker_position_default TO onemap_auditor")
 		}, store.Fault, "worker_position/*", "REVOKE"},
@@ -132,6 +143,76 @@ func TestEachFaultIsNamedWithWhatToDo(t *testing.T) {
 			}
 			t.Errorf("no %s %q, do %q in %+v", c.level, c.what, c.do, found)
 		})
+	}
+}
+
+func TestTheAdviceOnRightsMendsThem(t *testing.T) {
+	lesser := strings.Join(lesserRoles, ", ")
+	for name, spoil := range map[string][]string{
+		"all is gone": {
+			"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM " + lesser, "REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM " + lesser,
+			"ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE ALL ON TABLES FROM onemap_app", "ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE ALL ON SEQUENCES FROM onemap_app",
+		},
+		"too much": {
+			"GRANT ALL ON ALL TABLES IN SCHEMA public TO " + lesser, "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO " + lesser,
+			"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO onemap_tiles", "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT EXECUTE ON FUNCTIONS TO onemap_auditor",
+			`CREATE TABLE "Odd name" ("Odd column" int)`, `GRANT SELECT ("Odd column") ON "Odd name" TO onemap_tiles`,
+		},
+		"too much for everybody": {"GRANT SELECT, UPDATE ON incident, worker_position_default, feed TO PUBLIC"},
+		"evidence may change": {
+			"ALTER TABLE audit_log DISABLE TRIGGER USER", "ALTER TABLE reporter DISABLE ROW LEVEL SECURITY",
+			"DROP TRIGGER incident_journal_no_truncate ON incident_journal", "DROP TRIGGER grid_kept ON grid",
+			"CREATE FUNCTION pass() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END'", "DROP TRIGGER category_kept ON category",
+			"CREATE TRIGGER category_kept BEFORE DELETE ON category FOR EACH ROW EXECUTE FUNCTION pass()",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			db, e, _ := patient(t)
+			for _, sql := range spoil {
+				run(t, db, sql)
+			}
+			before, err := db.Rights(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			faults := 0
+			for _, f := range db.Examine(t.Context(), e) {
+				if f.Level == store.Fault {
+					faults++
+					run(t, db, f.Do)
+				}
+			}
+			if faults == 0 {
+				t.Error("nothing was found")
+			}
+			for _, f := range db.Examine(t.Context(), e) {
+				if f.Level == store.Fault {
+					t.Errorf("after the advice: %s -> %s", f.What, f.Do)
+				}
+			}
+			golden, err := os.ReadFile("privileges.txt")
+			if err != nil {
+				t.Fatal(err)
+			}
+			after, err := db.Rights(t.Context())
+			if err != nil || len(lacking(string(golden), after)) > 0 || before == after {
+				t.Errorf("lacking %v, %v", lacking(string(golden), after), err)
+			}
+		})
+	}
+}
+
+func TestASchemaOfAnotherProgramIsNamed(t *testing.T) {
+	db, _, _ := patient(t)
+	if err := db.CheckSchema(t.Context(), migrations.FS); err != nil {
+		t.Error(err)
+	}
+	err := db.CheckSchema(t.Context(), fstest.MapFS{"00001_a.sql": {}, "90001_b.sql": {}})
+	if err == nil || !strings.Contains(err.Error(), "older than this program's, 90001: onemap migrate") {
+		t.Errorf("an older schema: %v", err)
+	}
+	if err = db.CheckSchema(t.Context(), fstest.MapFS{"00001_a.sql": {}}); err == nil || !strings.Contains(err.Error(), "newer version") {
+		t.Errorf("a newer schema: %v", err)
 	}
 }
 
@@ -195,5 +276,50 @@ func TestAnotherKeyIsRefused(t *testing.T) {
 		if err := <-errs; err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func TestALostKeyIsNotReplaced(t *testing.T) {
+	db := opened(t, pgtest.URL(t), "")
+	dir := t.TempDir()
+	key := filepath.Join(dir, "seal.key")
+	s, err := db.OpenSealer(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := db.OpenSealer(t.Context(), dir); err != nil || again.Fingerprint() != s.Fingerprint() {
+		t.Errorf("the second start: %v", err)
+	}
+	lost := func(what string) {
+		t.Helper()
+		if err := os.Remove(key); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.OpenSealer(t.Context(), dir); !errors.Is(err, store.ErrKeyLost) || !strings.Contains(err.Error(), key) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("%s: it made %v, %v", what, left, err)
+		}
+	}
+	lost("with a fingerprint")
+
+	// Of a database that was sealed before fingerprints were written down.
+	run(t, db, "DELETE FROM setting WHERE key = 'seal_key'")
+	if _, err := db.OpenSealer(t.Context(), dir); err != nil {
+		t.Fatalf("a database without anything sealed: %v", err)
+	}
+	run(t, db, "DELETE FROM setting WHERE key = 'seal_key'")
+	run(t, db, "ALTER TABLE reporter DROP CONSTRAINT IF EXISTS reporter_incident_id_fkey")
+	run(t, db, "INSERT INTO reporter (incident_id, n, name_sealed) VALUES (7, 1, 'x')")
+	lost("with a reporter")
+
+	run(t, db, "DELETE FROM reporter")
+	if _, err := store.OpenSealer(dir); err != nil {
+		t.Fatal(err)
+	}
+	run(t, db, `INSERT INTO setting (key, value) VALUES ('seal_key', '"0011223344556677"')`)
+	if _, err := db.OpenSealer(t.Context(), dir); !errors.Is(err, store.ErrWrongKey) {
+		t.Errorf("another key: %v", err)
 	}
 }

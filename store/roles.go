@@ -232,7 +232,7 @@ SELECT 'everyone', 'trigger ' || t.tgname, 'REFUSES' FROM rel JOIN pg_trigger t 
   WHERE t.tgfoid = to_regproc('public.refuse_change') AND t.tgenabled IN ('O', 'A')`
 
 // examineRights holds the lesser roles against the golden list.
-func examineRights(ctx context.Context, tx pgx.Tx) (out []Finding, err error) {
+func (e Examination) examineRights(ctx context.Context, tx pgx.Tx) (out []Finding, err error) {
 	var user string
 	var missing, closed []string
 	err = tx.QueryRow(ctx, `SELECT quote_ident(current_user),
@@ -243,10 +243,10 @@ func examineRights(ctx context.Context, tx pgx.Tx) (out []Finding, err error) {
 	if err != nil {
 		return nil, err
 	}
+	// What follows names the rights that a new role lacks, to be run after this.
 	if len(missing) > 0 {
-		return []Finding{{Fault, "roles are missing: " + strings.Join(missing, ", "), "let a superuser run " + rolesAdvice(user, missing)}}, nil
-	}
-	if len(closed) > 0 {
+		out = append(out, Finding{Fault, "roles are missing: " + strings.Join(missing, ", "), "let a superuser run " + rolesAdvice(user, missing)})
+	} else if len(closed) > 0 {
 		out = append(out, Finding{Fault, user + " may not step down to " + strings.Join(closed, ", "), "let a superuser run " + rolesAdvice(user, nil)})
 	}
 	have, err := readRights(ctx, tx)
@@ -254,17 +254,37 @@ func examineRights(ctx context.Context, tx pgx.Tx) (out []Finding, err error) {
 		return nil, err
 	}
 	want := parseRights(wantRights)
+	mend, err := readRepairs(ctx, tx, want, e.Schema)
+	if err != nil {
+		return nil, err
+	}
+	var gone []right
 	for _, role := range slices.Sorted(maps.Keys(want)) {
-		out = append(out, compareRights(role, want, have)...)
+		found, lost, err := mend.compare(role, have)
+		if err != nil {
+			return nil, err
+		}
+		out, gone = append(out, found...), append(gone, lost...)
+	}
+	if len(gone) > 0 {
+		out = append(out, Finding{Fault, "the database lacks: " + examples(gone, func(r right) string { return r.object }), "restore a backup into a new database: onemap restore"})
 	}
 	return out, nil
 }
 
-// compareRights says what a role lacks and what it has beyond the list.
-func compareRights(role string, want, have rights) (out []Finding) {
-	lacks, extra := want.without(have, role), have.without(want, role)
+// compare says what a role lacks and what it has beyond the list. gone are rights
+// to what is not there at all.
+func (p *repairs) compare(role string, have rights) (out []Finding, gone []right, err error) {
+	lacks, extra := p.want.without(have, role), have.without(p.want, role)
+	lacks = slices.DeleteFunc(lacks, func(r right) bool {
+		if !p.gone(r) {
+			return false
+		}
+		gone = append(gone, r)
+		return true
+	})
 	ours := map[string]bool{}
-	for object := range want[AppRole] {
+	for object := range p.want[AppRole] {
 		ours[relation(object)] = true
 	}
 	extra = slices.DeleteFunc(extra, func(r right) bool {
@@ -273,16 +293,31 @@ func compareRights(role string, want, have rights) (out []Finding) {
 		return role == everyone || role == AppRole && !ours[relation(r.object)]
 	})
 	if len(lacks) > 0 {
-		out = append(out, Finding{Fault, role + " lacks rights: " + examples(lacks, right.String), examples(lacks, right.give)})
+		sql, err := p.give(role, lacks)
+		if err != nil {
+			return nil, nil, err
+		}
+		what := role + " lacks rights: "
+		if role == everyone {
+			what = "what keeps the records from change is off: "
+		}
+		out = append(out, Finding{Fault, what + examples(lacks, right.String), statements(sql)})
 	}
 	if len(extra) > 0 {
-		out = append(out, Finding{Fault, role + " has rights it must not have: " + examples(extra, right.String), examples(extra, right.take) + "; then ask again"})
+		sql, err := p.take(role, extra)
+		if err != nil {
+			return nil, nil, err
+		}
+		out = append(out, Finding{Fault, role + " has rights it must not have: " + examples(extra, right.String), statements(sql)})
 	}
-	if len(out) == 0 && role != everyone {
+	if len(out) == 0 && len(gone) == 0 && role != everyone {
 		out = append(out, Finding{Good, role + " has exactly its rights", ""})
 	}
-	return out
+	return out, gone, nil
 }
+
+// statements can be run as they stand.
+func statements(sql []string) string { return strings.Join(sql, "; ") + ";" }
 
 // relation is the table or sequence that an object is or belongs to; "" for an
 // object of another kind.
@@ -309,38 +344,13 @@ func examples(rs []right, f func(right) string) string {
 	return strings.Join(out, "; ")
 }
 
-func (r right) String() string { return r.privilege + " " + r.object }
-
-// give and take are what sets the right as it was, run by the schema's owner.
-func (r right) give() string {
+// String is a right as a person reads it.
+func (r right) String() string {
 	switch r.privilege {
 	case "ROW-SECURITY":
-		return "ENABLE ROW LEVEL SECURITY on the " + r.object
+		return "row security of the " + r.object
 	case "REFUSES":
-		return "ENABLE the " + r.object
+		return r.object
 	}
-	column, ok := strings.CutPrefix(r.object, "column ")
-	if !ok {
-		return "GRANT " + r.privilege + " ON " + strings.TrimPrefix(r.object, "table ") + " TO " + r.role
-	}
-	table, name, _ := strings.Cut(column, ".")
-	return "GRANT " + r.privilege + " (" + name + ") ON " + table + " TO " + r.role
-}
-
-// take of a column takes the whole table's right, which the column's may come
-// from; what is then missing is given back.
-func (r right) take() string {
-	switch {
-	case r.object == "role":
-		return r.role + " has to be NO" + r.privilege
-	case r.privilege == "MEMBER":
-		return "REVOKE " + strings.TrimPrefix(r.object, "role ") + " FROM " + r.role
-	case r.privilege == "OWNER":
-		return "REASSIGN OWNED BY " + r.role + " TO the schema's owner"
-	}
-	on := strings.TrimPrefix(r.object, "table ")
-	if name := relation(r.object); strings.HasPrefix(r.object, "column ") {
-		on = name
-	}
-	return "REVOKE " + r.privilege + " ON " + on + " FROM " + r.role + ", PUBLIC"
+	return r.privilege + " " + r.object
 }
