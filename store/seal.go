@@ -148,6 +148,32 @@ var ErrWrongKey = errors.New("the sealing key is not the one of this database: p
 // sealKey is the setting that holds the fingerprint of the database's key.
 const sealKey = "seal_key"
 
+// ErrKeyLost means that the folder has no key though the database was sealed with
+// one: a new one would open nothing of it.
+var ErrKeyLost = errors.New("the sealing key of this database is gone: put its seal.key back from the backup of the key")
+
+// OpenSealer opens the sealing key in dir, which must be that of this database:
+// see CheckSealKey. Only for a database that never had one does it make a key.
+func (db *DB) OpenSealer(ctx context.Context, dir string) (*Sealer, error) {
+	s, err := ReadSealer(dir)
+	if errors.Is(err, ErrNoKey) {
+		var sealed bool
+		err := db.Pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM setting WHERE key = $1) OR EXISTS (SELECT FROM reporter)", sealKey).Scan(&sealed)
+		if err != nil {
+			return nil, fmt.Errorf("store: was the database ever sealed: %w", err)
+		}
+		if sealed {
+			return nil, fmt.Errorf("%w, to %s", ErrKeyLost, filepath.Join(dir, sealFile))
+		}
+		if s, err = OpenSealer(dir); err != nil {
+			return nil, err
+		}
+	} else if err != nil {
+		return nil, err
+	}
+	return s, db.CheckSealKey(ctx, s)
+}
+
 // CheckSealKey makes sure that the database's personal fields are sealed with the
 // key of s: else the error is ErrWrongKey. The first call on a database writes
 // down which key that is; db must be its owner's.
@@ -166,10 +192,25 @@ func (db *DB) CheckSealKey(ctx context.Context, s *Sealer) error {
 	})
 }
 
+// CompareSealKey is CheckSealKey for somebody who only reads: it writes nothing
+// down. A database that was never sealed, or has no tables yet, takes any key.
+func CompareSealKey(ctx context.Context, conn *pgx.Conn, s *Sealer) error {
+	var tables bool
+	err := conn.QueryRow(ctx, "SELECT to_regclass('public.setting') IS NOT NULL AND to_regclass('public.reporter') IS NOT NULL").Scan(&tables)
+	if err != nil || !tables {
+		return err
+	}
+	_, err = compareSealKey(ctx, conn, s)
+	return err
+}
+
 // compareSealKey compares the key of s with the fingerprint in the database or,
 // in one that has none yet, with any reporter's fields. It reports whether there
 // was a fingerprint.
-func compareSealKey(ctx context.Context, tx pgx.Tx, s *Sealer) (known bool, err error) {
+func compareSealKey(ctx context.Context, tx interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}, s *Sealer,
+) (known bool, err error) {
 	var have string
 	err = tx.QueryRow(ctx, "SELECT value #>> '{}' FROM setting WHERE key = $1", sealKey).Scan(&have)
 	if err == nil {

@@ -47,25 +47,31 @@ func (c *backupCmd) Run(ctx context.Context, out io.Writer, say messages) error 
 	if err := backup.MayWrite(c.Out, c.Force); err != nil {
 		return err
 	}
+	if err := backup.KeepApart(c.dir(), c.Out, c.KeyOut); err != nil {
+		return err
+	}
+	d, err := backup.Open(ctx, c.dir(), c.DatabaseURL)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.CheckKey(ctx, key); err != nil {
+		return err
+	}
+	if err := c.audit(ctx, d.URL); err != nil {
+		return err
+	}
 	if c.KeyOut != "" {
 		if err := backup.CopyKey(c.dir(), c.KeyOut); err != nil {
 			return err
 		}
 	}
 	c.tellKey(say, key)
-	d, err := backup.Open(ctx, c.dir(), c.DatabaseURL)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := c.audit(ctx, d.URL); err != nil {
-		return err
-	}
 	show := newWritten(say)
 	m, err := d.Write(ctx, backup.Options{
 		Data: c.dir(), Key: key, Out: c.Out, Force: c.Force, Program: version, Now: time.Now, Progress: show.at,
 	})
-	show.end()
+	show.end(err == nil)
 	if err != nil {
 		return err
 	}
@@ -75,7 +81,7 @@ func (c *backupCmd) Run(ctx context.Context, out io.Writer, say messages) error 
 // tellKey says at every backup what it does not hold.
 func (c *backupCmd) tellKey(say messages, key *store.Sealer) {
 	fmt.Fprintf(say, "密钥不在备份里：没有 %s 的副本，任何备份都无法恢复。\nThe key is not in the backup: without a copy of %[1]s nothing can be restored. Key %s.\n",
-		backup.KeyFile(c.dir()), backup.Fingerprint(key))
+		backup.KeyFile(c.dir()), key.Fingerprint())
 	if c.KeyOut != "" {
 		fmt.Fprintf(say, "密钥副本 · copy of the key: %s （与备份分开保管 · keep it apart from the backups）\n", c.KeyOut)
 	} else {
@@ -83,15 +89,20 @@ func (c *backupCmd) tellKey(say messages, key *store.Sealer) {
 	}
 }
 
-// audit notes that somebody takes a copy of everything, before it is taken.
+// audit notes that somebody takes a copy of everything, and of the key, before it
+// is taken.
 func (c *backupCmd) audit(ctx context.Context, url string) error {
 	db, err := store.Open(ctx, url, store.Options{MaxConns: 1})
 	if err != nil {
 		return err
 	}
 	defer db.Close()
+	data := map[string]any{"file": filepath.Base(c.Out)}
+	if c.KeyOut != "" {
+		data["key_copy"] = filepath.Base(c.KeyOut)
+	}
 	return db.InTx(ctx, func(tx pgx.Tx) error {
-		return ledger.Audit(ctx, tx, auth.SystemActor("command line"), "", "backup.create", "", "", map[string]any{"file": filepath.Base(c.Out)})
+		return ledger.Audit(ctx, tx, auth.SystemActor("command line"), "", "backup.create", "", "", data)
 	})
 }
 
@@ -137,10 +148,12 @@ func (p *written) show() {
 	}
 }
 
-// end shows the last number and closes a drawn line.
-func (p *written) end() {
-	p.show()
-	if p.tty {
+// end shows the last number of a whole backup and closes a drawn line.
+func (p *written) end(whole bool) {
+	if whole {
+		p.show()
+	}
+	if p.tty && p.n > 0 {
 		fmt.Fprintln(p.w)
 	}
 }

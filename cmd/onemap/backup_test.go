@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -380,6 +381,63 @@ func TestABackupIsRefusedRatherThanHalfRestored(t *testing.T) {
 	onemap(t, 0, "backup", "--data", data, "--out", file, "--force")
 	if _, said := onemap(t, 1, "restore", file, "--data", target, "--key", keyFile); !strings.Contains(said, "newer version of this program") {
 		t.Errorf("of a newer program: %s", said)
+	}
+}
+
+// TestALostOrWrongKeyStopsEverything takes the key of a database away and puts
+// another in its place.
+func TestALostOrWrongKeyStopsEverything(t *testing.T) {
+	url, data := pgtest.URL(t), t.TempDir()
+	t.Setenv("DATABASE_URL", url)
+	db, err := store.Open(t.Context(), url, store.Options{MaxConns: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.OpenSealer(t.Context(), data); err != nil {
+		t.Fatal(err)
+	}
+	key := filepath.Join(data, "seal.key")
+	if err := os.Remove(key); err != nil {
+		t.Fatal(err)
+	}
+	serve := func() error {
+		s, err := app.Start(t.Context(), app.Options{Listen: "127.0.0.1:0", DeviceListen: "127.0.0.1:0", AdminListen: "off", Data: data, DatabaseURL: url})
+		if err == nil {
+			_ = s.Stop(context.WithoutCancel(t.Context()))
+		}
+		return err
+	}
+	if err := serve(); !errors.Is(err, store.ErrKeyLost) {
+		t.Errorf("serve without the key: %v", err)
+	}
+	if _, said := onemap(t, 1, "demo", "--data", data); !strings.Contains(said, "key of this database is gone") {
+		t.Errorf("demo without the key: %s", said)
+	}
+	if _, err := os.Stat(key); !os.IsNotExist(err) {
+		t.Fatalf("a new key was made: %v", err)
+	}
+
+	if _, err := store.OpenSealer(data); err != nil {
+		t.Fatal(err)
+	}
+	if err := serve(); !errors.Is(err, store.ErrWrongKey) {
+		t.Errorf("serve with another key: %v", err)
+	}
+	if _, said := onemap(t, 1, "demo", "--data", data); !strings.Contains(said, store.ErrWrongKey.Error()) {
+		t.Errorf("demo with another key: %s", said)
+	}
+	out := t.TempDir()
+	_, said := onemap(t, 1, "backup", "--data", data, "--out", filepath.Join(out, "b.age"), "--key-out", filepath.Join(out, "copy.key"))
+	if !strings.Contains(said, store.ErrWrongKey.Error()) {
+		t.Errorf("backup with another key: %s", said)
+	}
+	if left, err := os.ReadDir(out); err != nil || len(left) > 0 {
+		t.Errorf("backup left %v, %v", left, err)
+	}
+	var rows int
+	if err := db.Pool.QueryRow(t.Context(), "SELECT (SELECT count(*) FROM audit_log) + (SELECT count(*) FROM category)").Scan(&rows); err != nil || rows != 0 {
+		t.Errorf("%d rows were written, %v", rows, err)
 	}
 }
 

@@ -57,6 +57,7 @@ type Server struct {
 	whole      caughtUp      // when the pump was last at the feed's end
 	unnumbered waiting       // the outbox, as the pump saw it last
 	ready      chan struct{} // closed once the hub has its state
+	answers    lookOnce      // whether the database answers
 
 	main, device net.Listener
 	secure       *tls.Config // of the main listener; nil without TLS
@@ -223,6 +224,9 @@ func (s *Server) openRecord(ctx context.Context) error {
 		return err
 	}
 	s.onStop("pool", func(context.Context) error { s.db.Close(); return nil })
+	if s.seal, err = s.db.OpenSealer(ctx, s.o.Data); err != nil { // first: under a wrong key nothing is written
+		return err
+	}
 	if err := s.openPools(ctx); err != nil {
 		return err
 	}
@@ -230,12 +234,6 @@ func (s *Server) openRecord(ctx context.Context) error {
 		return err
 	} else if n > 0 {
 		s.o.Log.Warn("imports were cut off; the same commands go on where they ended", "jobs", n)
-	}
-	if s.seal, err = store.OpenSealer(s.o.Data); err != nil {
-		return err
-	}
-	if err := s.db.CheckSealKey(ctx, s.seal); err != nil {
-		return err
 	}
 	cats, err := s.db.Categories(ctx)
 	if err != nil {
@@ -307,7 +305,7 @@ func (s *Server) startListeners(ctx context.Context) error {
 		return err
 	}
 	s.api = api.New(api.Options{
-		DB: s.pools.changes, Reports: s.pools.reports, Reads: s.pools.reads, WallReads: s.pools.walls, Sealer: s.seal,
+		DB: s.pools.changes, Reports: s.pools.reports, Reads: s.pools.reads, WallReads: s.pools.walls, Care: s.pools.care, Sealer: s.seal,
 		Catalogue: s.catalogue, Ledger: s.ledger, Hub: s.hub, Tiles: s.tiles, Dots: s.fixes.Live().Dots, People: s.fixes.Directory,
 		Now: s.o.Now, Log: s.o.Log, Pages: pages, Ready: s.isReady, Status: func() api.Loading { return *s.load.Load() },
 		Version: s.o.Version, Link: s.URL, Limits: s.o.Limits, Proxies: s.o.TrustedProxies, Refused: func(rule string) { s.metrics.refused.WithLabelValues(rule).Inc() },
@@ -371,7 +369,7 @@ func (s *Server) isReady(ctx context.Context) error {
 	default:
 		return errors.New("the live state is still being loaded")
 	}
-	if err := s.pools.reports.Pool.Ping(ctx); err != nil {
+	if err := s.answers.ask(ctx, s.pools.care.Pool.Ping); err != nil {
 		return err
 	}
 	if age := time.Since(time.Unix(0, s.pumped.Load())); age > 5*time.Second {

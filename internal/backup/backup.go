@@ -76,7 +76,10 @@ func (d *Database) Write(ctx context.Context, o Options) (m Manifest, err error)
 	if err := MayWrite(o.Out, o.Force); err != nil {
 		return m, err
 	}
-	f, err := openPart(o.Out + ".part")
+	if err := d.CheckKey(ctx, o.Key); err != nil {
+		return m, err
+	}
+	f, err := openPart(o.Out + partEnd)
 	if err != nil {
 		return m, err
 	}
@@ -101,8 +104,10 @@ func (d *Database) Write(ctx context.Context, o Options) (m Manifest, err error)
 	if err := os.Rename(f.Name(), o.Out); err != nil {
 		return m, err
 	}
-	return m, syncFolder(filepath.Dir(o.Out))
+	return m, store.SyncFolder(filepath.Dir(o.Out))
 }
+
+const partEnd = ".part" // of the name of a backup that is not whole yet
 
 // openPart opens an empty file that no other backup writes; a killed one may have
 // left it.
@@ -152,7 +157,7 @@ func (d *Database) writeTo(ctx context.Context, w io.Writer, o Options) (m Manif
 	defer snap.close(ctx)
 	m = Manifest{
 		Format: Format, Schema: snap.schema, Program: o.Program, Postgres: snap.major,
-		At: snap.at.UTC(), Key: Fingerprint(o.Key), Rows: snap.rows,
+		At: snap.at.UTC(), Key: o.Key.Fingerprint(), Rows: snap.rows,
 	}
 	now := o.Now()
 	if err := writeJSON(out, "manifest.json", m, now); err != nil {

@@ -260,3 +260,45 @@ func TestAKeyTakenForABackupIsNotShown(t *testing.T) {
 		t.Errorf("a folder: %v", err)
 	}
 }
+
+func TestAnotherKeyThanTheDatabasesMakesNoBackupAndNoCentre(t *testing.T) {
+	from := pgtest.URL(t)
+	data, key := folder(t)
+	_, other := folder(t)
+	if _, err := connect(t, from).Exec(t.Context(), "INSERT INTO setting (key, value) VALUES ('seal_key', to_jsonb($1::text))", key.Fingerprint()); err != nil {
+		t.Fatal(err)
+	}
+	d, err := backup.Open(t.Context(), data, from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	file := filepath.Join(t.TempDir(), "b.age")
+	if _, err := d.Write(t.Context(), backup.Options{Data: data, Key: other, Out: file, Now: time.Now}); !errors.Is(err, store.ErrWrongKey) {
+		t.Errorf("Write = %v", err)
+	}
+	if left, err := os.ReadDir(filepath.Dir(file)); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+
+	if m := written(t, from, data, key, file); m.Key != key.Fingerprint() {
+		t.Errorf("the manifest names the key %s, want %s", m.Key, key.Fingerprint())
+	}
+	to, into := empty(t, from), filepath.Join(t.TempDir(), "new")
+	_, err = backup.Restore(t.Context(), backup.RestoreOptions{
+		File: file, KeyFile: backup.KeyFile(data), Data: into, DatabaseURL: to,
+		Phase: func(what string) {
+			if what == "compare" { // the rows are of another key than the file
+				if _, err := connect(t, to).Exec(t.Context(), "UPDATE setting SET value = to_jsonb($1::text) WHERE key = 'seal_key'", other.Fingerprint()); err != nil {
+					t.Error(err)
+				}
+			}
+		},
+	})
+	if !errors.Is(err, store.ErrWrongKey) {
+		t.Errorf("Restore = %v", err)
+	}
+	if _, err := os.Stat(into); !os.IsNotExist(err) {
+		t.Errorf("the folder is there: %v", err)
+	}
+}

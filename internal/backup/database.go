@@ -60,6 +60,17 @@ func privateDatabase(private string, stop func()) (*Database, error) {
 // Close stops a private database that Open started.
 func (d *Database) Close() { d.stop() }
 
+// CheckKey makes sure that key is the one the database was sealed with: else it is
+// store.ErrWrongKey. It only reads.
+func (d *Database) CheckKey(ctx context.Context, key *store.Sealer) error {
+	conn, err := connect(ctx, d.full)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	return store.CompareSealKey(ctx, conn, key)
+}
+
 // snapshot is one moment of the database, held by a transaction that stays open
 // while the rows are dumped.
 type snapshot struct {
@@ -137,8 +148,11 @@ ORDER BY 1`)
 // newestSchema is the newest schema this program knows.
 func newestSchema() (int64, error) {
 	names, err := fs.Glob(migrations.FS, "*.sql")
-	if err != nil || len(names) == 0 {
-		return 0, fmt.Errorf("no migrations: %w", err)
+	if err == nil && len(names) == 0 {
+		err = errors.New("none there")
+	}
+	if err != nil {
+		return 0, fmt.Errorf("migrations: %w", err)
 	}
 	number, _, _ := strings.Cut(names[len(names)-1], "_") // Glob sorts
 	return strconv.ParseInt(number, 10, 64)

@@ -11,18 +11,11 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"onemap/store"
 )
 
 const attachments = "attachments" // the folder, and the front of their names in the file
-
-// syncFolder makes renames in the folder durable.
-func syncFolder(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}
 
 // ErrUnfinished means that a restore into a data folder was cut off.
 var ErrUnfinished = errors.New("a restore into this data folder did not come to its end: run it again, or remove the folder")
@@ -119,7 +112,7 @@ func moveUp(half, data string) error {
 			return err
 		}
 	}
-	if err := syncFolder(data); err != nil {
+	if err := store.SyncFolder(data); err != nil {
 		return err
 	}
 	return os.RemoveAll(half)

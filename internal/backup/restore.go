@@ -97,7 +97,7 @@ func fill(ctx context.Context, o RestoreOptions, half string, key *store.Sealer,
 	if err := d.load(ctx, o, half, key); err != nil {
 		return err
 	}
-	if err := d.settle(ctx, o, m.Rows); err != nil {
+	if err := d.settle(ctx, o, key, m); err != nil {
 		if o.DatabaseURL != "" {
 			return fmt.Errorf("%w; drop this database and make it anew before the next try", err)
 		}
@@ -222,11 +222,14 @@ const defaultPrivileges = `
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO onemap_app;
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO onemap_app`
 
-// settle checks the rows against the manifest and makes the database fit for a
-// server.
-func (d *Database) settle(ctx context.Context, o RestoreOptions, want map[string]int64) error {
+// settle checks the rows against the manifest and the key against the rows, and
+// makes the database fit for a server.
+func (d *Database) settle(ctx context.Context, o RestoreOptions, key *store.Sealer, m Manifest) error {
 	o.Phase("compare")
-	if err := d.compare(ctx, want); err != nil {
+	if err := d.compare(ctx, m.Rows); err != nil {
+		return err
+	}
+	if err := d.CheckKey(ctx, key); err != nil {
 		return err
 	}
 	conn, err := connect(ctx, d.URL)
