@@ -50,7 +50,7 @@ func (s *Server) credentials() {
 	}, s.revokeCredential)
 	route(s, need{auth.Write, auth.TokenData}, huma.Operation{
 		OperationID: "make-token", Method: http.MethodPost, Path: "/api/v1/tokens", Tags: []string{"credentials"},
-		Summary: "Make a token for a machine; it is told once", DefaultStatus: http.StatusCreated, Errors: []int{422},
+		Summary: "Make a token for a machine; it sees no sensitive category, and is told once", DefaultStatus: http.StatusCreated, Errors: []int{422},
 	}, s.makeToken)
 	route(s, need{auth.Write, auth.TokenData}, huma.Operation{
 		OperationID: "make-wall", Method: http.MethodPost, Path: "/api/v1/walls", Tags: []string{"credentials"},
@@ -139,7 +139,6 @@ type tokenInput struct {
 		County     string `json:"county,omitempty" maxLength:"64" doc:"Code of the grid's county, where several counties use the grid's code"`
 		Department string `json:"department,omitempty" maxLength:"64" doc:"Code or name, for a dept_handler"`
 		Badge      string `json:"badge,omitempty" maxLength:"64" doc:"Of the worker whose own work it sees"`
-		Sensitive  bool   `json:"sensitive,omitempty" doc:"May handle sensitive categories"`
 		ExpiresS   int64  `json:"expires_s,omitempty" minimum:"1" maximum:"31622400" default:"86400" doc:"Good for so many seconds"`
 		Note       string `json:"note,omitempty" maxLength:"200" doc:"What it is for"`
 	}
@@ -159,7 +158,7 @@ func (s *Server) makeToken(ctx context.Context, a caller, in *tokenInput) (*toke
 		return nil, errOwnGrid
 	}
 	t := NewToken{
-		Role: auth.Role(b.Role), Grid: b.Grid, County: b.County, Department: b.Department, Sensitive: b.Sensitive, Note: b.Note,
+		Role: auth.Role(b.Role), Grid: b.Grid, County: b.County, Department: b.Department, Note: b.Note,
 		Life: time.Duration(b.ExpiresS) * time.Second,
 	}
 	if b.Grid != "" && t.County == "" {

@@ -161,6 +161,7 @@ type Actor struct {
 	Worker uint32 // whose own work it sees; 0 for none
 	Locked bool   // the desk is locked: it may look on, no more
 
+	machine    bool   // a token made over the web
 	system     string // why the product itself acts
 	role       int    // index in Roles; -1 for none
 	view       View
@@ -182,12 +183,13 @@ type Grant struct {
 	Sensitive  bool     // may handle sensitive categories
 	Layers     []string // of a wall: the layers it shows; nil for all
 	Locked     bool
+	Machine    bool // a token made over the web: see personsOnly
 }
 
 // NewActor makes the Actor a verified credential stands for.
 func NewActor(g Grant) Actor {
 	a := Actor{
-		ID: g.ID, Role: g.Role, Worker: g.Worker, Locked: g.Locked, role: slices.Index(Roles, g.Role), view: views[g.Role],
+		ID: g.ID, Role: g.Role, Worker: g.Worker, Locked: g.Locked, machine: g.Machine, role: slices.Index(Roles, g.Role), view: views[g.Role],
 		grids: sorted(g.Intervals), county: sorted(g.County), department: g.Department, flag: g.Sensitive,
 	}
 	if g.Layers != nil {

@@ -210,6 +210,11 @@ type Decision struct {
 	Reason bool // a reason has to be given, and is audited
 }
 
+// personsOnly is what a token made over the web may not do, whatever its role, and
+// it sees no sensitive category: who makes tokens would read by them what no
+// administrator reads.
+var personsOnly = []subject{{Reporter, Reveal}, {RowExport, Read}, {Track, Read}}
+
 // Decide answers whether the actor may do action with resource, and to which of
 // them: the Scope. Errors: ErrNobody, ErrForbidden, ErrLocked. It allocates
 // nothing and takes no lock.
@@ -228,6 +233,9 @@ func Decide(a Actor, action Action, resource Resource) (Decision, error) {
 	if r.reach == Nothing || a.layers != nil && strings.HasPrefix(string(resource), "layer_") && !slices.Contains(a.layers, resource) {
 		return Decision{}, ErrForbidden
 	}
+	if a.machine && slices.Contains(personsOnly, subject{resource, action}) {
+		return Decision{}, ErrForbidden
+	}
 	if a.Locked && (action != Read || r.reason || resource == Reporter || r.reach == Everything) {
 		return Decision{}, ErrLocked
 	}
@@ -236,7 +244,7 @@ func Decide(a Actor, action Action, resource Resource) (Decision, error) {
 
 // scope is the actor's reach under a rule, as a set of incidents and grids.
 func (a *Actor) scope(r rule) Scope {
-	s := Scope{intervals: a.grids, openOnly: r.openOnly, sensitive: r.sensitive == always || r.sensitive == byFlag && a.flag}
+	s := Scope{intervals: a.grids, openOnly: r.openOnly, sensitive: !a.machine && (r.sensitive == always || r.sensitive == byFlag && a.flag)}
 	switch r.reach {
 	case OwnWork:
 		s.intervals, s.only, s.worker = a.county, workOf, a.Worker

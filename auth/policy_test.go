@@ -92,6 +92,29 @@ func TestALockedDeskLooksOn(t *testing.T) {
 	}
 }
 
+func TestATokenOfTheWebIsNoPerson(t *testing.T) {
+	for _, r := range Roles {
+		g := grant(r)
+		g.Sensitive = true
+		person := NewActor(g)
+		g.Machine = true
+		machine := NewActor(g)
+		for s := range policy {
+			want, denied := Decide(person, s.a, s.r)
+			got, err := Decide(machine, s.a, s.r)
+			if s == (subject{Reporter, Reveal}) || s == (subject{RowExport, Read}) || s == (subject{Track, Read}) {
+				if !errors.Is(err, ErrForbidden) {
+					t.Errorf("%s, %s %s: %v", r, s.a, s.r, err)
+				}
+				continue
+			}
+			if !errors.Is(err, denied) || got.Reach != want.Reach || got.Scope.Sensitive() {
+				t.Errorf("%s, %s %s: %+v, %v; a person %+v, %v", r, s.a, s.r, got, err, want, denied)
+			}
+		}
+	}
+}
+
 func TestAWallShowsItsLayersAlone(t *testing.T) {
 	g := grant(Wall)
 	g.Layers = []string{"grids"}

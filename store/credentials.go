@@ -363,13 +363,19 @@ func (c Credential) From(a netip.Addr) bool {
 	return c.Addresses == nil || slices.ContainsFunc(c.Addresses, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
+// overTheWeb reports whether this actor made something over the web, and not at the
+// machine.
+func overTheWeb(by string) bool {
+	return strings.HasPrefix(by, "account:") || strings.HasPrefix(by, string(Token)+":")
+}
+
 // Actor makes the actor a credential stands for: its role over every version's
 // numbers of its grid, and of the county that lies in. A grid worker's grids are
 // those the worker serves as well.
 func (db *DB) Actor(ctx context.Context, c Credential, now time.Time) (auth.Actor, error) {
 	g := auth.Grant{
 		ID: fmt.Sprintf("%s:%d", c.Kind, c.ID), Role: c.Role, Department: c.Department, Worker: c.Worker, Sensitive: c.Sensitive, Layers: c.Layers,
-		Locked: c.LockedAt != nil,
+		Locked: c.LockedAt != nil, Machine: c.Kind == Token && overTheWeb(c.CreatedBy),
 	}
 	switch {
 	case c.Wall != "":

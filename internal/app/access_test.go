@@ -915,6 +915,56 @@ func TestOnlyTheFirstSystemAdministratorIsMadeByOneWhoGrants(t *testing.T) {
 	}
 }
 
+// TestATokenOfTheWebReadsNoPersonAndNoSensitiveCase: a security administrator reads
+// no case, and does not by the token it makes.
+func TestATokenOfTheWebReadsNoPersonAndNoSensitiveCase(t *testing.T) {
+	st := standWith(t, Options{Limits: patient})
+	sec := st.signIn(st.clerk("sec", auth.SecurityAdmin, "", 0), "127.0.0.1")
+	sec.want(400, "POST", "/api/v1/tokens", `{"role":"hall_operator","sensitive":true}`)
+	web := sec.want(201, "POST", "/api/v1/tokens", `{"role":"hall_operator"}`).json(t)["token"].(string)
+	made := st.call("POST", "/api/v1/tokens", st.token(auth.SecurityAdmin, ""), `{"role":"hall_operator"}`)
+	byToken := made.json(t)["token"].(string)
+	here, err := api.MakeToken(t.Context(), st.s.db, auth.SystemActor("command line"), api.NewToken{Role: auth.HallOperator, Sensitive: true, Life: time.Hour}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := func(category string) string {
+		t.Helper()
+		a := st.call("POST", "/api/v1/incidents", here.Secret,
+			fmt.Sprintf(`{"category":%q,"title":"占道","location":{"lon":107.2,"lat":38.2,"crs":"wgs84"},"reporter":{"name":"张三","phone":"13800001234"}}`, category))
+		if a.status != 201 {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+		return a.header.Get("Location")
+	}
+	var sensitive string
+	if err := st.s.db.Pool.QueryRow(t.Context(), "SELECT code FROM category WHERE precision = 'none' AND code LIKE '____' ORDER BY code LIMIT 1").Scan(&sensitive); err != nil {
+		t.Fatal(err)
+	}
+	open, hidden := report("0301"), report(sensitive)
+	const why = `{"reason":"call back"}`
+	for _, c := range []struct {
+		what, method, path, body string
+		machine, person          int
+	}{
+		{"a case", "GET", open, "", 200, 200},
+		{"a sensitive case", "GET", hidden, "", 404, 200},
+		{"masked reporters", "GET", open + "/reporters", "", 200, 200},
+		{"a reporter", "POST", open + "/reporters/1/reveal", why, 403, 200},
+		{"rows", "GET", "/api/v1/exports/incidents.csv?reason=call+back", "", 403, 200},
+		{"a track", "GET", "/api/v1/workers/1/track?reason=call+back&from=2026-01-05T00:00:00Z&to=2026-01-05T01:00:00Z", "", 403, 404},
+	} {
+		for _, token := range []string{web, byToken} {
+			if a := st.call(c.method, c.path, token, c.body); a.status != c.machine {
+				t.Errorf("%s for a token of the web: %d %s", c.what, a.status, a.body)
+			}
+		}
+		if a := st.call(c.method, c.path, here.Secret, c.body); a.status != c.person {
+			t.Errorf("%s for a token of the machine: %d %s", c.what, a.status, a.body)
+		}
+	}
+}
+
 const otherCounty = `WITH v AS (INSERT INTO grid_version (root_code, made_up, state, enacted_at) VALUES ('D', true, 'enacted', now()) RETURNING id),
 	n AS (SELECT nextval('grid_number')::int AS no)
 	INSERT INTO grid (version_id, level, code, name, no, last_no, geom) SELECT v.id, 1, 'D', '邻县', n.no, n.no, ST_Multi(ST_MakeEnvelope(110, 40, 111, 41, 4326)) FROM v, n`

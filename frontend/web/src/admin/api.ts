@@ -64,7 +64,6 @@ export interface TokenWish {
   grid?: string;
   department?: string;
   badge?: string;
-  sensitive?: boolean;
   expires_s: number;
   note: string;
 }
