@@ -197,20 +197,16 @@ func clock(t *time.Time) string {
 
 type figuresInput struct {
 	Reason string `query:"reason" doc:"Why, in 4 to 500 characters; it is kept in the audit log"`
-	From   string `query:"from" required:"true" format:"date" doc:"The first day, on the clocks of China"`
-	To     string `query:"to" required:"true" format:"date" doc:"The day after the last; at least 7 days after from, and not after today"`
+	From   string `query:"from" required:"true" format:"date" doc:"The first day, a Monday, on the clocks of China"`
+	To     string `query:"to" required:"true" format:"date" doc:"The day after the last, a Monday too; not after today"`
 }
-
-// minCountDays keeps the days of a count together: two counts of a day's
-// difference would tell that day's.
-const minCountDays = 7
 
 func (s *Server) exportFigures(ctx context.Context, c caller, in *figuresInput) (*fileOutput, error) {
 	reason, err := reasonOf(in.Reason)
 	if err != nil {
 		return nil, err
 	}
-	from, to, err := s.wholeDays(in.From, in.To)
+	from, to, err := s.wholeWeeks(in.From, in.To)
 	if err != nil {
 		return nil, err
 	}
@@ -244,14 +240,15 @@ func (s *Server) exportFigures(ctx context.Context, c caller, in *figuresInput) 
 	return csvFile("figures-"+in.From+"-"+in.To+".csv", rows)
 }
 
-// wholeDays is a period of whole days that are over.
-func (s *Server) wholeDays(first, after string) (from, to time.Time, err error) {
+// wholeWeeks is a period of whole weeks that are over. Periods that begin on any
+// day could be subtracted, down to a single day's count.
+func (s *Server) wholeWeeks(first, after string) (from, to time.Time, err error) {
 	today, _ := dayOf(s.o.Now())
 	var errs [2]error
 	from, errs[0] = time.ParseInLocation(time.DateOnly, first, today.Location())
 	to, errs[1] = time.ParseInLocation(time.DateOnly, after, today.Location())
-	if errs[0] != nil || errs[1] != nil || to.Sub(from) < minCountDays*24*time.Hour || to.After(today) {
-		return from, to, problem(http.StatusUnprocessableEntity, fmt.Sprintf("from and to are days like 2026-03-02, at least %d apart; to is the day after the last and may be today", minCountDays))
+	if errs[0] != nil || errs[1] != nil || from.Weekday() != time.Monday || to.Weekday() != time.Monday || !to.After(from) || to.After(today) {
+		return from, to, problem(http.StatusUnprocessableEntity, "from and to are Mondays like 2026-03-02; to is the Monday after the last week, and may be today")
 	}
 	return from, to, nil
 }

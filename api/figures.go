@@ -14,6 +14,7 @@ import (
 
 	"onemap/auth"
 	"onemap/people"
+	"onemap/store"
 	"onemap/track"
 )
 
@@ -86,7 +87,7 @@ func (s *Server) figures() {
 func (s *Server) today(ctx context.Context, a caller, _ *struct{}) (*todayOutput, error) {
 	now := people.Local(s.o.Now())
 	from := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location())
-	t, err := s.reads(a).TodayFigures(ctx, a.Scope, from, from.AddDate(0, 0, 1))
+	t, err := s.reads(a).TodayFigures(ctx, a.Scope, a.View, from, from.AddDate(0, 0, 1))
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +100,9 @@ func (s *Server) today(ctx context.Context, a caller, _ *struct{}) (*todayOutput
 		if k := cat.Categories[code]; k.Parent == "" {
 			out.ByCategory = append(out.ByCategory, CategoryCount{code, k.NameZH, t.ByCategory[code]})
 		}
+	}
+	if n := t.ByCategory[""]; n > 0 {
+		out.ByCategory = append(out.ByCategory, CategoryCount{"", store.Undisclosed, n})
 	}
 	slices.SortStableFunc(out.ByCategory, func(x, y CategoryCount) int { return cmp.Compare(y.Count, x.Count) })
 	for p := 1; p <= 4; p++ {

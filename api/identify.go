@@ -38,12 +38,14 @@ type known struct {
 // for a hundred tiles is looked up once. Whatever ends or changes a credential
 // forgets all; other nodes follow within the moment.
 type knowledge struct {
-	mu sync.Mutex // guards what follows
-	by map[[sha256.Size]byte]known
+	mu   sync.Mutex // guards what follows
+	by   map[[sha256.Size]byte]known
+	good map[[sha256.Size]byte]time.Time // when a secret was last good; outlives forget
 }
 
 const (
 	knownFor = time.Second
+	goodFor  = 24 * time.Hour
 	maxKnown = 20_000
 )
 
@@ -61,6 +63,19 @@ func (k *knowledge) put(key [sha256.Size]byte, v known) {
 		k.by = map[[sha256.Size]byte]known{}
 	}
 	k.by[key] = v
+	if k.good == nil || len(k.good) >= maxKnown {
+		k.good = map[[sha256.Size]byte]time.Time{}
+	}
+	k.good[key] = v.until
+}
+
+// lately reports whether a secret was good within the last day. It may have ended
+// since.
+func (k *knowledge) lately(key [sha256.Size]byte, now time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	at, ok := k.good[key]
+	return ok && now.Sub(at) < goodFor
 }
 
 // forget is called by whatever changes who may do what.
@@ -75,11 +90,11 @@ func (k *knowledge) forget() {
 // the database: a wall that loads its page anew while the database is away must
 // get the page, which goes on asking.
 func (s *Server) identify(c *gin.Context) {
-	secret, kind := credentialOf(c.Request)
-	path := c.Request.URL.Path
 	ctx := context.WithValue(c.Request.Context(), keyAddress, s.address(c))
 	ctx = context.WithValue(ctx, keySecure, s.overTLS(c))
 	c.Request = c.Request.WithContext(ctx)
+	secret, kind := credentialOf(c.Request)
+	path := c.Request.URL.Path
 	if secret == "" || !strings.HasPrefix(path, "/api/") && !strings.HasPrefix(path, "/tiles/") {
 		c.Next()
 		return
@@ -108,11 +123,7 @@ func (s *Server) holder(ctx context.Context, secret string, kind store.Credentia
 	key := sha256.Sum256([]byte(string(kind) + " " + secret))
 	k, ok := s.known.get(key, now)
 	if !ok {
-		if shut, wait := s.unknown.Locked(from.String(), now); shut {
-			s.count("unknown_secrets")
-			return k, tooMany(wait, "too many requests with a wrong secret from this address")
-		}
-		leave, err := s.take(ctx, of)
+		leave, err := s.entry(ctx, key, of)
 		if err != nil {
 			return k, err
 		}
@@ -121,9 +132,9 @@ func (s *Server) holder(ctx context.Context, secret string, kind store.Credentia
 		if k, ok = s.known.get(key, s.o.Now()); !ok {
 			ctx, cancel := context.WithTimeout(ctx, deadline(http.MethodGet))
 			defer cancel()
-			if k, err = s.lookUp(ctx, secret, kind, of); err != nil {
+			if k, err = s.lookUp(ctx, s.poolOf(of), secret, kind); err != nil {
 				if errors.Is(err, store.ErrNotFound) {
-					s.unknown.Fail(from.String(), now)
+					s.unknown.Fail(network(from), now)
 				}
 				return k, err
 			}
@@ -138,9 +149,22 @@ func (s *Server) holder(ctx context.Context, secret string, kind store.Credentia
 	return k, nil
 }
 
+// entry waits for a place to look a secret up. From an address that sends many
+// wrong ones, those that were good lately are looked up like any other; for the
+// rest there are two places, whatever they ask for.
+func (s *Server) entry(ctx context.Context, key [sha256.Size]byte, of class) (leave func(), err error) {
+	shut, wait := s.unknown.Locked(network(addressOf(ctx)), s.o.Now())
+	if !shut || s.known.lately(key, s.o.Now()) {
+		return s.take(ctx, of)
+	}
+	if s.await(ctx, s.strangers, "unknown_secrets") != nil {
+		return nil, tooMany(wait, "too many requests with a wrong secret from this address")
+	}
+	return func() { <-s.strangers }, nil
+}
+
 // lookUp is holder without what it remembers.
-func (s *Server) lookUp(ctx context.Context, secret string, kind store.CredentialKind, of class) (k known, err error) {
-	db := s.poolOf(of)
+func (s *Server) lookUp(ctx context.Context, db *store.DB, secret string, kind store.CredentialKind) (k known, err error) {
 	now := s.o.Now()
 	if k.cred, err = db.FindCredential(ctx, secret, now, kind); err != nil {
 		return k, err
@@ -200,10 +224,13 @@ func credentialOf(r *http.Request) (string, store.CredentialKind) {
 	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
 		return strings.TrimSpace(token), store.Token
 	}
-	for _, name := range []string{secureCookie, plainCookie} {
-		if ck, err := r.Cookie(name); err == nil {
-			return ck.Value, store.Session
-		}
+	// Over https the plain name does not count: anybody on the line can set it.
+	name := plainCookie
+	if secureOf(r.Context()) {
+		name = secureCookie
+	}
+	if ck, err := r.Cookie(name); err == nil {
+		return ck.Value, store.Session
 	}
 	return "", ""
 }
@@ -227,9 +254,20 @@ func (s *Server) address(c *gin.Context) netip.Addr {
 	return a.Unmap()
 }
 
+// network is what limits count an address as: itself, or the 64 bits of an IPv6
+// network, whose host may take any address in it.
+func network(a netip.Addr) string {
+	if a.Is6() && !a.Is4In6() {
+		if p, err := a.Prefix(64); err == nil {
+			return p.String()
+		}
+	}
+	return a.String()
+}
+
 // Address is where a request that came through this package's handler comes from,
-// as text.
-func Address(r *http.Request) string { return addressOf(r.Context()).String() }
+// as limits count it.
+func Address(r *http.Request) string { return network(addressOf(r.Context())) }
 
 func addressOf(ctx context.Context) netip.Addr {
 	a, _ := ctx.Value(keyAddress).(netip.Addr)

@@ -118,7 +118,7 @@ func (s *Server) reportIncident(ctx context.Context, a caller, in *reportInput) 
 			Key: in.Key, Request: sha256.Sum256(append([]byte("report\n"), in.RawBody...)), RequestID: requestID(ctx), Report: r,
 		})
 		if last = err; err == nil {
-			out, err := s.incidentAnswer(ctx, res.Incident, auth.CaseView)
+			out, err := s.resultAnswer(ctx, res)
 			if err == nil {
 				out.Body.Notes, out.Body.Repeated = placed.Notes, res.Repeated
 			}
@@ -157,6 +157,19 @@ func (s *Server) intakeEnv(a auth.Actor) intake.Env {
 		}
 	}
 	return env
+}
+
+// resultAnswer is the answer to a change. Of what is out of its caller's sight by
+// now, only the id is told.
+func (s *Server) resultAnswer(ctx context.Context, res ledger.Result) (*incidentOutput, error) {
+	if res.Hidden {
+		id := res.Incident.ID
+		return &incidentOutput{
+			Location: fmt.Sprintf("/api/v1/incidents/%d", id),
+			Body:     Incident{PublicIncident: store.PublicIncident{ID: fmt.Sprint(id), Number: store.IncidentNumber(id), Grid: store.GridPath{Path: []store.GridRef{}}}},
+		}, nil
+	}
+	return s.incidentAnswer(ctx, res.Incident, auth.CaseView)
 }
 
 func (s *Server) incidentAnswer(ctx context.Context, in store.Incident, v auth.View) (*incidentOutput, error) {
@@ -248,7 +261,7 @@ func (s *Server) actOnIncident(ctx context.Context, a caller, in *actInput) (*in
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.incidentAnswer(ctx, res.Incident, auth.CaseView)
+	out, err := s.resultAnswer(ctx, res)
 	if err == nil {
 		out.Body.Repeated = res.Repeated
 	}

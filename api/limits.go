@@ -24,7 +24,7 @@ type Limits struct {
 	// connections of its own, so that reports are taken while maps are scanned.
 	Reports, Changes, Reads, Tiles int           // 10, 10, 16, 2
 	Wait                           time.Duration // for a place; 500 ms
-	AtOnce                         int           // of one caller and class, reports apart; 4
+	AtOnce                         int           // of one caller and class, half of the places for reports; 4
 
 	ReadsPerSecond   int // one caller's; 60
 	ChangesPerSecond int // one caller's; 20
@@ -177,7 +177,11 @@ func (g *gates) turn(k turnOf, use int) *turn {
 	defer g.mu.Unlock()
 	t := g.turns[k]
 	if t == nil {
-		t = &turn{places: make(chan struct{}, g.atOnce)}
+		n := g.atOnce
+		if k.class == reports { // one sender, however busy, leaves half to the others
+			n = max(1, cap(g.places[reports])/2)
+		}
+		t = &turn{places: make(chan struct{}, n)}
 		g.turns[k] = t
 	}
 	if t.users += use; t.users == 0 {
@@ -189,7 +193,7 @@ func (g *gates) turn(k turnOf, use int) *turn {
 // takeFor is take for a caller, who has few places of each class at a time: one
 // who asks for much waits for the own requests, not others for theirs.
 func (s *Server) takeFor(ctx context.Context, c class, caller string) (leave func(), err error) {
-	if c == reports || caller == "" {
+	if caller == "" {
 		return s.take(ctx, c)
 	}
 	k := turnOf{c, caller}

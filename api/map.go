@@ -149,7 +149,7 @@ func (s *Server) stream(c *gin.Context) {
 	}
 	secret, kind := credentialOf(c.Request)
 	s.o.Hub.Serve(c.Writer, c.Request, a, func(ctx context.Context) error {
-		now, err := s.lookUp(ctx, secret, kind, reads)
+		now, err := s.lookUp(ctx, s.o.Care, secret, kind)
 		if err != nil {
 			return leaseError(err)
 		}

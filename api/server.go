@@ -38,6 +38,7 @@ type Options struct {
 	Reports   *store.DB // reports: nothing else takes their connections
 	Reads     *store.DB
 	WallReads *store.DB // as a role of the database that reaches no personal field
+	Care      *store.DB // the server's own looks: leases of sockets
 	Sealer    *store.Sealer
 	Catalogue *store.Catalogue
 	Ledger    *ledger.Ledger
@@ -66,14 +67,15 @@ type Loading struct {
 
 // Server answers HTTP requests.
 type Server struct {
-	o       Options
-	huma    huma.API
-	gin     *gin.Engine
-	gates   *gates
-	known   knowledge
-	unknown *auth.Lockout // wrong secrets, by address
-	door    *door
-	proxies []netip.Prefix // those whose headers are believed
+	o         Options
+	huma      huma.API
+	gin       *gin.Engine
+	gates     *gates
+	known     knowledge
+	unknown   *auth.Lockout // wrong secrets, by address
+	strangers chan struct{} // places for secrets from an address that sends many wrong ones
+	door      *door
+	proxies   []netip.Prefix // those whose headers are believed
 }
 
 // How large the body of a JSON request may be, in bytes: of one who has signed
@@ -89,7 +91,8 @@ func New(o Options) *Server {
 	gin.SetMode(gin.ReleaseMode)
 	o.Limits.setDefaults()
 	s := &Server{o: o, gin: gin.New(), gates: newGates(o.Limits), unknown: auth.NewLockout(o.Limits.WrongSecrets, time.Minute, 10*time.Minute, maxCallers)}
-	s.door = newDoor(o.Limits)
+	s.door, s.strangers = newDoor(o.Limits), make(chan struct{}, 2)
+	s.gin.RemoteIPHeaders = []string{"X-Forwarded-For"}
 	s.proxies, _ = parseNetworks(o.Proxies) // as below
 	_ = s.gin.SetTrustedProxies(o.Proxies)  // checked by the program's start; none: no header moves the caller's address
 	s.gin.ContextWithFallback = true
@@ -282,7 +285,7 @@ func route[I, O any](s *Server, n need, op huma.Operation, f func(context.Contex
 		if err != nil {
 			return nil, s.answer(ctx, err)
 		}
-		if !health {
+		if !health && n != open { // who wants in has queues of its own, and waits in no place for changes
 			leave, err := s.takeFor(ctx, of, c.ID)
 			if err != nil {
 				return nil, err

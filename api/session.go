@@ -27,18 +27,29 @@ type door struct {
 	address *auth.Throttle // and from one address
 	told    *auth.Throttle // failed tries that are audited, by login
 	lock    *auth.Lockout  // wrong tries in a row, by login and address
-	queue   chan struct{}  // those who wait for a place to have a password checked
-	work    chan struct{}  // and those who have one
+	outside *queue         // of those who want in
+	inside  *queue         // of those who have a session
 }
 
 // A password's check takes 19 MiB and tens of milliseconds of a processor. One at
-// a time, and half of the time, is enough for a hall's change of shift; more wait a
-// little, and leave most places for changes to others.
+// a time, and half of the time, is enough for a hall's change of shift. Whoever has
+// a session, to unlock it, has a queue apart: guessers keep no desk locked.
 const (
 	checksAtOnce  = 1
 	checksWaiting = 7
 	checkWait     = 2 * time.Second
 )
+
+// queue is where passwords are checked.
+type queue struct {
+	places chan struct{} // those who wait, and those at work
+	work   chan struct{}
+	rests  bool // as long as it worked
+}
+
+func newQueue(rests bool) *queue {
+	return &queue{places: make(chan struct{}, checksAtOnce+checksWaiting), work: make(chan struct{}, checksAtOnce), rests: rests}
+}
 
 func newDoor(l Limits) *door {
 	return &door{
@@ -46,42 +57,48 @@ func newDoor(l Limits) *door {
 		address: auth.NewThrottle(l.AddressLoginsPerMinute, time.Minute, maxCallers),
 		told:    auth.NewThrottle(1, time.Minute, maxCallers),
 		lock:    auth.NewLockout(10, 15*time.Minute, 4*time.Hour, maxCallers),
-		queue:   make(chan struct{}, checksAtOnce+checksWaiting),
-		work:    make(chan struct{}, checksAtOnce),
+		outside: newQueue(true),
+		inside:  newQueue(false),
 	}
 }
 
 // slowly runs f, which checks or hashes a password, when there is a place for it.
-func (s *Server) slowly(ctx context.Context, f func() error) error {
+func (s *Server) slowly(ctx context.Context, q *queue, f func() error) error {
 	full := func() error {
 		s.count("busy_passwords")
 		return retryLater("many people are signing in at the moment; try again in a moment")
 	}
 	select {
-	case s.door.queue <- struct{}{}:
+	case q.places <- struct{}{}:
 	default:
 		return full()
 	}
-	defer func() { <-s.door.queue }()
+	defer func() { <-q.places }()
 	wait := time.NewTimer(checkWait)
 	defer wait.Stop()
 	select {
-	case s.door.work <- struct{}{}:
+	case q.work <- struct{}{}:
 	case <-wait.C:
 		return full()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	start := time.Now()
-	// The place rests as long as it worked: guessers get half of one processor at most.
-	defer func() { time.AfterFunc(time.Since(start), func() { <-s.door.work }) }()
+	defer func() {
+		if !q.rests {
+			<-q.work
+			return
+		}
+		// Guessers get half of one processor at most.
+		time.AfterFunc(time.Since(start), func() { <-q.work })
+	}()
 	return f()
 }
 
 // knock admits a try to sign in, or says when to come again. Whether there is such
 // a login makes no difference.
 func (s *Server) knock(ctx context.Context, login string) error {
-	now, from := s.o.Now(), addressOf(ctx).String()
+	now, from := s.o.Now(), network(addressOf(ctx))
 	for _, t := range []struct {
 		rule string
 		of   *auth.Throttle
@@ -107,12 +124,16 @@ func (s *Server) knock(ctx context.Context, login string) error {
 
 // missed counts a wrong try, and notes it in the audit log once a minute.
 func (s *Server) missed(ctx context.Context, login, object string) {
-	now, from := s.o.Now(), addressOf(ctx).String()
+	now, from := s.o.Now(), network(addressOf(ctx))
 	s.count("sign_in_failed")
 	if login != "" {
 		s.door.lock.Fail(login+" "+from, now)
 	}
-	if ok, _ := s.door.told.Allow(login, now); !ok {
+	about := login
+	if about == "" {
+		about = from
+	}
+	if ok, _ := s.door.told.Allow(about, now); !ok {
 		return
 	}
 	err := s.o.DB.InTx(ctx, func(tx pgx.Tx) error {
@@ -251,7 +272,7 @@ func (s *Server) signInPerson(ctx context.Context, login, password, code string)
 		hash = auth.DummyHash
 	}
 	right := false
-	if err := s.slowly(ctx, func() error { right = auth.CheckPassword(hash, password); return nil }); err != nil {
+	if err := s.slowly(ctx, s.door.outside, func() error { right = auth.CheckPassword(hash, password); return nil }); err != nil {
 		return nil, err
 	}
 	if !right || !there || account.State != store.AccountActive || account.Active == nil {
@@ -275,8 +296,8 @@ func (s *Server) signInPerson(ctx context.Context, login, password, code string)
 	case err != nil:
 		return nil, err
 	}
-	s.door.lock.Clear(login + " " + addressOf(ctx).String())
-	k, err := s.lookUp(ctx, secret, store.Session, changes)
+	s.door.lock.Clear(login + " " + network(addressOf(ctx)))
+	k, err := s.lookUp(ctx, s.o.DB, secret, store.Session)
 	if err != nil {
 		return nil, err
 	}
@@ -485,7 +506,7 @@ func (s *Server) unlock(ctx context.Context, a caller, in *unlockInput) (*struct
 		hash = secrets.Password
 	}
 	left, right := 0, false
-	err = s.slowly(ctx, func() (err error) {
+	err = s.slowly(ctx, s.door.inside, func() (err error) {
 		if left, err = s.o.DB.TryPIN(ctx, c.ID); err == nil && left >= 0 {
 			right = auth.CheckPassword(hash, in.Body.PIN+in.Body.Password)
 		}
@@ -529,7 +550,9 @@ func (s *Server) prove(ctx context.Context, a caller, password string) (store.Cr
 		err = auth.ErrLocked
 	}
 	if err == nil {
-		err = s.knock(ctx, c.Login)
+		if ok, wait := s.door.account.Allow(sessionName(c.ID), s.o.Now()); !ok { // not by login: strangers spend that
+			err = tooMany(wait, "too many tries")
+		}
 	}
 	if err != nil {
 		return c, store.Secrets{}, err
@@ -539,7 +562,7 @@ func (s *Server) prove(ctx context.Context, a caller, password string) (store.Cr
 		return c, secrets, err
 	}
 	right := false
-	if err := s.slowly(ctx, func() error { right = auth.CheckPassword(secrets.Password, password); return nil }); err != nil {
+	if err := s.slowly(ctx, s.door.inside, func() error { right = auth.CheckPassword(secrets.Password, password); return nil }); err != nil {
 		return c, secrets, err
 	}
 	if !right {
@@ -550,11 +573,11 @@ func (s *Server) prove(ctx context.Context, a caller, password string) (store.Cr
 }
 
 // hashed hashes a password or a PIN when there is a place for it.
-func (s *Server) hashed(ctx context.Context, text string) (hash string, err error) {
+func (s *Server) hashed(ctx context.Context, q *queue, text string) (hash string, err error) {
 	if text == "" {
 		return "", nil
 	}
-	err = s.slowly(ctx, func() (err error) { hash, err = auth.HashPassword(text, rand.Reader); return err })
+	err = s.slowly(ctx, q, func() (err error) { hash, err = auth.HashPassword(text, rand.Reader); return err })
 	return hash, err
 }
 
@@ -573,7 +596,7 @@ func (s *Server) setPIN(ctx context.Context, a caller, in *pinInput) (*struct{},
 	if err != nil {
 		return nil, err
 	}
-	pin, err := s.hashed(ctx, in.Body.PIN)
+	pin, err := s.hashed(ctx, s.door.inside, in.Body.PIN)
 	if err != nil {
 		return nil, err
 	}
@@ -600,7 +623,7 @@ func (s *Server) setPassword(ctx context.Context, a caller, in *passwordInput) (
 	if err != nil {
 		return nil, err
 	}
-	hash, err := s.hashed(ctx, in.Body.New)
+	hash, err := s.hashed(ctx, s.door.inside, in.Body.New)
 	if err != nil {
 		return nil, err
 	}
@@ -670,8 +693,8 @@ func (s *Server) redeem(ctx context.Context, _ caller, in *redeemInput) (*redeem
 		}
 	}
 	var secrets store.Secrets
-	if secrets.Password, err = s.hashed(ctx, b.Password); err == nil {
-		secrets.PIN, err = s.hashed(ctx, b.PIN)
+	if secrets.Password, err = s.hashed(ctx, s.door.outside, b.Password); err == nil {
+		secrets.PIN, err = s.hashed(ctx, s.door.outside, b.PIN)
 	}
 	if err != nil {
 		return nil, err

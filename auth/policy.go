@@ -249,7 +249,7 @@ func (a *Actor) scope(r rule) Scope {
 	case OwnWork:
 		s.intervals, s.only, s.worker = a.county, workOf, a.Worker
 	case OwnDept:
-		s.intervals, s.only, s.department = a.county, deptOf, a.department
+		s.only, s.department = deptOf, a.department
 	case Self:
 		s.intervals, s.only, s.worker = a.county, workOf, a.Worker
 	case Everything:

@@ -36,7 +36,8 @@ func TestWhoSeesWhichIncident(t *testing.T) {
 		{"a worker's own, in the county", GridWorker, false, feed.Audience{Grid: 9, Workers: []int64{4, 5}}, true},
 		{"a worker's own, in another county", GridWorker, false, feed.Audience{Grid: 10, Workers: []int64{5}}, false},
 		{"a colleague's, in the own grid", GridWorker, false, feed.Audience{Grid: 3, Workers: []int64{4}}, false},
-		{"a department's own", DeptHandler, false, feed.Audience{Grid: 9, Departments: []int64{7}, Sensitive: true}, true},
+		{"a department's own", DeptHandler, false, feed.Audience{Grid: 3, Departments: []int64{7}, Sensitive: true}, true},
+		{"a department's own, beside the grids of its right", DeptHandler, false, feed.Audience{Grid: 9, Departments: []int64{7}}, false},
 		{"another department's", DeptHandler, false, feed.Audience{Grid: 3, Departments: []int64{8}}, false},
 	} {
 		g := grant(c.role)

@@ -108,6 +108,14 @@ UPDATE feed SET after_aud = after_aud || '{"sensitive": true}' WHERE entity_kind
 UPDATE feed SET before_aud = before_aud || '{"sensitive": true}' WHERE entity_kind = 'incident' AND case_view ->> 'precision' = 'none' AND before_aud IS NOT NULL;
 UPDATE live_state SET audience = audience || '{"sensitive": true}' WHERE kind = 'incident' AND case_view ->> 'precision' = 'none';
 
+-- In the shared view all of them are one kind: limits and priority told them apart.
+UPDATE outbox SET shared = shared || '{"category": "", "category_name": "不公开", "top": "", "top_name": "不公开", "priority": 3, "owner_level": 0,
+  "ack_due": null, "stage_due": null, "acknowledged_at": null, "on_scene_at": null, "resolved_at": null}' WHERE entity_kind = 'incident' AND shared ->> 'precision' = 'none';
+UPDATE feed SET shared = shared || '{"category": "", "category_name": "不公开", "top": "", "top_name": "不公开", "priority": 3, "owner_level": 0,
+  "ack_due": null, "stage_due": null, "acknowledged_at": null, "on_scene_at": null, "resolved_at": null}' WHERE entity_kind = 'incident' AND shared ->> 'precision' = 'none';
+UPDATE live_state SET shared = shared || '{"category": "", "category_name": "不公开", "top": "", "top_name": "不公开", "priority": 3, "owner_level": 0,
+  "ack_due": null, "stage_due": null, "acknowledged_at": null, "on_scene_at": null, "resolved_at": null}' WHERE kind = 'incident' AND shared ->> 'precision' = 'none';
+
 ------------------------------------------------------------------ audit
 
 CREATE INDEX audit_log_actor ON audit_log (actor, action, at);

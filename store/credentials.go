@@ -163,7 +163,8 @@ const fromCredential = ` FROM credential c LEFT JOIN account a ON a.id = c.accou
 // epoch the session began in.
 const selectCredential = "SELECT " + credentialColumns + fromCredential + `
 	WHERE c.hash = $1 AND c.kind = ANY($2) AND c.revoked_at IS NULL AND c.used_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > $3)
-	AND (c.kind <> 'session' OR c.account_id IS NULL OR a.state = 'active' AND a.epoch = c.epoch AND g.id IS NOT NULL)`
+	AND (c.kind <> 'session' OR c.account_id IS NULL OR a.state = 'active' AND a.epoch = c.epoch AND g.id IS NOT NULL)
+	AND NOT EXISTS (SELECT FROM worker w WHERE w.id = coalesce(a.worker_id, c.worker_id) AND NOT w.active)`
 
 func scanCredential(row pgx.Row) (Credential, error) {
 	var c Credential

@@ -38,13 +38,13 @@ type GridCount struct {
 // TodayFigures counts the day [from, to) in scope, all in one snapshot of the
 // database together with the feed's head. An event's change is committed before
 // it is numbered, so the counts hold at least everything up to Seq.
-func (db *DB) TodayFigures(ctx context.Context, s auth.Scope, from, to time.Time) (Today, error) {
+func (db *DB) TodayFigures(ctx context.Context, s auth.Scope, v auth.View, from, to time.Time) (Today, error) {
 	t := Today{ByCategory: map[string]int{}, ByPriority: map[int]int{}, ByLevel: map[int]int{}}
 	err := pgx.BeginTxFunc(ctx, db.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		if err := tx.QueryRow(ctx, "SELECT coalesce((SELECT seq FROM feed_head), 0)").Scan(&t.Seq); err != nil {
 			return err
 		}
-		if err := t.reported(ctx, tx, s, from, to); err != nil {
+		if err := t.reported(ctx, tx, s, v, from, to); err != nil {
 			return err
 		}
 		if err := t.moved(ctx, tx, s, from, to); err != nil {
@@ -58,9 +58,15 @@ func (db *DB) TodayFigures(ctx context.Context, s auth.Scope, from, to time.Time
 	return t, nil
 }
 
-func (t *Today) reported(ctx context.Context, tx pgx.Tx, s auth.Scope, from, to time.Time) error {
+func (t *Today) reported(ctx context.Context, tx pgx.Tx, s auth.Scope, v auth.View, from, to time.Time) error {
 	var q query
-	q.add(`SELECT coalesce(c.parent_code, c.code), i.priority, i.owner_level, i.place <> 'in_grid', count(*)
+	if v == auth.CaseView {
+		q.add("SELECT coalesce(c.parent_code, c.code), i.priority, i.owner_level")
+	} else { // as the shared view shows each: see Catalogue.Public
+		q.add(`SELECT CASE c.precision WHEN 'none' THEN '' ELSE coalesce(c.parent_code, c.code) END, CASE c.precision WHEN 'none' THEN ? ELSE i.priority END,
+		CASE c.precision WHEN 'none' THEN 0 ELSE i.owner_level END`, UndisclosedPriority)
+	}
+	q.add(`, i.place <> 'in_grid', count(*)
 		FROM incident i JOIN category c ON c.code = i.category WHERE i.reported_at >= ? AND i.reported_at < ? AND `, from, to).
 		incidentsInScope(s, "i").add(" GROUP BY 1, 2, 3, 4")
 	rows, err := tx.Query(ctx, q.sql.String(), q.args...)

@@ -172,6 +172,9 @@ func (db *DB) Incidents(ctx context.Context, s auth.Scope, v auth.View, f Incide
 	}
 	q := selectIncidents(v).add(" WHERE ").incidentsInScope(s, "i")
 	q.filtered(f)
+	if v != auth.CaseView && f.Category != "" {
+		q.add(" AND i.category NOT IN (SELECT code FROM category WHERE precision = 'none')") // shown as of no category
+	}
 	if f.After != nil {
 		q.add(" AND (i.reported_at, i.id) < (?, ?)", f.After.ReportedAt, f.After.ID)
 	}

@@ -80,6 +80,12 @@ type RawPlace struct {
 // IncidentNumber is the number people read out: SJ and the id.
 func IncidentNumber(id int64) string { return fmt.Sprintf("SJ%09d", id) }
 
+// What the shared view says of an incident of a sensitive category.
+const (
+	Undisclosed         = "不公开"
+	UndisclosedPriority = 3
+)
+
 // Public renders an incident for one view.
 func (c *Catalogue) Public(ctx context.Context, in Incident, v auth.View) (PublicIncident, error) {
 	cat := c.Now().Categories[in.Category]
@@ -114,7 +120,7 @@ func (c *Catalogue) Public(ctx context.Context, in Incident, v auth.View) (Publi
 		}
 		return p, nil
 	}
-	c.coarsen(&p, in.Place, top)
+	c.coarsen(&p, in.Place)
 	return p, nil
 }
 
@@ -124,7 +130,7 @@ func hexCell(k cell.Cell) *string {
 }
 
 // coarsen takes from the shared view what is finer than the category allows.
-func (c *Catalogue) coarsen(p *PublicIncident, at dispatch.Place, top dispatch.Category) {
+func (c *Catalogue) coarsen(p *PublicIncident, at dispatch.Place) {
 	switch p.Precision {
 	case "exact":
 		return
@@ -141,8 +147,12 @@ func (c *Catalogue) coarsen(p *PublicIncident, at dispatch.Place, top dispatch.C
 			p.Point = &[2]float64{l[0], l[1]}
 		}
 	default:
+		// Many top categories have one sensitive kind alone, and limits and priority
+		// tell the others apart: all are shown as one.
 		p.Point, p.Cell = nil, nil
-		p.Category, p.CategoryName = top.Code, top.NameZH
+		p.Category, p.CategoryName, p.Top, p.TopName = "", Undisclosed, "", Undisclosed
+		p.Priority, p.OwnerLevel = UndisclosedPriority, 0
+		p.AckDue, p.StageDue, p.AcknowledgedAt, p.OnSceneAt, p.ResolvedAt = nil, nil, nil, nil, nil
 		if len(p.Grid.Path) > 2 {
 			p.Grid.Path = p.Grid.Path[:2]
 		}

@@ -199,7 +199,7 @@ func TestAFileHoldsWhatTheListHolds(t *testing.T) {
 func TestWhoMayHaveAFile(t *testing.T) {
 	st := limited(t, Options{})
 	st.told(st.token(auth.HallOperator, ""), "0301", 107.2, 38.2)
-	days := "&from=2026-01-01&to=2026-01-08"
+	days := "&from=2026-01-05&to=2026-01-12"
 	for role, want := range map[auth.Role][2]int{
 		auth.HallOperator: {200, 200}, auth.Dispatcher: {200, 200}, auth.TownOperator: {200, 200}, auth.CountyLeader: {403, 200},
 		auth.DeptHandler: {200, 200}, auth.VillageHead: {403, 403}, auth.GridWorker: {403, 403}, auth.Auditor: {403, 403}, auth.Wall: {403, 403},
@@ -234,7 +234,7 @@ func TestFilesHaveLimits(t *testing.T) {
 	for range 4 {
 		st.report(hall, 107.2, 38.2)
 	}
-	rows, figures := "/api/v1/exports/incidents.csv?"+because, "/api/v1/exports/figures.csv?from=2026-01-01&to=2026-01-08&"+because
+	rows, figures := "/api/v1/exports/incidents.csv?"+because, "/api/v1/exports/figures.csv?from=2026-01-05&to=2026-01-12&"+because
 	if _, got := table(t, st.get(rows, hall)); len(got) != 4 {
 		t.Errorf("%d rows, want 4", len(got))
 	}
@@ -272,13 +272,14 @@ func TestFilesHaveLimits(t *testing.T) {
 	}
 }
 
-func TestCountsAreOfWholeDaysThatAreOver(t *testing.T) {
+func TestCountsAreOfWholeWeeksThatAreOver(t *testing.T) {
 	noon := people.Local(time.Date(2026, 3, 20, 4, 0, 0, 0, time.UTC))
 	st := limited(t, Options{Now: func() time.Time { return noon }})
 	leader := st.token(auth.CountyLeader, "")
 	for days, want := range map[string]int{
-		"from=2026-03-13&to=2026-03-20": 200, "from=2025-01-01&to=2026-01-01": 200, "from=2026-03-14&to=2026-03-20": 422, "from=2026-03-13&to=2026-03-21": 422,
-		"from=2026-03-20&to=2026-03-13": 422, "from=2026-03-13": 400, "from=2026-03-13T00:00:00Z&to=2026-03-20T00:00:00Z": 400, "from=2026-02-30&to=2026-03-20": 400,
+		"from=2026-03-09&to=2026-03-16": 200, "from=2025-01-06&to=2026-01-05": 200, "from=2026-03-08&to=2026-03-16": 422, "from=2026-03-09&to=2026-03-17": 422,
+		"from=2026-03-16&to=2026-03-09": 422, "from=2026-03-09&to=2026-03-09": 422, "from=2026-03-16&to=2026-03-23": 422,
+		"from=2026-03-09": 400, "from=2026-03-09T00:00:00Z&to=2026-03-16T00:00:00Z": 400, "from=2026-02-30&to=2026-03-16": 400,
 	} {
 		if a := st.get("/api/v1/exports/figures.csv?"+because+"&"+days, leader); a.status != want {
 			t.Errorf("%s: %d %s", days, a.status, a.body)
@@ -515,7 +516,7 @@ func TestFiguresCountFormerGridsWhereTheirCodesStandNow(t *testing.T) {
 	if err := st.s.catalogue.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	_, rows := table(t, st.get("/api/v1/exports/figures.csv?"+because+"&from=2026-01-01&to=2026-01-08", leader))
+	_, rows := table(t, st.get("/api/v1/exports/figures.csv?"+because+"&from=2026-01-05&to=2026-01-12", leader))
 	total, nodes, rest := figuresOf(t, rows, "grid")
 	got := map[string]int{}
 	for _, n := range nodes {

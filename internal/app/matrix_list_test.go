@@ -398,7 +398,11 @@ func (r *run) figures(l line) {
 			continue
 		}
 		reported++
-		tops[m.top]++
+		top := m.top
+		if m.sensitive && r.o.sees(r.w, r.a, m, rowIncident) == meta {
+			top = "" // undisclosed
+		}
+		tops[top]++
 		if m.outside {
 			outside++
 		}
@@ -491,7 +495,8 @@ func (r *run) csv(l line, a answer) [][]string {
 // countExport: no count from 1 to 4, nothing sensitive, nothing of elsewhere.
 func (r *run) countExport(l line) {
 	today := people.Local(time.Now())
-	query := "?from=" + today.AddDate(0, 0, -10).Format(time.DateOnly) + "&to=" + today.Format(time.DateOnly)
+	to := monday(today)
+	query := "?from=" + to.AddDate(0, 0, -14).Format(time.DateOnly) + "&to=" + to.Format(time.DateOnly)
 	a := r.ask(l, l.method, l.path+query+"&reason="+goodReason, "")
 	if !r.o.allowed(r.a, l) {
 		r.denied(l, l.path, a)

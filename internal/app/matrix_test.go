@@ -61,7 +61,7 @@ type run struct {
 
 // TestMatrix asks every route, layer, topic and export as every role, about what
 // is the actor's own, its siblings', above, below, of another county and not
-// there, and holds the answers against trust.md. What is expected comes from
+// there, and holds the answers against the design's matrix. What is expected comes from
 // testdata alone.
 func TestMatrix(t *testing.T) {
 	o := readOracle(t)
@@ -407,7 +407,10 @@ func (r *run) shown(l line, m *matter, a answer) {
 // those who read no case, no place finer than the category allows.
 func (r *run) asMeta(l line, m *matter, body []byte) {
 	var v struct {
-		Category, CategoryName string
+		Category, Top string
+		Priority      int
+		AckDue        *string `json:"ack_due"`
+		StageDue      *string `json:"stage_due"`
 		Point                  *[2]float64
 		Cell                   *string
 		Grid                   struct{ Path []struct{ Code string } }
@@ -424,8 +427,8 @@ func (r *run) asMeta(l line, m *matter, body []byte) {
 	}
 	exact := v.Point != nil && *v.Point == m.at
 	switch {
-	case m.sensitive && (v.Point != nil || v.Cell != nil || v.Category != m.top || len(v.Grid.Path) > 2):
-		r.f.add("leak", r.a.name, l.name()+" sensitive", "%s: finer than town and top category: %s", m.name, body)
+	case m.sensitive && (v.Point != nil || v.Cell != nil || v.Category != "" || v.Top != "" || v.Priority != 3 || v.AckDue != nil || v.StageDue != nil || len(v.Grid.Path) > 2):
+		r.f.add("leak", r.a.name, l.name()+" sensitive", "%s: more than the town is told: %s", m.name, body)
 	case m.category == "0101" && (exact || v.Cell != nil):
 		r.f.add("leak", r.a.name, l.name()+" point", "%s: finer than its grid: %s", m.name, body)
 	}

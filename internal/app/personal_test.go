@@ -348,7 +348,7 @@ func TestWhatCannotBeWrittenDownIsNotDone(t *testing.T) {
 		"reveal":  func() answer { return st.call("POST", path+"/reporters/1/reveal", hall, `{"reason":"回访核实"}`) },
 		"track":   func() answer { return st.get("/api/v1/workers/1/track?"+why+period, hall) },
 		"rows":    func() answer { return st.get("/api/v1/exports/incidents.csv?"+why, hall) },
-		"figures": func() answer { return st.get("/api/v1/exports/figures.csv?from=2026-01-01&to=2026-01-10&"+why, hall) },
+		"figures": func() answer { return st.get("/api/v1/exports/figures.csv?from=2026-01-05&to=2026-01-12&"+why, hall) },
 	}
 	for _, broken := range []struct{ how, breaks, mends string }{
 		{"without the right", "REVOKE INSERT ON audit_log FROM onemap_app", "GRANT INSERT ON audit_log TO onemap_app"},

@@ -38,8 +38,7 @@ func (l *Ledger) report(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comm
 	}
 	err := insertIncident(ctx, tx, &in)
 	if errors.Is(err, pgx.ErrNoRows) { // (source, external_id) is known: the first incident is the answer
-		in, err := firstOf(ctx, tx, actor, r.Source, r.ExternalID)
-		return Result{Incident: in, Repeated: true}, err
+		return firstOf(ctx, tx, actor, r.Source, r.ExternalID)
 	}
 	if err != nil {
 		return Result{}, err
@@ -57,27 +56,33 @@ func (l *Ledger) report(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comm
 // firstOf finds the incident that has this external id already, for one who sees
 // it or reported it. Numbers of a source are easily guessed: to anybody else it
 // is ErrElsewhere.
-func firstOf(ctx context.Context, tx pgx.Tx, actor auth.Actor, source, externalID string) (store.Incident, error) {
+func firstOf(ctx context.Context, tx pgx.Tx, actor auth.Actor, source, externalID string) (Result, error) {
 	var id int64
 	var own bool
 	err := tx.QueryRow(ctx, `SELECT i.id, EXISTS (SELECT FROM incident_journal j WHERE j.incident_id = i.id AND j.n = 1 AND j.actor = $3)
 		FROM incident i WHERE i.source = $1 AND i.external_id = $2`, source, externalID, actor.ID).Scan(&id, &own)
 	if err != nil {
-		return store.Incident{}, err
+		return Result{}, err
 	}
+	res, err := repeated(ctx, tx, actor, id)
+	if err == nil && res.Hidden && !own {
+		return Result{}, ErrElsewhere
+	}
+	return res, err
+}
+
+// repeated is the answer to a request that was carried out before: the incident as
+// its caller may see it now, else its id alone.
+func repeated(ctx context.Context, tx pgx.Tx, actor auth.Actor, id int64) (Result, error) {
+	res := Result{Repeated: true}
 	d, err := auth.Decide(actor, auth.Read, auth.IncidentData)
-	if err != nil {
-		return store.Incident{}, err
+	if err == nil {
+		res.Incident, err = store.FindIncident(ctx, tx, d.Scope, auth.CaseView, id, false)
 	}
-	scope := d.Scope
-	if own {
-		scope = auth.System("the first report of this external id, to its own sender")
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, auth.ErrForbidden) {
+		res.Incident, res.Hidden, err = store.Incident{Incident: dispatch.Incident{ID: id}}, true, nil
 	}
-	in, err := store.FindIncident(ctx, tx, scope, auth.CaseView, id, false)
-	if errors.Is(err, store.ErrNotFound) {
-		return in, ErrElsewhere
-	}
-	return in, err
+	return res, err
 }
 
 // holdGrids keeps the grid version from being replaced until the transaction

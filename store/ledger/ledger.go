@@ -88,6 +88,7 @@ type Act struct {
 type Result struct {
 	Incident store.Incident
 	Repeated bool // an earlier request with the same key or external id did it
+	Hidden   bool // and what it made is out of the caller's sight by now: only its id is told
 }
 
 // Do carries out one command in one transaction, exactly once for each
@@ -105,8 +106,7 @@ func (l *Ledger) Do(ctx context.Context, actor auth.Actor, c Command) (Result, e
 			return err
 		}
 		if done {
-			res.Repeated = true
-			res.Incident, err = store.FindIncident(ctx, tx, auth.System("an earlier answer to the same caller"), auth.CaseView, first, false)
+			res, err = repeated(ctx, tx, actor, first)
 			return err
 		}
 		switch {
