@@ -53,7 +53,7 @@ func replace(path string, text []byte, mode fs.FileMode) error {
 }
 
 // errDamaged is a file that is there and is not what its name says.
-var errDamaged = errors.New("the file is damaged: put it back from a copy, or run onemap tls init")
+var errDamaged = errors.New("the file is damaged")
 
 func readCert(path string) (*x509.Certificate, error) {
 	der, err := readPEM(path, "CERTIFICATE")

@@ -5,7 +5,9 @@ package tlsca
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync"
 	"syscall"
@@ -23,10 +25,38 @@ func Exists(dir string) bool {
 	return false
 }
 
+// Life is from when to when a certificate is good.
+type Life struct{ From, Until time.Time }
+
+// Lives reads the server's certificate and the CA's; ca is nil when the folder has
+// none.
+func Lives(dir string) (server Life, ca *Life, err error) {
+	c, err := readCert(serverCert(dir))
+	if err != nil {
+		return server, nil, err
+	}
+	server = Life{c.NotBefore, c.NotAfter}
+	c, err = readCert(CACert(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return server, nil, nil
+	}
+	if err != nil {
+		return server, nil, err
+	}
+	return server, &Life{c.NotBefore, c.NotAfter}, nil
+}
+
 // Load is LoadFiles for the pair that Init made in dir.
 func Load(dir string) (*tls.Config, error) {
-	return LoadFiles(serverCert(dir), serverKey(dir))
+	c, err := LoadFiles(serverCert(dir), serverKey(dir))
+	if errors.Is(err, errNoPair) && !errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("%w; put the file back from a copy, or remove it and run onemap tls init", err)
+	}
+	return c, err
 }
+
+// errNoPair is what a server cannot serve with.
+var errNoPair = errors.New("no certificate and its key")
 
 // LoadFiles makes a server's configuration from a certificate (with its chain) and
 // its key, TLS 1.2 or newer. Changed files are taken up at the next handshake
@@ -84,12 +114,16 @@ func (p *pair) stamps() (s [2]stamp) {
 // read takes the stamps first: what changes while it reads is read again.
 func (p *pair) read() error {
 	p.seen = p.stamps()
-	if err := checkMode(p.key, 0o027); err != nil {
+	err := checkMode(p.key, openToOthers)
+	if errors.Is(err, fs.ErrPermission) {
 		return err
 	}
-	got, err := tls.LoadX509KeyPair(p.cert, p.key)
+	var got tls.Certificate
+	if err == nil {
+		got, err = tls.LoadX509KeyPair(p.cert, p.key)
+	}
 	if err != nil {
-		return fmt.Errorf("%s and %s make no pair: %w; onemap tls init makes a new one", p.cert, p.key, err)
+		return fmt.Errorf("%s, %s: %w: %w", p.cert, p.key, errNoPair, err)
 	}
 	p.now = &got
 	return nil

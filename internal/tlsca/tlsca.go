@@ -43,12 +43,23 @@ const (
 // ErrNoCAKey means that the CA's key is not there, so that nothing can be signed.
 var ErrNoCAKey = errors.New("the key of the local CA is not there")
 
+// NewCA says how to come to another CA.
+const NewCA = "remove ca.crt and ca.key and run onemap tls init: every device has to take in the new ca.crt"
+
+// openToOthers are the bits that the mode of the server's key must not have: a
+// proxy of its group may read it. openToGroup are those of the CA's key.
+const (
+	openToOthers fs.FileMode = 0o027
+	openToGroup  fs.FileMode = 0o077
+)
+
 // Made says what a folder holds after Init.
 type Made struct {
 	CA    string    // path of ca.crt
 	NewCA bool      // made now: every device has to take it in
 	Hosts []string  // the names and addresses the certificate is for
 	Until time.Time // the end of the server's certificate
+	Last  bool      // its CA ends as soon: there will be no other under it
 }
 
 // CACert is the path of the CA's certificate in a folder.
@@ -68,15 +79,13 @@ func Init(dir string, hosts []string, now time.Time) (Made, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return Made{}, fmt.Errorf("tls folder: %w", err)
 	}
-	for _, path := range []string{caKey(dir), serverKey(dir)} {
-		if err := os.Chmod(path, 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return Made{}, fmt.Errorf("close the mode of a key: %w", err)
-		}
+	if err := errors.Join(closeMode(caKey(dir), openToGroup), closeMode(serverKey(dir), openToOthers)); err != nil {
+		return Made{}, fmt.Errorf("close the mode of a key: %w", err)
 	}
 	if len(hosts) == 0 {
 		before, err := readCert(serverCert(dir))
 		if err != nil {
-			return Made{}, fmt.Errorf("say with --host by which names and addresses browsers reach this server: %w", err)
+			return Made{}, fmt.Errorf("say with --host by which names and addresses browsers reach this server (%w)", err)
 		}
 		hosts = hostsOf(before)
 	}
@@ -88,12 +97,25 @@ func Init(dir string, hosts []string, now time.Time) (Made, error) {
 	if err != nil {
 		return Made{}, err
 	}
-	return Made{CA: CACert(dir), NewCA: isNew, Hosts: withOwn(hosts), Until: until}, nil
+	return Made{CA: CACert(dir), NewCA: isNew, Hosts: withOwn(hosts), Until: until, Last: until.Equal(a.cert.NotAfter)}, nil
+}
+
+// closeMode takes the open bits from the mode of a key, if it is there.
+func closeMode(path string, open fs.FileMode) error {
+	st, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil || st.Mode().Perm()&open == 0 {
+		return err
+	}
+	return os.Chmod(path, st.Mode().Perm()&^open)
 }
 
 // Renew makes a new server certificate for the same hosts when fewer than 30 days
 // are left of the old one; a running server takes it up by itself (see Load).
-// Without the CA's key the error is ErrNoCAKey, then and only then.
+// Without the CA's key the error is ErrNoCAKey, then and only then. When the CA
+// ends as soon, a new certificate would be no better and it is an error.
 func Renew(dir string, now time.Time) (renewed bool, err error) {
 	cert, err := readCert(serverCert(dir))
 	if err != nil {
@@ -105,6 +127,9 @@ func Renew(dir string, now time.Time) (renewed bool, err error) {
 	a, err := openCA(dir)
 	if err != nil {
 		return false, fmt.Errorf("the server's certificate ends %s: %w", cert.NotAfter.Format(time.DateOnly), err)
+	}
+	if !a.cert.NotAfter.After(cert.NotAfter) {
+		return false, fmt.Errorf("the server's certificate and the local CA %s end %s: %s", CACert(dir), cert.NotAfter.Format(time.DateOnly), NewCA)
 	}
 	_, err = a.issue(dir, hostsOf(cert), now)
 	return err == nil, err
@@ -127,10 +152,10 @@ func openOrMakeCA(dir string, now time.Time) (a *authority, isNew bool, err erro
 		return a, false, err
 	}
 	var key *ecdsa.PrivateKey
-	if errKey == nil {
-		key, err = readKey(caKey(dir), 0o077)
-	} else {
+	if errors.Is(errKey, fs.ErrNotExist) {
 		key, err = makeKey(caKey(dir))
+	} else if key, err = readKey(caKey(dir), openToGroup); errors.Is(err, errDamaged) {
+		err = fmt.Errorf("%w: there is no ca.crt of it; remove it and run onemap tls init", err)
 	}
 	if err != nil {
 		return nil, false, err
@@ -142,19 +167,27 @@ func openOrMakeCA(dir string, now time.Time) (a *authority, isNew bool, err erro
 func openCA(dir string) (*authority, error) {
 	cert, err := readCert(CACert(dir))
 	if err != nil {
-		return nil, err
+		return nil, instead(err)
 	}
-	key, err := readKey(caKey(dir), 0o077)
+	key, err := readKey(caKey(dir), openToGroup)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: put %s back from its copy; or remove ca.crt and run onemap tls init, and every device has to take in a new ca.crt", ErrNoCAKey, caKey(dir))
+		return nil, fmt.Errorf("%w: put %s back from its copy, or %s", ErrNoCAKey, caKey(dir), NewCA)
 	}
 	if err != nil {
-		return nil, err
+		return nil, instead(err)
 	}
 	if !key.PublicKey.Equal(cert.PublicKey) || !cert.IsCA {
-		return nil, fmt.Errorf("%s does not belong to %s", caKey(dir), CACert(dir))
+		return nil, fmt.Errorf("%s does not belong to %s: put the right one back from its copy, or %s", caKey(dir), CACert(dir), NewCA)
 	}
 	return &authority{cert, key}, nil
+}
+
+// instead says what to do about a damaged file of the CA.
+func instead(err error) error {
+	if errors.Is(err, errDamaged) {
+		return fmt.Errorf("%w: put it back from its copy, or %s", err, NewCA)
+	}
+	return err
 }
 
 func makeCA(dir string, key *ecdsa.PrivateKey, now time.Time) (*authority, error) {
@@ -175,22 +208,25 @@ func makeCA(dir string, key *ecdsa.PrivateKey, now time.Time) (*authority, error
 	return &authority{cert, key}, err
 }
 
-// issue writes a server certificate for hosts and makes the server's key unless a
-// good one is there.
+// issue writes a server certificate for hosts, and makes the server's key when
+// there is none: one that cannot be read may still be in use.
 func (a *authority) issue(dir string, hosts []string, now time.Time) (until time.Time, err error) {
 	until = now.Add(serverDays * day)
 	if until.After(a.cert.NotAfter) {
 		until = a.cert.NotAfter
 	}
 	if !now.Before(until) {
-		return until, fmt.Errorf("the local CA %s ended %s: remove ca.crt and ca.key and run onemap tls init; every device has to take in the new ca.crt",
-			CACert(dir), until.Format(time.DateOnly))
+		return until, fmt.Errorf("the local CA %s ended %s: %s", CACert(dir), until.Format(time.DateOnly), NewCA)
 	}
-	key, err := readKey(serverKey(dir), 0o077)
+	key, err := readKey(serverKey(dir), openToOthers)
+	if errors.Is(err, fs.ErrNotExist) {
+		key, err = makeKey(serverKey(dir))
+	}
+	if errors.Is(err, errDamaged) {
+		return until, fmt.Errorf("%w: put it back from a copy, or remove it and run onemap tls init", err)
+	}
 	if err != nil {
-		if key, err = makeKey(serverKey(dir)); err != nil {
-			return until, err
-		}
+		return until, err
 	}
 	template := &x509.Certificate{
 		Subject:   pkix.Name{Organization: []string{"OneMap"}, CommonName: hosts[0]},

@@ -205,10 +205,14 @@ func TestWhatIsDamagedOrOpenIsNamed(t *testing.T) {
 	}{
 		"server.crt garbage": {spoil("server.crt", "junk"), "server.crt", ""},
 		"server.crt empty":   {spoil("server.crt", empty), "server.crt", ""},
-		"server.key garbage": {spoil("server.key", "junk"), "server.key", ""},
+		"server.key garbage": {spoil("server.key", "junk"), "remove it and run onemap tls init", "server.key: the file is damaged: put it back from a copy, or remove it"},
+		"server.key a folder": {func(dir string) error {
+			return errors.Join(os.Remove(filepath.Join(dir, "server.key")), os.Mkdir(filepath.Join(dir, "server.key"), 0o700))
+		}, "server.key: the file is damaged", "server.key: the file is damaged"},
+		"server.key missing": {func(dir string) error { return os.Remove(filepath.Join(dir, "server.key")) }, "run onemap tls init", ""},
 		"server.key open":    {mode("server.key", 0o644), "chmod 600", ""},
-		"ca.crt garbage":     {spoil("ca.crt", "junk"), "", "ca.crt: the file is damaged"},
-		"ca.key garbage":     {spoil("ca.key", "junk"), "", "ca.key: the file is damaged"},
+		"ca.crt garbage":     {spoil("ca.crt", "junk"), "", "ca.crt: the file is damaged: put it back from its copy, or remove ca.crt and ca.key"},
+		"ca.key garbage":     {spoil("ca.key", "junk"), "", "ca.key: the file is damaged: put it back from its copy, or remove ca.crt and ca.key"},
 		"ca.key open":        {mode("ca.key", 0o640), "", ""},
 		"server.crt missing": {func(dir string) error { return os.Remove(filepath.Join(dir, "server.crt")) }, "server.crt", ""},
 	} {
@@ -232,6 +236,88 @@ func TestWhatIsDamagedOrOpenIsNamed(t *testing.T) {
 				t.Errorf("ca.key: %v, %v", st.Mode(), err)
 			}
 		})
+	}
+}
+
+func TestAKeyThatCannotBeReadIsNeverReplaced(t *testing.T) {
+	dir := t.TempDir()
+	made(t, dir, "a")
+	key := filepath.Join(dir, "server.key")
+	before, err := os.ReadFile(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, mode := range []fs.FileMode{0o640, 0o644, 0o400} {
+		if err := os.Chmod(key, mode); err != nil {
+			t.Fatal(err)
+		}
+		renewed, err := tlsca.Renew(dir, time.Now().Add(390*days))
+		if want := mode != 0o644; renewed != want || (err == nil) != want {
+			t.Errorf("mode %04o: renewed %v, %v", mode, renewed, err)
+		}
+		made(t, dir, "a")
+		st, err := os.Stat(key)
+		if err != nil || st.Mode().Perm() != mode&^0o027 {
+			t.Errorf("mode %04o: Init leaves %v, %v", mode, st.Mode(), err)
+		}
+		if after, err := os.ReadFile(key); err != nil || !slices.Equal(before, after) {
+			t.Errorf("mode %04o: the key was replaced, %v", mode, err)
+		}
+	}
+	if err := os.WriteFile(key, []byte("junk"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if renewed, err := tlsca.Renew(dir, time.Now().Add(390*days)); renewed || err == nil {
+		t.Errorf("a damaged key: %v, %v", renewed, err)
+	}
+	if after, err := os.ReadFile(key); err != nil || string(after) != "junk" {
+		t.Errorf("a damaged key was replaced: %q, %v", after, err)
+	}
+}
+
+func TestACertificateIsNotRenewedToTheSameEnd(t *testing.T) {
+	dir := t.TempDir()
+	made(t, dir, "a")
+	at := func(n time.Duration) time.Time { return time.Now().Add(n * days) }
+	if renewed, err := tlsca.Renew(dir, at(3600)); !renewed || err != nil {
+		t.Fatalf("53 days before the CA's end: %v, %v", renewed, err)
+	}
+	before, err := os.ReadFile(filepath.Join(dir, "server.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if renewed, err := tlsca.Renew(dir, at(3640)); renewed || err == nil || !strings.Contains(err.Error(), tlsca.CACert(dir)) || !strings.Contains(err.Error(), tlsca.NewCA) {
+		t.Errorf("13 days before it: %v, %v", renewed, err)
+	}
+	if after, err := os.ReadFile(filepath.Join(dir, "server.crt")); err != nil || !slices.Equal(before, after) {
+		t.Errorf("the certificate was replaced, %v", err)
+	}
+	server, ca, err := tlsca.Lives(dir)
+	if err != nil || !server.Until.Equal(ca.Until) {
+		t.Errorf("Lives = %v, %v, %v", server, ca, err)
+	}
+	if m, err := tlsca.Init(dir, []string{"b"}, at(3640)); err != nil || !m.Last {
+		t.Errorf("another host all the same: %+v, %v", m, err)
+	}
+	for _, name := range []string{"ca.crt", "ca.key"} { // what the error says
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m, err := tlsca.Init(dir, nil, at(3640)); err != nil || !m.NewCA || m.Last || m.Hosts[0] != "b" {
+		t.Errorf("a new CA: %+v, %v", m, err)
+	}
+}
+
+func TestAPairFromElsewhereIsNotSentToTLSInit(t *testing.T) {
+	dir := t.TempDir()
+	made(t, dir, "a")
+	if err := os.WriteFile(filepath.Join(dir, "server.crt"), []byte("junk"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := tlsca.LoadFiles(filepath.Join(dir, "server.crt"), filepath.Join(dir, "server.key"))
+	if err == nil || strings.Contains(err.Error(), "tls init") || !strings.Contains(err.Error(), "server.crt") {
+		t.Errorf("LoadFiles = %v", err)
 	}
 }
 
