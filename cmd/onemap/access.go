@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -39,7 +40,7 @@ type tokenCreateCmd struct {
 	Expires    time.Duration `help:"How long it is good for." default:"24h"`
 }
 
-func (c *tokenCreateCmd) Run(ctx context.Context, out io.Writer) error {
+func (c *tokenCreateCmd) Run(ctx context.Context, out io.Writer, say messages) error {
 	role, err := auth.ParseRole(c.Role)
 	if err != nil {
 		return err
@@ -47,7 +48,7 @@ func (c *tokenCreateCmd) Run(ctx context.Context, out io.Writer) error {
 	if c.Expires <= 0 {
 		return fmt.Errorf("--expires %s: say how long from now, for example 24h", c.Expires)
 	}
-	db, done, err := c.open(ctx)
+	db, done, err := c.openToChange(ctx)
 	if err != nil {
 		return err
 	}
@@ -62,6 +63,7 @@ func (c *tokenCreateCmd) Run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	fmt.Fprintf(say, "token %d, good until %s:\n", t.ID, t.Expires.Local().Format(time.DateTime))
 	_, err = fmt.Fprintln(out, t.Secret)
 	return err
 }
@@ -77,34 +79,46 @@ func workerOf(ctx context.Context, db *store.DB, badge string) (uint32, error) {
 type tokenListCmd struct{ place }
 
 func (c *tokenListCmd) Run(ctx context.Context, out io.Writer) error {
-	db, done, err := c.open(ctx)
+	return listLive(ctx, c.place, out, "id\trole\tgrid\texpires\tnote", func(t store.LiveCredential) string {
+		if t.Kind != store.Token {
+			return ""
+		}
+		return fmt.Sprintf("%d\t%s\t%s\t%s\t%q", t.ID, t.Role, orAll(t.GridCode), ends(t), t.Note)
+	})
+}
+
+// listLive writes a table of the credentials in use for which row is not "".
+func listLive(ctx context.Context, p place, out io.Writer, head string, row func(store.LiveCredential) string) error {
+	db, done, err := p.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "id\trole\tgrid\texpires\tnote")
+	fmt.Fprintln(w, head)
 	var after int64
 	for {
 		list, err := db.LiveCredentials(ctx, time.Now(), after, listPage)
 		if err != nil {
 			return err
 		}
-		for _, t := range list {
-			after = t.ID
-			if t.Kind != store.Token {
-				continue
+		for _, c := range list {
+			after = c.ID
+			if line := row(c); line != "" {
+				fmt.Fprintln(w, line)
 			}
-			until := "never"
-			if t.ExpiresAt != nil {
-				until = t.ExpiresAt.Local().Format(time.DateTime)
-			}
-			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%q\n", t.ID, t.Role, orAll(t.GridCode), until, t.Note)
 		}
 		if len(list) < listPage {
 			return w.Flush()
 		}
 	}
+}
+
+func ends(c store.LiveCredential) string {
+	if c.ExpiresAt == nil {
+		return "never"
+	}
+	return c.ExpiresAt.Local().Format(time.DateTime)
 }
 
 // listPage is how many rows a listing reads at a time.
@@ -123,26 +137,79 @@ type tokenRevokeCmd struct {
 }
 
 func (c *tokenRevokeCmd) Run(ctx context.Context) error {
-	db, done, err := c.open(ctx)
+	return endLive(ctx, c.place, c.ID, func(t store.LiveCredential) string {
+		if t.Kind != store.Token {
+			return ""
+		}
+		return "token"
+	})
+}
+
+// endLive ends a credential in use, audited. of names what it is, "" for one of
+// another kind than the command's, which is left alone.
+func endLive(ctx context.Context, p place, id int64, of func(store.LiveCredential) string) error {
+	db, done, err := p.openToChange(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
 	return db.InTx(ctx, func(tx pgx.Tx) error {
 		now := time.Now()
-		t, err := store.FindLive(ctx, tx, now, c.ID)
-		if err != nil || t.Kind != store.Token {
-			return fmt.Errorf("there is no token %d in use: see 'onemap token list'", c.ID)
-		}
-		if err := store.RevokeCredential(ctx, tx, c.ID, now); err != nil {
+		c, err := store.FindLive(ctx, tx, now, id)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		return ledger.Audit(ctx, tx, atMachine(), "", "token.revoke", fmt.Sprintf("token/%d", c.ID), "", map[string]any{"before": map[string]any{"role": t.Role, "grid": t.GridCode}})
+		what := of(c)
+		if err != nil || what == "" {
+			return fmt.Errorf("none in use has the number %d: see 'onemap token list' and 'onemap wall list'", id)
+		}
+		if err := store.RevokeCredential(ctx, tx, id, now); err != nil {
+			return err
+		}
+		return ledger.Audit(ctx, tx, atMachine(), "", what+".revoke", fmt.Sprintf("%s/%d", c.Kind, id), "",
+			map[string]any{"before": map[string]any{"role": c.Role, "grid": c.GridCode, "wall": c.Wall}})
 	})
 }
 
 type wallCmd struct {
-	Link wallLinkCmd `cmd:"" help:"Print a link that signs one wall's browser in, once, within ten minutes."`
+	Link   wallLinkCmd   `cmd:"" help:"Print a link that signs one wall's browser in, once, within ten minutes."`
+	List   wallListCmd   `cmd:"" help:"List the walls that are signed in, and the links not used yet."`
+	Revoke wallRevokeCmd `cmd:"" help:"Sign a wall out, or end a link, at once."`
+}
+
+type wallListCmd struct{ place }
+
+func (c *wallListCmd) Run(ctx context.Context, out io.Writer) error {
+	return listLive(ctx, c.place, out, "id\twall\tkind\tgrid\taddress\texpires", func(w store.LiveCredential) string {
+		if wallOf(w) == "" {
+			return ""
+		}
+		kind, address := "signed in", "-"
+		if w.Kind == store.WallCode {
+			kind = "link"
+		}
+		if w.Address.IsValid() {
+			address = w.Address.String()
+		}
+		return fmt.Sprintf("%d\t%s\t%s\t%s\t%s\t%s", w.ID, w.Wall, kind, orAll(w.GridCode), address, ends(w))
+	})
+}
+
+// wallOf is "wall" for a wall's session or link.
+func wallOf(c store.LiveCredential) string {
+	if c.Wall == "" || c.Kind != store.WallCode && c.Kind != store.Session {
+		return ""
+	}
+	return "wall"
+}
+
+type wallRevokeCmd struct {
+	place
+	ID int64 `arg:"" help:"Its number in the list."`
+}
+
+func (c *wallRevokeCmd) Run(ctx context.Context) error {
+	return endLive(ctx, c.place, c.ID, wallOf)
 }
 
 type wallLinkCmd struct {
@@ -152,16 +219,20 @@ type wallLinkCmd struct {
 	County  string   `help:"Code of the grid's county, where several counties use its code."`
 	Layers  []string `help:"The layers it shows, of grids, roads, cameras; all when left out."`
 	Address []string `help:"Where it may stand: addresses and networks such as 10.1.2.0/24; anywhere when left out."`
-	URL     string   `help:"Address the wall reaches this server at." default:"http://127.0.0.1:8080"`
+	URL     string   `help:"Address the wall reaches this server at (default: the server's own, of its last start)."`
 }
 
 func (c *wallLinkCmd) Run(ctx context.Context, out io.Writer) error {
-	db, done, err := c.open(ctx)
+	db, done, err := c.openToChange(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
-	link, _, err := api.MakeWallLink(ctx, db, atMachine(), c.URL, api.NewWall{Name: c.Name, Grid: c.Grid, County: c.County, Layers: c.Layers, Addresses: c.Address}, time.Now())
+	base, err := linkBase(ctx, db, c.URL)
+	if err != nil {
+		return err
+	}
+	link, _, err := api.MakeWallLink(ctx, db, atMachine(), base, api.NewWall{Name: c.Name, Grid: c.Grid, County: c.County, Layers: c.Layers, Addresses: c.Address}, time.Now())
 	if err != nil {
 		return err
 	}

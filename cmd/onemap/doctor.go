@@ -5,19 +5,19 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
+	"onemap/internal/backup"
 	"onemap/internal/localpg"
+	"onemap/internal/tlsca"
 	"onemap/migrations"
 	"onemap/store"
 )
@@ -58,7 +58,7 @@ func (c *doctorCmd) Run(ctx context.Context, out io.Writer) error {
 }
 
 func (c *doctorCmd) examineDatabase(ctx context.Context, seal *store.Sealer) []store.Finding {
-	url, stop, fault := c.reach(ctx)
+	url, stop, fault := c.find(ctx)
 	if fault != nil {
 		return []store.Finding{*fault}
 	}
@@ -71,39 +71,39 @@ func (c *doctorCmd) examineDatabase(ctx context.Context, seal *store.Sealer) []s
 	return db.Examine(ctx, store.Examination{Schema: migrations.FS, Sealer: seal, Now: time.Now})
 }
 
-// reach finds the database: an external one, that of the running server, or the
-// folder's own started for the moment. It never makes one.
-func (c *doctorCmd) reach(ctx context.Context) (url string, stop func(), fault *store.Finding) {
+// find is place.reach in findings. It never makes a database.
+func (c *doctorCmd) find(ctx context.Context) (url string, stop func(), fault *store.Finding) {
 	if c.DatabaseURL != "" {
-		return c.DatabaseURL, func() {}, nil
+		return c.DatabaseURL, func() {}, nil // whatever is wrong with it is found there
 	}
-	if url, running := localpg.Join(c.dir()); running {
-		return url, func() {}, nil
-	}
-	if _, err := os.Stat(filepath.Join(c.dir(), "pg")); errors.Is(err, fs.ErrNotExist) {
+	url, stop, err := c.reach(ctx, false)
+	switch {
+	case err == nil:
+		return url, stop, nil
+	case errors.Is(err, backup.ErrUnfinished):
+		what, do, _ := strings.Cut(backup.ErrUnfinished.Error(), ": ")
+		return "", nil, &store.Finding{Level: store.Fault, What: what, Do: do}
+	case errors.Is(err, errNoData):
 		return "", nil, &store.Finding{Level: store.Fault, What: "no database in " + c.dir(), Do: startOnce}
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, localpg.ErrNotOurs):
+		return "", nil, &store.Finding{Level: store.Fault, What: err.Error(), Do: asServer}
 	}
-	pg, err := localpg.Start(ctx, localpg.Options{Dir: c.dir(), Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return "", nil, &store.Finding{Level: store.Fault, What: "the private database does not start: " + err.Error(), Do: "its own words are in " + filepath.Join(c.dir(), "pg.log")}
-	}
-	return pg.URL(localpg.Database), func() { _ = pg.Stop(context.WithoutCancel(ctx)) }, nil
+	return "", nil, &store.Finding{Level: store.Fault, What: "the private database does not start: " + err.Error(), Do: "its own words are in " + filepath.Join(c.dir(), "pg.log")}
 }
 
 // examineFolder looks at the data folder: room on its disk, and the certificate
 // when there is one.
 func examineFolder(dir string, now time.Time) []store.Finding {
 	var disk syscall.Statfs_t
-	if err := syscall.Statfs(dir, &disk); err != nil {
+	err := syscall.Statfs(dir, &disk)
+	if errors.Is(err, fs.ErrPermission) {
+		return []store.Finding{{Level: store.Fault, What: fmt.Sprintf("data folder %s: %v", dir, err), Do: asServer}}
+	}
+	if err != nil {
 		return []store.Finding{{Level: store.Fault, What: fmt.Sprintf("data folder %s: %v", dir, err), Do: startOnce}}
 	}
 	out := []store.Finding{roomLeft(dir, disk.Bavail*uint64(disk.Bsize))}
-	path := filepath.Join(dir, "tls", "server.crt")
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return out
-	}
-	return append(out, examineCert(path, text, err, now))
+	return append(out, examineTLS(filepath.Join(dir, "tls"), now)...)
 }
 
 func roomLeft(dir string, bytes uint64) store.Finding {
@@ -117,26 +117,37 @@ func roomLeft(dir string, bytes uint64) store.Finding {
 	return f
 }
 
-func examineCert(path string, text []byte, err error, now time.Time) store.Finding {
-	var cert *x509.Certificate
-	if block, _ := pem.Decode(text); err == nil && block == nil {
-		err = errors.New("no certificate in it")
-	} else if err == nil {
-		cert, err = x509.ParseCertificate(block.Bytes)
+// examineTLS looks at what tls init made, if it did.
+func examineTLS(dir string, now time.Time) (out []store.Finding) {
+	if !tlsca.Exists(dir) {
+		return nil
 	}
+	if _, err := tlsca.Load(dir); err != nil {
+		out = append(out, store.Finding{Level: store.Fault, What: err.Error(), Do: "the server does not start until this is mended"})
+	}
+	cert, ca, err := tlsca.Lives(dir)
 	if err != nil {
-		return store.Finding{Level: store.Fault, What: fmt.Sprintf("certificate %s: %v", path, err), Do: "onemap tls init"}
+		return append(out, store.Finding{Level: store.Fault, What: err.Error(), Do: "put it back from a copy, or remove it and run onemap tls init"})
 	}
-	f := store.Finding{Level: store.Good, What: "the certificate is good until " + cert.NotAfter.Format(time.DateOnly)}
+	renew := "onemap tls init"
+	if ca != nil && ca.Until.Sub(now) < certLow {
+		renew = tlsca.NewCA // a certificate never outlasts its CA
+		out = append(out, examineLife("the local CA "+tlsca.CACert(dir), *ca, renew, now))
+	}
+	return append(out, examineLife("the certificate", cert, renew, now))
+}
+
+func examineLife(what string, life tlsca.Life, renew string, now time.Time) store.Finding {
+	until := life.Until.Format(time.DateOnly)
 	switch {
-	case now.After(cert.NotAfter):
-		f = store.Finding{Level: store.Fault, What: "the certificate ended on " + cert.NotAfter.Format(time.DateOnly), Do: "onemap tls init"}
-	case now.Before(cert.NotBefore):
-		f = store.Finding{Level: store.Fault, What: "the certificate begins on " + cert.NotBefore.Format(time.DateOnly), Do: "is this machine's clock right?"}
-	case cert.NotAfter.Sub(now) < certLow:
-		f.Level, f.Do = store.Warning, "onemap tls init"
+	case now.After(life.Until):
+		return store.Finding{Level: store.Fault, What: what + " ended on " + until, Do: renew}
+	case now.Before(life.From):
+		return store.Finding{Level: store.Fault, What: what + " begins on " + life.From.Format(time.DateOnly), Do: "is this machine's clock right?"}
+	case life.Until.Sub(now) < certLow:
+		return store.Finding{Level: store.Warning, What: what + " is good until " + until, Do: renew}
 	}
-	return f
+	return store.Finding{Level: store.Good, What: what + " is good until " + until}
 }
 
 // examineKey reads the sealing key; nil when it cannot be used.

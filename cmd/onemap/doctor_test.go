@@ -70,13 +70,17 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 	if code != 0 || strings.Contains(out, "FAIL") || strings.Count(out, "\nOK ") < 15 {
 		t.Fatalf("a healthy one: status %d\n%s%s", code, out, said)
 	}
+	pair, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(pair)
+	if err != nil {
+		t.Fatal(err)
+	}
 	cert := func(from, to time.Time) []byte {
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
 		c := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: from, NotAfter: to}
-		der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
+		der, err := x509.CreateCertificate(rand.Reader, c, c, &pair.PublicKey, pair)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,6 +92,15 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := os.Mkdir(filepath.Join(dir, "tls"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	tlsKey, ca := filepath.Join(dir, "tls", "server.key"), filepath.Join(dir, "tls", "ca.crt")
+	tlsText := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
+	if err := os.WriteFile(tlsKey, tlsText, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	year := cert(now.Add(-time.Hour), now.AddDate(1, 0, 0))
+	if err := os.WriteFile(filepath.Join(dir, "tls", "server.crt"), year, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -102,11 +115,21 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 		{"a damaged key", key, []byte("abc"), 0o600, 1, "is damaged"},
 		{"no key", key, nil, 0, 1, "FAIL  no sealing key in " + dir},
 		{"the right key", key, right, 0o600, 0, "OK    the sealing key can be read by its owner alone"},
-		{"a certificate for a year", "", cert(now.Add(-time.Hour), now.AddDate(1, 0, 0)), 0, 0, "OK    the certificate is good until "},
+		{"a certificate for a year", "", year, 0, 0, "OK    the certificate is good until "},
 		{"a certificate for a week", "", cert(now.Add(-time.Hour), now.AddDate(0, 0, 7)), 0, 0, "  -> onemap tls init"},
 		{"a certificate of yesterday", "", cert(now.AddDate(0, 0, -9), now.AddDate(0, 0, -1)), 0, 1, "FAIL  the certificate ended on "},
 		{"a certificate of tomorrow", "", cert(now.AddDate(0, 0, 1), now.AddDate(1, 0, 0)), 0, 1, "FAIL  the certificate begins on "},
-		{"a damaged certificate", "", []byte("abc"), 0, 1, "no certificate in it"},
+		{"a damaged certificate", "", []byte("abc"), 0, 1, "server.crt: the file is damaged  -> put it back from a copy"},
+		{"no certificate", "", nil, 0, 1, "server.crt: no such file or directory"},
+		{"the certificate again", "", year, 0, 0, "OK    the certificate is good until "},
+		{"a certificate's key all may read", tlsKey, tlsText, 0o644, 1, "run chmod 600"},
+		{"no key of the certificate", tlsKey, nil, 0, 1, "server.key: no such file or directory"},
+		{"the key for a proxy of its group", tlsKey, tlsText, 0o640, 0, "OK    the certificate is good until "},
+		{"a CA for a year", ca, year, 0o644, 0, "OK    the certificate is good until "},
+		{"a CA for a week", ca, cert(now.Add(-time.Hour), now.AddDate(0, 0, 7)), 0o644, 0, "WARN  the local CA " + ca + " is good until "},
+		{"a CA of yesterday", ca, cert(now.AddDate(0, 0, -9), now.AddDate(0, 0, -1)), 0o644, 1, "FAIL  the local CA " + ca + " ended on "},
+		{"a damaged CA", ca, []byte("abc"), 0o644, 1, "ca.crt: the file is damaged"},
+		{"no CA", ca, nil, 0, 0, "OK    the certificate is good until "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path, mode := c.file, c.mode
@@ -171,6 +194,16 @@ func TestDoctorWorksBesideARunningServerAndAlone(t *testing.T) {
 	}
 	if _, running := localpg.Join(dir); running {
 		t.Error("the database still runs")
+	}
+	half := filepath.Join(dir, "restoring")
+	if err := os.Mkdir(half, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, _ = doctor(t, dir, ""); code != 1 || !strings.Contains(out, "FAIL  a restore into this data folder did not come to its end  -> run it again") {
+		t.Errorf("a restore that was cut off: status %d\n%s", code, out)
+	}
+	if err := os.Remove(half); err != nil {
+		t.Fatal(err)
 	}
 	code, out, _ = doctor(t, dir, "postgres://nobody@/none?host="+base)
 	if code != 1 || !strings.Contains(out, "FAIL  the database does not answer") {

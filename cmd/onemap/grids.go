@@ -58,7 +58,7 @@ func (c *gridsDraftCmd) Run(ctx context.Context, out io.Writer) error {
 	if c.Out != "" {
 		return writeDrafts(c.Out, out, ds)
 	}
-	db, done, err := c.open(ctx)
+	db, done, err := c.openToMake(ctx)
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ type gridsEnactCmd struct {
 }
 
 func (c *gridsEnactCmd) Run(ctx context.Context, out io.Writer) error {
-	db, done, err := c.open(ctx)
+	db, done, err := c.openToChange(ctx)
 	if err != nil {
 		return err
 	}
@@ -176,7 +176,7 @@ func (c *importGridsCmd) Run(ctx context.Context, out io.Writer) error {
 		printFaults(out, faults)
 		return fmt.Errorf("nothing was stored: %d faults", len(faults))
 	}
-	db, done, err := c.open(ctx)
+	db, done, err := c.openToMake(ctx)
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,9 @@ func (c *tlsInitCmd) Run(out io.Writer) error {
 	}
 	fmt.Fprintf(out, "服务器证书 · server certificate: %s (until %s)\n根证书 · CA: %s\n",
 		strings.Join(made.Hosts, ", "), made.Until.Format(time.DateOnly), made.CA)
+	if made.Last {
+		fmt.Fprintf(out, "根证书同日到期，之后不能再续 · the CA ends then too, and no certificate comes after this one: %s\n", tlsca.NewCA)
+	}
 	if made.NewCA {
 		fmt.Fprint(out, takeIn)
 	}

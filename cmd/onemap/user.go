@@ -40,7 +40,7 @@ type userAddCmd struct {
 	Department string `help:"Code or name of the department, for a dept_handler."`
 	Badge      string `help:"Badge of the worker the account belongs to, for a grid_worker."`
 	Sensitive  bool   `help:"May handle sensitive categories."`
-	URL        string `help:"Address people reach this server at." default:"http://127.0.0.1:8080"`
+	URL        string `help:"Address people reach this server at (default: its own, of its last start)."`
 }
 
 func (c *userAddCmd) Run(ctx context.Context, out io.Writer, say messages) error {
@@ -54,12 +54,16 @@ func (c *userAddCmd) Run(ctx context.Context, out io.Writer, say messages) error
 	if !api.ValidLogin(c.Login) {
 		return fmt.Errorf("--login %q: 2 to 40 small letters, digits and . _ -, and a letter or a digit first", c.Login)
 	}
-	db, done, err := c.open(ctx)
+	db, done, err := c.openToChange(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
 	worker, err := workerOf(ctx, db, c.Badge)
+	if err != nil {
+		return err
+	}
+	base, err := linkBase(ctx, db, c.URL)
 	if err != nil {
 		return err
 	}
@@ -83,7 +87,7 @@ func (c *userAddCmd) Run(ctx context.Context, out io.Writer, say messages) error
 		if err := ledger.Audit(ctx, tx, a, "", "grant.propose", fmt.Sprintf("grant/%d", g.ID), "", data); err != nil {
 			return err
 		}
-		invite, err = api.MakeInvite(ctx, db, tx, a, c.URL, g.Account, now)
+		invite, err = api.MakeInvite(ctx, db, tx, a, base, g.Account, now)
 		return err
 	})
 	if err != nil {
@@ -140,7 +144,7 @@ func (c *userListCmd) Run(ctx context.Context, out io.Writer) error {
 
 // change does something to the account with this login, held while it does.
 func change(ctx context.Context, p place, login string, f func(*store.DB, pgx.Tx, store.Account) error) error {
-	db, done, err := p.open(ctx)
+	db, done, err := p.openToChange(ctx)
 	if err != nil {
 		return err
 	}
@@ -177,16 +181,19 @@ func (c *userDisableCmd) Run(ctx context.Context) error {
 type userInviteCmd struct {
 	place
 	Login string `arg:""`
-	URL   string `help:"Address people reach this server at." default:"http://127.0.0.1:8080"`
+	URL   string `help:"Address people reach this server at (default: its own, of its last start)."`
 }
 
 func (c *userInviteCmd) Run(ctx context.Context, out io.Writer, say messages) error {
 	var invite api.Invitation
 	err := change(ctx, c.place, c.Login, func(db *store.DB, tx pgx.Tx, a store.Account) error {
 		now := time.Now()
-		err := store.ResetAccount(ctx, tx, a.ID, now)
+		base, err := linkBase(ctx, db, c.URL)
 		if err == nil {
-			invite, err = api.MakeInvite(ctx, db, tx, atMachine(), c.URL, a.ID, now)
+			err = store.ResetAccount(ctx, tx, a.ID, now)
+		}
+		if err == nil {
+			invite, err = api.MakeInvite(ctx, db, tx, atMachine(), base, a.ID, now)
 		}
 		return err
 	})
@@ -200,15 +207,19 @@ func (c *userInviteCmd) Run(ctx context.Context, out io.Writer, say messages) er
 
 type userSecretCmd struct {
 	place
-	URL string `help:"Address people reach this server at." default:"http://127.0.0.1:8080"`
+	URL string `help:"Address people reach this server at (default: its own, of its last start)."`
 }
 
 func (c *userSecretCmd) Run(ctx context.Context, out io.Writer, say messages) error {
-	db, done, err := c.open(ctx)
+	db, done, err := c.openToChange(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
+	base, err := linkBase(ctx, db, c.URL)
+	if err != nil {
+		return err
+	}
 	secret, now := store.NewSecret(), time.Now()
 	err = db.InTx(ctx, func(tx pgx.Tx) error {
 		if err := store.LockAdministrators(ctx, tx); err != nil {
@@ -233,7 +244,7 @@ func (c *userSecretCmd) Run(ctx context.Context, out io.Writer, say messages) er
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(say, "No security administrator is left. This secret makes a new one, once, at %s/admin#first; earlier secrets are void.\n", strings.TrimSuffix(c.URL, "/"))
+	fmt.Fprintf(say, "No security administrator is left. This secret makes a new one, once, at %s/admin#first; earlier secrets are void.\n", strings.TrimSuffix(base, "/"))
 	_, err = fmt.Fprintln(out, secret)
 	return err
 }

@@ -15,6 +15,10 @@ import (
 	"onemap/store/ledger"
 )
 
+// URLSetting is the setting in which a server keeps its own address, for the links
+// that commands print.
+const URLSetting = "server_url"
+
 // firstStart prints what the first people need to get in: a one-time secret for
 // the first administrator, to be taken up on the administration page, and a
 // wall's one-time link. A demo prints a link at every start, so that whoever
@@ -37,7 +41,7 @@ func (s *Server) firstStart(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(s.o.Out, "\n首次启动 · 安全管理员一次性口令（只显示这一次，请妥善保存）\nFirst start: one-time secret of the security administrator, shown only now:\n    %s\n"+
+		fmt.Fprintf(s.o.Out, "\n首次启动 · 安全管理员首次密钥（只显示这一次，请妥善保存）\nFirst start: one-time secret of the security administrator, shown only now:\n    %s\n"+
 			"在此使用 · Use it here:\n    %s/admin#first\n", secret, s.URL())
 	}
 	if has && !s.o.Demo {
