@@ -257,8 +257,8 @@ async function walk() {
     await fits(chief, 'sign-in');
   });
   await step('the secret of the first start makes a security administrator', async () => {
-    await openLink(chief, `${admin}#first`, '首次启动的一次性口令');
-    await field(chief, '首次启动的一次性口令').fill(args.secret);
+    await openLink(chief, `${admin}#first`, '首次密钥');
+    await field(chief, '首次密钥').fill(args.secret);
     await field(chief, '账号').fill('chief');
     keys.chief = await takeUp(chief, 'the first long password', '8351');
   });

@@ -192,7 +192,7 @@ describe('taking up an invitation', () => {
     store.run({ door: 'first' });
     server.on('POST /invitations/redeem', () => json({ login: 'chief', second_factor: factor }));
     const w = show(RedeemPage, { first: true });
-    await field(w, '首次启动的一次性口令').setValue(' S-1 ');
+    await field(w, '首次密钥').setValue(' S-1 ');
     await field(w, '账号').setValue('Chief');
     await field(w, '设置密码').setValue('long enough');
     await field(w, '再输一次').setValue('long enough');
