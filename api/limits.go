@@ -126,7 +126,7 @@ func classOf(method, path string) class {
 	switch {
 	case strings.HasPrefix(path, "/tiles/"):
 		return drawing
-	case safeMethod(method):
+	case safeMethod(method) || path == locatePath:
 		return reads
 	case path == "/api/v1/incidents":
 		return reports

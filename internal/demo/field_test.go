@@ -237,7 +237,7 @@ func TestPhonesKeepWhatTheServerCantTake(t *testing.T) {
 }
 
 func TestFieldRefusesOtherMachines(t *testing.T) {
-	for _, u := range []string{"http://10.0.0.1:8080", "http://example.org", "https://127.0.0.1", "http://127.0.0.1.example.org", "ftp://localhost", "localhost:80", "http://[::ffff:10.0.0.1]"} {
+	for _, u := range []string{"http://10.0.0.1:8080", "http://example.org", "https://10.0.0.1", "http://127.0.0.1.example.org", "ftp://localhost", "localhost:80", "http://[::ffff:10.0.0.1]"} {
 		for _, o := range []FieldOptions{{Server: u}, {Server: "http://localhost", Devices: u}} {
 			if _, err := NewField(o); err == nil {
 				t.Errorf("%+v was taken", o)

@@ -348,3 +348,20 @@ func TestHistoryGoesInByBatchesOnceOnly(t *testing.T) {
 		}
 	}
 }
+
+func TestARepeatTellsWhatItsCallerMaySeeNow(t *testing.T) {
+	w := newWorld(t)
+	first := w.report(t, "0301", 0.5, 0.5, ledger.Command{Key: "k", Request: [32]byte{1}}) // in the west
+	i, _ := w.cat.Now().Tree.ByCode("E")
+	n := w.cat.Now().Tree.Nodes()[i]
+	moved := auth.NewActor(auth.Grant{ID: w.operator.ID, Role: auth.TownOperator, Intervals: []auth.Interval{{Lo: n.No, Hi: n.Last}}})
+	for _, c := range []struct {
+		who    auth.Actor
+		hidden bool
+	}{{w.operator, false}, {moved, true}} {
+		res, err := w.led.Do(t.Context(), c.who, ledger.Command{Key: "k", Request: [32]byte{1}, Report: w.placed(t, "0301", 0.5, 0.5)})
+		if err != nil || !res.Repeated || res.Hidden != c.hidden || res.Incident.ID != first.Incident.ID || (res.Incident.Title == "") != c.hidden {
+			t.Errorf("%s: %+v, %v", c.who.Role, res, err)
+		}
+	}
+}
