@@ -26,7 +26,7 @@ func TestAuditVerify(t *testing.T) {
 		return code, stdout.String(), stderr.String()
 	}
 	code, out, said := verify(dir)
-	if code != 1 || out != "" || !strings.Contains(said, "no seal.key in "+dir) {
+	if code != 2 || out != "" || !strings.Contains(said, "no seal.key in "+dir) {
 		t.Errorf("without a key: %d, %q, %q", code, out, said)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
@@ -58,6 +58,26 @@ func TestAuditVerify(t *testing.T) {
 		t.Errorf("a whole log: %d, %q, %q", code, out, said)
 	}
 
+	// Without its anchor: as a restore leaves the place, and later.
+	anchor := filepath.Join(dir, ledger.AnchorFile)
+	if err := os.Rename(anchor, anchor+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, _ = verify(dir); code != 1 || !strings.HasPrefix(out, "no_anchor: ") {
+		t.Errorf("no anchor: %d, %q", code, out)
+	}
+	exec("INSERT INTO audit_log (actor, action) VALUES ('a', 'backup.restore')")
+	if code, out, said = verify(dir); code != 0 || out != "" || !strings.Contains(said, "no anchor yet") || !strings.Contains(said, "next start makes") {
+		t.Errorf("just restored: %d, %q, %q", code, out, said)
+	}
+	exec("INSERT INTO audit_log (actor, action) VALUES ('a', 'thing.change')")
+	if code, out, _ = verify(dir); code != 1 || !strings.HasPrefix(out, "no_anchor: ") {
+		t.Errorf("no anchor and something after the restore: %d, %q", code, out)
+	}
+	if err := os.Rename(anchor+".away", anchor); err != nil {
+		t.Fatal(err)
+	}
+
 	exec("ALTER TABLE audit_log DISABLE TRIGGER USER; UPDATE audit_log SET actor = 'b' WHERE id = 3; DELETE FROM audit_log WHERE id = 9; ALTER TABLE audit_log ENABLE TRIGGER USER")
 	code, out, said = verify(dir)
 	if lines := strings.Split(out, "\n"); code != 1 || len(lines) != 3 || !strings.HasPrefix(lines[0], "altered: audit row 3 ") || !strings.HasPrefix(lines[1], "deleted: audit row 9 ") {
@@ -68,6 +88,16 @@ func TestAuditVerify(t *testing.T) {
 	}
 	if code, out, _ = verify(otherKey(t)); code != 1 || !strings.HasPrefix(out, "wrong_key: ") {
 		t.Errorf("another key: %d, %q", code, out)
+	}
+	// A database that knows its key is not called altered under another.
+	if err := db.CheckSealKey(t.Context(), seal); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, said = verify(otherKey(t)); code != 2 || out != "" || !strings.Contains(said, store.ErrWrongKey.Error()) {
+		t.Errorf("another key than the database's: %d, %q, %q", code, out, said)
+	}
+	if code, _, _ = verify(dir); code != 1 {
+		t.Errorf("its own key: %d", code)
 	}
 }
 

@@ -167,7 +167,7 @@ type restoreCmd struct {
 func (c *restoreCmd) Run(ctx context.Context, out io.Writer, say messages) error {
 	begun := time.Now()
 	m, err := backup.Restore(ctx, backup.RestoreOptions{
-		File: c.File, KeyFile: c.Key, Data: c.dir(), DatabaseURL: c.DatabaseURL,
+		File: c.File, KeyFile: c.Key, Data: c.dir(), DatabaseURL: c.DatabaseURL, Actor: auth.SystemActor("command line"),
 		Phase: func(what string) { fmt.Fprintf(say, "%6.1f s  %s\n", time.Since(begun).Seconds(), phases[what]) },
 	})
 	if err != nil {

@@ -202,6 +202,13 @@ func TestARestoredCentreGoesOnWhereTheBackupWasMade(t *testing.T) {
 	onemap(t, 0, "restore", file, "--data", dataB, "--key", key)
 	t.Logf("restore took %v", time.Since(began))
 
+	if out, said := onemap(t, 0, "audit", "verify", "--data", dataB); out != "" || !strings.Contains(said, "no anchor yet") {
+		t.Errorf("audit of the place before its first start: %q, %s", out, said)
+	}
+	if was := a.one("SELECT (data->>'file') || ' ' || (data->>'key_copy') FROM audit_log WHERE action = 'backup.create'"); was != "b.age copy.key" {
+		t.Errorf("the audit row of the backup names %q", was)
+	}
+
 	b := start(t, dataB)
 	for _, path := range []string{"/api/v1/incidents", "/api/v1/incidents/1", "/api/v1/incidents/1/journal", "/api/v1/grids?level=2"} {
 		until(t, "the same "+path, func() bool { // the server reads its grids a moment after it started
@@ -367,6 +374,15 @@ func TestABackupIsRefusedRatherThanHalfRestored(t *testing.T) {
 	}
 	if _, said := onemap(t, 1, "backup", "--data", data, "--out", filepath.Join(dir, "d.age"), "--key-out", other); !strings.Contains(said, "holds something else") {
 		t.Errorf("over another key: %s", said)
+	}
+	if _, said := onemap(t, 1, "backup", "--data", data, "--out", filepath.Join(dir, "e.age"), "--key-out", filepath.Join(dir, ".", "e.age")); !strings.Contains(said, "keep them apart") {
+		t.Errorf("backup and key in one file: %s", said)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "f.age.part"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, said := onemap(t, 1, "backup", "--data", data, "--out", filepath.Join(dir, "f.age")); strings.Contains(said, "written 0.0 MB") {
+		t.Errorf("a backup that failed says it was written: %s", said)
 	}
 	onemap(t, 0, "backup", "--data", data, "--out", file, "--force")
 	onemap(t, 0, "backup", "--check", file, "--data", data)

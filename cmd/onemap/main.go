@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -94,10 +95,22 @@ func run(args []string, stdout, stderr io.Writer) int {
 			err = fmt.Errorf("%w; %s", err, asServer)
 		}
 		fmt.Fprintln(stderr, "onemap:", err)
+		var own failure
+		if errors.As(err, &own) {
+			return own.status
+		}
 		return 1
 	}
 	return code
 }
+
+// failure is an error with an exit status of its own.
+type failure struct {
+	error
+	status int
+}
+
+func (f failure) Unwrap() error { return f.error }
 
 // exit unwinds out of a parser that printed its help.
 type exit struct{}

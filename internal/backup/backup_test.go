@@ -124,6 +124,10 @@ func TestAnOutsideDatabaseIsRestoredIntoAnEmptyOneWithItsRights(t *testing.T) {
 			t.Errorf("%s: %s, was %s", sql, is, was)
 		}
 	}
+	wrote := m.At.Format("2006-01-02 15:04") + " " + key.Fingerprint()
+	if got := text(t, to, "SELECT to_char((data->>'at')::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') || ' ' || (data->>'key') FROM audit_log WHERE action = 'backup.restore'"); got != wrote {
+		t.Errorf("the audit log says of the restore %q, want %q", got, wrote)
+	}
 	if text(t, to, "SELECT lineage FROM feed_head") == "here" {
 		t.Error("the lineage is that of the place it came from: the epoch would go on in the same cluster")
 	}
@@ -300,5 +304,66 @@ func TestAnotherKeyThanTheDatabasesMakesNoBackupAndNoCentre(t *testing.T) {
 	}
 	if _, err := os.Stat(into); !os.IsNotExist(err) {
 		t.Errorf("the folder is there: %v", err)
+	}
+}
+
+func TestTheKeyItsCopyAndTheBackupAreThreeFiles(t *testing.T) {
+	data, _ := folder(t)
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	for link, to := range map[string]string{"same": dir, "b.link": "b.age", "loop": "loop", "apart": "elsewhere"} {
+		if err := os.Symlink(to, at(link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(at("there"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(at("there"), at("hard")); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ out, key, says string }{
+		{"b.age", "b.key", ""},
+		{"b.age", "apart", ""},
+		{"b.age", "b.age", "keep them apart"},
+		{"b.age", "x/../b.age", "keep them apart"},
+		{"b.age", "same/b.age", "keep them apart"},
+		{"b.age", "b.link", "keep them apart"},
+		{"there", "hard", "keep them apart"},
+		{"b.age", "b.age.part", "written to first"},
+		{"b.age", "loop", "too many links"},
+	} {
+		err := backup.KeepApart(data, at(c.out), dir+"/"+c.key)
+		if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)) {
+			t.Errorf("backup %s, key %s: %v", c.out, c.key, err)
+		}
+	}
+	if err := backup.KeepApart(data, at("b.age"), ""); err != nil {
+		t.Error(err)
+	}
+	if err := backup.KeepApart(data, backup.KeyFile(data), ""); err == nil {
+		t.Error("a backup may replace the sealing key")
+	}
+	if err := backup.KeepApart(data, at("b.age"), backup.KeyFile(data)); err == nil {
+		t.Error("the sealing key passes for its own copy")
+	}
+}
+
+func TestACopyOfTheKeyIsForItsOwnerAlone(t *testing.T) {
+	data, _ := folder(t)
+	to := filepath.Join(t.TempDir(), "copy.key")
+	for range 2 {
+		if err := backup.CopyKey(data, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if st, err := os.Stat(to); err != nil || st.Mode().Perm() != 0o600 {
+		t.Errorf("the copy: %v, %v", st, err)
+	}
+	if err := os.Chmod(to, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if err := backup.CopyKey(data, to); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+		t.Errorf("a copy that others can read: %v", err)
 	}
 }

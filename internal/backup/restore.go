@@ -17,9 +17,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
+	"onemap/auth"
 	"onemap/internal/localpg"
 	"onemap/migrations"
 	"onemap/store"
+	"onemap/store/ledger"
 )
 
 // ErrNotEmpty means that the place of a restore holds something already.
@@ -28,9 +32,10 @@ var ErrNotEmpty = errors.New("not empty: a backup is restored into a new data fo
 // RestoreOptions say from what and to where.
 type RestoreOptions struct {
 	File        string
-	KeyFile     string // the copy of the sealing key
-	Data        string // data folder: absent or empty
-	DatabaseURL string // an outside database without tables; "" for a private one in Data
+	KeyFile     string     // the copy of the sealing key
+	Data        string     // data folder: absent or empty
+	DatabaseURL string     // an outside database without tables; "" for a private one in Data
+	Actor       auth.Actor // who the audit log says it was
 	Phase       func(what string)
 }
 
@@ -247,6 +252,12 @@ func (d *Database) settle(ctx context.Context, o RestoreOptions, key *store.Seal
 	}
 	o.Phase("schema")
 	if err := store.Migrate(ctx, d.URL, migrations.FS); err != nil {
+		return err
+	}
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		return ledger.Audit(ctx, tx, o.Actor, "", ledger.AuditRestore, "", "", map[string]any{"at": m.At, "key": m.Key})
+	})
+	if err != nil {
 		return err
 	}
 	_, err = conn.Exec(ctx, "ANALYZE")

@@ -7,7 +7,9 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"slices"
@@ -36,6 +38,7 @@ const (
 	WrongKey     AuditFaultKind = "wrong_key"     // nothing fits
 	Unguarded    AuditFaultKind = "unguarded"     // a trigger or index that keeps the tables whole is off
 	MoreFaults   AuditFaultKind = "more"          // faults that are not listed
+	AnchorToCome AuditFaultKind = "anchor_later"  // no fault: the place was just restored and no server ran there yet
 )
 
 // AuditFault is one thing wrong with the audit log.
@@ -80,6 +83,7 @@ func VerifyAudit(ctx context.Context, db *store.DB, key []byte, anchorPath strin
 	for _, a := range c.anchors {
 		c.atAnchor[a.N] = append(c.atAnchor[a.N], a)
 	}
+	var restored bool
 	err := pgx.BeginTxFunc(ctx, db.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		if err := c.guards(ctx, tx); err != nil {
 			return err
@@ -87,7 +91,10 @@ func VerifyAudit(ctx context.Context, db *store.DB, key []byte, anchorPath strin
 		if err := c.walk(ctx, tx, progress); err != nil {
 			return err
 		}
-		return c.unsealed(ctx, tx)
+		if err := c.unsealed(ctx, tx); err != nil {
+			return err
+		}
+		return justRestored(ctx, tx, &restored)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("ledger: check the audit log: %w", err)
@@ -96,9 +103,23 @@ func VerifyAudit(ctx context.Context, db *store.DB, key []byte, anchorPath strin
 	if anchorErr != nil {
 		c.fault(NoAnchor, 0, 0, "the anchor can't be read: %v", anchorErr)
 	} else if _, err := os.Stat(anchorPath); anchorPath != "" && c.last > 0 && err != nil {
-		c.fault(NoAnchor, 0, 0, "there is no anchor %s: a chain that was cut short can't be noticed", anchorPath)
+		if restored && errors.Is(err, fs.ErrNotExist) && len(c.faults) == 0 && len(c.broken) == 0 {
+			c.fault(AnchorToCome, 0, 0, "no anchor yet: this place was restored from a backup, and the server's next start makes %s", anchorPath)
+		} else {
+			c.fault(NoAnchor, 0, 0, "there is no anchor %s: a chain that was cut short can't be noticed", anchorPath)
+		}
 	}
 	return c.result(), nil
+}
+
+// AuditRestore is the action of the row that a restore leaves.
+const AuditRestore = "backup.restore"
+
+// justRestored tells whether a restore is the newest act and no server has sealed
+// it yet.
+func justRestored(ctx context.Context, tx pgx.Tx, out *bool) error {
+	return tx.QueryRow(ctx, `SELECT coalesce((SELECT action = $1 FROM audit_log
+		WHERE id > coalesce((SELECT max(audit_id) FROM audit_seal), 0) ORDER BY id DESC LIMIT 1), false)`, AuditRestore).Scan(out)
 }
 
 // auditCheck is the state of one check.
