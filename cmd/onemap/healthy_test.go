@@ -1,0 +1,50 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"testing"
+)
+
+func TestTheContainersCheckKnowsBothKindsOfServer(t *testing.T) {
+	for _, need := range []string{"bash", "openssl", "timeout"} {
+		if _, err := exec.LookPath(need); err != nil {
+			t.Skipf("SKIPPED: %v", err)
+		}
+	}
+	status := http.StatusOK
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/readyz" {
+			status = http.StatusNotFound
+		}
+		w.WriteHeader(status)
+	})
+	plain, secure := httptest.NewServer(h), httptest.NewUnstartedServer(h)
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
+	gone := httptest.NewServer(h)
+	gone.Close()
+	healthy := func(s *httptest.Server) bool {
+		c := exec.CommandContext(t.Context(), "bash", "../../deploy/healthy")
+		c.Env = append(os.Environ(), "ONEMAP_LISTEN="+s.Listener.Addr().String())
+		return c.Run() == nil
+	}
+	for _, want := range []bool{true, false} {
+		if healthy(plain) != want || healthy(secure) != want {
+			t.Errorf("with status %d: HTTP %v, HTTPS %v", status, healthy(plain), healthy(secure))
+		}
+		status = http.StatusServiceUnavailable
+	}
+	plain.Close()
+	secure.Close()
+	if healthy(gone) {
+		t.Error("no server is healthy")
+	}
+}
