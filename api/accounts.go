@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -109,7 +110,7 @@ func (s *Server) accounts() {
 	route(s, own, s.only(mayDisable, of("disable-account", http.MethodPost, "/api/v1/accounts/{id}/disable",
 		"End an account's sessions and let nobody sign in with it", http.StatusOK, 404)), s.disableAccount)
 	route(s, own, s.only(mayDisable, of("enable-account", http.MethodPost, "/api/v1/accounts/{id}/enable",
-		"Let an account sign in again", http.StatusOK, 404)), s.enableAccount)
+		"Let an account sign in again, by the role that disabled it", http.StatusOK, 404)), s.enableAccount)
 	route(s, need{auth.Write, auth.GrantData}, of("propose-grant", http.MethodPost, "/api/v1/accounts/{id}/grants",
 		"Propose a grant; a security administrator's is in force at once, but for leaders and auditors", http.StatusCreated, 404, 409, 422), s.proposeGrant)
 	route(s, need{auth.Approve, auth.GrantData}, of("agree-to-grant", http.MethodPost, "/api/v1/grants/{id}/approval",
@@ -187,12 +188,15 @@ func grantsOf(a store.Account) (out []store.Grant) {
 }
 
 // shows reports whether an account is known in the realm: to a town by any grant
-// there, else by all of them.
+// there, else by all of them, and without any by the county it was made in.
 func (r realm) shows(a store.Account) bool {
 	in := func(g store.Grant) bool { return r.holds(g.GridCode, g.No) }
 	out := func(g store.Grant) bool { return !in(g) }
 	if r.town {
 		return slices.ContainsFunc(grantsOf(a), in)
+	}
+	if a.Active == nil && a.Proposed == nil {
+		return r.everywhere || a.Root != "" && a.Root == r.root
 	}
 	return !slices.ContainsFunc(grantsOf(a), out)
 }
@@ -365,7 +369,7 @@ func (s *Server) makeAccount(ctx context.Context, a caller, in *accountInput) (*
 				return err
 			}
 		}
-		id, err := store.CreateAccount(ctx, tx, b.Login, worker, a.ID)
+		id, err := store.CreateAccountIn(ctx, tx, r.root, b.Login, worker, a.ID)
 		if err != nil {
 			return err
 		}
@@ -534,14 +538,19 @@ type oneAccount struct{ Body Account }
 
 func (s *Server) disableAccount(ctx context.Context, a caller, in *reasonInput) (*oneAccount, error) {
 	return s.setState(ctx, a, in, "account.disable", func(tx pgx.Tx, of store.Account) error {
-		return store.DisableAccount(ctx, tx, of.ID, s.o.Now())
+		return store.DisableAccountAs(ctx, tx, a.Role, of.ID, s.o.Now())
 	})
 }
 
 func (s *Server) enableAccount(ctx context.Context, a caller, in *reasonInput) (*oneAccount, error) {
 	return s.setState(ctx, a, in, "account.enable", func(tx pgx.Tx, of store.Account) error {
-		if of.State != store.AccountDisabled {
+		switch {
+		case of.State != store.AccountDisabled:
 			return nil
+		case of.DisabledBy == "":
+			return problem(http.StatusForbidden, "this account was disabled at the machine: 'onemap user invite' there lets its holder in again")
+		case of.DisabledBy != a.Role:
+			return problem(http.StatusForbidden, fmt.Sprintf("a %s disabled this account: ask one to enable it", of.DisabledBy))
 		}
 		return store.EnableAccount(ctx, tx, of.ID)
 	})

@@ -66,9 +66,12 @@ type credentialList struct {
 }
 
 // keeps reports whether a credential belongs to the realm. An invitation stands
-// for no right, only its account's grant does.
+// for no right: it belongs where its account does.
 func (r realm) keeps(c store.LiveCredential) bool {
-	return c.Kind == store.Invite && c.GridCode == "" || r.holds(c.GridCode, c.No)
+	if c.Kind == store.Invite {
+		return c.Of != nil && r.shows(*c.Of)
+	}
+	return r.holds(c.GridCode, c.No)
 }
 
 func (s *Server) listCredentials(ctx context.Context, a caller, in *pageInput) (*credentialList, error) {

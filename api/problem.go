@@ -130,7 +130,7 @@ func (s *Server) answer(ctx context.Context, err error) error {
 		return problem(http.StatusForbidden, store.ErrFinerThanView.Error())
 	case errors.Is(err, store.ErrWallTooNarrow):
 		return problem(http.StatusUnprocessableEntity, store.ErrWallTooNarrow.Error())
-	case errors.Is(err, store.ErrLoginTaken), errors.Is(err, store.ErrProposed):
+	case errors.Is(err, store.ErrLoginTaken), errors.Is(err, store.ErrProposed), errors.Is(err, store.ErrPasswordChanged):
 		return problem(http.StatusConflict, plain(err))
 	case unfit(err):
 		return problem(http.StatusUnprocessableEntity, plain(err))

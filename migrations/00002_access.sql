@@ -22,7 +22,10 @@ CREATE TABLE account (
   epoch        integer NOT NULL DEFAULT 1,           -- sessions of an earlier epoch have ended
   created_at   timestamptz NOT NULL DEFAULT now(),
   created_by   text NOT NULL,
+  root_code    text,                                 -- the county of who made it; null for somebody for every county
   signed_in_at timestamptz,
+  disabled_by  text,                                 -- the role that disabled it; null at the machine
+  CHECK (disabled_by IS NULL OR state = 'disabled'),
   CHECK ((state = 'invited') <= (password IS NULL)),
   CHECK ((state = 'active') <= (password IS NOT NULL))
 );

@@ -35,7 +35,9 @@ type Account struct {
 	Epoch        int    // its sessions of an earlier epoch have ended
 	PIN          bool   // one is set
 	SecondFactor bool   // a first code has been right
+	Root         string // the county of who made it; "" for somebody for every county
 	SignedInAt   *time.Time
+	DisabledBy   auth.Role // who disabled it; "" for nobody, or at the machine
 	Active       *Grant
 	Proposed     *Grant
 }
@@ -102,12 +104,12 @@ var (
 )
 
 const accountColumns = `SELECT a.id, a.login, a.state, coalesce(a.worker_id, 0), coalesce(w.badge, ''), a.epoch, a.pin IS NOT NULL,
-	a.totp_at IS NOT NULL, a.signed_in_at FROM account a LEFT JOIN worker w ON w.id = a.worker_id `
+	a.totp_at IS NOT NULL, coalesce(a.root_code, ''), a.signed_in_at, coalesce(a.disabled_by, '') FROM account a LEFT JOIN worker w ON w.id = a.worker_id `
 
 func scanAccount(row pgx.CollectableRow) (Account, error) {
 	var a Account
 	var worker int64
-	err := row.Scan(&a.ID, &a.Login, &a.State, &worker, &a.Badge, &a.Epoch, &a.PIN, &a.SecondFactor, &a.SignedInAt)
+	err := row.Scan(&a.ID, &a.Login, &a.State, &worker, &a.Badge, &a.Epoch, &a.PIN, &a.SecondFactor, &a.Root, &a.SignedInAt, &a.DisabledBy)
 	a.Worker = uint32(worker)
 	return a, err
 }
@@ -206,11 +208,17 @@ func AccountSecrets(ctx context.Context, tx Querier, id int64) (Secrets, error) 
 	return s, nil
 }
 
-// CreateAccount makes an account that nobody has taken up yet. A login in use is
-// ErrLoginTaken.
+// CreateAccount is CreateAccountIn by somebody for every county.
 func CreateAccount(ctx context.Context, tx Querier, login string, worker uint32, by string) (int64, error) {
+	return CreateAccountIn(ctx, tx, "", login, worker, by)
+}
+
+// CreateAccountIn makes an account that nobody has taken up yet. root is the county
+// of whoever makes it, "" for every county. A login in use is ErrLoginTaken.
+func CreateAccountIn(ctx context.Context, tx Querier, root, login string, worker uint32, by string) (int64, error) {
 	var id int64
-	err := tx.QueryRow(ctx, "INSERT INTO account (login, worker_id, created_by) VALUES ($1, nullif($2::bigint, 0), $3) RETURNING id", login, int64(worker), by).Scan(&id)
+	err := tx.QueryRow(ctx, "INSERT INTO account (login, worker_id, created_by, root_code) VALUES ($1, nullif($2::bigint, 0), $3, nullif($4, '')) RETURNING id",
+		login, int64(worker), by, root).Scan(&id)
 	var pe *pgconn.PgError
 	if errors.As(err, &pe) && pe.ConstraintName == "account_login_key" {
 		return 0, ErrLoginTaken
@@ -243,8 +251,8 @@ func one(tag pgconn.CommandTag, err error, what string) error {
 // ResetAccount takes away what an account proves itself by and ends its sessions
 // and invitations, so that a new invitation is the only way in.
 func ResetAccount(ctx context.Context, tx pgx.Tx, id int64, now time.Time) error {
-	tag, err := tx.Exec(ctx, `UPDATE account SET state = 'invited', password = NULL, pin = NULL, totp_sealed = NULL, totp_at = NULL, totp_step = 0, epoch = epoch + 1
-		WHERE id = $1`, id)
+	tag, err := tx.Exec(ctx, `UPDATE account SET state = 'invited', password = NULL, pin = NULL, totp_sealed = NULL, totp_at = NULL, totp_step = 0, epoch = epoch + 1,
+		disabled_by = NULL WHERE id = $1`, id)
 	if err := one(tag, err, "reset an account"); err != nil {
 		return err
 	}
@@ -259,10 +267,17 @@ func endInvites(ctx context.Context, tx pgx.Tx, id int64, now time.Time) error {
 	return nil
 }
 
-// DisableAccount keeps anybody from signing in with it and ends its sessions and
-// invitations.
+// DisableAccount is DisableAccountAs at the machine.
 func DisableAccount(ctx context.Context, tx pgx.Tx, id int64, now time.Time) error {
-	tag, err := tx.Exec(ctx, "UPDATE account SET state = 'disabled', epoch = epoch + 1 WHERE id = $1", id)
+	return DisableAccountAs(ctx, tx, "", id, now)
+}
+
+// DisableAccountAs keeps anybody from signing in with it and ends its sessions and
+// invitations. by is the role that alone may enable it, "" for the machine. Of one
+// that is disabled already by stands only in the place of a system administrator.
+func DisableAccountAs(ctx context.Context, tx pgx.Tx, by auth.Role, id int64, now time.Time) error {
+	tag, err := tx.Exec(ctx, `UPDATE account SET state = 'disabled', epoch = epoch + 1, disabled_by = CASE
+		WHEN state = 'disabled' AND coalesce(disabled_by, '') <> 'system_admin' THEN disabled_by ELSE nullif($2, '') END WHERE id = $1`, id, by)
 	if err := one(tag, err, "disable an account"); err != nil {
 		return err
 	}
@@ -272,17 +287,20 @@ func DisableAccount(ctx context.Context, tx pgx.Tx, id int64, now time.Time) err
 // EnableAccount undoes DisableAccount. One that nobody has taken up needs a new
 // invitation.
 func EnableAccount(ctx context.Context, tx pgx.Tx, id int64) error {
-	tag, err := tx.Exec(ctx, "UPDATE account SET state = CASE WHEN password IS NULL THEN 'invited' ELSE 'active' END WHERE id = $1 AND state = 'disabled'", id)
+	tag, err := tx.Exec(ctx, "UPDATE account SET state = CASE WHEN password IS NULL THEN 'invited' ELSE 'active' END, disabled_by = NULL WHERE id = $1 AND state = 'disabled'", id)
 	return one(tag, err, "enable an account")
 }
 
+// ErrPasswordChanged refuses what was proved by a password that is another by now.
+var ErrPasswordChanged = errors.New("the password was changed meanwhile: nothing was stored")
+
 // SetPassword replaces the password whose hash is old and ends all sessions but
-// the one with the id keep. A password that was changed meanwhile is ErrNotFound.
+// the one with the id keep. Where it is old no more: ErrPasswordChanged.
 func SetPassword(ctx context.Context, tx pgx.Tx, id int64, old, fresh string, keep int64) error {
 	var epoch int
 	err := tx.QueryRow(ctx, "UPDATE account SET password = $3, epoch = epoch + 1 WHERE id = $1 AND password = $2 RETURNING epoch", id, old, fresh).Scan(&epoch)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return ErrNotFound
+		return ErrPasswordChanged
 	}
 	if err == nil {
 		_, err = tx.Exec(ctx, "UPDATE credential SET epoch = $2 WHERE id = $1", keep, epoch)
@@ -293,10 +311,16 @@ func SetPassword(ctx context.Context, tx pgx.Tx, id int64, old, fresh string, ke
 	return nil
 }
 
-// SetPIN replaces the PIN of the account whose password's hash is password.
+// SetPIN replaces the PIN of the account whose password's hash is password, else
+// ErrPasswordChanged.
 func SetPIN(ctx context.Context, tx pgx.Tx, id int64, password, pin string) error {
 	tag, err := tx.Exec(ctx, "UPDATE account SET pin = $3 WHERE id = $1 AND password = $2", id, password, pin)
-	return one(tag, err, "set a PIN")
+	if err := one(tag, err, "set a PIN"); errors.Is(err, ErrNotFound) {
+		return ErrPasswordChanged
+	} else if err != nil {
+		return err
+	}
+	return nil
 }
 
 // ErrCodeTaken refuses a code of the second factor that was used before.

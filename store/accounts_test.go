@@ -244,8 +244,12 @@ func TestANewPasswordKeepsOneSession(t *testing.T) {
 		t.Errorf("left: %+v", list)
 	}
 	err := db.InTx(t.Context(), func(tx pgx.Tx) error { return store.SetPassword(t.Context(), tx, a.ID, aHash, "$argon2id$third", keep) })
-	if !errors.Is(err, store.ErrNotFound) {
+	if !errors.Is(err, store.ErrPasswordChanged) {
 		t.Errorf("with the old password: %v", err)
+	}
+	err = db.InTx(t.Context(), func(tx pgx.Tx) error { return store.SetPIN(t.Context(), tx, a.ID, aHash, "$argon2id$pin") })
+	if !errors.Is(err, store.ErrPasswordChanged) {
+		t.Errorf("a PIN with the old password: %v", err)
 	}
 }
 

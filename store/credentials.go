@@ -245,7 +245,8 @@ func RevokeCredential(ctx context.Context, tx pgx.Tx, id int64, now time.Time) e
 // LiveCredential is a Credential as administrators see it.
 type LiveCredential struct {
 	Credential
-	No int32 // the newest number of its grid; 0 for none
+	No int32    // the newest number of its grid; 0 for none
+	Of *Account // whose an invitation is
 }
 
 // selectLive finds what can still be used. $1 is now.
@@ -263,10 +264,33 @@ func (db *DB) LiveCredentials(ctx context.Context, now time.Time, after int64, l
 		return nil, fmt.Errorf("store: credentials: %w", err)
 	}
 	out, err := pgx.CollectRows(rows, scanLive)
+	if err == nil {
+		err = invited(ctx, db.Pool, out)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("store: credentials: %w", err)
 	}
 	return out, nil
+}
+
+// invited gives invitations the accounts they are to.
+func invited(ctx context.Context, tx Querier, list []LiveCredential) error {
+	var ids []int64
+	for _, c := range list {
+		if c.Kind == Invite {
+			ids = append(ids, c.Account)
+		}
+	}
+	if ids == nil {
+		return nil
+	}
+	of, err := accounts(ctx, tx, accountColumns+"WHERE a.id = ANY($1)", ids)
+	for i, c := range list {
+		if n := slices.IndexFunc(of, func(a Account) bool { return a.ID == c.Account }); n >= 0 && c.Kind == Invite {
+			list[i].Of = &of[n]
+		}
+	}
+	return err
 }
 
 // FindLive returns one credential in use, held until the end of the transaction,
@@ -280,10 +304,14 @@ func FindLive(ctx context.Context, tx pgx.Tx, now time.Time, id int64) (LiveCred
 	if errors.Is(err, pgx.ErrNoRows) {
 		return c, ErrNotFound
 	}
+	one := []LiveCredential{c}
+	if err == nil {
+		err = invited(ctx, tx, one)
+	}
 	if err != nil {
 		return c, fmt.Errorf("store: credential %d: %w", id, err)
 	}
-	return c, nil
+	return one[0], nil
 }
 
 func scanLive(row pgx.CollectableRow) (l LiveCredential, err error) {

@@ -1024,6 +1024,7 @@ func TestAnAdministratorOfOneCountyLeavesTheOtherAlone(t *testing.T) {
 	all, own := st.token(auth.SecurityAdmin, ""), st.token(auth.SecurityAdmin, "C")
 	ours, theirs, global := st.clerk("ours", auth.HallOperator, "A", 0), st.clerk("theirs", auth.HallOperator, "D", 0), st.clerk("global", auth.HallOperator, "", 0)
 	bare := st.clerk("bare", "", "", 0)
+	st.change("UPDATE account SET root_code = 'C' WHERE id = $1", bare.id)
 	send := func(status int, token, method, path, body string) answer {
 		t.Helper()
 		a := st.call(method, path, token, body)
@@ -1067,6 +1068,109 @@ func TestAnAdministratorOfOneCountyLeavesTheOtherAlone(t *testing.T) {
 		send(400, all, "POST", "/api/v1/tokens", `{"role":"`+role+`"}`)
 	}
 	send(422, all, "POST", "/api/v1/tokens", `{"role":"grid_worker","grid":"A1"}`)
+}
+
+// TestAnAccountWithoutARightIsOfItsMakersCounty: also its invitation is.
+func TestAnAccountWithoutARightIsOfItsMakersCounty(t *testing.T) {
+	st := standWith(t, Options{Limits: patient}, otherCounty)
+	tokens := map[string][2]string{} // a system and a security administrator's, by county
+	for _, code := range []string{"", "C", "D"} {
+		tokens[code] = [2]string{st.token(auth.SystemAdmin, code), st.token(auth.SecurityAdmin, code)}
+	}
+	send := func(status int, token, method, path, body string) answer {
+		t.Helper()
+		a := st.call(method, path, token, body)
+		if a.status != status {
+			t.Errorf("%s %s %s: %d, want %d: %s", method, path, body, a.status, status, a.body)
+		}
+		return a
+	}
+	ids, invites := map[string]string{}, map[string]string{}
+	for code, by := range tokens {
+		login := "made-in-" + strings.ToLower(code) + "x"
+		v := send(201, by[0], "POST", "/api/v1/accounts", `{"login":"`+login+`"}`).json(t)
+		ids[code] = v["account"].(map[string]any)["id"].(string)
+		invites[code] = fmt.Sprint(st.count("SELECT max(id)::int FROM credential WHERE kind = 'invite'"))
+	}
+	for code, by := range tokens {
+		for home, id := range ids {
+			sees := code == "" || code == home
+			for _, list := range []answer{send(200, by[0], "GET", "/api/v1/accounts", ""), send(200, by[1], "GET", "/api/v1/accounts", ""), send(200, by[1], "GET", "/api/v1/credentials", "")} {
+				if strings.Contains(string(list.body), "made-in-"+strings.ToLower(home)+"x") != sees {
+					t.Errorf("administrators of %q, account of %q: shown %t: %s", code, home, !sees, list.body)
+				}
+			}
+			if !sees {
+				send(404, by[0], "POST", "/api/v1/accounts/"+id+"/invite", "")
+				send(404, by[1], "POST", "/api/v1/accounts/"+id+"/grants", `{"role":"dispatcher","grid":"`+code+`"}`)
+				send(404, by[1], "DELETE", "/api/v1/credentials/"+invites[home], "")
+			}
+		}
+	}
+	for code, by := range tokens {
+		for home, id := range ids {
+			status := map[bool]int{true: 200, false: 404}[code == "" || code == home]
+			for _, token := range by {
+				send(status, token, "POST", "/api/v1/accounts/"+id+"/disable", `{}`)
+				send(status, token, "POST", "/api/v1/accounts/"+id+"/enable", `{}`)
+			}
+		}
+	}
+	// A right that waits in one county is no business of the other's, nor is the way in.
+	id := ids["C"]
+	send(201, tokens["C"][0], "POST", "/api/v1/accounts/"+id+"/invite", "")
+	invite := fmt.Sprint(st.count("SELECT max(id)::int FROM credential WHERE kind = 'invite'"))
+	st.change("INSERT INTO account_grant (account_id, role, grid_code, root_code, proposed_by) VALUES ($1::text::bigint, 'hall_operator', 'D', 'D', 'test')", id)
+	send(404, tokens["C"][1], "DELETE", "/api/v1/credentials/"+invite, "")
+	send(204, tokens["D"][1], "DELETE", "/api/v1/credentials/"+invite, "")
+}
+
+// TestWhoDisabledAnAccountEnablesIt: a system administrator does not undo a security
+// administrator's stop, nor either of them one made at the machine.
+func TestWhoDisabledAnAccountEnablesIt(t *testing.T) {
+	st := standWith(t, Options{Limits: patient})
+	sys := st.signIn(st.clerk("sys", auth.SystemAdmin, "", 0), "127.0.0.1")
+	sec := st.signIn(st.clerk("sec", auth.SecurityAdmin, "", 0), "127.0.0.1")
+	wang := st.clerk("wang", auth.HallOperator, "", 0)
+	state := func(want string) {
+		t.Helper()
+		if got := sec.account("wang")["state"]; got != want {
+			t.Errorf("the account is %v, want %s", got, want)
+		}
+	}
+	for _, c := range []struct {
+		stops []*desk
+		last  *desk // who may enable it
+		other *desk
+		names string
+	}{
+		{[]*desk{sec}, sec, sys, "security_admin"},
+		{[]*desk{sys}, sys, sec, "system_admin"},
+		{[]*desk{sec, sys}, sec, sys, "security_admin"}, // a second stop takes nothing over
+		{[]*desk{sys, sec}, sec, sys, "security_admin"},
+	} {
+		for _, d := range c.stops {
+			d.want(200, "POST", wang.path("/disable"), `{"reason":"stop"}`)
+		}
+		if a := c.other.want(403, "POST", wang.path("/enable"), `{}`); !strings.Contains(string(a.body), c.names) {
+			t.Errorf("it does not say whom to ask: %s", a.body)
+		}
+		state("disabled")
+		c.last.want(200, "POST", wang.path("/enable"), `{}`)
+		state("active")
+	}
+	tx, err := st.s.db.Pool.Begin(t.Context())
+	if err == nil {
+		err = errors.Join(store.DisableAccount(t.Context(), tx, wang.id, time.Now()), tx.Commit(t.Context()))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []*desk{sys, sec} {
+		d.want(200, "POST", wang.path("/disable"), `{}`)
+		d.want(403, "POST", wang.path("/enable"), `{}`)
+	}
+	state("disabled")
 }
 
 func TestAWallStandsWhereItMay(t *testing.T) {

@@ -47,7 +47,7 @@ func (r *run) admin(t *testing.T) {
 func (r *run) seesAccount(x *account) bool {
 	c := r.o.cell(rowUsers, r.a)
 	if x.grid == "" {
-		return c.reach == county
+		return c.reach == county && x.made == r.w.grids[r.a.home].county
 	}
 	if c.has("invite") && x.role != auth.VillageHead && x.role != auth.GridWorker {
 		return false

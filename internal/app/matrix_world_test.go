@@ -116,6 +116,7 @@ type lens struct {
 
 type account struct {
 	login, grid string // grid: key of its grant; "" for none
+	made        string // the county of who made it
 	role        auth.Role
 	id, grant   int64
 }
@@ -454,7 +455,7 @@ func (w *world) move(t *testing.T) {
 	w.wait("dots", func() bool { return len(w.s.fixes.Live().Dots()) == len(w.workers) })
 }
 
-// makeAccounts stores accounts with grants in both counties and one without.
+// makeAccounts stores accounts with grants in both counties, and in both one without.
 func (w *world) makeAccounts(t *testing.T, prefix string) (made []*account) {
 	t.Helper()
 	for _, a := range []*account{
@@ -464,10 +465,12 @@ func (w *world) makeAccounts(t *testing.T, prefix string) (made []*account) {
 		{login: "in.p2", grid: "P/P2", role: auth.TownOperator},
 		{login: "in.p", grid: "P/P", role: auth.Dispatcher},
 		{login: "in.q", grid: "Q/Q1", role: auth.TownOperator},
-		{login: "no.right"},
+		{login: "no.right", made: "P"},
+		{login: "no.right.q", made: "Q"},
 	} {
 		a.login = prefix + a.login
-		err := w.s.db.Pool.QueryRow(t.Context(), "INSERT INTO account (login, state, created_by) VALUES ($1, 'invited', 'token:1') RETURNING id", a.login).Scan(&a.id)
+		err := w.s.db.Pool.QueryRow(t.Context(), `INSERT INTO account (login, state, created_by, root_code)
+			VALUES ($1, 'invited', 'token:1', nullif($2, '')) RETURNING id`, a.login, a.made).Scan(&a.id)
 		if err == nil && a.grid != "" {
 			g := w.grids[a.grid]
 			err = w.s.db.Pool.QueryRow(t.Context(), `INSERT INTO account_grant (account_id, role, grid_code, root_code, state, proposed_by, security_by, active_at)
