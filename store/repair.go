@@ -208,7 +208,7 @@ var triggerOn = regexp.MustCompile(` ON (\w+) `)
 
 // madeBy finds the statement that makes a trigger, and its table.
 func (p *repairs) madeBy(trigger string) (sql, table string, err error) {
-	statement := regexp.MustCompile(`CREATE TRIGGER ` + regexp.QuoteMeta(trigger) + `\s[^;]*`)
+	statement := regexp.MustCompile(`(?m)^CREATE TRIGGER ` + regexp.QuoteMeta(trigger) + `\s[^;]*`)
 	names, err := fs.Glob(p.schema, "*.sql")
 	if err != nil {
 		return "", "", err

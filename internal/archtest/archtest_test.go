@@ -17,7 +17,7 @@ import (
 // systemCallers are the packages that may read the whole database, and why.
 var systemCallers = map[string]string{
 	"store":         "names of a grid's former versions",
-	"store/ledger":  "an earlier answer to the same key or external id, given to its own caller",
+	"store/ledger":  "every worker's badge, told anew after a change of the configuration",
 	"internal/app":  "the product's own loops: sequencer, sweeps, caches; the import of history",
 	"internal/demo": "loads the made-up county",
 	"cmd/onemap":    "tokens and wall links, made by whoever owns the machine",
@@ -28,7 +28,14 @@ var systemCallers = map[string]string{
 var sqlMade = map[string]string{
 	"store.findFaults":                "one of our own statements, chosen by kind",
 	"store.makePartition":             "DDL; the name and the bounds are made of a date",
+	"store.give":                      "advice a person runs; the program never sends it",
+	"store.take":                      "advice a person runs; the program never sends it",
+	"store.arm":                       "advice a person runs; the program never sends it",
+	"store.madeBy":                    "looks for a statement in our own migrations",
 	"store.DropBefore":                "DDL; the name is made of a date",
+	"store.give":                      "advice that doctor prints, never run by the program; names quoted by the database",
+	"store.arm":                       "likewise; the trigger is of our own list",
+	"store.take":                      "likewise",
 	"store/ledger.makePartitions":     "DDL; the name and the bounds are made of a date",
 	"internal/localpg.ensureDatabase": "DDL; the extensions are our own list",
 	"internal/pgtest.tidy":            "DDL on databases of tests; names quoted",
