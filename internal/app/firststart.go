@@ -24,6 +24,9 @@ const URLSetting = "server_url"
 // wall's one-time link. A demo prints a link at every start, so that whoever
 // types the command sees the wall.
 func (s *Server) firstStart(ctx context.Context) error {
+	if err := s.db.SaveSetting(ctx, URLSetting, s.URL()); err != nil {
+		return err
+	}
 	has, err := s.db.HasFirstSecret(ctx)
 	if err != nil {
 		return err
