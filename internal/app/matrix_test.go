@@ -411,9 +411,9 @@ func (r *run) asMeta(l line, m *matter, body []byte) {
 		Priority      int
 		AckDue        *string `json:"ack_due"`
 		StageDue      *string `json:"stage_due"`
-		Point                  *[2]float64
-		Cell                   *string
-		Grid                   struct{ Path []struct{ Code string } }
+		Point         *[2]float64
+		Cell          *string
+		Grid          struct{ Path []struct{ Code string } }
 	}
 	if err := json.Unmarshal(body, &v); err != nil {
 		r.f.add("form", r.a.name, l.name(), "%s: %v", m.name, err)

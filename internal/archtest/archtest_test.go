@@ -28,10 +28,6 @@ var systemCallers = map[string]string{
 var sqlMade = map[string]string{
 	"store.findFaults":                "one of our own statements, chosen by kind",
 	"store.makePartition":             "DDL; the name and the bounds are made of a date",
-	"store.give":                      "advice a person runs; the program never sends it",
-	"store.take":                      "advice a person runs; the program never sends it",
-	"store.arm":                       "advice a person runs; the program never sends it",
-	"store.madeBy":                    "looks for a statement in our own migrations",
 	"store.DropBefore":                "DDL; the name is made of a date",
 	"store.give":                      "advice that doctor prints, never run by the program; names quoted by the database",
 	"store.arm":                       "likewise; the trigger is of our own list",
