@@ -26,7 +26,9 @@ PACKAGES = $(shell $(GO) list ./... | grep -v '/internal/e2e$$')
 # Runs $(1) and shows what it says only when it fails.
 quiet = log=$$($(1) 2>&1) || { printf '%s\n' "$$log"; exit 1; }
 # Rings 0 to 2 start no goroutine (archtest sees to it): no races to look for. The live index of track has a lock.
-RACEABLE = $(shell $(GO) list ./... | grep -vE '^onemap/(auth|dispatch|feed|frontend|geo|intake|migrations|people)(/(calendar|cell|grid))?$$|/internal/(e2e|archtest)$$')
+RACEABLE = $(shell $(GO) list ./... | grep -vE '^onemap/(auth|dispatch|feed|frontend|geo|intake|migrations|people)(/(calendar|cell|grid))?$$|/internal/(e2e|archtest|app|backup|tlsca)$$')
+# Of the whole server's tests, those in which much happens at once.
+RACY = Matrix|Live|Socket|Stream|AtOnce|Once|Burst|Stop|Commit|Feed|Revoke|Locked|Together|Slow|Panic
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 ARGS ?=
@@ -66,6 +68,7 @@ test: deps-test fmt vet staticcheck compose ## the whole proof, as the gate runs
 race: ## the tests under the race detector, without the long ones
 	@echo "== race detector"
 	@$(GO) test -race -short $(FRESH) -timeout 15m $(RACEABLE)
+	@$(GO) test -race -short $(FRESH) -timeout 15m -run '$(RACY)' ./internal/app
 
 e2e: deps-test build ## the whole program in a real browser
 	@echo "== whole program in a browser"

@@ -137,7 +137,7 @@ func (s *Server) missed(ctx context.Context, login, object string) {
 		return
 	}
 	err := s.o.DB.InTx(ctx, func(tx pgx.Tx) error {
-		return ledger.Audit(ctx, tx, auth.Actor{ID: "nobody"}, requestID(ctx), "session.failed", object, "", map[string]any{"address": from})
+		return ledger.Audit(ctx, tx, auth.Actor{ID: "nobody"}, requestID(ctx), "session.failed", object, "", map[string]any{"address": addressOf(ctx).String()})
 	})
 	if err != nil {
 		s.o.Log.Warn("a failed sign-in is not in the audit log", "request", requestID(ctx), "err", err)

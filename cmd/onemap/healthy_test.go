@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"sync/atomic"
 	"testing"
 )
 
@@ -19,12 +20,13 @@ func TestTheContainersCheckKnowsBothKindsOfServer(t *testing.T) {
 			t.Skipf("SKIPPED: %v", err)
 		}
 	}
-	status := http.StatusOK
+	var status atomic.Int32
+	status.Store(http.StatusOK)
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/readyz" {
-			status = http.StatusNotFound
+			status.Store(http.StatusNotFound)
 		}
-		w.WriteHeader(status)
+		w.WriteHeader(int(status.Load()))
 	})
 	plain, secure := httptest.NewServer(h), httptest.NewUnstartedServer(h)
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -38,9 +40,9 @@ func TestTheContainersCheckKnowsBothKindsOfServer(t *testing.T) {
 	}
 	for _, want := range []bool{true, false} {
 		if healthy(plain) != want || healthy(secure) != want {
-			t.Errorf("with status %d: HTTP %v, HTTPS %v", status, healthy(plain), healthy(secure))
+			t.Errorf("with status %d: HTTP %v, HTTPS %v", status.Load(), healthy(plain), healthy(secure))
 		}
-		status = http.StatusServiceUnavailable
+		status.Store(http.StatusServiceUnavailable)
 	}
 	plain.Close()
 	secure.Close()

@@ -492,7 +492,7 @@ func TestFiguresCountFormerGridsWhereTheirCodesStandNow(t *testing.T) {
 	st := limited(t, Options{})
 	leader := st.token(auth.CountyLeader, "")
 	hall := st.token(auth.HallOperator, "")
-	at := time.Date(2026, 1, 2, 4, 0, 0, 0, time.UTC)
+	at := time.Date(2026, 1, 6, 4, 0, 0, 0, time.UTC)
 	st.copies(idOf(t, st.report(hall, 107.2, 38.3).header.Get("Location")), "0301", at, 6) // A1
 	st.copies(idOf(t, st.report(hall, 107.7, 38.3).header.Get("Location")), "0301", at, 7) // B1
 	// The tree becomes history: in the new one B1 has another code.

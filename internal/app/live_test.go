@@ -110,7 +110,7 @@ func TestTheSharedViewHidesWhatTheCategoryHides(t *testing.T) {
 				t.Errorf("grid: %s", data)
 			}
 		case "none":
-			if d.Point != nil || d.Cell != nil || d.Category != "01" || len(d.Grid.Path) != 2 {
+			if d.Point != nil || d.Cell != nil || d.Category != "" || len(d.Grid.Path) != 2 {
 				t.Errorf("none: %s", data)
 			}
 		}
