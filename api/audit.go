@@ -60,16 +60,13 @@ type auditOutput struct {
 
 func (s *Server) listAudit(ctx context.Context, a caller, in *auditInput) (*auditOutput, error) {
 	f := store.AuditFilter{From: in.From, To: in.To, Actor: in.Actor, Action: in.Action, Object: in.Object, Limit: in.Limit}
-	if a.Reach != auth.Everything {
-		f.OnlyActor = a.ID
-	}
 	if in.Cursor != "" {
 		var err error
 		if f.After, err = strconv.ParseInt(in.Cursor, 10, 64); err != nil || f.After <= 0 {
 			return nil, problem(http.StatusBadRequest, "this cursor is not one of this list")
 		}
 	}
-	list, err := s.o.Reads.AuditEntries(ctx, f)
+	list, err := s.o.Reads.AuditEntries(ctx, a.Decision, a.ID, f)
 	if err != nil {
 		return nil, err
 	}

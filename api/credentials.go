@@ -104,6 +104,19 @@ var revoked = map[store.CredentialKind]string{
 	store.Token: "token.revoke", store.Session: "session.revoke", store.WallCode: "wall.revoke", store.Invite: "invite.revoke", store.FirstSecret: "secret.revoke",
 }
 
+// EndCredential ends a credential in use, audited in the same transaction.
+func EndCredential(ctx context.Context, tx pgx.Tx, a auth.Actor, c store.LiveCredential, reason string, now time.Time) error {
+	if err := store.RevokeCredential(ctx, tx, c.ID, now); err != nil {
+		return err
+	}
+	action := revoked[c.Kind]
+	if c.Wall != "" {
+		action = "wall.revoke"
+	}
+	return ledger.Audit(ctx, tx, a, requestID(ctx), action, fmt.Sprintf("%s/%d", c.Kind, c.ID), reason,
+		map[string]any{"before": map[string]any{"role": c.Role, "grid": c.GridCode, "wall": c.Wall, "account": c.Account}})
+}
+
 func (s *Server) revokeCredential(ctx context.Context, a caller, in *revokeInput) (*struct{}, error) {
 	r := realmOf(ctx, a.Actor, a.Decision)
 	var c store.LiveCredential
@@ -115,11 +128,7 @@ func (s *Server) revokeCredential(ctx context.Context, a caller, in *revokeInput
 		if !r.keeps(c) {
 			return store.ErrNotFound
 		}
-		if err := store.RevokeCredential(ctx, tx, in.ID, now); err != nil {
-			return err
-		}
-		return ledger.Audit(ctx, tx, a.Actor, requestID(ctx), revoked[c.Kind], fmt.Sprintf("%s/%d", c.Kind, c.ID), in.Reason,
-			map[string]any{"before": map[string]any{"role": c.Role, "grid": c.GridCode, "wall": c.Wall, "account": c.Account}})
+		return EndCredential(ctx, tx, a.Actor, c, in.Reason, now)
 	})
 	if err != nil {
 		return nil, err
@@ -295,7 +304,7 @@ func MakeWallLink(ctx context.Context, db *store.DB, a auth.Actor, base string, 
 	if slices.ContainsFunc(w.Layers, func(l string) bool { return !slices.Contains(wallLayers, l) }) {
 		return "", time.Time{}, errLayer
 	}
-	networks, err := parseNetworks(w.Addresses)
+	networks, err := Networks(w.Addresses)
 	if err != nil {
 		return "", time.Time{}, err
 	}
@@ -322,8 +331,8 @@ func MakeWallLink(ctx context.Context, db *store.DB, a auth.Actor, base string, 
 	return strings.TrimSuffix(base, "/") + "/wall#code=" + code, expires, err
 }
 
-// parseNetworks reads addresses and networks; none is nil.
-func parseNetworks(texts []string) (out []netip.Prefix, err error) {
+// Networks reads addresses and networks; none is nil.
+func Networks(texts []string) (out []netip.Prefix, err error) {
 	for _, text := range texts {
 		p, err := netip.ParsePrefix(text)
 		if err != nil {

@@ -22,7 +22,7 @@ import (
 type Limits struct {
 	// How many requests of a class are worked on at a time. Each class has database
 	// connections of its own, so that reports are taken while maps are scanned.
-	Reports, Changes, Reads, Tiles int           // 10, 10, 16, 2
+	Reports, Changes, Reads, Tiles int           // see limits
 	Wait                           time.Duration // for a place; 500 ms
 	AtOnce                         int           // of one caller and class, half of the places for reports; 4
 

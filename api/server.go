@@ -93,8 +93,8 @@ func New(o Options) *Server {
 	s := &Server{o: o, gin: gin.New(), gates: newGates(o.Limits), unknown: auth.NewLockout(o.Limits.WrongSecrets, time.Minute, 10*time.Minute, maxCallers)}
 	s.door, s.strangers = newDoor(o.Limits), make(chan struct{}, 2)
 	s.gin.RemoteIPHeaders = []string{"X-Forwarded-For"}
-	s.proxies, _ = parseNetworks(o.Proxies) // as below
-	_ = s.gin.SetTrustedProxies(o.Proxies)  // checked by the program's start; none: no header moves the caller's address
+	s.proxies, _ = Networks(o.Proxies)     // as below
+	_ = s.gin.SetTrustedProxies(o.Proxies) // checked by the program's start; none: no header moves the caller's address
 	s.gin.ContextWithFallback = true
 	s.gin.HandleMethodNotAllowed = true
 	s.gin.Use(s.begin, gin.CustomRecoveryWithWriter(nil, s.recovered), ownPages, s.identify)

@@ -6,6 +6,7 @@ package auth
 import (
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"slices"
 	"strings"
 )
@@ -126,7 +127,11 @@ var policy = mustParse(table)
 
 // policyVersion changes whenever what a role may see changes, so that no client
 // or cache goes on under the old rule.
-const policyVersion = 2
+var policyVersion = func() uint64 {
+	h := fnv.New64a()
+	fmt.Fprint(h, table, views) // fmt prints a map by its keys' order
+	return h.Sum64()
+}()
 
 func mustParse(text string) map[subject][]rule {
 	p, err := parsePolicy(text)

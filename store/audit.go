@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"onemap/auth"
 )
 
 // AuditEntry is one row of the audit log.
@@ -29,23 +31,28 @@ type AuditEntry struct {
 
 // AuditFilter says which entries are wanted; zero fields don't narrow.
 type AuditFilter struct {
-	From, To  time.Time // From <= at < To
-	Actor     string
-	Action    string // one action, or all that begin with it when it ends in "."
-	Object    string
-	After     int64  // id of the last entry of the page before
-	Limit     int    // default 100
-	OnlyActor string // whose entries alone the reader may see; "" for everybody's
+	From, To time.Time // From <= at < To
+	Actor    string
+	Action   string // one action, or all that begin with it when it ends in "."
+	Object   string
+	After    int64 // id of the last entry of the page before
+	Limit    int   // default 100
 }
 
-// AuditEntries returns entries, newest first. It reads the two tables of the audit
-// alone, so that the auditor's database role may run it.
-func (db *DB) AuditEntries(ctx context.Context, f AuditFilter) ([]AuditEntry, error) {
+// AuditEntries returns entries, newest first, as far as d lets the reader with this
+// id see: all, or the reader's own acts. It reads the two tables of the audit alone,
+// so that the auditor's database role may run it.
+func (db *DB) AuditEntries(ctx context.Context, d auth.Decision, reader string, f AuditFilter) ([]AuditEntry, error) {
 	var q query
 	q.add(`SELECT l.id, l.at, l.actor, l.request_id, l.action, l.object, l.reason, l.data,
-		EXISTS (SELECT FROM audit_seal s WHERE s.audit_id = l.id) FROM audit_log l WHERE true`)
-	if f.OnlyActor != "" {
-		q.add(" AND l.actor = ?", f.OnlyActor)
+		EXISTS (SELECT FROM audit_seal s WHERE s.audit_id = l.id) FROM audit_log l WHERE `)
+	switch d.Reach {
+	case auth.Everything:
+		q.add("true")
+	case auth.Self:
+		q.add("l.actor = ?", reader)
+	default:
+		return nil, nil
 	}
 	if f.Actor != "" {
 		q.add(" AND l.actor = ?", f.Actor)

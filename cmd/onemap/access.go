@@ -16,7 +16,6 @@ import (
 	"onemap/api"
 	"onemap/auth"
 	"onemap/store"
-	"onemap/store/ledger"
 )
 
 // atMachine is whoever types a command: who owns the machine owns the database.
@@ -163,11 +162,7 @@ func endLive(ctx context.Context, p place, id int64, of func(store.LiveCredentia
 		if err != nil || what == "" {
 			return fmt.Errorf("none in use has the number %d: see 'onemap token list' and 'onemap wall list'", id)
 		}
-		if err := store.RevokeCredential(ctx, tx, id, now); err != nil {
-			return err
-		}
-		return ledger.Audit(ctx, tx, atMachine(), "", what+".revoke", fmt.Sprintf("%s/%d", c.Kind, id), "",
-			map[string]any{"before": map[string]any{"role": c.Role, "grid": c.GridCode, "wall": c.Wall}})
+		return api.EndCredential(ctx, tx, atMachine(), c, "", now)
 	})
 }
 

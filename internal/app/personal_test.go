@@ -5,7 +5,6 @@ package app
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -29,59 +28,6 @@ const (
 )
 
 var canaries = []string{canaryName, canaryPhone, canaryID}
-
-// clockOfTests stands still until a test moves it, so that no count of a day is
-// cut in two by midnight.
-type clockOfTests struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (c *clockOfTests) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *clockOfTests) move(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
-
-// limited is a stand that serves with other options, on a database that prepare
-// has changed before the server reads it.
-func limited(t *testing.T, o Options, prepare ...string) *stand {
-	t.Helper()
-	st := newStand(t)
-	for _, sql := range prepare {
-		st.exec(sql)
-	}
-	if err := st.s.Stop(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	was := st.s.o
-	o.Listen, o.DeviceListen, o.AdminListen, o.Data, o.DatabaseURL = was.Listen, was.DeviceListen, was.AdminListen, was.Data, was.DatabaseURL
-	s, err := Start(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Stop(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	st.s, st.url = s, s.URL()
-	return st
-}
-
-// exec changes the database as its owner, behind the server's back.
-func (st *stand) exec(sql string, args ...any) {
-	st.t.Helper()
-	if _, err := st.s.db.Pool.Exec(st.t.Context(), sql, args...); err != nil {
-		st.t.Fatalf("%s: %v", sql, err)
-	}
-}
 
 // sign makes a token that holds for three days.
 func (st *stand) sign(c store.Credential) string {
@@ -133,7 +79,7 @@ var crew = []string{
 }
 
 func TestReportersAreMaskedForEverybodyWhoMayKnow(t *testing.T) {
-	st := limited(t, Options{}, crew...)
+	st := newStandWith(t, Options{}, crew...)
 	hall := st.token(auth.HallOperator, "")
 	path := st.told(hall, "0301", 107.2, 38.3) // in A1
 	id := idOf(t, path)
@@ -203,7 +149,7 @@ func TestReportersAreMaskedForEverybodyWhoMayKnow(t *testing.T) {
 }
 
 func TestAReporterIsRevealedWithAReasonAndWrittenDown(t *testing.T) {
-	st := limited(t, Options{Limits: api.Limits{ChangesPerSecond: 1000}})
+	st := newStandWith(t, Options{Limits: api.Limits{ChangesPerSecond: 1000}})
 	hall, townA := st.token(auth.HallOperator, ""), st.token(auth.TownOperator, "A")
 	path := st.told(hall, "0301", 107.2, 38.2)
 	reveal := path + "/reporters/1/reveal"
@@ -270,8 +216,8 @@ func TestAReporterIsRevealedWithAReasonAndWrittenDown(t *testing.T) {
 }
 
 func TestRevealsOfADayAreCounted(t *testing.T) {
-	clock := &clockOfTests{at: time.Now()}
-	st := limited(t, Options{Now: clock.now, Limits: api.Limits{ChangesPerSecond: 1000}})
+	clock := &testClock{at: time.Now()}
+	st := newStandWith(t, Options{Now: clock.now, Limits: api.Limits{ChangesPerSecond: 1000}})
 	hall := st.sign(store.Credential{Role: auth.HallOperator})
 	other := st.sign(store.Credential{Role: auth.HallOperator})
 	reveal := st.told(hall, "0301", 107.2, 38.2) + "/reporters/1/reveal"
@@ -304,8 +250,8 @@ func TestRevealsOfADayAreCounted(t *testing.T) {
 }
 
 func TestRevealsAtOnceNeverPassTheLimit(t *testing.T) {
-	clock := &clockOfTests{at: time.Now()}
-	st := limited(t, Options{Now: clock.now, Limits: api.Limits{ChangesPerSecond: 10_000, RevealsPerDay: 7, Wait: 20 * time.Second}})
+	clock := &testClock{at: time.Now()}
+	st := newStandWith(t, Options{Now: clock.now, Limits: api.Limits{ChangesPerSecond: 10_000, RevealsPerDay: 7, Wait: 20 * time.Second}})
 	hall := st.sign(store.Credential{Role: auth.HallOperator})
 	reveal := st.told(hall, "0301", 107.2, 38.2) + "/reporters/1/reveal"
 	n := 60
@@ -338,7 +284,7 @@ func TestRevealsAtOnceNeverPassTheLimit(t *testing.T) {
 // TestWhatCannotBeWrittenDownIsNotDone takes the audit log away: no answer that
 // has to be audited comes out.
 func TestWhatCannotBeWrittenDownIsNotDone(t *testing.T) {
-	st := limited(t, Options{}, crew...)
+	st := newStandWith(t, Options{}, crew...)
 	hall := st.token(auth.HallOperator, "")
 	path := st.told(hall, "0301", 107.2, 38.2)
 	st.walk(1, 3, time.Now().Add(-time.Hour))
@@ -390,7 +336,7 @@ func (st *stand) walk(worker, n int, from time.Time) {
 }
 
 func TestATrackIsReadByWhoMayForAReason(t *testing.T) {
-	st := limited(t, Options{Limits: api.Limits{ReadsPerSecond: 1000}}, crew...)
+	st := newStandWith(t, Options{Limits: api.Limits{ReadsPerSecond: 1000}}, crew...)
 	start := time.Now().Add(-3 * time.Hour).Truncate(time.Second)
 	st.walk(1, 10, start)
 	st.walk(2, 10, start)

@@ -18,7 +18,7 @@ type pools struct {
 	changes *store.DB // every other change
 	reads   *store.DB // lists, figures
 	walls   *store.DB // walls' reads, as a role that reaches no personal field
-	care    *store.DB // configuration, positions, sign-in of the product's own loops
+	care    *store.DB // configuration, positions, leases of sockets, the audit's seal
 }
 
 func (s *Server) openPools(ctx context.Context) error {

@@ -21,9 +21,12 @@ const lookAgain = time.Second
 func (l *lookOnce) ask(ctx context.Context, question func(context.Context) error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if time.Since(l.at) > lookAgain {
-		l.err = question(ctx)
-		l.at = time.Now()
+	if time.Since(l.at) <= lookAgain {
+		return l.err
 	}
-	return l.err
+	err := question(ctx)
+	if ctx.Err() == nil { // one who went away has found out nothing
+		l.err, l.at = err, time.Now()
+	}
+	return err
 }

@@ -9,16 +9,22 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/gorilla/websocket"
 	"github.com/paulmach/orb"
 
+	"onemap/api"
 	"onemap/auth"
+	"onemap/dispatch"
 	"onemap/geo/grid"
 	"onemap/internal/pgtest"
 	"onemap/store"
@@ -40,6 +46,13 @@ type stand struct {
 }
 
 func newStand(t testing.TB) *stand {
+	t.Helper()
+	return newStandWith(t, Options{})
+}
+
+// newStandWith is newStand with options of its own, on a database that prepare
+// changed before the server started.
+func newStandWith(t testing.TB, o Options, prepare ...string) *stand {
 	t.Helper()
 	url := pgtest.URL(t)
 	db, err := store.Open(t.Context(), url, store.Options{MaxConns: 2})
@@ -69,8 +82,61 @@ func newStand(t testing.TB) *stand {
 	if err := db.SaveSetting(t.Context(), "centre", store.Centre{Name: "测试综治中心", Levels: []string{"县", "镇", "网格"}}); err != nil {
 		t.Fatal(err)
 	}
+	if err := db.SaveCategories(t.Context(), dispatch.DefaultCategories()); err != nil {
+		t.Fatal(err)
+	}
+	for _, sql := range prepare {
+		if _, err := db.Pool.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
 	db.Close()
-	return startStand(t, Options{DatabaseURL: url})
+	o.DatabaseURL = url
+	return startStand(t, o)
+}
+
+// exec changes the database as its owner, behind the server's back.
+func (st *stand) exec(sql string, args ...any) {
+	st.t.Helper()
+	if _, err := st.s.db.Pool.Exec(st.t.Context(), sql, args...); err != nil {
+		st.t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// testClock is a server's time, moved by hand.
+type testClock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (c *testClock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *testClock) move(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+// logBook is a writer that may be read while it is written.
+type logBook struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBook) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBook) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 func startStand(t testing.TB, o Options) *stand {
@@ -251,3 +317,42 @@ func (st *stand) wait(what string, ok func() bool) {
 
 // soak reports whether the full counts are asked for (make soak).
 func soak() bool { return os.Getenv("ONEMAP_SOAK") == "1" }
+
+// plenty are limits that only tests of limits meet.
+func plenty() api.Limits {
+	const lots = 1_000_000
+	return api.Limits{
+		ReadsPerSecond: lots, ChangesPerSecond: lots, TilesPerSecond: lots, WrongSecrets: lots, LoginsPerMinute: lots, AddressLoginsPerMinute: lots,
+		RevealsPerDay: lots, ExportsPerDay: lots, Wait: 10 * time.Second,
+	}
+}
+
+// checkedStand is a stand whose log at its finest goes into the book.
+func checkedStand(t *testing.T, o Options) (*stand, *logBook) {
+	t.Helper()
+	book := &logBook{}
+	o.Log = slog.New(slog.NewTextHandler(book, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	return newStandWith(t, o), book
+}
+
+// cookie makes a session of this role and returns it as a Cookie header.
+func (st *stand) cookie(role auth.Role, from string) string {
+	st.t.Helper()
+	secret, until := store.NewSecret(), time.Now().Add(time.Hour)
+	c := store.Credential{Kind: store.Session, Role: role, ExpiresAt: &until}
+	if from != "" {
+		c.Address = netip.MustParseAddr(from)
+	}
+	if _, err := st.s.db.SaveCredential(st.t.Context(), st.s.db.Pool, secret, c); err != nil {
+		st.t.Fatal(err)
+	}
+	return "Cookie: onemap_session=" + secret
+}
+
+// from returns a client whose requests come from another address of this machine.
+func from(t *testing.T, addr string) *http.Client {
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(addr)}}
+	tr := &http.Transport{DialContext: d.DialContext}
+	t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr, Timeout: 20 * time.Second}
+}

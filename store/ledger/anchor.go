@@ -11,8 +11,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
+
+	"onemap/store"
 )
 
 // AnchorFile is what the anchor is called in the data folder.
@@ -79,18 +80,7 @@ func writeAnchors(path string, lines []anchor) error {
 			return err
 		}
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return fmt.Errorf("anchor: %w", err)
-	}
-	defer os.Remove(f.Name())
-	if _, err = f.Write(text.Bytes()); err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
+	if err := store.WriteWhole(path, text.Bytes(), true); err != nil {
 		return fmt.Errorf("anchor: %w", err)
 	}
 	return nil

@@ -4,7 +4,6 @@
 package ledger
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -13,7 +12,6 @@ import (
 	"math"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -144,44 +142,6 @@ type auditCheck struct {
 	more   int64 // beyond
 }
 
-// track is a hash that the last seal may have had: the seals from that number on
-// have other hashes stored, if it is the true one.
-type track struct {
-	hash []byte
-	from int64
-}
-
-// sealed is one seal with its row.
-type sealed struct {
-	n, id int64
-	hash  []byte
-	at    time.Time
-	row   *auditRow // nil when it is gone
-}
-
-// broken is a seal that does not fit after the hash prev.
-type broken struct {
-	sealed
-	prev  []byte
-	kind  AuditFaultKind
-	sure  bool
-	given []byte // what the row gives
-}
-
-// gap is a run of seals that are missing, with the ids of the rows beside it.
-type gap struct {
-	first, last int64
-	low, high   int64
-	rows        int64 // without a seal of their time, and not found yet
-}
-
-// anchored is an anchor and what was found of it.
-type anchored struct {
-	anchor
-	held  bool
-	there int64 // the place its hash stands at
-}
-
 func (c *auditCheck) fault(kind AuditFaultKind, n, id int64, format string, args ...any) {
 	if len(c.faults) >= c.most {
 		c.more++
@@ -254,196 +214,6 @@ func readSealed(ctx context.Context, tx pgx.Tx, after int64) (batch []sealed, er
 	})
 }
 
-// step takes in the next seal.
-func (c *auditCheck) step(ctx context.Context, tx pgx.Tx, s *sealed) error {
-	if s.n != c.last+1 {
-		if err := c.missing(ctx, tx, s); err != nil {
-			return err
-		}
-	}
-	stored := track{s.hash, s.n + 1}
-	switch {
-	case s.row == nil:
-		c.settle(math.MaxInt64)
-		c.fault(RowDeleted, s.n, s.id, "audit row %d was deleted; it was sealed as number %d", s.id, s.n)
-		c.tracks = []track{stored}
-	case len(c.tracks) == 0: // after a gap: the next seal will prove this one's hash
-		c.tracks = []track{stored}
-	default:
-		c.fit(s, stored)
-	}
-	c.compareAnchors(s)
-	c.last, c.lastID = s.n, s.id
-	c.maxSealedID = max(c.maxSealedID, s.id)
-	if s.at.After(c.maxSealedAt) {
-		c.maxSealedAt = s.at
-	}
-	return nil
-}
-
-// fit compares a seal with what may have been before it.
-func (c *auditCheck) fit(s *sealed, stored track) {
-	next := make([]track, 0, len(c.tracks)+1)
-	for _, t := range c.tracks {
-		h := c.seal(t.hash, s.row)
-		if bytes.Equal(h, s.hash) {
-			c.settle(t.from)
-			c.tracks = []track{stored}
-			c.fitting++
-			c.late(s)
-			return
-		}
-		next = append(next, track{h, t.from})
-	}
-	b := broken{sealed: *s, prev: c.tracks[len(c.tracks)-1].hash, given: next[len(next)-1].hash}
-	if len(c.pending)+len(c.broken) >= mostBroken {
-		b.row = nil
-	}
-	if len(c.pending) >= mostFaults { // no end of it: the first of them are enough
-		c.settle(math.MaxInt64)
-	}
-	c.pending = append(c.pending, b)
-	if c.tracks = append(next, stored); len(c.tracks) > mostTracks {
-		c.tracks = slices.Delete(c.tracks, mostTracks/2, mostTracks/2+1)
-	}
-}
-
-// settle says what the pending seals are: from this number on their hashes were
-// altered, before it their rows. What is just before it is certain.
-func (c *auditCheck) settle(from int64) {
-	for _, b := range c.pending {
-		b.kind, b.sure = RowAltered, b.n == from-1
-		if b.n >= from {
-			b.kind, b.sure = SealAltered, true
-		}
-		if b.row == nil {
-			c.brokenFault(b)
-		} else {
-			c.broken = append(c.broken, b)
-		}
-	}
-	c.pending = nil
-}
-
-func (c *auditCheck) brokenFault(b broken) {
-	hashes := fmt.Sprintf("stored hash %.6x, the row gives %.6x", b.hash, b.given)
-	switch {
-	case b.kind == SealAltered:
-		c.fault(SealAltered, b.n, b.id, "seal %d of audit row %d was altered; the row is as it was sealed (%s)", b.n, b.id, hashes)
-	case b.sure:
-		c.fault(RowAltered, b.n, b.id, "audit row %d was altered after it was sealed as number %d (%s)", b.id, b.n, hashes)
-	default:
-		c.fault(RowAltered, b.n, b.id, "audit row %d, or its seal %d, was altered; its neighbour does not say which (%s)", b.id, b.n, hashes)
-	}
-}
-
-// late looks for rows that were put in afterwards and sealed then: their own time
-// is long before that of a newer row sealed earlier.
-func (c *auditCheck) late(s *sealed) {
-	if s.row.at.InfinityModifier != pgtype.Finite {
-		return
-	}
-	at := s.row.at.Time
-	if s.id > c.maxID {
-		c.maxID, c.maxAt = s.id, at
-		return
-	}
-	if at.Before(c.maxAt.Add(-sealedLate)) && !c.ofGap(s.id) {
-		c.fault(RowLate, s.n, s.id, "audit row %d of %s was sealed only after row %d of %s: it was put in afterwards, or lost its first seal",
-			s.id, at.UTC().Format(time.DateTime), c.maxID, c.maxAt.UTC().Format(time.DateTime))
-	}
-}
-
-// missing names the seals missing before s. When the rows between the neighbours
-// that have no seal of that time give the hash of s, they are as they were sealed.
-func (c *auditCheck) missing(ctx context.Context, tx pgx.Tx, s *sealed) error {
-	c.settle(math.MaxInt64)
-	first, last, count := c.last+1, s.n-1, s.n-1-c.last
-	what := fmt.Sprintf("seals %d to %d are missing", first, last)
-	if count == 1 {
-		what = fmt.Sprintf("seal %d is missing", first)
-	}
-	high := s.id
-	if high <= c.lastID {
-		high = math.MaxInt64
-	}
-	whole, err := c.rebuild(ctx, tx, s, high, count)
-	switch {
-	case err != nil:
-		return err
-	case whole:
-		c.fault(SealsMissing, first, 0, "%s; the rows they were of are as they were sealed", what)
-	default:
-		c.tracks = nil
-		c.fault(SealsMissing, first, 0, "%s; what became of the rows they were of, and of row %d after them, can't be said", what, s.id)
-	}
-	if len(c.gaps) < mostFaults {
-		c.gaps = append(c.gaps, gap{first, last, c.lastID, high, count})
-	}
-	return nil
-}
-
-// rebuild makes the missing seals again and leaves their last as the one track.
-func (c *auditCheck) rebuild(ctx context.Context, tx pgx.Tx, s *sealed, high, count int64) (bool, error) {
-	if count > checkBatch || s.row == nil || len(c.tracks) == 0 || len(c.faults) >= mostFaults {
-		return false, nil
-	}
-	rows, err := tx.Query(ctx, "SELECT "+auditColumns+` FROM audit_log l WHERE l.id > $1 AND l.id < $2
-		AND NOT EXISTS (SELECT FROM audit_seal s WHERE s.audit_id = l.id AND s.n <= $3) ORDER BY l.id LIMIT $4`, c.lastID, high, s.n, count)
-	if err != nil {
-		return false, err
-	}
-	var r auditRow
-	end, found := c.tracks[len(c.tracks)-1].hash, int64(0)
-	_, err = pgx.ForEachRow(rows, r.fields(), func() error {
-		found++
-		end = c.seal(end, &r)
-		return nil
-	})
-	if err != nil || found < count || !bytes.Equal(c.seal(end, s.row), s.hash) {
-		return false, err
-	}
-	c.tracks = []track{{end, s.n}}
-	return true, nil
-}
-
-// ofGap reports that the row lost its seal in a gap, which is named already.
-func (c *auditCheck) ofGap(id int64) bool {
-	for i := range c.gaps {
-		if g := &c.gaps[i]; g.low < id && id < g.high && g.rows > 0 {
-			g.rows--
-			return true
-		}
-	}
-	return false
-}
-
-// compareAnchors compares seal s with the anchors. An anchor proves a hash as the
-// next seal would.
-func (c *auditCheck) compareAnchors(s *sealed) {
-	for _, a := range c.anchors {
-		if bytes.Equal(a.Hash, s.hash) {
-			a.there = s.n
-		}
-	}
-	for _, a := range c.atAnchor[s.n] {
-		stored := track{s.hash, s.n + 1}
-		if a.held = bytes.Equal(a.Hash, s.hash); a.held {
-			c.settle(s.n + 1)
-			c.tracks = []track{stored}
-			continue
-		}
-		for _, t := range c.tracks {
-			if bytes.Equal(a.Hash, t.hash) { // the next seals may build on either
-				a.held = true
-				c.settle(t.from)
-				c.tracks = []track{{t.hash, s.n + 1}, stored}
-				break
-			}
-		}
-	}
-}
-
 // unsealed names rows that have no seal though rows after them have one for long.
 func (c *auditCheck) unsealed(ctx context.Context, tx pgx.Tx) error {
 	if c.last == 0 {
@@ -469,42 +239,6 @@ func (c *auditCheck) unsealed(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// checkAnchors names the ends that the chain once had and does not hold now. An
-// end that fell to a fault named already is not named again.
-func (c *auditCheck) checkAnchors() {
-	named := map[int64]bool{}
-	for _, b := range c.broken {
-		named[b.n] = true
-	}
-	for _, f := range c.faults {
-		named[f.N] = true
-	}
-	var beyond *anchored // of several the farthest
-	for _, a := range c.anchors {
-		at := a.At.UTC().Format(time.DateTime)
-		switch {
-		case a.held || named[a.N] || c.lacks(a.N):
-		case a.there > 0 && a.there < a.N:
-			c.fault(TailCut, a.N, a.AuditID, "seal %d of %s is number %d now: %d seals before it were taken out of the chain", a.N, at, a.there, a.N-a.there)
-		case a.N > c.last:
-			if beyond == nil || a.N > beyond.N {
-				beyond = a
-			}
-		default:
-			c.fault(TailCut, a.N, a.AuditID, "the chain was cut before seal %d (audit row %d), which stood there at %s, and went on with other rows", a.N, a.AuditID, at)
-		}
-	}
-	if beyond != nil {
-		c.fault(TailCut, beyond.N, beyond.AuditID, "the chain ends at seal %d; at %s it reached seal %d (audit row %d): its end was cut off",
-			c.last, beyond.At.UTC().Format(time.DateTime), beyond.N, beyond.AuditID)
-	}
-}
-
-// lacks reports that seal n is in a gap.
-func (c *auditCheck) lacks(n int64) bool {
-	return slices.ContainsFunc(c.gaps, func(g gap) bool { return g.first <= n && n <= g.last })
-}
-
 // result is every fault in the order of the chain.
 func (c *auditCheck) result() []AuditFault {
 	if c.fitting == 0 && c.last >= enoughSeals {
@@ -525,78 +259,4 @@ func (c *auditCheck) result() []AuditFault {
 		c.faults = append(c.faults, AuditFault{Kind: MoreFaults, Text: fmt.Sprintf("%d more faults are not listed", c.more)})
 	}
 	return c.faults
-}
-
-// moved finds the broken seals that are whole in another order: rows, seals or
-// parts of them have changed places. They become one fault for each round of
-// changes, and seals that broke only because of it are dropped.
-func (c *auditCheck) moved() {
-	to := map[int]int{}         // what belongs at the place of the first stands at the place of the second
-	truth := map[int64][]byte{} // the hash that a place had
-	dropped := map[int]bool{}
-	for i, b := range c.broken {
-		prevs := [][]byte{b.prev}
-		if h := truth[b.n-1]; h != nil {
-			prevs = append(prevs, h)
-			if h = c.seal(h, b.row); bytes.Equal(h, b.hash) {
-				truth[b.n], dropped[i] = h, true
-				continue
-			}
-		}
-		for k := 0; k < len(c.broken) && truth[b.n] == nil; k++ {
-			if k == i {
-				continue
-			}
-			for _, prev := range prevs {
-				if h := c.atPlaceOf(prev, b, c.broken[k]); h != nil {
-					to[i], truth[b.n] = k, h
-					break
-				}
-			}
-		}
-	}
-	for i := range c.broken {
-		round := []int{i}
-		for k, ok := to[i]; ok && len(round) <= len(to); k, ok = to[k] {
-			if k == i {
-				break
-			}
-			round = append(round, k)
-		}
-		if k, ok := to[round[len(round)-1]]; !ok || k != i {
-			continue // not a closed round
-		}
-		var ids []string
-		for _, k := range round {
-			delete(to, k)
-			dropped[k] = true
-			ids = append(ids, fmt.Sprint(c.broken[k].id))
-		}
-		c.fault(RowsMoved, c.broken[i].n, c.broken[i].id, "audit rows %s, or their seals, have changed places", strings.Join(ids, " and "))
-	}
-	whole := c.broken[:0]
-	for i, b := range c.broken {
-		if !dropped[i] {
-			whole = append(whole, b)
-		}
-	}
-	c.broken = whole
-}
-
-// atPlaceOf returns the hash that the place of b had if something of other belongs
-// there: its seal as a whole, the row it names, its row's content or its hash.
-func (c *auditCheck) atPlaceOf(prev []byte, b, other broken) []byte {
-	given := c.seal(prev, other.row)
-	if bytes.Equal(given, other.hash) || bytes.Equal(given, b.hash) {
-		return given
-	}
-	content := *other.row
-	content.id = b.row.id
-	if given = c.seal(prev, &content); bytes.Equal(given, b.hash) {
-		return given
-	}
-	if given = c.seal(prev, b.row); bytes.Equal(given, other.hash) {
-		return given
-	}
-	return nil
 }
