@@ -97,6 +97,11 @@ func (db *DB) InTx(ctx context.Context, f func(pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, db.Pool, f)
 }
 
+// Together sends statements in one trip and carries out all of them or none.
+func (db *DB) Together(ctx context.Context, b *pgx.Batch) error {
+	return db.Pool.SendBatch(ctx, b).Close() // the database makes one transaction of a batch
+}
+
 // readOnly runs f in a transaction that cannot change anything.
 func (db *DB) readOnly(ctx context.Context, f func(pgx.Tx) error) error {
 	return pgx.BeginTxFunc(ctx, db.Pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, f)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"onemap/auth"
 	"onemap/dispatch"
@@ -18,39 +19,126 @@ import (
 	"onemap/store"
 )
 
-// report opens an incident.
-func (l *Ledger) report(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Command) (Result, error) {
+// report opens an incident. It takes two trips to the database: one for what must
+// be known before, one for everything that is written.
+func (l *Ledger) report(ctx context.Context, actor auth.Actor, c Command) (Result, error) {
 	if _, err := auth.Decide(actor, auth.Write, auth.IncidentData); err != nil {
 		return Result{}, err
 	}
-	r, now := c.Report, l.o.Now()
-	if err := holdGrids(ctx, tx, r.Place.GridVersion); err != nil {
-		return Result{}, err
+	for range keyTries {
+		id, known, err := l.newID(ctx, actor, c)
+		if err != nil {
+			return Result{}, err
+		}
+		if known {
+			return l.answer(ctx, actor, id)
+		}
+		in, b, err := l.opening(ctx, actor, c, id)
+		if err != nil {
+			return Result{}, err
+		}
+		err = l.o.Reports.Together(ctx, b)
+		switch {
+		case refusedBy(err, "idempotency_pkey"): // the same request, sent twice at a time: the other one was first
+		case refusedBy(err, "incident_external"):
+			return l.knownReport(ctx, actor, c)
+		default:
+			return Result{Incident: in}, gridsChanged(err)
+		}
 	}
+	return Result{}, fmt.Errorf("%w: this idempotency key is taken and given back again and again", store.ErrUnavailable)
+}
+
+// keyTries is how often a report whose key another request took is looked at anew.
+const keyTries = 3
+
+// newID draws the number of a new incident; when an earlier request has c's key,
+// it is the incident that one made.
+func (l *Ledger) newID(ctx context.Context, actor auth.Actor, c Command) (id int64, known bool, err error) {
+	var fresh, entity *int64
+	var request []byte
+	err = l.o.Reports.Pool.QueryRow(ctx, `SELECT CASE WHEN k.key IS NULL THEN nextval('incident_id') END, k.request, k.entity_id
+		FROM (VALUES (1)) AS one LEFT JOIN idempotency k ON k.actor = $1 AND k.key = $2`, actor.ID, c.Key).Scan(&fresh, &request, &entity)
+	if err != nil {
+		return 0, false, err
+	}
+	if fresh != nil {
+		return *fresh, false, nil
+	}
+	id, err = c.made(request, entity)
+	return id, true, err
+}
+
+// opening is a new incident and everything that is written with it.
+func (l *Ledger) opening(ctx context.Context, actor auth.Actor, c Command, id int64) (store.Incident, *pgx.Batch, error) {
+	r, now, b := c.Report, l.o.Now(), &pgx.Batch{}
 	ch := dispatch.Open(r.Report, l.o.Calendar, now)
 	in := store.Incident{
 		Incident: ch.After, Title: r.Title, Text: r.Text, Source: r.Source, ExternalID: r.ExternalID, Place: r.Place,
 		Department: r.Department, OccurredAt: r.OccurredAt, ReceivedAt: now,
 	}
+	in.ID = id
 	in.Settle()
 	if actor.Worker != 0 {
 		in.Workers = []int64{int64(actor.Worker)}
 	}
-	err := insertIncident(ctx, tx, &in)
-	if errors.Is(err, pgx.ErrNoRows) { // (source, external_id) is known: the first incident is the answer
-		return firstOf(ctx, tx, actor, r.Source, r.ExternalID)
+	if c.Key != "" {
+		b.Queue("INSERT INTO idempotency (actor, key, request, at, entity_id) VALUES ($1, $2, $3, $4, $5)", actor.ID, c.Key, c.Request[:], now, id)
 	}
-	if err != nil {
-		return Result{}, err
-	}
-	b := &pgx.Batch{}
-	if err := l.sealReporter(b, in.ID, r); err != nil {
-		return Result{}, err
+	b.Queue("SELECT hold_grids($1)", r.Place.GridVersion)
+	insertIncident(b, in)
+	if err := l.sealReporter(b, id, r); err != nil {
+		return in, nil, err
 	}
 	for _, w := range in.Workers {
-		b.Queue("INSERT INTO incident_worker (incident_id, worker_id, relation, since) VALUES ($1, $2, 'reported', $3)", in.ID, w, now)
+		b.Queue("INSERT INTO incident_worker (incident_id, worker_id, relation, since) VALUES ($1, $2, 'reported', $3)", id, w, now)
 	}
-	return Result{Incident: in}, l.record(ctx, tx, b, actor, c.RequestID, 1, in, ch, feed.Audience{})
+	return in, b, l.record(ctx, b, actor, c.RequestID, 1, in, ch, feed.Audience{})
+}
+
+// answer is what a request with the key of an earlier one gets.
+func (l *Ledger) answer(ctx context.Context, actor auth.Actor, id int64) (res Result, err error) {
+	err = l.o.Reports.InTx(ctx, func(tx pgx.Tx) error {
+		res, err = repeated(ctx, tx, actor, id)
+		return err
+	})
+	return res, err
+}
+
+// knownReport answers a report whose external id is stored already with the
+// incident that has it, and keeps that for the report's own key.
+func (l *Ledger) knownReport(ctx context.Context, actor auth.Actor, c Command) (res Result, err error) {
+	err = l.o.Reports.InTx(ctx, func(tx pgx.Tx) error {
+		id, done, err := l.claim(ctx, tx, actor, c)
+		switch {
+		case err != nil:
+		case done:
+			res, err = repeated(ctx, tx, actor, id)
+		default:
+			if res, err = firstOf(ctx, tx, actor, c.Report.Source, c.Report.ExternalID); err == nil {
+				b := &pgx.Batch{}
+				c.keep(b, actor, res.Incident.ID)
+				err = tx.SendBatch(ctx, b).Close()
+			}
+		}
+		return err
+	})
+	return res, err
+}
+
+// refusedBy reports whether the database refused a row because of this constraint.
+func refusedBy(err error, constraint string) bool {
+	var pe *pgconn.PgError
+	return errors.As(err, &pe) && pe.Code == uniqueViolation && pe.ConstraintName == constraint
+}
+
+// gridsChanged is err, or ErrGridsChanged when hold_grids said so.
+func gridsChanged(err error) error {
+	var pe *pgconn.PgError
+	if errors.As(err, &pe) && pe.Code == "OM001" {
+		return ErrGridsChanged
+	}
+	return err
 }
 
 // firstOf finds the incident that has this external id already, for one who sees
@@ -85,17 +173,6 @@ func repeated(ctx context.Context, tx pgx.Tx, actor auth.Actor, id int64) (Resul
 	return res, err
 }
 
-// holdGrids keeps the grid version from being replaced until the transaction
-// ends, and refuses one that already was.
-func holdGrids(ctx context.Context, tx pgx.Tx, version int32) error {
-	var state string
-	err := tx.QueryRow(ctx, "SELECT state FROM grid_version WHERE id = $1 FOR SHARE", version).Scan(&state)
-	if errors.Is(err, pgx.ErrNoRows) || err == nil && state != "enacted" {
-		return ErrGridsChanged
-	}
-	return err
-}
-
 func (l *Ledger) sealReporter(b *pgx.Batch, id int64, r *Report) error {
 	if r.Reporter == (store.Reporter{}) {
 		return nil
@@ -110,16 +187,13 @@ func (l *Ledger) sealReporter(b *pgx.Batch, id int64, r *Report) error {
 	return nil
 }
 
-// insertIncident writes a new row and sets in.ID. pgx.ErrNoRows means that the
-// external id is already known.
-func insertIncident(ctx context.Context, tx pgx.Tx, in *store.Incident) error {
-	v := columnsOf(*in)
-	return tx.QueryRow(ctx, `INSERT INTO incident (version, state, category, priority, title, body, source, external_id, geom, raw_lon, raw_lat,
+// insertIncident writes a new row.
+func insertIncident(b *pgx.Batch, in store.Incident) {
+	b.Queue(`INSERT INTO incident (id, version, state, category, priority, title, body, source, external_id, geom, raw_lon, raw_lat,
 		raw_datum, address, place, grid_id, grid_no, cell6, cell7, cell8, cell9, owner_level, department_id, occurred_at, reported_at,
 		received_at, ack_due, stage_due, due_rule, acknowledged_at, on_scene_at, resolved_at, closed_at, history)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26,
-		$27, $28, $29, $30, $31, $32, $33)
-		ON CONFLICT (source, external_id) WHERE external_id IS NOT NULL DO NOTHING RETURNING id`, v...).Scan(&in.ID)
+		$27, $28, $29, $30, $31, $32, $33, $34)`, append([]any{in.ID}, columnsOf(in)...)...)
 }
 
 // incidentColumns are the stored columns of an incident but its id, in the order
@@ -164,7 +238,22 @@ func moment(t *time.Time) any {
 }
 
 // act moves an incident on.
-func (l *Ledger) act(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Command) (Result, error) {
+func (l *Ledger) act(ctx context.Context, actor auth.Actor, c Command) (res Result, err error) {
+	err = l.o.DB.InTx(ctx, func(tx pgx.Tx) error {
+		first, done, err := l.claim(ctx, tx, actor, c)
+		switch {
+		case err != nil:
+		case done:
+			res, err = repeated(ctx, tx, actor, first)
+		default:
+			res, err = l.move(ctx, tx, actor, c)
+		}
+		return err
+	})
+	return res, err
+}
+
+func (l *Ledger) move(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Command) (Result, error) {
 	d, err := auth.Decide(actor, auth.Write, auth.IncidentData)
 	if err != nil {
 		return Result{}, err
@@ -184,24 +273,27 @@ func (l *Ledger) act(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Command
 	before := l.audience(in)
 	in.Incident = ch.After
 	in.Settle()
-	tag, err := tx.Exec(ctx, `UPDATE incident SET version = $3, state = $4, acknowledged_at = $5, on_scene_at = $6, resolved_at = $7, closed_at = $8
-		WHERE id = $1 AND version = $2`, in.ID, a.Version, in.Version, string(in.State), in.AcknowledgedAt, in.OnSceneAt, in.ResolvedAt, in.ClosedAt)
+	var n int // the number of its journal's next entry
+	err = tx.QueryRow(ctx, `UPDATE incident SET version = $3, state = $4, acknowledged_at = $5, on_scene_at = $6, resolved_at = $7, closed_at = $8
+		WHERE id = $1 AND version = $2 RETURNING (SELECT coalesce(max(j.n), 0) + 1 FROM incident_journal j WHERE j.incident_id = incident.id)`,
+		in.ID, a.Version, in.Version, string(in.State), in.AcknowledgedAt, in.OnSceneAt, in.ResolvedAt, in.ClosedAt).Scan(&n)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Result{}, &VersionError{Have: in.Version, Want: a.Version}
+	}
 	if err != nil {
 		return Result{}, err
 	}
-	if tag.RowsAffected() != 1 {
-		return Result{}, &VersionError{Have: in.Version, Want: a.Version}
-	}
-	var n int
-	if err := tx.QueryRow(ctx, "SELECT coalesce(max(n), 0) + 1 FROM incident_journal WHERE incident_id = $1", in.ID).Scan(&n); err != nil {
+	b := &pgx.Batch{}
+	c.keep(b, actor, in.ID)
+	if err := l.record(ctx, b, actor, c.RequestID, n, in, ch, before); err != nil {
 		return Result{}, err
 	}
-	return Result{Incident: in}, l.record(ctx, tx, &pgx.Batch{}, actor, c.RequestID, n, in, ch, before)
+	return Result{Incident: in}, tx.SendBatch(ctx, b).Close()
 }
 
 // record writes what every change of an incident leaves behind: its journal
 // entry, its audit entry and its event.
-func (l *Ledger) record(ctx context.Context, tx pgx.Tx, b *pgx.Batch, actor auth.Actor, requestID string, n int, in store.Incident, ch dispatch.Change, before feed.Audience) error {
+func (l *Ledger) record(ctx context.Context, b *pgx.Batch, actor auth.Actor, requestID string, n int, in store.Incident, ch dispatch.Change, before feed.Audience) error {
 	now := l.o.Now()
 	journal(b, in.ID, n, in.Version, ch.Step, actor.ID, now)
 	err := audit(b, actor, requestID, "incident."+ch.Step.Kind, fmt.Sprintf("incident/%d", in.ID), ch.Step.Reason,
@@ -213,10 +305,7 @@ func (l *Ledger) record(ctx context.Context, tx pgx.Tx, b *pgx.Batch, actor auth
 	if err != nil {
 		return err
 	}
-	if err := emit(b, e); err != nil {
-		return err
-	}
-	return tx.SendBatch(ctx, b).Close()
+	return emit(b, e)
 }
 
 // audience is whom an incident concerns: its grid, its department, its workers,

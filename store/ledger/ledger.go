@@ -95,34 +95,15 @@ type Result struct {
 // idempotency key and each (source, external id).
 func (l *Ledger) Do(ctx context.Context, actor auth.Actor, c Command) (Result, error) {
 	var res Result
-	db := l.o.DB
-	if c.Report != nil {
-		db = l.o.Reports
+	var err error
+	switch {
+	case c.Report != nil:
+		res, err = l.report(ctx, actor, c)
+	case c.Act != nil:
+		res, err = l.act(ctx, actor, c)
+	default:
+		err = errors.New("empty command")
 	}
-	err := db.InTx(ctx, func(tx pgx.Tx) error {
-		res = Result{}
-		first, done, err := l.claim(ctx, tx, actor, c)
-		if err != nil {
-			return err
-		}
-		if done {
-			res, err = repeated(ctx, tx, actor, first)
-			return err
-		}
-		switch {
-		case c.Report != nil:
-			res, err = l.report(ctx, tx, actor, c)
-		case c.Act != nil:
-			res, err = l.act(ctx, tx, actor, c)
-		default:
-			err = errors.New("ledger: empty command")
-		}
-		if err != nil || c.Key == "" {
-			return err
-		}
-		_, err = tx.Exec(ctx, "UPDATE idempotency SET entity_id = $3 WHERE actor = $1 AND key = $2", actor.ID, c.Key, res.Incident.ID)
-		return err
-	})
 	if err != nil {
 		return Result{}, fmt.Errorf("ledger: %w", err)
 	}
@@ -132,8 +113,8 @@ func (l *Ledger) Do(ctx context.Context, actor auth.Actor, c Command) (Result, e
 	return res, nil
 }
 
-// claim takes the idempotency key. When an earlier request has it, done is true
-// and id is what that request made; a request still under way is waited for.
+// claim takes the idempotency key inside tx. When an earlier request has it, done
+// is true and id is what that request made; a request still under way is waited for.
 func (l *Ledger) claim(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Command) (id int64, done bool, err error) {
 	if c.Key == "" {
 		return 0, false, nil
@@ -145,17 +126,29 @@ func (l *Ledger) claim(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comma
 	}
 	var request []byte
 	var entity *int64
-	err = tx.QueryRow(ctx, "SELECT request, entity_id FROM idempotency WHERE actor = $1 AND key = $2", actor.ID, c.Key).Scan(&request, &entity)
-	if err != nil {
+	if err := tx.QueryRow(ctx, "SELECT request, entity_id FROM idempotency WHERE actor = $1 AND key = $2", actor.ID, c.Key).Scan(&request, &entity); err != nil {
 		return 0, false, err
 	}
+	id, err = c.made(request, entity)
+	return id, true, err
+}
+
+// made is what an earlier request with c's key made: request is its fingerprint.
+func (c Command) made(request []byte, entity *int64) (int64, error) {
 	if string(request) != string(c.Request[:]) {
-		return 0, false, ErrKeyReused
+		return 0, ErrKeyReused
 	}
 	if entity == nil {
-		return 0, false, errors.New("idempotency row without a result")
+		return 0, errors.New("idempotency row without a result")
 	}
-	return *entity, true, nil
+	return *entity, nil
+}
+
+// keep notes what the request with c's key, claimed before, has made.
+func (c Command) keep(b *pgx.Batch, actor auth.Actor, id int64) {
+	if c.Key != "" {
+		b.Queue("UPDATE idempotency SET entity_id = $3 WHERE actor = $1 AND key = $2", actor.ID, c.Key, id)
+	}
 }
 
 // journal appends one entry to an incident's journal.
