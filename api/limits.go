@@ -138,6 +138,7 @@ func classOf(method, path string) class {
 type gates struct {
 	places [classes]chan struct{}
 	pace   [classes]*auth.Throttle // nil: no pace
+	effort *auth.Budget            // of reads: how long each caller keeps the server at work
 	wait   time.Duration
 	atOnce int
 
@@ -162,11 +163,19 @@ func newGates(l Limits) *gates {
 	for c, n := range [classes]int{l.Reports, l.Changes, l.Reads, l.Tiles} {
 		g.places[c] = make(chan struct{}, n)
 	}
+	g.effort = auth.NewBudget(readShare, readBurst, maxCallers)
 	g.pace[changes] = auth.NewThrottle(l.ChangesPerSecond, time.Second, maxCallers)
 	g.pace[reads] = auth.NewThrottle(l.ReadsPerSecond, time.Second, maxCallers)
 	g.pace[drawing] = auth.NewThrottle(l.TilesPerSecond, time.Second, maxCallers)
 	return g
 }
+
+// One caller's reads keep the server at work for a quarter of the time at most, in
+// the long run: someone who searches without end takes no processor from the hall.
+const (
+	readShare = 0.25
+	readBurst = 5 * time.Second // of work, at once
+)
 
 // maxCallers bounds how many callers' paces are remembered.
 const maxCallers = 20_000
@@ -212,6 +221,20 @@ func (s *Server) takeFor(ctx context.Context, c class, caller string) (leave fun
 		return nil, err
 	}
 	return func() { place(); back() }, nil
+}
+
+// spend begins a caller's read, unless the earlier ones took more than their share
+// of the time; done notes how long it took.
+func (s *Server) spend(caller string) (done func(), err error) {
+	began := s.o.Now()
+	if wait := s.gates.effort.Wait(caller, began); wait > 0 {
+		s.count("effort_read")
+		return nil, tooMany(wait, "the reads of this account have kept the server busy for too long; ask for less at a time")
+	}
+	return func() {
+		now := s.o.Now()
+		s.gates.effort.Spend(caller, now, now.Sub(began))
+	}, nil
 }
 
 // take waits for a place of a class; leave gives it back. A place for drawing

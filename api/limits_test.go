@@ -13,7 +13,7 @@ func TestAPlaceForDrawingRestsAsLongAsItWasWorkedAt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := Limits{Tiles: 1, Reads: 1}
 		l.setDefaults()
-		s := &Server{gates: newGates(l)}
+		s := &Server{gates: newGates(l), o: Options{Now: time.Now}}
 		for _, c := range []struct {
 			class class
 			rest  time.Duration
@@ -41,7 +41,7 @@ func TestAPlaceThatDoesNotComeFreeIsRefusedAfterTheWait(t *testing.T) {
 		l := Limits{Reports: 1}
 		l.setDefaults()
 		told := ""
-		s := &Server{gates: newGates(l), o: Options{Refused: func(rule string) { told = rule }}}
+		s := &Server{gates: newGates(l), o: Options{Now: time.Now, Refused: func(rule string) { told = rule }}}
 		if _, err := s.take(t.Context(), reports); err != nil {
 			t.Fatal(err)
 		}
@@ -57,7 +57,7 @@ func TestOneCallerHasFewPlacesAtATime(t *testing.T) {
 		l := Limits{Reads: 10, AtOnce: 2}
 		l.setDefaults()
 		told := ""
-		s := &Server{gates: newGates(l), o: Options{Refused: func(rule string) { told = rule }}}
+		s := &Server{gates: newGates(l), o: Options{Now: time.Now, Refused: func(rule string) { told = rule }}}
 		var leaves []func()
 		for range 2 {
 			leave, err := s.takeFor(t.Context(), reads, "token:1")
@@ -90,6 +90,39 @@ func TestOneCallerHasFewPlacesAtATime(t *testing.T) {
 		leaves[1]()
 		if len(s.gates.turns) != 0 || len(s.gates.places[reads]) != 0 {
 			t.Errorf("%d turns and %d places are kept", len(s.gates.turns), len(s.gates.places[reads]))
+		}
+	})
+}
+
+func TestWhoReadsWithoutEndWaitsUntilTheShareHasPaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := Limits{}
+		l.setDefaults()
+		told := ""
+		s := &Server{gates: newGates(l), o: Options{Now: time.Now, Refused: func(rule string) { told = rule }}}
+		read := func(caller string, work time.Duration) bool {
+			done, err := s.spend(caller)
+			if err != nil {
+				return false
+			}
+			time.Sleep(work)
+			done()
+			return true
+		}
+		start, worked := time.Now(), time.Duration(0)
+		for time.Since(start) < 10*time.Minute {
+			if read("token:1", 20*time.Millisecond) {
+				worked += 20 * time.Millisecond
+			} else {
+				time.Sleep(time.Second) // what it was told
+			}
+			if !read("token:2", time.Millisecond) {
+				t.Fatal("another caller waits too")
+			}
+			time.Sleep(9 * time.Millisecond)
+		}
+		if most := time.Duration(readShare*float64(10*time.Minute)) + readBurst; worked > most+time.Second || worked < most-10*time.Second || told != "effort_read" {
+			t.Errorf("read for %s in ten minutes, want about %s; counted as %q", worked, most, told)
 		}
 	})
 }

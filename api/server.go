@@ -291,6 +291,13 @@ func route[I, O any](s *Server, n need, op huma.Operation, f func(context.Contex
 				return nil, err
 			}
 			defer leave()
+			if safeMethod(op.Method) { // places by the hundred thousand are bounded by themselves
+				done, err := s.spend(c.ID)
+				if err != nil {
+					return nil, err
+				}
+				defer done()
+			}
 			if !reading {
 				s.act(ctx, of)
 			}

@@ -64,6 +64,49 @@ func (t *Throttle) Len() int {
 	return len(t.keys.byName)
 }
 
+// Budget lets each key take a share of something, time above all, whose price is
+// known only when it is spent. A rested key may spend a burst at once; one that
+// has spent more waits until its share has paid for it. It is safe for concurrent
+// use, and its memory is bounded like that of Throttle.
+type Budget struct {
+	share float64
+	burst time.Duration
+
+	mu   sync.Mutex
+	keys keyed // a key's forget is when it is rested again
+}
+
+// NewBudget returns a budget of share (0 to 1) of the time, up to burst at once,
+// for up to maxKeys keys.
+func NewBudget(share float64, burst time.Duration, maxKeys int) *Budget {
+	return &Budget{share: share, burst: burst, keys: newKeyed(maxKeys)}
+}
+
+// Spend notes that key has spent d.
+func (b *Budget) Spend(key string, now time.Time, d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.keys.put(key, now, now.Add(b.owed(key, now)+b.rest(d)))
+}
+
+// Wait is how long key must wait before it may go on; 0 when it may.
+func (b *Budget) Wait(key string, now time.Time) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return max(0, b.owed(key, now)-b.rest(b.burst))
+}
+
+// owed is how long key must rest until it may spend a whole burst again.
+func (b *Budget) owed(key string, now time.Time) time.Duration {
+	if k := b.keys.get(key, now); k != nil {
+		return k.forget.Sub(now)
+	}
+	return 0
+}
+
+// rest is how long the share takes to pay for d.
+func (b *Budget) rest(d time.Duration) time.Duration { return time.Duration(float64(d) / b.share) }
+
 // Lockout locks a key after several failures in a row: first for base, then with
 // every further failure for twice as long, up to max. It is safe for concurrent
 // use. A success clears the key, and so does time: failures more than max apart
