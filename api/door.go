@@ -25,19 +25,20 @@ type door struct {
 }
 
 // A password's check takes 19 MiB and tens of milliseconds of a processor. One at
-// a time, and half of the time, is enough for a hall's change of shift. Whoever has
+// a time, and a quarter of the time, is enough for a hall's change of shift. Whoever has
 // a session, to unlock it, has a queue apart: guessers keep no desk locked.
 const (
 	checksAtOnce  = 1
 	checksWaiting = 7
 	checkWait     = 2 * time.Second
+	checkRest     = 3 // times as long as it worked
 )
 
 // queue is where passwords are checked.
 type queue struct {
 	places chan struct{} // those who wait, and those at work
 	work   chan struct{}
-	rests  bool // as long as it worked
+	rests  bool // between two checks, so that guessers get a quarter of one processor at most
 }
 
 func newQueue(rests bool) *queue {
@@ -82,8 +83,7 @@ func (s *Server) slowly(ctx context.Context, q *queue, f func() error) error {
 			<-q.work
 			return
 		}
-		// Guessers get half of one processor at most.
-		time.AfterFunc(time.Since(start), func() { <-q.work })
+		time.AfterFunc(checkRest*time.Since(start), func() { <-q.work })
 	}()
 	return f()
 }

@@ -174,7 +174,7 @@ func newGates(l Limits) *gates {
 // the long run: someone who searches without end takes no processor from the hall.
 const (
 	readShare = 0.25
-	readBurst = 5 * time.Second // of work, at once
+	readBurst = 3 * time.Second // of work, at once
 )
 
 // maxCallers bounds how many callers' paces are remembered.
@@ -223,18 +223,23 @@ func (s *Server) takeFor(ctx context.Context, c class, caller string) (leave fun
 	return func() { place(); back() }, nil
 }
 
-// spend begins a caller's read, unless the earlier ones took more than their share
-// of the time; done notes how long it took.
-func (s *Server) spend(caller string) (done func(), err error) {
-	began := s.o.Now()
-	if wait := s.gates.effort.Wait(caller, began); wait > 0 {
-		s.count("effort_read")
-		return nil, tooMany(wait, "the reads of this account have kept the server busy for too long; ask for less at a time")
+// afford waits until the caller's share of the time has paid for the earlier reads.
+func (s *Server) afford(ctx context.Context, caller string) error {
+	wait := s.gates.effort.Wait(caller, s.o.Now())
+	if wait > 0 && s.rest(ctx, wait) {
+		wait = s.gates.effort.Wait(caller, s.o.Now())
 	}
-	return func() {
-		now := s.o.Now()
-		s.gates.effort.Spend(caller, now, now.Sub(began))
-	}, nil
+	if wait == 0 {
+		return nil
+	}
+	s.count("effort_read")
+	return tooMany(wait, "the reads of this account have kept the server busy for too long; ask for less at a time")
+}
+
+// spent notes that a caller's read, begun at a time, has come to its end.
+func (s *Server) spent(caller string, began time.Time) {
+	now := s.o.Now()
+	s.gates.effort.Spend(caller, now, now.Sub(began))
 }
 
 // take waits for a place of a class; leave gives it back. A place for drawing
@@ -275,17 +280,37 @@ func (s *Server) await(ctx context.Context, places chan struct{}, rule string) e
 	return retryLater("the server is busy with other requests of this kind; send it again in a moment")
 }
 
-// pace refuses a caller who asks too often.
-func (s *Server) pace(c class, actor string) error {
+// pace slows a caller down who asks a little too often, and refuses one who asks
+// much too often.
+func (s *Server) pace(ctx context.Context, c class, actor string) error {
 	t := s.gates.pace[c]
 	if t == nil {
 		return nil
 	}
-	if ok, after := t.Allow(actor, s.o.Now()); !ok {
-		s.count("pace_" + classNames[c])
-		return tooMany(after, "too many requests of this kind at a time")
+	ok, after := t.Allow(actor, s.o.Now())
+	if !ok && s.rest(ctx, after) {
+		ok, after = t.Allow(actor, s.o.Now())
 	}
-	return nil
+	if ok {
+		return nil
+	}
+	s.count("pace_" + classNames[c])
+	return tooMany(after, "too many requests of this kind at a time")
+}
+
+// rest waits for d, unless that is longer than a request waits for a place.
+func (s *Server) rest(ctx context.Context, d time.Duration) bool {
+	if d > s.gates.wait {
+		return false
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // tooMany refuses with 429, and says when to come again.

@@ -4,6 +4,7 @@
 package api
 
 import (
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -101,18 +102,18 @@ func TestWhoReadsWithoutEndWaitsUntilTheShareHasPaid(t *testing.T) {
 		told := ""
 		s := &Server{gates: newGates(l), o: Options{Now: time.Now, Refused: func(rule string) { told = rule }}}
 		read := func(caller string, work time.Duration) bool {
-			done, err := s.spend(caller)
-			if err != nil {
+			if s.afford(t.Context(), caller) != nil {
 				return false
 			}
+			began := time.Now()
 			time.Sleep(work)
-			done()
+			s.spent(caller, began)
 			return true
 		}
 		start, worked := time.Now(), time.Duration(0)
 		for time.Since(start) < 10*time.Minute {
-			if read("token:1", 20*time.Millisecond) {
-				worked += 20 * time.Millisecond
+			if read("token:1", time.Second) {
+				worked += time.Second
 			} else {
 				time.Sleep(time.Second) // what it was told
 			}
@@ -121,8 +122,34 @@ func TestWhoReadsWithoutEndWaitsUntilTheShareHasPaid(t *testing.T) {
 			}
 			time.Sleep(9 * time.Millisecond)
 		}
-		if most := time.Duration(readShare*float64(10*time.Minute)) + readBurst; worked > most+time.Second || worked < most-10*time.Second || told != "effort_read" {
+		if most := time.Duration(readShare*float64(10*time.Minute)) + readBurst; worked > most+time.Second || worked < most-15*time.Second || told != "effort_read" {
 			t.Errorf("read for %s in ten minutes, want about %s; counted as %q", worked, most, told)
+		}
+	})
+}
+
+func TestWhoAsksALittleTooOftenIsSlowedDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := Limits{ReadsPerSecond: 10}
+		l.setDefaults()
+		told := 0
+		s := &Server{gates: newGates(l), o: Options{Now: time.Now, Refused: func(string) { told++ }}}
+		start := time.Now()
+		for i := range 110 { // one after the other
+			if err := s.pace(t.Context(), reads, "token:1"); err != nil {
+				t.Fatalf("request %d: %v", i, err)
+			}
+		}
+		if took := time.Since(start); took < 9900*time.Millisecond || took > 10100*time.Millisecond {
+			t.Errorf("110 requests took %s at 10 a second with 10 at once", took)
+		}
+		var wg sync.WaitGroup
+		for range 20 { // all at a time
+			wg.Go(func() { _ = s.pace(t.Context(), reads, "token:1") })
+		}
+		wg.Wait()
+		if told < 15 {
+			t.Errorf("%d of 20 at a time were refused", told)
 		}
 	})
 }

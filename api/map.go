@@ -86,7 +86,7 @@ func (s *Server) draw(c *gin.Context, a auth.Actor) (leave func(), err error) {
 	if a.ID == "" {
 		return nil, s.answer(ctx, auth.ErrNobody)
 	}
-	if err := s.pace(drawing, a.ID); err != nil {
+	if err := s.pace(ctx, drawing, a.ID); err != nil {
 		return nil, err
 	}
 	return s.takeFor(ctx, drawing, a.ID)

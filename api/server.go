@@ -272,7 +272,7 @@ func route[I, O any](s *Server, n need, op huma.Operation, f func(context.Contex
 	op.Middlewares = append(op.Middlewares, func(hc huma.Context, next func(huma.Context)) {
 		c, err := may(hc.Context(), n)
 		if err == nil && c.ID != "" {
-			err = s.pace(of, c.ID)
+			err = s.pace(hc.Context(), of, c.ID)
 		}
 		if err != nil {
 			s.write(hc, s.answer(hc.Context(), err))
@@ -286,17 +286,19 @@ func route[I, O any](s *Server, n need, op huma.Operation, f func(context.Contex
 			return nil, s.answer(ctx, err)
 		}
 		if !health && n != open { // who wants in has queues of its own, and waits in no place for changes
+			costs := safeMethod(op.Method) && c.ID != "" // questions by the hundred thousand are bounded by themselves
+			if costs {
+				if err := s.afford(ctx, c.ID); err != nil {
+					return nil, err
+				}
+			}
 			leave, err := s.takeFor(ctx, of, c.ID)
 			if err != nil {
 				return nil, err
 			}
 			defer leave()
-			if safeMethod(op.Method) { // places by the hundred thousand are bounded by themselves
-				done, err := s.spend(c.ID)
-				if err != nil {
-					return nil, err
-				}
-				defer done()
+			if costs {
+				defer s.spent(c.ID, s.o.Now())
 			}
 			if !reading {
 				s.act(ctx, of)

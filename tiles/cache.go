@@ -28,7 +28,7 @@ type ready struct {
 	etag string
 }
 
-const entryCost = 256 // bytes an entry takes beside its body
+const entryCost = 400 // bytes an entry takes beside its body
 
 // cache keeps ready tiles up to a number of bytes, the least recently used going
 // first. Whoever asks for a tile that is being drawn waits for it.

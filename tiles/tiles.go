@@ -77,7 +77,7 @@ type Options struct {
 	Roads   func() []Line
 	Cameras func() []Spot
 
-	CacheBytes int    // ready tiles kept in memory; default 64 MiB
+	CacheBytes int    // ready tiles kept in memory; default 32 MiB
 	Prefix     string // before the tile addresses in TileJSON, as "https://host"
 }
 
@@ -106,7 +106,7 @@ func New(o Options) *Server {
 		o.Cameras = func() []Spot { return nil }
 	}
 	if o.CacheBytes <= 0 {
-		o.CacheBytes = 64 << 20
+		o.CacheBytes = 32 << 20
 	}
 	s := &Server{o: o, cache: newCache(o.CacheBytes)}
 	s.roads = latest[Line, lineSet]{load: o.Roads, make: newLineSet}

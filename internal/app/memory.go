@@ -13,7 +13,7 @@ import (
 
 const (
 	memoryFloor = 160 << 20       // bytes that are never grudged
-	memoryTimes = 3               // what is live may be so many times as much before the collector hurries
+	memoryTimes = 1.6             // what is live may be so many times as much before the collector hurries
 	memoryEvery = 5 * time.Second // a county that grows is followed at once
 )
 
@@ -28,7 +28,7 @@ func (s *Server) boundMemory(ctx context.Context) {
 	s.every(ctx, memoryEvery, "memory", func(context.Context) error {
 		gauges.Read(live)
 		if live[0].Value.Kind() == gauges.KindUint64 {
-			debug.SetMemoryLimit(max(memoryFloor, memoryTimes*int64(live[0].Value.Uint64())))
+			debug.SetMemoryLimit(max(memoryFloor, int64(memoryTimes*float64(live[0].Value.Uint64()))))
 		}
 		return nil
 	})
