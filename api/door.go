@@ -24,21 +24,21 @@ type door struct {
 	inside  *queue         // of those who have a session
 }
 
-// A password's check takes 19 MiB and tens of milliseconds of a processor. One at
-// a time, and a quarter of the time, is enough for a hall's change of shift. Whoever has
+// A password's check takes 7 MiB and tens of milliseconds of a processor. One at
+// a time, and a sixth of the time, is enough for a hall's change of shift. Whoever has
 // a session, to unlock it, has a queue apart: guessers keep no desk locked.
 const (
 	checksAtOnce  = 1
 	checksWaiting = 7
 	checkWait     = 2 * time.Second
-	checkRest     = 3 // times as long as it worked
+	checkRest     = 5 // times as long as it worked
 )
 
 // queue is where passwords are checked.
 type queue struct {
 	places chan struct{} // those who wait, and those at work
 	work   chan struct{}
-	rests  bool // between two checks, so that guessers get a quarter of one processor at most
+	rests  bool // between two checks, so that guessers get a sixth of one processor at most
 }
 
 func newQueue(rests bool) *queue {

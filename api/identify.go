@@ -30,20 +30,24 @@ const (
 type known struct {
 	cred  store.Credential
 	actor auth.Actor
-	until time.Time
+	at    time.Time // when it was looked up
 }
 
+func (k known) stale(now time.Time) bool { return now.Sub(k.at) >= knownFor }
+
 // knowledge remembers secrets' holders for a moment, so that a screen that asks
-// for a hundred tiles is looked up once. Whatever ends or changes a credential
-// forgets all; other nodes follow within the moment.
+// for a hundred tiles is looked up once, and one who asks every second seldom
+// waits for it. Whatever ends or changes a credential forgets all; other nodes
+// follow within two moments.
 type knowledge struct {
-	mu   sync.Mutex // guards what follows
-	by   map[[sha256.Size]byte]known
-	good map[[sha256.Size]byte]time.Time // when a secret was last good; outlives forget
+	mu       sync.Mutex // guards what follows
+	by       map[[sha256.Size]byte]known
+	renewing map[[sha256.Size]byte]bool
+	good     map[[sha256.Size]byte]time.Time // when a secret was last good; outlives forget
 }
 
 const (
-	knownFor = time.Second
+	knownFor = time.Second // then it is looked up anew, and counts once as long while that is done
 	goodFor  = 24 * time.Hour
 	maxKnown = 20_000
 )
@@ -52,7 +56,32 @@ func (k *knowledge) get(key [sha256.Size]byte, now time.Time) (known, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	v, ok := k.by[key]
-	return v, ok && now.Before(v.until)
+	return v, ok && now.Sub(v.at) < 2*knownFor
+}
+
+// renew reports whether it falls to the caller to look key up anew; done ends that.
+func (k *knowledge) renew(key [sha256.Size]byte) (mine bool, done func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.renewing[key] {
+		return false, nil
+	}
+	if k.renewing == nil {
+		k.renewing = map[[sha256.Size]byte]bool{}
+	}
+	k.renewing[key] = true
+	return true, func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		delete(k.renewing, key)
+	}
+}
+
+// drop forgets a secret that is nobody's any more.
+func (k *knowledge) drop(key [sha256.Size]byte) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.by, key)
 }
 
 func (k *knowledge) put(key [sha256.Size]byte, v known) {
@@ -65,7 +94,7 @@ func (k *knowledge) put(key [sha256.Size]byte, v known) {
 	if k.good == nil || len(k.good) >= maxKnown {
 		k.good = map[[sha256.Size]byte]time.Time{}
 	}
-	k.good[key] = v.until
+	k.good[key] = v.at
 }
 
 // lately reports whether a secret was good within the last day. It may have ended
@@ -122,7 +151,8 @@ func (s *Server) holder(ctx context.Context, secret string, kind store.Credentia
 	now, from := s.o.Now(), addressOf(ctx)
 	key := sha256.Sum256([]byte(string(kind) + " " + secret))
 	k, ok := s.known.get(key, now)
-	if !ok {
+	switch {
+	case !ok:
 		leave, err := s.entry(ctx, key, of)
 		if err != nil {
 			return k, err
@@ -130,16 +160,19 @@ func (s *Server) holder(ctx context.Context, secret string, kind store.Credentia
 		defer leave()
 		// Who waited for the place may find that another has looked it up meanwhile.
 		if k, ok = s.known.get(key, s.o.Now()); !ok {
-			ctx, cancel := context.WithTimeout(ctx, deadline(http.MethodGet))
-			defer cancel()
-			if k, err = s.lookUp(ctx, s.poolOf(of), secret, kind); err != nil {
+			if k, err = s.learn(ctx, key, secret, kind, of); err != nil {
 				if errors.Is(err, store.ErrNotFound) {
 					s.unknown.Fail(network(from), now)
 				}
 				return k, err
 			}
-			k.until = s.o.Now().Add(knownFor) // from now: the wait for the place may have taken as long
-			s.known.put(key, k)
+		}
+	case k.stale(now):
+		if mine, done := s.known.renew(key); mine {
+			go func() { // bounded by its deadline; nobody waits for it
+				defer done()
+				_, _ = s.learn(context.WithoutCancel(ctx), key, secret, kind, of)
+			}()
 		}
 	}
 	if !k.cred.From(from) {
@@ -147,6 +180,21 @@ func (s *Server) holder(ctx context.Context, secret string, kind store.Credentia
 		return known{}, store.ErrNotFound
 	}
 	return k, nil
+}
+
+// learn looks a secret up and remembers its holder.
+func (s *Server) learn(ctx context.Context, key [sha256.Size]byte, secret string, kind store.CredentialKind, of class) (known, error) {
+	ctx, cancel := context.WithTimeout(ctx, deadline(http.MethodGet))
+	defer cancel()
+	k, err := s.lookUp(ctx, s.poolOf(of), secret, kind)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		s.known.drop(key)
+	case err == nil:
+		k.at = s.o.Now()
+		s.known.put(key, k)
+	}
+	return k, err
 }
 
 // entry waits for a place to look a secret up. From an address that sends many

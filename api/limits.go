@@ -50,7 +50,7 @@ var limits = []limit{
 	{"reports", func(l *Limits) *int { return &l.Reports }, 10},
 	{"changes", func(l *Limits) *int { return &l.Changes }, 10},
 	{"reads", func(l *Limits) *int { return &l.Reads }, 16},
-	{"tiles", func(l *Limits) *int { return &l.Tiles }, 4},
+	{"tiles", func(l *Limits) *int { return &l.Tiles }, 2},
 	{"at-once", func(l *Limits) *int { return &l.AtOnce }, 4},
 	{"reads-per-second", func(l *Limits) *int { return &l.ReadsPerSecond }, 60},
 	{"changes-per-second", func(l *Limits) *int { return &l.ChangesPerSecond }, 20},

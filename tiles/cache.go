@@ -108,10 +108,26 @@ func (c *cache) finish(k key, w *work) {
 	}
 }
 
-var writers = sync.Pool{New: func() any {
-	w, _ := gzip.NewWriterLevel(nil, gzipLevel) // the level is valid
-	return w
-}}
+// writers rest here between two tiles. A sync.Pool would lose them with each
+// garbage collection, and a new one takes most of a megabyte.
+var writers = make(chan *gzip.Writer, 4)
+
+func writer() *gzip.Writer {
+	select {
+	case w := <-writers:
+		return w
+	default:
+		w, _ := gzip.NewWriterLevel(nil, gzipLevel) // the level is valid
+		return w
+	}
+}
+
+func layAway(w *gzip.Writer) {
+	select {
+	case writers <- w:
+	default:
+	}
+}
 
 // gzipLevel: grids change seldom and a tile is packed once, but a first look at
 // a new scope waits for it.
@@ -120,8 +136,8 @@ const gzipLevel = 6
 // pack compresses a tile and names its content.
 func pack(raw []byte) (ready, error) {
 	var buf bytes.Buffer
-	w := writers.Get().(*gzip.Writer)
-	defer writers.Put(w)
+	w := writer()
+	defer layAway(w)
 	w.Reset(&buf)
 	if _, err := w.Write(raw); err != nil {
 		return ready{}, err

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"strings"
 
 	"onemap/api"
@@ -35,6 +36,12 @@ func (c *serveCmd) Run(ctx context.Context, say messages) error {
 	limits, err := api.LimitsOf(c.Limits)
 	if err != nil {
 		return err
+	}
+	if os.Getenv("GOMAXPROCS") == "" {
+		// A report must not stand in line behind passwords and tiles inside this process:
+		// with more threads than processors the system's own scheduler shares the time
+		// between them, and favours those that were waiting.
+		runtime.GOMAXPROCS(2 * runtime.GOMAXPROCS(0))
 	}
 	s, err := app.Start(ctx, app.Options{
 		Listen: c.Listen, DeviceListen: c.DeviceListen, AdminListen: c.AdminListen, Data: c.dir(), DatabaseURL: c.DatabaseURL,

@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	memoryFloor = 160 << 20       // bytes that are never grudged
-	memoryTimes = 1.6             // what is live may be so many times as much before the collector hurries
-	memoryEvery = 5 * time.Second // a county that grows is followed at once
+	memoryFloor = 160 << 20   // bytes that are never grudged
+	memoryTimes = 1.6         // what is live may be so many times as much before the collector hurries
+	memoryEvery = time.Second // a county that grows is followed at once
 )
 
 // boundMemory keeps a burst of requests from making the process large for good:
