@@ -9,6 +9,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,48 +18,143 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"testing"
 	"time"
 
 	"github.com/gorilla/websocket"
 )
 
-// crowd are the attackers. Each thinks between its acts, so that a test on one
-// machine is not only a race for its processors, and all together send no more
-// than byteBudget.
+// crowd are the attackers. Each thinks between its acts, and all together send no
+// more than byteBudget. Their machines are elsewhere: here they are a process of
+// their own, which takes a processor only when nobody else wants it.
 type crowd struct {
-	s     *server
+	crowdOrder
 	ctx   context.Context
 	stop  context.CancelFunc
 	wg    sync.WaitGroup
 	bytes atomic.Int64
 
-	mu      sync.Mutex                 // guards what follows
-	told    map[string]map[string]int  // what each kind of attacker was told, and how often
-	lived   map[string][]time.Duration // how long half-open connections were kept
-	wrong   []string                   // answers that no attacker should get
+	mu      sync.Mutex // guards what follows
+	told    crowdTold
 	clients map[string]*http.Client
 }
 
 const byteBudget = 64 << 30
 
-func newCrowd(s *server) *crowd {
-	c := &crowd{s: s, told: map[string]map[string]int{}, lived: map[string][]time.Duration{}, clients: map[string]*http.Client{}}
-	c.ctx, c.stop = context.WithCancel(s.t.Context())
-	return c
+// crowdOrder is what a crowd is to do; a part without a token is left out, but for
+// the guessers.
+type crowdOrder struct {
+	URL, Device string
+	Scan, Slow  []string // tokens
+	Bomb, Abuse string   // tokens
+	HalfOpen    bool
+	Guessers    int
+	West, South float64 // where the county is
+	Incidents   []string
+	Asset       string // the largest file of the pages
 }
 
-// end stops the attackers and waits for them.
-func (c *crowd) end() {
+// crowdTold is what a crowd met.
+type crowdTold struct {
+	Told  map[string]map[string]int  // what each kind of attacker was told, and how often
+	Lived map[string][]time.Duration // how long half-open connections were kept
+	Wrong []string                   // answers that no attacker should get
+	Bytes int64
+}
+
+// crowdFile names the environment variable with the file of a crowd's order; what
+// it was told stands in the same file afterwards.
+const crowdFile = "ONEMAP_CROWD"
+
+// lowest is the priority of who takes a processor only when nobody else wants it.
+const lowest = 19
+
+// beCrowd is the whole program of the attackers' process: they act until its
+// standard input ends.
+func beCrowd(file string) error {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if err := syscall.Setpriority(syscall.PRIO_PROCESS, 0, lowest); err != nil {
+		return err
+	}
+	c := &crowd{told: crowdTold{Told: map[string]map[string]int{}, Lived: map[string][]time.Duration{}}, clients: map[string]*http.Client{}}
+	if err := json.Unmarshal(raw, &c.crowdOrder); err != nil {
+		return err
+	}
+	c.ctx, c.stop = context.WithCancel(context.Background())
+	c.scan()
+	c.readSlowly()
+	c.bomb()
+	c.halfOpen()
+	c.guess()
+	c.abuse()
+	_, _ = io.Copy(io.Discard, os.Stdin)
 	c.stop()
 	c.wg.Wait()
-	for _, h := range c.clients {
-		h.CloseIdleConnections()
+	c.told.Bytes = c.bytes.Load()
+	if raw, err = json.Marshal(c.told); err != nil {
+		return err
 	}
+	return os.WriteFile(file, raw, 0o600)
+}
+
+// running is a crowd at work.
+type running struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	stop io.Closer
+	file string
+}
+
+// loose starts a crowd.
+func loose(s *server, o crowdOrder) *running {
+	s.t.Helper()
+	o.URL, o.Device, o.Asset = s.URL, s.Device, s.asset()
+	raw, err := json.Marshal(o)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r := &running{t: s.t, file: filepath.Join(s.t.TempDir(), "crowd.json")}
+	if err := os.WriteFile(r.file, raw, 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	r.cmd = exec.CommandContext(s.t.Context(), os.Args[0])
+	r.cmd.Env = append(os.Environ(), crowdFile+"="+r.file)
+	r.cmd.Stderr = os.Stderr
+	if r.stop, err = r.cmd.StdinPipe(); err == nil {
+		err = r.cmd.Start()
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return r
+}
+
+// end stops the attackers and returns what they were told.
+func (r *running) end() (told crowdTold) {
+	r.t.Helper()
+	_ = r.stop.Close()
+	if err := r.cmd.Wait(); err != nil {
+		r.t.Fatalf("the attackers: %v", err)
+	}
+	raw, err := os.ReadFile(r.file)
+	if err == nil {
+		err = json.Unmarshal(raw, &told)
+	}
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return told
 }
 
 // many starts n attackers of a kind, each acting again and again with a pause of
@@ -86,24 +182,16 @@ func (c *crowd) pause(d time.Duration) {
 func (c *crowd) note(kind, what string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.told[kind] == nil {
-		c.told[kind] = map[string]int{}
+	if c.told.Told[kind] == nil {
+		c.told.Told[kind] = map[string]int{}
 	}
-	c.told[kind][what]++
+	c.told.Told[kind][what]++
 }
 
-func (c *crowd) count(kind, what string) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.told[kind][what]
-}
-
-// summary lists what each kind was told.
-func (c *crowd) summary() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// String lists what each kind was told.
+func (c crowdTold) String() string {
 	var out []string
-	for kind, told := range c.told {
+	for kind, told := range c.Told {
 		var words []string
 		for what, n := range told {
 			words = append(words, fmt.Sprintf("%s %d", what, n))
@@ -111,11 +199,11 @@ func (c *crowd) summary() string {
 		slices.Sort(words)
 		out = append(out, fmt.Sprintf("%-16s %s", kind, strings.Join(words, ", ")))
 	}
-	for kind, ds := range c.lived {
+	for kind, ds := range c.Lived {
 		out = append(out, fmt.Sprintf("%-16s %d connections were kept %s in the middle, %s at most", kind, len(ds), quantile(ds, 0.5).Round(time.Millisecond), quantile(ds, 1).Round(time.Millisecond)))
 	}
 	slices.Sort(out)
-	return strings.Join(out, "\n") + fmt.Sprintf("\n%d MiB sent", c.bytes.Load()>>20)
+	return strings.Join(out, "\n") + fmt.Sprintf("\n%d MiB sent", c.Bytes>>20)
 }
 
 // from dials from one of the addresses of this machine; a buffer above 0 bounds what
@@ -147,7 +235,7 @@ func (c *crowd) client(addr string) *http.Client {
 
 // ask sends one request, and notes the answer under kind.
 func (c *crowd) ask(kind, addr, method, path, token string, body io.Reader, size int64, header ...string) int {
-	req, err := http.NewRequestWithContext(c.ctx, method, c.s.URL+path, body)
+	req, err := http.NewRequestWithContext(c.ctx, method, c.URL+path, body)
 	if err != nil {
 		c.note(kind, "not sent")
 		return 0
@@ -176,14 +264,18 @@ func (c *crowd) ask(kind, addr, method, path, token string, body io.Reader, size
 	late := res.StatusCode == http.StatusTooManyRequests || res.StatusCode == http.StatusServiceUnavailable
 	if late && res.Header.Get("Retry-After") == "" || res.StatusCode == http.StatusInternalServerError || bytes.Contains(raw, []byte("SQLSTATE")) {
 		c.mu.Lock()
-		c.wrong = append(c.wrong, fmt.Sprintf("%s %s %.100s: %d, Retry-After %q: %.300s", kind, method, path, res.StatusCode, res.Header.Get("Retry-After"), raw))
+		c.told.Wrong = append(c.told.Wrong, fmt.Sprintf("%s %s %.100s: %d, Retry-After %q: %.300s", kind, method, path, res.StatusCode, res.Header.Get("Retry-After"), raw))
 		c.mu.Unlock()
 	}
 	return res.StatusCode
 }
 
 // scan asks for tiles at random, half of them where the county is.
-func (c *crowd) scan(tokens []string, lon, lat float64) {
+func (c *crowd) scan() {
+	tokens, lon, lat := c.Scan, c.West, c.South
+	if len(tokens) == 0 {
+		return
+	}
 	c.many(200, 500*time.Millisecond, func(i int) {
 		kind, token := "scanners", tokens[i%len(tokens)]
 		if i%20 == 0 {
@@ -206,10 +298,14 @@ func (c *crowd) scan(tokens []string, lon, lat float64) {
 
 // readSlowly opens sockets and asks for long answers, and reads both at a few
 // bytes a second.
-func (c *crowd) readSlowly(tokens []string) {
+func (c *crowd) readSlowly() {
+	tokens := c.Slow
+	if len(tokens) == 0 {
+		return
+	}
 	c.many(50, 2*time.Second, func(i int) {
 		d := websocket.Dialer{Subprotocols: []string{"onemap.v1"}, HandshakeTimeout: 5 * time.Second, NetDialContext: c.from(fmt.Sprintf("127.0.4.%d", 1+i%10), 2048).DialContext}
-		ws, res, err := d.DialContext(c.ctx, "ws"+strings.TrimPrefix(c.s.URL, "http")+"/api/v1/live", http.Header{"Authorization": {"Bearer " + tokens[i%len(tokens)]}})
+		ws, res, err := d.DialContext(c.ctx, "ws"+strings.TrimPrefix(c.URL, "http")+"/api/v1/live", http.Header{"Authorization": {"Bearer " + tokens[i%len(tokens)]}})
 		if err != nil {
 			if c.ctx.Err() == nil {
 				c.note("slow sockets", "not opened "+statusOf(res))
@@ -223,16 +319,15 @@ func (c *crowd) readSlowly(tokens []string) {
 		c.note("slow sockets", "opened")
 		c.trickle("slow sockets", ws.NetConn(), time.Now())
 	})
-	asset := c.asset()
 	c.many(50, 2*time.Second, func(i int) {
-		conn, err := c.from(fmt.Sprintf("127.0.4.%d", 1+i%10), 2048).DialContext(c.ctx, "tcp", strings.TrimPrefix(c.s.URL, "http://"))
+		conn, err := c.from(fmt.Sprintf("127.0.4.%d", 1+i%10), 2048).DialContext(c.ctx, "tcp", strings.TrimPrefix(c.URL, "http://"))
 		if err != nil {
 			return
 		}
 		defer conn.Close()
-		start, path := time.Now(), []string{"/api/v1/incidents?limit=200", "/api/v1/grids?level=4&limit=2000", asset, "/api/openapi.json"}[i%4]
+		start, path := time.Now(), []string{"/api/v1/incidents?limit=200", "/api/v1/grids?level=4&limit=2000", c.Asset, "/api/openapi.json"}[i%4]
 		for range 20 { // one behind the other: the answers wait for the reader
-			fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n", path, strings.TrimPrefix(c.s.URL, "http://"), tokens[i%len(tokens)])
+			fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n", path, strings.TrimPrefix(c.URL, "http://"), tokens[i%len(tokens)])
 		}
 		c.note("slow answers", "asked")
 		c.trickle("slow answers", conn, start)
@@ -247,8 +342,8 @@ func statusOf(res *http.Response) string {
 }
 
 // asset is the largest file of the pages.
-func (c *crowd) asset() string {
-	_, raw := c.s.call("GET", c.s.URL+"/wall", "", "")
+func (s *server) asset() string {
+	_, raw := s.call("GET", s.URL+"/wall", "", "")
 	for part := range strings.SplitSeq(string(raw), `"`) {
 		if strings.HasPrefix(part, "/assets/") && strings.HasSuffix(part, ".js") {
 			return part
@@ -266,7 +361,7 @@ func (c *crowd) trickle(kind string, conn net.Conn, start time.Time) {
 		var late net.Error
 		if err != nil && !(errors.As(err, &late) && late.Timeout()) {
 			c.mu.Lock()
-			c.lived[kind] = append(c.lived[kind], time.Since(start))
+			c.told.Lived[kind] = append(c.told.Lived[kind], time.Since(start))
 			c.mu.Unlock()
 			return
 		}
@@ -294,7 +389,11 @@ func (z *zeros) Read(p []byte) (int, error) {
 }
 
 // bomb sends what is small to send and large to read.
-func (c *crowd) bomb(token string) {
+func (c *crowd) bomb() {
+	token := c.Bomb
+	if token == "" {
+		return
+	}
 	var zipped bytes.Buffer
 	w := gzip.NewWriter(&zipped)
 	_, _ = w.Write([]byte(`{"title":"` + strings.Repeat("0", 32<<20)))
@@ -374,14 +473,14 @@ func star(n int) string {
 // deflate asks for a compressed socket, and sends a message that would unpack to
 // 16 MiB if it had got one, or one that is too long.
 func (c *crowd) deflate(addr, token string) {
-	conn, err := c.from(addr, 0).DialContext(c.ctx, "tcp", strings.TrimPrefix(c.s.URL, "http://"))
+	conn, err := c.from(addr, 0).DialContext(c.ctx, "tcp", strings.TrimPrefix(c.URL, "http://"))
 	if err != nil {
 		return
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
 	fmt.Fprintf(conn, "GET /api/v1/live HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
-		"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: onemap.v1\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n", strings.TrimPrefix(c.s.URL, "http://"), token)
+		"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: onemap.v1\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n", strings.TrimPrefix(c.URL, "http://"), token)
 	buf := make([]byte, 4096)
 	n, err := conn.Read(buf)
 	head := string(buf[:n])
@@ -394,7 +493,7 @@ func (c *crowd) deflate(addr, token string) {
 		return
 	case strings.Contains(strings.ToLower(head), "permessage-deflate"):
 		c.mu.Lock()
-		c.wrong = append(c.wrong, "the socket was compressed")
+		c.told.Wrong = append(c.told.Wrong, "the socket was compressed")
 		c.mu.Unlock()
 	}
 	first, payload := byte(0xC1), packed() // text, final, compressed
@@ -429,7 +528,10 @@ var packed = sync.OnceValue(func() []byte {
 
 // halfOpen holds connections by sending a request byte by byte.
 func (c *crowd) halfOpen() {
-	main, device := strings.TrimPrefix(c.s.URL, "http://"), strings.TrimPrefix(c.s.Device, "http://")
+	if !c.HalfOpen {
+		return
+	}
+	main, device := strings.TrimPrefix(c.URL, "http://"), strings.TrimPrefix(c.Device, "http://")
 	c.many(500, 2*time.Second, func(i int) {
 		kind, at := "loris headers", main
 		text := "GET /api/v1/incidents HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("X-A: b\r\n", 400)
@@ -468,15 +570,16 @@ func (c *crowd) halfOpen() {
 		}
 		if c.ctx.Err() == nil {
 			c.mu.Lock()
-			c.lived[kind] = append(c.lived[kind], time.Since(start))
+			c.told.Lived[kind] = append(c.told.Lived[kind], time.Since(start))
 			c.mu.Unlock()
 		}
 	})
 }
 
-// guess tries logins and passwords from n addresses, each perSecond times a second.
-func (c *crowd) guess(n, perSecond int) {
-	c.many(n, time.Second/time.Duration(perSecond), func(i int) {
+// guess tries logins and passwords, each guesser from an address of its own, two
+// times a second.
+func (c *crowd) guess() {
+	c.many(c.Guessers, time.Second/2, func(i int) {
 		login := fmt.Sprintf("dispatcher%d", rand.IntN(40))
 		if rand.IntN(4) == 0 {
 			login = fmt.Sprintf("somebody-%d", rand.IntN(1_000_000))
@@ -490,7 +593,12 @@ func (c *crowd) guess(n, perSecond int) {
 
 // abuse is a dispatcher who asks for the most expensive things as fast as the
 // answers come, and does what a dispatcher may not.
-func (c *crowd) abuse(token string, incident func() string) {
+func (c *crowd) abuse() {
+	token := c.Abuse
+	if token == "" {
+		return
+	}
+	incident := func() string { return c.Incidents[rand.IntN(len(c.Incidents))] }
 	const addr = "127.0.6.1"
 	since := time.Now().AddDate(-3, 0, 0).UTC().Format("2006-01-02T15:04:05Z")
 	heavy := []string{

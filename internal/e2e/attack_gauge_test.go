@@ -27,6 +27,7 @@ type gauge struct {
 	admin string // base address of the metrics
 	log   int64  // how long the database's log was at first
 	first string // the postmaster's pid then
+	crowd string // the attackers' pid, once there are some
 
 	mu  sync.Mutex // guards rss
 	rss []memory
@@ -97,18 +98,20 @@ func (g *gauge) peak(from, to time.Time) float64 {
 	return float64(most) / (1 << 20)
 }
 
-// effort is processor time used so far by the server, its database and this test.
+// effort is processor time used so far by the server, its database, this test and
+// the attackers.
 type effort struct {
-	at                     time.Time
-	server, database, test time.Duration
-	all                    time.Duration // everything on this machine, and what its host took
+	at                            time.Time
+	server, database, test, crowd time.Duration
+
+	all time.Duration // everything on this machine, and what its host took
 }
 
 func (g *gauge) effort() effort {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	e := effort{at: time.Now(), server: ticks(strconv.Itoa(g.s.cmd.Process.Pid), false), test: time.Duration(u.Utime.Nano() + u.Stime.Nano())}
-	e.database = ticks(g.first, true)
+	e.database, e.crowd = ticks(g.first, true), ticks(g.crowd, false)
 	children, _ := os.ReadFile(fmt.Sprintf("/proc/%s/task/%s/children", g.first, g.first))
 	for pid := range strings.FieldsSeq(string(children)) {
 		e.database += ticks(pid, false)
@@ -146,13 +149,13 @@ func ticks(pid string, children bool) time.Duration {
 // since tells how many processors were used between two looks.
 func (e effort) since(was effort) string {
 	d := e.at.Sub(was.at).Seconds()
-	return fmt.Sprintf("server %.2f, database %.2f, this test %.2f, others on the machine %.2f of %d cores",
-		(e.server-was.server).Seconds()/d, (e.database-was.database).Seconds()/d, (e.test-was.test).Seconds()/d, e.others(was), runtime.NumCPU())
+	return fmt.Sprintf("server %.2f, database %.2f, this test %.2f, attackers %.2f, others on the machine %.2f of %d cores",
+		(e.server-was.server).Seconds()/d, (e.database-was.database).Seconds()/d, (e.test-was.test).Seconds()/d, (e.crowd-was.crowd).Seconds()/d, e.others(was), runtime.NumCPU())
 }
 
 // others is how many processors were taken by what is none of this test.
 func (e effort) others(was effort) float64 {
-	ours := e.server + e.database + e.test - was.server - was.database - was.test
+	ours := e.server + e.database + e.test + e.crowd - was.server - was.database - was.test - was.crowd
 	return max(0, (e.all-was.all-ours).Seconds()/e.at.Sub(was.at).Seconds())
 }
 

@@ -5,8 +5,11 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -65,29 +68,28 @@ func TestUnderAttackReportsAreTakenAndNothingIsLost(t *testing.T) {
 	r := startRun(s, admin, tokens[0], dispatcher)
 	r.wait(o.calm)
 	r.attack()
-	c := newCrowd(s)
-	c.scan(tokens[1:5], 107.5, 38.2)
-	c.readSlowly(tokens[5:12])
-	c.bomb(tokens[12])
-	c.halfOpen()
-	c.guess(20, 2)
-	c.abuse(abuser, r.traffic.anIncident)
+	c := loose(s, crowdOrder{
+		Scan: tokens[1:5], Slow: tokens[5:12], Bomb: tokens[12], HalfOpen: true, Guessers: 20,
+		Abuse: abuser, Incidents: r.traffic.incidents(), West: 107.5, South: 38.2,
+	})
+	r.gauge.crowd = strconv.Itoa(c.cmd.Process.Pid)
 	r.wait(o.attack)
-	c.end()
+	r.over()
+	told := c.end()
 	r.recover(o)
 	r.judge(o, "attack")
-	t.Logf("what the attackers were told:\n%s", c.summary())
-	for _, w := range c.wrong[:min(len(c.wrong), 10)] {
+	t.Logf("what the attackers were told:\n%s", told)
+	for _, w := range told.Wrong[:min(len(told.Wrong), 10)] {
 		t.Errorf("an attacker was told: %s", w)
 	}
-	if n := c.count("guessers", "GOT IN"); n > 0 {
+	if n := told.Told["guessers"]["GOT IN"]; n > 0 {
 		t.Errorf("%d guesses were right", n)
 	}
-	if n := c.count("reveals", "200"); n > 50 {
+	if n := told.Told["reveals"]["200"]; n > 50 {
 		t.Errorf("%d reporters were revealed to one person in a day", n)
 	}
 	for kind, most := range map[string]time.Duration{"loris headers": 8 * time.Second, "loris bodies": 15 * time.Second, "loris devices": 8 * time.Second} {
-		if d := quantile(c.lived[kind], 0.9); d > most && o.strict {
+		if d := quantile(told.Lived[kind], 0.9); d > most && o.strict {
 			t.Errorf("%s: half-open connections lived %s", kind, d)
 		}
 	}
@@ -103,17 +105,18 @@ func TestGuessingPasswordsDoesNotSlowReports(t *testing.T) {
 	r := startRun(s, admin, operator, s.tokens("dispatcher", 1)[0])
 	r.wait(o.calm)
 	r.attack()
-	c := newCrowd(s)
-	c.guess(60, 2)
+	c := loose(s, crowdOrder{Guessers: 60})
+	r.gauge.crowd = strconv.Itoa(c.cmd.Process.Pid)
 	r.wait(o.attack)
-	c.end()
+	r.over()
+	told := c.end()
 	r.recover(o)
 	r.judge(o, "guessing")
-	t.Logf("what the guessers were told:\n%s", c.summary())
-	for _, w := range c.wrong[:min(len(c.wrong), 10)] {
+	t.Logf("what the guessers were told:\n%s", told)
+	for _, w := range told.Wrong[:min(len(told.Wrong), 10)] {
 		t.Errorf("a guesser was told: %s", w)
 	}
-	if c.count("guessers", "401") == 0 || c.count("guessers", "429")+c.count("guessers", "503") == 0 {
+	if g := told.Told["guessers"]; g["401"] == 0 || g["429"]+g["503"] == 0 {
 		t.Error("nobody guessed, or nobody was slowed down: the test proved nothing")
 	}
 }
@@ -128,14 +131,11 @@ func (s *server) tokens(role string, n int) []string {
 	return out
 }
 
-// anIncident is one that has been reported lately.
-func (f *traffic) anIncident() string {
+// incidents are those reported so far.
+func (f *traffic) incidents() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for id := range f.cases {
-		return id
-	}
-	return "1"
+	return slices.Collect(maps.Keys(f.cases))
 }
 
 // ordealRun is one run: calm, attack, recovery.
@@ -166,10 +166,14 @@ func (r *ordealRun) wait(d time.Duration) { time.Sleep(d) }
 // attack ends the calm.
 func (r *ordealRun) attack() { r.attacked, r.efforts[1] = time.Now(), r.gauge.effort() }
 
-// recover waits until reports are as fast as they were before the attack.
-func (r *ordealRun) recover(o ordeal) {
+// over ends the attack.
+func (r *ordealRun) over() {
 	r.ended, r.efforts[2] = time.Now(), r.gauge.effort()
 	r.goroutines[1] = r.gauge.metrics()["go_goroutines"]
+}
+
+// recover waits until reports are as fast as they were before the attack.
+func (r *ordealRun) recover(o ordeal) {
 	calm := r.traffic.reported(r.began, r.attacked).p99()
 	const window = 4 * time.Second
 	r.recovered = -1
