@@ -18,6 +18,7 @@ import (
 // TestWrongSecretsShutOutNobodyElse: a device with an ended token that asks again
 // and again must not take the hall behind the same address with it.
 func TestWrongSecretsShutOutNobodyElse(t *testing.T) {
+	t.Parallel()
 	clock := &testClock{at: time.Now()}
 	st := newStandWith(t, Options{Now: clock.now, Limits: api.Limits{WrongSecrets: 5}})
 	op, fresh := st.token(auth.HallOperator, ""), st.token(auth.Dispatcher, "")

@@ -22,6 +22,7 @@ import (
 // TestATokenOfTheWebReadsNoPersonAndNoSensitiveCase: a security administrator reads
 // no case, and does not by the token it makes.
 func TestATokenOfTheWebReadsNoPersonAndNoSensitiveCase(t *testing.T) {
+	t.Parallel()
 	st := newStandWith(t, Options{Limits: patient})
 	sec := st.signIn(st.clerk("sec", auth.SecurityAdmin, "", 0), "127.0.0.1")
 	sec.want(400, "POST", "/api/v1/tokens", `{"role":"hall_operator","sensitive":true}`)
@@ -70,6 +71,7 @@ func TestATokenOfTheWebReadsNoPersonAndNoSensitiveCase(t *testing.T) {
 }
 
 func TestAWallStandsWhereItMay(t *testing.T) {
+	t.Parallel()
 	st := newStandWith(t, Options{Limits: patient})
 	admin := st.token(auth.SecurityAdmin, "")
 	link := func(status int, body string) string {
@@ -111,6 +113,7 @@ func TestAWallStandsWhereItMay(t *testing.T) {
 }
 
 func TestWhoReadsTheAuditLog(t *testing.T) {
+	t.Parallel()
 	st := newStandWith(t, Options{Limits: patient})
 	sec := st.signIn(st.clerk("sec", auth.SecurityAdmin, "", 0), "127.0.0.1")
 	sys := st.signIn(st.clerk("sys", auth.SystemAdmin, "", 0), "127.0.0.1")

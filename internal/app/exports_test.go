@@ -54,6 +54,7 @@ func column(rows [][]string, n int) []string {
 }
 
 func TestIncidentsAsAFile(t *testing.T) {
+	t.Parallel()
 	st := newStandWith(t, Options{})
 	hall := st.token(auth.HallOperator, "")
 	path := st.told(hall, "0301", 107.2, 38.3)
@@ -99,6 +100,7 @@ func TestIncidentsAsAFile(t *testing.T) {
 }
 
 func TestAFileHoldsNoFormula(t *testing.T) {
+	t.Parallel()
 	st := newStandWith(t, Options{})
 	hall := st.token(auth.HallOperator, "")
 	guarded := []string{
@@ -136,6 +138,7 @@ func TestAFileHoldsNoFormula(t *testing.T) {
 }
 
 func TestAFileHoldsWhatTheListHolds(t *testing.T) {
+	t.Parallel()
 	st := newStandWith(t, Options{Limits: api.Limits{ExportsPerDay: 1000, ReadsPerSecond: 1000}})
 	hall := st.sign(store.Credential{Role: auth.HallOperator})
 	townA := st.token(auth.TownOperator, "A")
@@ -197,6 +200,7 @@ func TestAFileHoldsWhatTheListHolds(t *testing.T) {
 }
 
 func TestWhoMayHaveAFile(t *testing.T) {
+	t.Parallel()
 	st := newStandWith(t, Options{})
 	st.told(st.token(auth.HallOperator, ""), "0301", 107.2, 38.2)
 	days := "&from=2026-01-05&to=2026-01-12"
@@ -227,6 +231,7 @@ func TestWhoMayHaveAFile(t *testing.T) {
 }
 
 func TestFilesHaveLimits(t *testing.T) {
+	t.Parallel()
 	clock := &testClock{at: time.Now()}
 	st := newStandWith(t, Options{Now: clock.now, Limits: api.Limits{ExportRows: 4, ReadsPerSecond: 1000}})
 	hall := st.sign(store.Credential{Role: auth.HallOperator})
@@ -273,6 +278,7 @@ func TestFilesHaveLimits(t *testing.T) {
 }
 
 func TestCountsAreOfWholeWeeksThatAreOver(t *testing.T) {
+	t.Parallel()
 	noon := people.Local(time.Date(2026, 3, 20, 4, 0, 0, 0, time.UTC))
 	st := newStandWith(t, Options{Now: func() time.Time { return noon }})
 	leader := st.token(auth.CountyLeader, "")
@@ -374,6 +380,7 @@ func (st *stand) copies(id int64, category string, at time.Time, n int) {
 }
 
 func TestNoSmallNumberLeavesInFigures(t *testing.T) {
+	t.Parallel()
 	st := newStandWith(t, Options{Limits: api.Limits{ExportsPerDay: 10_000, ReadsPerSecond: 10_000}})
 	hall := st.sign(store.Credential{Role: auth.HallOperator, Sensitive: true})
 	leader := st.sign(store.Credential{Role: auth.CountyLeader})
@@ -489,6 +496,7 @@ func TestNoSmallNumberLeavesInFigures(t *testing.T) {
 }
 
 func TestFiguresCountFormerGridsWhereTheirCodesStandNow(t *testing.T) {
+	t.Parallel()
 	st := newStandWith(t, Options{})
 	leader := st.token(auth.CountyLeader, "")
 	hall := st.token(auth.HallOperator, "")

@@ -15,6 +15,7 @@ import (
 )
 
 func TestRightsThatEndCloseSocketsAndSessions(t *testing.T) {
+	t.Parallel()
 	clock := &testClock{at: time.Now()}
 	st := newStandWith(t, Options{Limits: patient, Now: clock.now})
 	admin := st.signIn(st.clerk("admin", auth.SecurityAdmin, "", 0), "127.0.0.1")
@@ -100,6 +101,7 @@ func TestRightsThatEndCloseSocketsAndSessions(t *testing.T) {
 }
 
 func TestTwoPeopleAgreeToALeader(t *testing.T) {
+	t.Parallel()
 	clock := &testClock{at: time.Now()}
 	st := newStandWith(t, Options{Limits: patient, Now: clock.now})
 	sec1, sec2 := st.clerk("sec1", auth.SecurityAdmin, "", 0), st.clerk("sec2", auth.SecurityAdmin, "", 0)
@@ -166,6 +168,7 @@ func TestTwoPeopleAgreeToALeader(t *testing.T) {
 // TestANewInvitationGivesNoRight: a system administrator who hands out a way into
 // an account does not thereby hand out what the account may do.
 func TestANewInvitationGivesNoRight(t *testing.T) {
+	t.Parallel()
 	clock := &testClock{at: time.Now()}
 	st := newStandWith(t, Options{Limits: patient, Now: clock.now})
 	sys := st.signIn(st.clerk("sys", auth.SystemAdmin, "", 0), "127.0.0.1")
@@ -200,6 +203,7 @@ func TestANewInvitationGivesNoRight(t *testing.T) {
 // TestANewInvitationTakesAgreementsBack: what others agreed to was for whoever had
 // the account before, whether the grant is in force or waits.
 func TestANewInvitationTakesAgreementsBack(t *testing.T) {
+	t.Parallel()
 	st := newStandWith(t, Options{Limits: patient})
 	sys := st.signIn(st.clerk("sys", auth.SystemAdmin, "", 0), "127.0.0.1")
 	sys2 := st.signIn(st.clerk("sys2", auth.SystemAdmin, "", 0), "127.0.0.1")
@@ -232,6 +236,7 @@ func TestANewInvitationTakesAgreementsBack(t *testing.T) {
 // TestOnlyTheFirstSystemAdministratorIsMadeByOneWhoGrants: who disabled or revoked
 // every system administrator does not choose the next one alone.
 func TestOnlyTheFirstSystemAdministratorIsMadeByOneWhoGrants(t *testing.T) {
+	t.Parallel()
 	st := newStandWith(t, Options{Limits: patient})
 	sec := st.signIn(st.clerk("sec", auth.SecurityAdmin, "", 0), "127.0.0.1")
 	const mine = `{"login":"mine","grant":{"role":"system_admin"}}`
@@ -248,6 +253,7 @@ func TestOnlyTheFirstSystemAdministratorIsMadeByOneWhoGrants(t *testing.T) {
 // TestWhoDisabledAnAccountEnablesIt: a system administrator does not undo a security
 // administrator's stop, nor either of them one made at the machine.
 func TestWhoDisabledAnAccountEnablesIt(t *testing.T) {
+	t.Parallel()
 	st := newStandWith(t, Options{Limits: patient})
 	sys := st.signIn(st.clerk("sys", auth.SystemAdmin, "", 0), "127.0.0.1")
 	sec := st.signIn(st.clerk("sec", auth.SecurityAdmin, "", 0), "127.0.0.1")

@@ -15,6 +15,7 @@ import (
 )
 
 func TestBadInputIsAnsweredWithAProblemAndStoresNothing(t *testing.T) {
+	t.Parallel()
 	st := newStand(t)
 	op := st.token(auth.HallOperator, "")
 	place := `"location":{"lon":107.2,"lat":38.2,"crs":"wgs84"}`
@@ -95,6 +96,7 @@ func TestBadInputIsAnsweredWithAProblemAndStoresNothing(t *testing.T) {
 }
 
 func TestTheSameKeyWithAnotherBodyIsRefusedAndWithTheSameBodyRepeats(t *testing.T) {
+	t.Parallel()
 	st := newStand(t)
 	op := st.token(auth.HallOperator, "")
 	first, again := st.report(op, 107.2, 38.2, "Idempotency-Key: k1"), st.report(op, 107.2, 38.2, "Idempotency-Key: k1")
@@ -113,6 +115,7 @@ func TestTheSameKeyWithAnotherBodyIsRefusedAndWithTheSameBodyRepeats(t *testing.
 }
 
 func TestAPlaceOutsideEveryGridIsTakenMarkedAndCounted(t *testing.T) {
+	t.Parallel()
 	st := newStand(t)
 	op := st.token(auth.HallOperator, "")
 	a := st.report(op, 106, 38.2)
@@ -126,6 +129,7 @@ func TestAPlaceOutsideEveryGridIsTakenMarkedAndCounted(t *testing.T) {
 }
 
 func TestAnActNeedsTheVersionItsActorSaw(t *testing.T) {
+	t.Parallel()
 	st := newStand(t)
 	op := st.token(auth.HallOperator, "")
 	made := st.report(op, 107.2, 38.2)
@@ -165,6 +169,7 @@ func TestAnActNeedsTheVersionItsActorSaw(t *testing.T) {
 }
 
 func TestWhoSeesWhat(t *testing.T) {
+	t.Parallel()
 	st := newStand(t)
 	op := st.token(auth.HallOperator, "")
 	inA, inB := st.report(op, 107.2, 38.2).json(t)["id"].(string), st.report(op, 107.7, 38.2).json(t)["id"].(string)
@@ -214,6 +219,7 @@ func TestWhoSeesWhat(t *testing.T) {
 }
 
 func TestAWallSignsInOnceByItsLink(t *testing.T) {
+	t.Parallel()
 	st := newStand(t)
 	made := st.call("POST", "/api/v1/walls", st.token(auth.SecurityAdmin, ""), `{"name":"hall-1"}`)
 	if made.status != 201 {
@@ -254,6 +260,7 @@ func TestAWallSignsInOnceByItsLink(t *testing.T) {
 // TestPagesComeWithoutTheDatabase: a wall that loads its page anew during an
 // outage must get it, cookie or not; it is the page that asks on.
 func TestPagesComeWithoutTheDatabase(t *testing.T) {
+	t.Parallel()
 	st := newStand(t)
 	op := st.token(auth.HallOperator, "")
 	st.s.db.Pool.Close()
@@ -265,6 +272,7 @@ func TestPagesComeWithoutTheDatabase(t *testing.T) {
 }
 
 func TestPagesOfAListHoldEveryIncidentOnce(t *testing.T) {
+	t.Parallel()
 	st := newStand(t)
 	op := st.token(auth.HallOperator, "")
 	at := `"2026-11-20T02:00:00Z"` // all at the same moment: the id decides
@@ -302,6 +310,7 @@ func TestPagesOfAListHoldEveryIncidentOnce(t *testing.T) {
 }
 
 func TestGeoJSONOnRequest(t *testing.T) {
+	t.Parallel()
 	st := newStand(t)
 	op := st.token(auth.HallOperator, "")
 	for _, path := range []string{"/api/v1/incidents", "/api/v1/grids"} {
@@ -317,6 +326,7 @@ func TestGeoJSONOnRequest(t *testing.T) {
 
 // TestTheContractNamesEveryRoute keeps the OpenAPI document and the router equal.
 func TestTheContractNamesEveryRoute(t *testing.T) {
+	t.Parallel()
 	st := newStand(t)
 	var doc struct {
 		OpenAPI string `json:"openapi"`
@@ -366,6 +376,7 @@ func TestTheContractNamesEveryRoute(t *testing.T) {
 }
 
 func TestHealth(t *testing.T) {
+	t.Parallel()
 	st := newStand(t)
 	st.wait("readiness", func() bool { return st.get("/readyz", "").status == http.StatusOK })
 	if a := st.get("/livez", ""); a.status != 200 {

@@ -213,6 +213,7 @@ func TestNoSecretIsShownByTheInside(t *testing.T) {
 
 // TestAStoppedServerLeavesNothingRunning looks for goroutines of our packages.
 func TestAStoppedServerLeavesNothingRunning(t *testing.T) {
+	t.Parallel()
 	ours := func() (out []string) {
 		buf := make([]byte, 8<<20)
 		for g := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {

@@ -21,6 +21,7 @@ import (
 )
 
 func TestAReportReachesAnOpenSocketOnceEvenWhenTheLinkIsCut(t *testing.T) {
+	t.Parallel()
 	st := newStand(t)
 	op := st.token(auth.HallOperator, "")
 	l := st.live(op, `{"type":"hello","topics":["events"]}`)
@@ -63,6 +64,7 @@ func TestAReportReachesAnOpenSocketOnceEvenWhenTheLinkIsCut(t *testing.T) {
 }
 
 func TestTheSharedViewHidesWhatTheCategoryHides(t *testing.T) {
+	t.Parallel()
 	st := newStand(t)
 	op := st.token(auth.HallOperator, "")
 	for _, cat := range []string{"0301", "0101", "0102"} { // exact, grid, none
@@ -120,6 +122,7 @@ func TestTheSharedViewHidesWhatTheCategoryHides(t *testing.T) {
 // TestEventsThatGetNoNumberAreNoticed holds the feed's head, so that the sequencer
 // can't go on while everything else works.
 func TestEventsThatGetNoNumberAreNoticed(t *testing.T) {
+	t.Parallel()
 	st := newStand(t)
 	tx, err := st.s.db.Pool.Begin(t.Context())
 	if err != nil {
@@ -211,6 +214,7 @@ func TestTheFeedAgesWhileThePumpCannotRead(t *testing.T) {
 }
 
 func TestARevokedTokenLosesItsSocket(t *testing.T) {
+	t.Parallel()
 	st := newStand(t)
 	op := st.token(auth.HallOperator, "")
 	l := st.live(op, `{"type":"hello","topics":["events"]}`)
@@ -234,6 +238,7 @@ func TestARevokedTokenLosesItsSocket(t *testing.T) {
 }
 
 func TestAPhoneMovesADotOnTheMap(t *testing.T) {
+	t.Parallel()
 	st := newStand(t)
 	_, err := st.s.db.Pool.Exec(t.Context(), `
 		INSERT INTO worker (badge) VALUES ('W1');

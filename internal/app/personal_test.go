@@ -79,6 +79,7 @@ var crew = []string{
 }
 
 func TestReportersAreMaskedForEverybodyWhoMayKnow(t *testing.T) {
+	t.Parallel()
 	st := newStandWith(t, Options{}, crew...)
 	hall := st.token(auth.HallOperator, "")
 	path := st.told(hall, "0301", 107.2, 38.3) // in A1
@@ -149,6 +150,7 @@ func TestReportersAreMaskedForEverybodyWhoMayKnow(t *testing.T) {
 }
 
 func TestAReporterIsRevealedWithAReasonAndWrittenDown(t *testing.T) {
+	t.Parallel()
 	st := newStandWith(t, Options{Limits: api.Limits{ChangesPerSecond: 1000}})
 	hall, townA := st.token(auth.HallOperator, ""), st.token(auth.TownOperator, "A")
 	path := st.told(hall, "0301", 107.2, 38.2)
@@ -216,6 +218,7 @@ func TestAReporterIsRevealedWithAReasonAndWrittenDown(t *testing.T) {
 }
 
 func TestRevealsOfADayAreCounted(t *testing.T) {
+	t.Parallel()
 	clock := &testClock{at: time.Now()}
 	st := newStandWith(t, Options{Now: clock.now, Limits: api.Limits{ChangesPerSecond: 1000}})
 	hall := st.sign(store.Credential{Role: auth.HallOperator})
@@ -250,6 +253,7 @@ func TestRevealsOfADayAreCounted(t *testing.T) {
 }
 
 func TestRevealsAtOnceNeverPassTheLimit(t *testing.T) {
+	t.Parallel()
 	clock := &testClock{at: time.Now()}
 	st := newStandWith(t, Options{Now: clock.now, Limits: api.Limits{ChangesPerSecond: 10_000, RevealsPerDay: 7, Wait: 20 * time.Second}})
 	hall := st.sign(store.Credential{Role: auth.HallOperator})
@@ -284,6 +288,7 @@ func TestRevealsAtOnceNeverPassTheLimit(t *testing.T) {
 // TestWhatCannotBeWrittenDownIsNotDone takes the audit log away: no answer that
 // has to be audited comes out.
 func TestWhatCannotBeWrittenDownIsNotDone(t *testing.T) {
+	t.Parallel()
 	st := newStandWith(t, Options{}, crew...)
 	hall := st.token(auth.HallOperator, "")
 	path := st.told(hall, "0301", 107.2, 38.2)
@@ -336,6 +341,7 @@ func (st *stand) walk(worker, n int, from time.Time) {
 }
 
 func TestATrackIsReadByWhoMayForAReason(t *testing.T) {
+	t.Parallel()
 	st := newStandWith(t, Options{Limits: api.Limits{ReadsPerSecond: 1000}}, crew...)
 	start := time.Now().Add(-3 * time.Hour).Truncate(time.Second)
 	st.walk(1, 10, start)

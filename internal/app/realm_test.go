@@ -17,6 +17,7 @@ const otherCounty = `WITH v AS (INSERT INTO grid_version (root_code, made_up, st
 	INSERT INTO grid (version_id, level, code, name, no, last_no, geom) SELECT v.id, 1, 'D', '邻县', n.no, n.no, ST_Multi(ST_MakeEnvelope(110, 40, 111, 41, 4326)) FROM v, n`
 
 func TestATownInvitesItsOwnFieldWorkersOnly(t *testing.T) {
+	t.Parallel()
 	st := newStandWith(t, Options{Limits: patient}, "INSERT INTO worker (badge) VALUES ('WA'), ('WB')",
 		"INSERT INTO worker_grid (worker_id, grid_code) SELECT id, CASE badge WHEN 'WA' THEN 'A1' ELSE 'B1' END FROM worker")
 	town := st.signIn(st.clerk("town", auth.TownOperator, "A", 0), "127.0.0.1")
@@ -67,6 +68,7 @@ func TestATownInvitesItsOwnFieldWorkersOnly(t *testing.T) {
 }
 
 func TestAnAdministratorOfOneCountyLeavesTheOtherAlone(t *testing.T) {
+	t.Parallel()
 	st := newStandWith(t, Options{Limits: patient}, otherCounty)
 	all, own := st.token(auth.SecurityAdmin, ""), st.token(auth.SecurityAdmin, "C")
 	ours, theirs, global := st.clerk("ours", auth.HallOperator, "A", 0), st.clerk("theirs", auth.HallOperator, "D", 0), st.clerk("global", auth.HallOperator, "", 0)
@@ -119,6 +121,7 @@ func TestAnAdministratorOfOneCountyLeavesTheOtherAlone(t *testing.T) {
 
 // TestAnAccountWithoutARightIsOfItsMakersCounty: also its invitation is.
 func TestAnAccountWithoutARightIsOfItsMakersCounty(t *testing.T) {
+	t.Parallel()
 	st := newStandWith(t, Options{Limits: patient}, otherCounty)
 	tokens := map[string][2]string{} // a system and a security administrator's, by county
 	for _, code := range []string{"", "C", "D"} {

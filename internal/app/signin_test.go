@@ -17,6 +17,7 @@ import (
 )
 
 func TestFromTheFirstStartToADispatcher(t *testing.T) {
+	t.Parallel()
 	var out logBook
 	clock := &testClock{at: time.Now()}
 	st := newStandWith(t, Options{Limits: patient, Out: &out, Now: clock.now}, "DELETE FROM credential")
@@ -148,6 +149,7 @@ func TestFromTheFirstStartToADispatcher(t *testing.T) {
 }
 
 func TestARefusedSignInTellsNothing(t *testing.T) {
+	t.Parallel()
 	st := newStandWith(t, Options{Limits: patient})
 	st.clerk("active", auth.HallOperator, "", 0)
 	disabled, bare := st.clerk("disabled", auth.HallOperator, "", 0), st.clerk("bare", "", "", 0)
@@ -255,6 +257,7 @@ func TestABurstOfSignInsIsHeldBack(t *testing.T) {
 }
 
 func TestAStolenCookieIsWorthNothingElsewhere(t *testing.T) {
+	t.Parallel()
 	st := newStandWith(t, Options{Limits: patient}, "INSERT INTO worker (badge) VALUES ('W1')",
 		"INSERT INTO worker_grid (worker_id, grid_code) SELECT id, 'A1' FROM worker")
 	d := st.signIn(st.clerk("wang", auth.HallOperator, "", 0), "127.0.0.1")
@@ -274,6 +277,7 @@ func TestAStolenCookieIsWorthNothingElsewhere(t *testing.T) {
 }
 
 func TestALockedDeskLooksOn(t *testing.T) {
+	t.Parallel()
 	clock := &testClock{at: time.Now()}
 	st := newStandWith(t, Options{Limits: patient, Now: clock.now})
 	d := st.signIn(st.clerk("wang", auth.TownOperator, "A", 0), "127.0.0.1")
@@ -371,6 +375,7 @@ func TestALockedDeskLooksOn(t *testing.T) {
 }
 
 func TestOtherSessionsEndWhenNobodyUsesThem(t *testing.T) {
+	t.Parallel()
 	clock := &testClock{at: time.Now()}
 	st := newStandWith(t, Options{Limits: patient, Now: clock.now})
 	d := st.signIn(st.clerk("head", auth.VillageHead, "A1", 0), "127.0.0.1")
@@ -391,6 +396,7 @@ func TestOtherSessionsEndWhenNobodyUsesThem(t *testing.T) {
 }
 
 func TestANewPasswordEndsTheOtherSessions(t *testing.T) {
+	t.Parallel()
 	clock := &testClock{at: time.Now()}
 	st := newStandWith(t, Options{Limits: patient, Now: clock.now})
 	wang := st.clerk("wang", auth.HallOperator, "", 0)
@@ -418,6 +424,7 @@ func TestANewPasswordEndsTheOtherSessions(t *testing.T) {
 }
 
 func TestTheCookieIsBoundToHTTPS(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		trusted []string
 		secure  bool
