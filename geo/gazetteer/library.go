@@ -139,6 +139,30 @@ func (l *Library) Within(i, top int) bool {
 	return false
 }
 
+// likeness is how two areas go together.
+type likeness int8
+
+const (
+	unknown likeness = iota // nothing says that one lies in the other, or that it does not
+	agree                   // one lies in the other
+	differ                  // they lie in different areas of one level
+)
+
+// compare tells how areas i and k go together.
+func (l *Library) compare(i, k int) likeness {
+	if l.Within(i, k) || l.Within(k, i) {
+		return agree
+	}
+	for a := i; a >= 0; a = l.areas[a].Parent {
+		for b := k; b >= 0; b = l.areas[b].Parent {
+			if a != b && l.areas[a].Level == l.areas[b].Level {
+				return differ
+			}
+		}
+	}
+	return unknown
+}
+
 // Find returns the areas with this full name, for example the county an import names.
 func (l *Library) Find(name string, level Level) (found []int) {
 	for _, n := range l.names[Normalise(name)] {

@@ -27,7 +27,7 @@ func Normalise(s string) string {
 			r = append(r, c)
 		}
 	}
-	return string(numbered(spaced(r)))
+	return string(spaced(numbered(spaced(r)))) // numbers made of # leave spaces that stand for nothing
 }
 
 // written are characters of addresses that are also written in another way.

@@ -42,6 +42,7 @@ func (x *Index) Search(text string, o Options) []Candidate {
 	if len(r) > MaxQuery {
 		r = r[:MaxQuery]
 	}
+	r = withoutTalk(r)
 	base, off := splitRelative(r)
 	out := x.searchPlain(base, o)
 	if off.how != "" && (len(out) == 0 || out[0].Confidence < 0.5) {
@@ -58,11 +59,14 @@ func (x *Index) Search(text string, o Options) []Candidate {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Candidate) int {
-		return cmp.Or(cmp.Compare(b.Confidence, a.Confidence), cmp.Compare(a.DistanceM, b.DistanceM),
+		return cmp.Or(cmp.Compare(fits(b), fits(a)), cmp.Compare(a.DistanceM, b.DistanceM), cmp.Compare(b.Confidence, a.Confidence),
 			cmp.Compare(len(a.Entry.Name), len(b.Entry.Name)), cmp.Compare(a.Entry.ID, b.Entry.ID))
 	})
 	return out[:min(limit, len(out))]
 }
+
+// fits is a confidence in steps within which the nearer stands first.
+func fits(c Candidate) int { return int(math.Round(c.Confidence * 50)) }
 
 // query is a text on its way through a search.
 type query struct {
@@ -93,7 +97,7 @@ func (x *Index) ask(r []rune, sees func(int32) bool) query {
 		q.number = n
 	}
 	var alone symbol
-	q.symbols, alone = symbolsOf(withoutTalk(rest), nil)
+	q.symbols, alone = symbolsOf(rest, nil)
 	if q.onlyAreas = len(q.symbols) < 2 && alone == 0 && len(q.areas) > 0; q.onlyAreas {
 		q.symbols, alone = symbolsOf(r, nil)
 	}
@@ -107,17 +111,29 @@ func (x *Index) ask(r []rune, sees func(int32) bool) query {
 	return q
 }
 
-// talk is what people say around a place.
-var talk = []string{"我在", "我们在", "就在", "位于", "地址是", "地址", "发生在", "有人在", "你好", "这里是", "这里", "这边", "那边", "那个", "就是", "大概", "好像", "麻烦", "请"}
+// talk is what people say before and behind a place.
+var talk = []string{"我们在", "我在", "就在", "位于", "地址是", "地址", "发生在", "有人在", "你好", "您好", "这里是", "这里", "这边", "那边", "那里", "那个", "就是", "大概", "好像", "麻烦", "请问"}
 
+// withoutTalk takes talk off both ends, as long as two characters are left.
 func withoutTalk(r []rune) []rune {
-	s := string(r)
-	for _, w := range talk {
-		if t := strings.ReplaceAll(s, w, ""); len(t) >= 6 {
-			s = t
+	for cut := true; cut; {
+		cut = false
+		for _, w := range talk {
+			n := len([]rune(w))
+			if hasPrefix(r, w) && len(r) >= n+2 {
+				r, cut = r[n:], true
+			} else if len(r) >= n+2 && hasPrefix(r[len(r)-n:], w) {
+				r, cut = r[:len(r)-n], true
+			}
+		}
+		for len(r) > 2 && strings.ContainsRune(", -", r[0]) {
+			r = r[1:]
+		}
+		for len(r) > 2 && strings.ContainsRune(", -", r[len(r)-1]) {
+			r = r[:len(r)-1]
 		}
 	}
-	return []rune(s)
+	return r
 }
 
 // houseNumber is the first number before 号 or 弄, and of a query also one behind
@@ -318,15 +334,21 @@ func (x *Index) compareArea(q *query, c *Candidate) {
 	if len(q.areas) == 0 || q.onlyAreas || c.Entry.Area < 0 {
 		return
 	}
+	elsewhere := true
 	for _, a := range q.areas {
-		if x.lib.Within(c.Entry.Area, a) || x.lib.Within(a, c.Entry.Area) {
+		switch x.lib.compare(c.Entry.Area, a) {
+		case agree:
 			c.Confidence = min(c.Confidence+0.02, 0.99)
 			c.Reasons = append(c.Reasons, SameArea)
 			return
+		case unknown:
+			elsewhere = false
 		}
 	}
-	c.Confidence *= 0.5
-	c.Reasons = append(c.Reasons, OtherArea)
+	if elsewhere {
+		c.Confidence *= 0.5
+		c.Reasons = append(c.Reasons, OtherArea)
+	}
 }
 
 // goodEnough is the confidence from which no fall-back is needed.
@@ -400,5 +422,8 @@ func doubt(out []Candidate) {
 			out[i].Confidence = was[i] * (0.35 + 0.65/float64(1+rivals))
 			out[i].Reasons = append(out[i].Reasons, Ambiguous)
 		}
+	}
+	for i := 1; i < len(out); i++ { // what fits less is no likelier for all the doubt
+		out[i].Confidence = min(out[i].Confidence, out[i-1].Confidence)
 	}
 }

@@ -248,6 +248,7 @@ func (im *placeImport) commit(ctx context.Context, b *job.Batch[placeRow]) error
 // dryRun counts what an import of the whole file would do, but for what is there
 // already.
 func (im *placeImport) dryRun(ctx context.Context) (c job.Counts, told []Told, err error) {
+	began := im.o.Now()
 	for r, err := range im.rows() {
 		if err != nil {
 			return c, told, err
@@ -268,7 +269,7 @@ func (im *placeImport) dryRun(ctx context.Context) (c job.Counts, told []Told, e
 			}
 			if im.o.Progress != nil {
 				read, total := im.table.Progress()
-				im.o.Progress(job.Progress{Counts: c, Read: read, Total: total, Left: -1})
+				im.o.Progress(job.Progress{Counts: c, Read: read, Total: total, Rate: float64(c.Rows()) / max(im.o.Now().Sub(began).Seconds(), 0.001), Left: -1})
 			}
 		}
 	}

@@ -102,11 +102,18 @@ func placeAreas(tree *grid.Tree) (areas []gazetteer.AdminArea, ofGrid []int) {
 // countyArea finds the division that a root of the tree is, by code or by name, or
 // adds it.
 func countyArea(areas *[]gazetteer.AdminArea, n grid.Node) int {
-	same := func(a gazetteer.AdminArea) bool {
-		return a.No == 0 && a.Level == gazetteer.County && (a.Code == string(n.Code) || len(n.Code) > 6 && a.Code == string(n.Code[:6]) || a.Name == n.Name)
+	code := string(n.Code)
+	if len(code) > 6 {
+		code = code[:6]
 	}
-	if i := slices.IndexFunc(*areas, same); i >= 0 {
-		return i
+	for _, same := range []func(a gazetteer.AdminArea) bool{
+		func(a gazetteer.AdminArea) bool { return a.Code == code },
+		func(a gazetteer.AdminArea) bool { return a.Name == n.Name && a.Level == gazetteer.County },
+		func(a gazetteer.AdminArea) bool { return a.Name == n.Name },
+	} {
+		if i := slices.IndexFunc(*areas, func(a gazetteer.AdminArea) bool { return a.No == 0 && same(a) }); i >= 0 {
+			return i
+		}
 	}
 	*areas = append(*areas, gazetteer.AdminArea{Code: string(n.Code), Name: n.Name, Level: gazetteer.County, Parent: -1, No: n.No})
 	return len(*areas) - 1

@@ -42,6 +42,9 @@ func (l *loader) furnish(ctx context.Context) error {
 		if err := ledger.ConfigChanged(ctx, tx, l.Until); err != nil {
 			return err
 		}
+		if err := ledger.PlacesChanged(ctx, tx, l.Until); err != nil {
+			return err
+		}
 		return saveLoaded(ctx, tx, next)
 	})
 	if err != nil {
