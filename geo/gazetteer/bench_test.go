@@ -6,6 +6,7 @@ package gazetteer_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -86,6 +87,24 @@ func BenchmarkSearch(b *testing.B) {
 			b.ReportMetric(float64(took[len(took)-1].Microseconds())/1000, "max-ms")
 		})
 	}
+}
+
+// BenchmarkNewIndex reports how much memory an index of 200,000 entries keeps.
+func BenchmarkNewIndex(b *testing.B) {
+	entries, lib := madeUp(200_000), gazetteer.NewLibrary(gazetteer.National())
+	heap := func() float64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return float64(m.HeapAlloc) / (1 << 20)
+	}
+	before := heap()
+	var x *gazetteer.Index
+	for b.Loop() {
+		x = gazetteer.NewIndex(lib, entries)
+	}
+	b.ReportMetric(heap()-before, "MiB-kept")
+	runtime.KeepAlive(x)
 }
 
 func BenchmarkReverse(b *testing.B) {

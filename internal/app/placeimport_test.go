@@ -4,7 +4,6 @@
 package app
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,7 +15,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paulmach/orb"
+
 	"onemap/auth"
+	"onemap/geo/grid"
 	"onemap/intake/file"
 	"onemap/internal/job"
 )
@@ -309,16 +311,27 @@ func TestPlaceSearchRefusesBadInput(t *testing.T) {
 func TestPlacesFollowTheTree(t *testing.T) {
 	t.Parallel()
 	st := newStand(t)
+	townA, townB := st.token(auth.TownOperator, "A"), st.token(auth.TownOperator, "B")
 	if _, _, _, err := st.bring("a.csv", placesCSV, PlacesOptions{CRS: "wgs84"}); err != nil {
 		t.Fatal(err)
 	}
-	hall := st.token(auth.HallOperator, "")
-	st.finds(hall, "乙镇粮站", "乙镇粮站")
-	before := st.s.places.Load()
-	if err := st.s.reloadPlaces(context.Background()); err != nil {
+	st.finds(townA, "卫生院", "甲镇卫生院")
+	square := func(x0, x1 float64) orb.MultiPolygon {
+		return orb.MultiPolygon{{{{x0, 38}, {x1, 38}, {x1, 38.5}, {x0, 38.5}, {x0, 38}}}}
+	}
+	version, err := st.s.db.SaveDraft(t.Context(), []grid.Draft{
+		{Code: "C", Level: 1, Name: "县", Geom: orb.MultiPolygon{{{{107, 38}, {107.1, 38}, {108, 38}, {108, 38.5}, {107.1, 38.5}, {107, 38.5}, {107, 38}}}}},
+		{Code: "A", Parent: "C", Level: 2, Name: "甲镇", Geom: square(107, 107.1)},
+		{Code: "B", Parent: "C", Level: 2, Name: "乙镇", Geom: square(107.1, 108)},
+	}, true, "test")
+	if err == nil {
+		err = st.s.db.Enact(t.Context(), version)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	if st.s.places.Load() == before || st.s.places.Load().Len() != before.Len() {
-		t.Error("a rebuilt index is another one with the same entries")
+	st.finds(townB, "卫生院", "甲镇卫生院") // it lies in town B now
+	if v := st.find(townA, "卫生院"); len(v.Items) != 0 {
+		t.Errorf("town A still finds it: %+v", v.Items)
 	}
 }

@@ -58,6 +58,12 @@ func PlaceIndex(tree *grid.Tree, stored []store.Place) *gazetteer.Index {
 		roots[string(tree.Nodes()[i].Code)] = tree.Nodes()[i].No
 	}
 	lib := gazetteer.NewLibrary(areas)
+	division := map[string]int{}
+	for i, a := range areas {
+		if a.No == 0 {
+			division[a.Code] = i
+		}
+	}
 	entries := make([]gazetteer.Entry, 0, len(stored))
 	for _, p := range stored {
 		e := gazetteer.Entry{
@@ -66,6 +72,8 @@ func PlaceIndex(tree *grid.Tree, stored []store.Place) *gazetteer.Index {
 		}
 		if f := tree.Locate(e.Point); f.Index >= 0 {
 			e.No, e.Area = tree.Nodes()[f.Index].No, ofGrid[f.Index]
+		} else if i, ok := division[p.AdminCode[:min(6, len(p.AdminCode))]]; ok {
+			e.Area = i
 		}
 		if e.No == 0 {
 			continue // outside every grid, of a county that is not here any more: nobody's
