@@ -4,9 +4,7 @@
 package gazetteer
 
 import (
-	"cmp"
 	"slices"
-	"strings"
 	"sync"
 	"unicode"
 )
@@ -152,96 +150,109 @@ func (x *Index) Len() int { return len(x.entries) }
 // Library returns the library the index was made with.
 func (x *Index) Library() *Library { return x.lib }
 
+// builder makes the postings of an index.
+type builder struct {
+	x       *Index
+	ids     map[bigram]uint32 // in the order met
+	count   []uint32          // of postings, by id
+	all     []posting
+	inName  map[bigram]bool // of the entry at hand: its bigrams, and whether one is in a name
+	symbols []symbol        // of the text at hand
+	bigrams []bigram
+}
+
+type posting struct{ id, entry uint32 }
+
 func (x *Index) fillPostings() {
-	type posting struct {
-		key   uint32
-		entry uint32
-	}
-	ids := map[bigram]uint32{}
-	var all []posting
-	var count []uint32
-	var symbols []symbol
-	var bigrams []bigram
+	b := builder{x: x, ids: map[bigram]uint32{}, inName: map[bigram]bool{}}
 	x.texts = make([]text, len(x.entries))
 	for i := range x.entries {
-		e := &x.entries[i]
-		inName := map[bigram]bool{}
-		put := func(b bigram, name bool) {
-			if was, ok := inName[b]; ok && (was || !name) {
-				return
-			}
-			inName[b] = name
-		}
-		take := func(r []rune, name bool) {
-			var alone symbol
-			symbols, alone = symbolsOf(r, symbols)
-			if bigrams = bigramsOf(symbols, bigrams); alone != 0 {
-				put(pair(0, alone), name)
-			}
-			for _, b := range bigrams {
-				put(b, name)
-			}
-		}
-		t := text{from: uint32(len(x.symbols)), number: -1}
-		name := []rune(Normalise(e.Name))
-		short := x.lib.strip(name, e.Area)
-		if e.Kind == Address { // the areas it begins with are no part of what is looked for
-			take(short, true)
-			symbols, _ = symbolsOf(name, symbols)
-		} else {
-			take(name, true)
-		}
-		x.symbols = append(x.symbols, symbols...)
-		t.name = uint32(len(x.symbols)) - t.from
-		if e.Kind != Area && len(short) < len(name) {
-			if s, _ := symbolsOf(short, symbols); uint32(len(s)) < t.name {
-				t.short = t.name - uint32(len(s))
-			}
-		}
-		for _, a := range e.Aliases {
-			take([]rune(Normalise(a)), true)
-		}
-		where := short
-		if e.Kind == Place {
-			where = x.lib.strip([]rune(Normalise(e.Address)), e.Area)
-			take(where, false)
-			x.symbols = append(x.symbols, symbols...)
-			t.address = uint32(len(x.symbols)) - t.from - t.name
-		}
-		if n, ok := houseNumber(where, false); ok {
-			t.number = int32(n)
-		}
-		x.texts[i] = t
-		for b, name := range inName {
-			id, ok := ids[b]
-			if !ok {
-				id = uint32(len(ids))
-				ids[b] = id
-				count = append(count, 0)
-			}
-			count[id]++
-			p := uint32(i) << 1
-			if name {
-				p |= 1
-			}
-			all = append(all, posting{id, p})
+		b.add(i)
+	}
+	b.sort()
+}
+
+// take notes the bigrams of one of the entry's texts.
+func (b *builder) take(r []rune, name bool) {
+	var alone symbol
+	b.symbols, alone = symbolsOf(r, b.symbols)
+	if b.bigrams = bigramsOf(b.symbols, b.bigrams); alone != 0 {
+		b.bigrams = append(b.bigrams, pair(0, alone))
+	}
+	for _, k := range b.bigrams {
+		b.inName[k] = b.inName[k] || name
+	}
+}
+
+// add takes in the entry at i.
+func (b *builder) add(i int) {
+	x, e := b.x, &b.x.entries[i]
+	clear(b.inName)
+	t := text{from: uint32(len(x.symbols)), number: -1}
+	name := []rune(Normalise(e.Name))
+	short := x.lib.strip(name, e.Area)
+	if e.Kind == Address { // the areas it begins with are no part of what is looked for
+		b.take(short, true)
+		b.symbols, _ = symbolsOf(name, b.symbols)
+	} else {
+		b.take(name, true)
+	}
+	x.symbols = append(x.symbols, b.symbols...)
+	t.name = uint32(len(x.symbols)) - t.from
+	if e.Kind != Area && len(short) < len(name) {
+		b.symbols, _ = symbolsOf(short, b.symbols)
+		if n := uint32(len(b.symbols)); n < t.name {
+			t.short = t.name - n
 		}
 	}
-	x.keys = make([]bigram, 0, len(ids))
-	for b := range ids {
-		x.keys = append(x.keys, b)
+	for _, a := range e.Aliases {
+		b.take([]rune(Normalise(a)), true)
+	}
+	where := short
+	if e.Kind == Place {
+		where = x.lib.strip([]rune(Normalise(e.Address)), e.Area)
+		b.take(where, false)
+		x.symbols = append(x.symbols, b.symbols...)
+		t.address = uint32(len(b.symbols))
+	}
+	if n, ok := houseNumber(where, false); ok {
+		t.number = int32(n)
+	}
+	x.texts[i] = t
+	for k, name := range b.inName {
+		id, ok := b.ids[k]
+		if !ok {
+			id = uint32(len(b.ids))
+			b.ids[k] = id
+			b.count = append(b.count, 0)
+		}
+		b.count[id]++
+		p := uint32(i) << 1
+		if name {
+			p |= 1
+		}
+		b.all = append(b.all, posting{id, p})
+	}
+}
+
+// sort puts the postings into one array, by bigram and then by entry.
+func (b *builder) sort() {
+	x := b.x
+	x.keys = make([]bigram, 0, len(b.ids))
+	for k := range b.ids {
+		x.keys = append(x.keys, k)
 	}
 	slices.Sort(x.keys)
 	x.at = make([]uint32, len(x.keys)+1)
-	next := make([]uint32, len(ids)) // where the next posting of an id goes
-	for i, b := range x.keys {
-		next[ids[b]] = x.at[i]
-		x.at[i+1] = x.at[i] + count[ids[b]]
+	next := make([]uint32, len(b.ids)) // where the next posting of an id goes
+	for i, k := range x.keys {
+		next[b.ids[k]] = x.at[i]
+		x.at[i+1] = x.at[i] + b.count[b.ids[k]]
 	}
-	x.postings = make([]uint32, len(all))
-	for _, p := range all { // entries come in order, so each list is sorted
-		x.postings[next[p.key]] = p.entry
-		next[p.key]++
+	x.postings = make([]uint32, len(b.all))
+	for _, p := range b.all { // entries come in order, so each list is sorted
+		x.postings[next[p.id]] = p.entry
+		next[p.id]++
 	}
 }
 
@@ -252,154 +263,4 @@ func (x *Index) list(b bigram) []uint32 {
 		return nil
 	}
 	return x.postings[x.at[i]:x.at[i+1]]
-}
-
-// scratch is the working memory of one search.
-type scratch struct {
-	score   []float32 // by entry; zero between searches
-	touched []uint32
-	best    []ranked
-}
-
-// ranked is an entry on its way to the best.
-type ranked struct {
-	entry uint32
-	score float32
-}
-
-// weight is how much a bigram tells: words that many addresses share tell little.
-// It is fixed, not counted: what the asker may not see has no say in it.
-func weight(b bigram) float32 {
-	if common[b] {
-		return 0.3
-	}
-	return 1
-}
-
-var common = func() map[bigram]bool {
-	m := map[bigram]bool{}
-	for w := range strings.FieldsSeq("有限公司 责任公司 股份公司 分公司 服务中心 卫生室 卫生院 卫生服务 幼儿园 小学 中学 学校 医院 大厦 广场 小区 花园 社区 街道 大街 大道 东路 西路 南路 北路 中路 号楼 号院 村委会 居委会 委员会") {
-		s, _ := symbolsOf([]rune(w), nil)
-		for _, b := range bigramsOf(s, nil) {
-			m[b] = true
-		}
-	}
-	return m
-}()
-
-const (
-	// readPostings bounds how many postings one search reads, the rarest bigrams
-	// first; what it leaves out is seen when the best are judged.
-	readPostings = 250_000
-	// judged is how many entries are judged by their whole text.
-	judged = 96
-)
-
-// gather returns the entries that share most with the bigrams, those that sees
-// admits, best first as far as bigrams tell. prefer adds to an entry's score.
-func (x *Index) gather(bigrams []bigram, symbols int, sees func(int32) bool, prefer func(*brief) float32) []uint32 {
-	s := x.scratch.Get().(*scratch)
-	defer x.scratch.Put(s)
-	lists := make([]struct {
-		postings []uint32
-		weight   float32
-	}, 0, len(bigrams))
-	var most float32
-	for _, b := range bigrams {
-		w := weight(b)
-		most += w
-		if l := x.list(b); len(l) > 0 {
-			lists = append(lists, struct {
-				postings []uint32
-				weight   float32
-			}{l, w})
-		}
-	}
-	slices.SortFunc(lists, func(a, b struct {
-		postings []uint32
-		weight   float32
-	},
-	) int {
-		return cmp.Compare(len(a.postings), len(b.postings))
-	})
-	s.best = s.best[:0]
-	offer := func(e uint32, shared float32) {
-		entry := &x.brief[e]
-		score := shared/most - 0.1*float32(min(max(int(entry.name)-symbols, 0), 20))/20
-		if len(s.best) == judged && score+maxPrefer <= s.best[0].score {
-			return
-		}
-		if prefer != nil {
-			score += prefer(entry)
-		}
-		if len(s.best) < judged || score > s.best[0].score {
-			if sees(entry.no) {
-				s.keep(ranked{e, score})
-			}
-		}
-	}
-	read := 0
-	for i, l := range lists {
-		if read += len(l.postings); i > 0 && read > readPostings {
-			lists = lists[:i]
-			break
-		}
-	}
-	for _, l := range lists {
-		for _, p := range l.postings {
-			e, w := p>>1, l.weight*(0.9+0.1*float32(p&1))
-			if len(lists) == 1 {
-				offer(e, w)
-				continue
-			}
-			if s.score[e] == 0 {
-				s.touched = append(s.touched, e)
-			}
-			s.score[e] += w
-		}
-	}
-	for _, e := range s.touched {
-		offer(e, s.score[e])
-		s.score[e] = 0
-	}
-	s.touched = s.touched[:0]
-	slices.SortFunc(s.best, func(a, b ranked) int {
-		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.entry, b.entry))
-	})
-	out := make([]uint32, len(s.best))
-	for i, r := range s.best {
-		out[i] = r.entry
-	}
-	return out
-}
-
-// maxPrefer is the most that prefer may add.
-const maxPrefer = 0.2
-
-// keep puts r among the best: a heap with the least in front.
-func (s *scratch) keep(r ranked) {
-	h := s.best
-	if len(h) < judged {
-		h = append(h, r)
-		for i := len(h) - 1; i > 0 && h[i].score < h[(i-1)/2].score; i = (i - 1) / 2 {
-			h[i], h[(i-1)/2] = h[(i-1)/2], h[i]
-		}
-		s.best = h
-		return
-	}
-	h[0] = r
-	for i := 0; ; {
-		c := 2*i + 1
-		if c >= len(h) {
-			return
-		}
-		if c+1 < len(h) && h[c+1].score < h[c].score {
-			c++
-		}
-		if h[i].score <= h[c].score {
-			return
-		}
-		h[i], h[c] = h[c], h[i]
-		i = c
-	}
 }

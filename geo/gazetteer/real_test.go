@@ -257,6 +257,46 @@ func TestLabelledAddresses(t *testing.T) {
 	}
 }
 
+// TestVillagesOfThreePlaces: every village and community of two districts and of a
+// prefecture is found by its full name below its county's, whatever others share.
+func TestVillagesOfThreePlaces(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		floor float64
+	}{{"villages_110108.csv", 0.99}, {"villages_110119.csv", 0.99}, {"villages_150600.csv", 0.99}} {
+		areas := gazetteer.National()
+		at := map[string]int{}
+		for i, a := range areas {
+			at[a.Code] = i
+		}
+		all := rows(t, "admin/"+c.name)
+		for _, row := range all {
+			if _, ok := at[row["street_code"]]; !ok {
+				at[row["street_code"]] = len(areas)
+				areas = append(areas, gazetteer.AdminArea{Code: row["street_code"], Name: row["street_name"], Level: gazetteer.Town, Parent: at[row["area_code"]]})
+			}
+		}
+		for _, row := range all {
+			areas = append(areas, gazetteer.AdminArea{Code: row["code"], Name: row["name"], Level: gazetteer.Village, Parent: at[row["street_code"]]})
+		}
+		lib := gazetteer.NewLibrary(areas)
+		found := 0
+		for _, row := range all {
+			text := row["area_name"] + row["street_name"] + row["name"] + "15号"
+			if p := lib.Parse(text, nil)[0]; p.Village.Code == row["code"] && p.Number == "15号" {
+				found++
+			} else if found < len(all)/100 || len(all)-found < 5 {
+				t.Logf("%s: %+v", text, p)
+			}
+		}
+		share := float64(found) / float64(len(all))
+		t.Logf("%s: %d villages, %.1f %% found", c.name, len(all), 100*share)
+		if share < c.floor {
+			t.Errorf("%s: %.3f, the floor is %.2f", c.name, share, c.floor)
+		}
+	}
+}
+
 // otog is the banner's towns and villages as the statistical list names them.
 func otog(t testing.TB) *gazetteer.Library {
 	areas := gazetteer.National()

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"onemap/geo"
@@ -176,6 +177,30 @@ func TestSearchPrefersWhatIsNear(t *testing.T) {
 	if len(got) == 0 || got[0].Entry.ID != 7 || got[0].DistanceM < 100 || got[0].DistanceM > 500 {
 		t.Errorf("%+v", got)
 	}
+}
+
+// TestManyReadersAtOnce: readers of one index do not disturb each other.
+func TestManyReadersAtOnce(t *testing.T) {
+	x := banner()
+	p := geo.WGS84{107.82, 38.42}
+	texts := []string{"人民医院", "中心小学", "敖镇莎日塔拉东街12号", "昂素嘎查东3公里", "前旗"}
+	want := map[string]string{}
+	for _, text := range texts {
+		want[text] = told(x, text, p, everybody)
+	}
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for k := range 200 {
+				text := texts[(i+k)%len(texts)]
+				if got := told(x, text, p, everybody); got != want[text] {
+					t.Errorf("%s: told %s, alone %s", text, got, want[text])
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func TestRelativePlaces(t *testing.T) {
