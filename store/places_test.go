@@ -14,6 +14,7 @@ import (
 	"onemap/auth"
 	"onemap/geo"
 	"onemap/internal/pgtest"
+	"onemap/migrations"
 	"onemap/store"
 )
 
@@ -61,5 +62,30 @@ func TestPlacesAreSavedOnceAndRead(t *testing.T) {
 	}
 	if _, err := db.Places(t.Context(), auth.Scope{}); err == nil {
 		t.Error("places are read in a scope that sees nothing")
+	}
+}
+
+// TestTheDemosAddressesMoveOver: what stood in the address table of an older schema
+// is found among the places.
+func TestTheDemosAddressesMoveOver(t *testing.T) {
+	url := pgtest.URL(t)
+	db := opened(t, url, "")
+	for _, sql := range []string{ // back to the schema before the migration of places
+		"DROP TABLE place",
+		"CREATE TABLE address (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, ext_id text NOT NULL UNIQUE, std text NOT NULL, grid_id bigint REFERENCES grid, geom geometry(Point, 4326) NOT NULL)",
+		"INSERT INTO grid_version (root_code) VALUES ('150623')",
+		"INSERT INTO address (ext_id, std, geom) VALUES ('demo-address-00001', '演示旗演东镇12号', ST_SetSRID(ST_MakePoint(107.2, 38.4), 4326))",
+		"DELETE FROM goose_db_version WHERE version_id = 5",
+	} {
+		if _, err := db.Pool.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	if err := store.Migrate(t.Context(), url, migrations.FS); err != nil {
+		t.Fatal(err)
+	}
+	got, err := db.Places(t.Context(), auth.System("test"))
+	if err != nil || len(got) != 1 || got[0].Name != "演示旗演东镇12号" || got[0].Kind != "address" || got[0].Root != "150623" || got[0].ExternalID != "demo-address-00001" || got[0].Point != (orb.Point{107.2, 38.4}) {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
