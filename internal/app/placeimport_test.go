@@ -4,6 +4,7 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -334,4 +335,35 @@ func TestPlacesFollowTheTree(t *testing.T) {
 	if v := st.find(townA, "卫生院"); len(v.Items) != 0 {
 		t.Errorf("town A still finds it: %+v", v.Items)
 	}
+}
+
+// TestAStoppedPlaceImportGoesOn: stopped after its first batch, the same command
+// brings in the rest, and nothing twice.
+func TestAStoppedPlaceImportGoesOn(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	var text strings.Builder
+	text.WriteString("id,name,lon,lat\n")
+	for i := range 2*job.DefaultBatch + 7 {
+		fmt.Fprintf(&text, "%d,第%d号井,%v,38.3\n", i, i, 107+float64(i%900)/1000)
+	}
+	path := filepath.Join(t.TempDir(), "wells.csv")
+	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	o := PlacesOptions{DB: st.s.db, Kind: "place", File: path, CRS: "wgs84", Source: "wells", Now: time.Now, Progress: func(job.Progress) { stop() }}
+	res, _, _, err := ImportPlaces(ctx, o)
+	if !errors.Is(err, job.ErrStopped) || res.Counts.Rows() != job.DefaultBatch {
+		t.Fatalf("stopped: %+v, %v", res, err)
+	}
+	res, _, _, err = ImportPlaces(t.Context(), o)
+	if err != nil || res.Skipped != job.DefaultBatch || res.Counts.InGrid != 2*job.DefaultBatch+7 {
+		t.Errorf("went on: %+v, %v", res, err)
+	}
+	if n := st.count("SELECT count(*) FROM place"); n != 2*job.DefaultBatch+7 {
+		t.Errorf("%d places", n)
+	}
+	st.finds(st.token(auth.HallOperator, ""), "第10003号井", "第10003号井")
 }
