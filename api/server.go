@@ -23,6 +23,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"onemap/auth"
+	"onemap/geo/gazetteer"
 	"onemap/hub"
 	"onemap/people"
 	"onemap/store"
@@ -46,6 +47,7 @@ type Options struct {
 	Tiles     *tiles.Server
 	Dots      func() []track.Dot       // the live positions
 	People    func() *people.Directory // workers and devices
+	Places    func() *gazetteer.Index  // the address search
 	Now       func() time.Time
 	Log       *slog.Logger
 	Pages     fs.FS // the built front end
@@ -123,6 +125,7 @@ func New(o Options) *Server {
 	s.incidents()
 	s.reporters()
 	s.grids()
+	s.places()
 	s.figures()
 	s.workers()
 	s.tracks()

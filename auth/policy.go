@@ -27,6 +27,7 @@ type Resource string
 
 const (
 	Grid         Resource = "grid"          // the tree and its boundaries
+	PlaceData    Resource = "place"         // places and addresses by name; nothing of persons
 	IncidentData Resource = "incident"      // incidents, but for who did what
 	Journal      Resource = "journal"       // every act on an incident, and who did it
 	Reporter     Resource = "reporter"      // name, phone and id number of who reported
@@ -70,6 +71,7 @@ const table = `
 resource      action  system_admin security_admin auditor   county_leader hall_operator dispatcher town_operator village_head grid_worker    dept_handler    wall
 grid          read    grid         grid           grid      grid          grid          grid       grid          grid         grid           grid            grid
 grid          write   grid         -              -         -             -             -          -             -            -              -               -
+place         read    grid         grid           grid      grid          grid          grid       grid          grid         grid           grid            grid
 incident      read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       grid+sens
 incident      write   -            -              -         -             grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
 journal       read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -

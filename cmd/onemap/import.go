@@ -20,6 +20,8 @@ import (
 type importCmd struct {
 	Grids     importGridsCmd     `cmd:"" help:"Bring in a grid tree from GeoJSON, as a draft that is checked."`
 	Incidents importIncidentsCmd `cmd:"" help:"Bring in past incidents from CSV."`
+	Places    importPlacesCmd    `cmd:"" help:"Bring in named places (schools, wells, shops) from CSV or GeoJSON, for the address search."`
+	Addresses importAddressesCmd `cmd:"" help:"Bring in an address library from CSV or GeoJSON, for the address search."`
 }
 
 type importIncidentsCmd struct {

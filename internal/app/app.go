@@ -22,6 +22,7 @@ import (
 	"onemap/dispatch"
 	"onemap/dispatch/calendar"
 	"onemap/frontend"
+	"onemap/geo/gazetteer"
 	"onemap/hub"
 	"onemap/internal/backup"
 	"onemap/internal/job"
@@ -48,7 +49,9 @@ type Server struct {
 	metrics    *metrics
 	api        *api.Server
 	layers     atomic.Pointer[layers]
-	behind     atomic.Bool // people or layers wait to be read again
+	places     atomic.Pointer[gazetteer.Index]
+	placesDue  chan struct{} // places or grids have changed: the address search
+	behind     atomic.Bool   // people or layers wait to be read again
 	load       atomic.Pointer[api.Loading]
 	wake       chan struct{} // something was committed: the sequencer
 	heads      chan struct{} // the feed has grown: the pump
@@ -80,7 +83,7 @@ const drain = 10 * time.Second
 func Start(ctx context.Context, o Options) (*Server, error) {
 	o.setDefaults()
 	s := &Server{
-		o: o, wake: make(chan struct{}, 1), heads: make(chan struct{}, 1), ready: make(chan struct{}), failed: make(chan error, 8),
+		o: o, wake: make(chan struct{}, 1), heads: make(chan struct{}, 1), placesDue: make(chan struct{}, 1), ready: make(chan struct{}), failed: make(chan error, 8),
 	}
 	s.load.Store(&api.Loading{})
 	o.Log.Info("starting", "version", o.Version, "options", o)
@@ -301,7 +304,7 @@ func (s *Server) startListeners(ctx context.Context) error {
 	s.api = api.New(api.Options{
 		DB: s.pools.changes, Reports: s.pools.reports, Reads: s.pools.reads, WallReads: s.pools.walls, Care: s.pools.care, Sealer: s.seal,
 		Catalogue: s.catalogue, Ledger: s.ledger, Hub: s.hub, Tiles: s.tiles, Dots: s.fixes.Live().Dots, People: s.fixes.Directory,
-		Now: s.o.Now, Log: s.o.Log, Pages: pages, Ready: s.isReady, Status: func() api.Loading { return *s.load.Load() },
+		Places: s.places.Load, Now: s.o.Now, Log: s.o.Log, Pages: pages, Ready: s.isReady, Status: func() api.Loading { return *s.load.Load() },
 		Version: s.o.Version, Link: s.URL, Limits: s.o.Limits, Proxies: s.o.TrustedProxies, Refused: func(rule string) { s.metrics.refused.WithLabelValues(rule).Inc() },
 	})
 	if s.secure, err = s.certificate(); err != nil {

@@ -30,6 +30,9 @@ func (s *Server) startLoops(ctx context.Context) error {
 	if err := s.reloadLayers(ctx); err != nil {
 		return err
 	}
+	if err := s.reloadPlaces(ctx); err != nil {
+		return err
+	}
 	s.tiles = tiles.New(tiles.Options{
 		Tree:    func() *grid.Tree { return s.catalogue.Now().Tree },
 		Roads:   func() []tiles.Line { return s.layers.Load().roads },
@@ -46,6 +49,7 @@ func (s *Server) startLoops(ctx context.Context) error {
 		Pool: s.db.Pool, Now: s.o.Now, Log: s.o.Log, Wake: s.wake, OnHead: func(feed.Seq) { s.nudge(s.heads)() },
 	}).Run)
 	s.loop("pump", s.pump)
+	s.loop("places", s.followPlaces)
 	s.loop("audit seal", (&ledger.AuditSealer{
 		DB: s.pools.care, Key: s.seal.AuditKey(), Anchor: filepath.Join(s.o.Data, ledger.AnchorFile), Now: s.o.Now, Log: s.o.Log,
 	}).Run)
@@ -98,6 +102,7 @@ func (s *Server) pump(ctx context.Context) {
 		e, st, err := ledger.LoadState(ctx, s.db, system)
 		if err == nil { // what changed before st's head is told by no event any more
 			err = s.reloadConfig(ctx)
+			s.nudge(s.placesDue)()
 		}
 		switch {
 		case err == nil && epoch == "":
@@ -181,13 +186,22 @@ func (s *Server) pumpOnce(ctx context.Context, system auth.Scope, epoch feed.Epo
 // before brings what this node keeps of the configuration up to date, so that
 // nobody is told of a grid that the node does not know yet.
 func (s *Server) before(ctx context.Context, evs []feed.Event) error {
+	reload := false
 	for _, e := range evs {
 		switch e.Kind {
-		case "grids.enacted", "config.changed":
-			return s.reloadConfig(ctx)
+		case "grids.enacted":
+			reload = true
+			defer s.nudge(s.placesDue)() // once the new tree is in force
+		case "config.changed":
+			reload = true
+		case "places.changed":
+			s.nudge(s.placesDue)()
 		}
 	}
-	return nil
+	if !reload {
+		return nil
+	}
+	return s.reloadConfig(ctx)
 }
 
 // reloadConfig reads the configuration again. Events wait for the catalogue alone:

@@ -190,6 +190,10 @@ func (r *run) walk(t *testing.T) {
 			r.listGrids(l)
 		case "place":
 			r.places(l)
+		case "find place":
+			r.findPlaces(l)
+		case "describe place":
+			r.describePlaces(l)
 		case "list workers":
 			r.listWorkers(l)
 		case "count incidents":

@@ -245,8 +245,8 @@ func (w *world) people(t *testing.T, db *store.DB) {
 	}
 }
 
-// map_ puts a camera into every grid that a point lies in, and a road through
-// both counties.
+// map_ puts a camera and an address into every grid that a point lies in, and a road
+// through both counties.
 func (w *world) map_(t *testing.T, db *store.DB) {
 	t.Helper()
 	n := 0
@@ -257,6 +257,8 @@ func (w *world) map_(t *testing.T, db *store.DB) {
 			FROM grid g JOIN grid_version v ON v.id = g.version_id WHERE v.root_code = $5 AND g.code = $6`,
 			fmt.Sprintf("%020d", 15062400001310000+n), c.name, p.at[0], p.at[1], p.county, p.code)
 		w.cameras = append(w.cameras, c)
+		w.exec(t, db, `INSERT INTO place (source, external_id, kind, name, root_code, geom, raw_lon, raw_lat, raw_datum)
+			VALUES ('test', $1, 'address', $1, $2, ST_SetSRID(ST_MakePoint($3, $4), 4326), $3, $4, 'wgs84')`, wellIn(key), p.county, p.at[0], p.at[1])
 	}
 	w.exec(t, db, `INSERT INTO road (ext_id, name, class, geom) VALUES ('r1', '大路', 'trunk', ST_GeomFromText('LINESTRING(107 38.1, 110 38.1)', 4326))`)
 }

@@ -123,7 +123,7 @@ func (l *loader) run(ctx context.Context) error {
 		return err
 	}
 	// The planner's figures, so that the first screens are not slow.
-	if _, err := l.DB.Pool.Exec(ctx, "ANALYZE incident, incident_journal, address, road, camera"); err != nil {
+	if _, err := l.DB.Pool.Exec(ctx, "ANALYZE incident, incident_journal, place, road, camera"); err != nil {
 		return fmt.Errorf("demo: analyze: %w", err)
 	}
 	l.tell("演示数据已装入")
@@ -149,7 +149,7 @@ func (l *loader) begin(ctx context.Context) error {
 	}
 	var full bool
 	err = l.DB.Pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM grid_version) OR EXISTS (SELECT FROM incident) OR EXISTS (SELECT FROM worker)
-		OR EXISTS (SELECT FROM device) OR EXISTS (SELECT FROM road) OR EXISTS (SELECT FROM address) OR EXISTS (SELECT FROM camera)
+		OR EXISTS (SELECT FROM device) OR EXISTS (SELECT FROM road) OR EXISTS (SELECT FROM place) OR EXISTS (SELECT FROM camera)
 		OR EXISTS (SELECT FROM import_job)`).Scan(&full)
 	if err != nil {
 		return fmt.Errorf("demo: is the database empty: %w", err)

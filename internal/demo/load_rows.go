@@ -42,6 +42,9 @@ func (l *loader) furnish(ctx context.Context) error {
 		if err := ledger.ConfigChanged(ctx, tx, l.Until); err != nil {
 			return err
 		}
+		if err := ledger.PlacesChanged(ctx, tx, l.Until); err != nil {
+			return err
+		}
 		return saveLoaded(ctx, tx, next)
 	})
 	if err != nil {
@@ -105,13 +108,13 @@ func (l *loader) copyPlaces(ctx context.Context, c *copier) {
 		roads = append(roads, []any{r.ExtID, r.Name, r.Class, r.Oneway, r.Line})
 	}
 	for _, a := range l.banner.Points {
-		addresses = append(addresses, []any{a.ExtID, a.Std, id(a.Grid), a.Point})
+		addresses = append(addresses, []any{"demo", a.ExtID, "address", a.Std, string(l.banner.Tree.Nodes()[0].Code), a.Point, a.Point[0], a.Point[1], "wgs84"})
 	}
 	for _, k := range l.banner.Cameras {
 		cameras = append(cameras, []any{k.Code, k.Name, id(k.Grid), int16(k.Heading), k.Point})
 	}
 	c.copy(ctx, "road", []string{"ext_id", "name", "class", "oneway", "geom"}, roads)
-	c.copy(ctx, "address", []string{"ext_id", "std", "grid_id", "geom"}, addresses)
+	c.copy(ctx, "place", []string{"source", "external_id", "kind", "name", "root_code", "geom", "raw_lon", "raw_lat", "raw_datum"}, addresses)
 	c.copy(ctx, "camera", []string{"gb_code", "name", "grid_id", "heading", "geom"}, cameras)
 }
 

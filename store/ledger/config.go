@@ -57,3 +57,11 @@ func ConfigChanged(ctx context.Context, tx pgx.Tx, now time.Time) error {
 	}
 	return tx.SendBatch(ctx, b).Close()
 }
+
+// PlacesChanged tells every node that places or addresses were brought in. It is
+// called in the transaction that brought them.
+func PlacesChanged(ctx context.Context, tx pgx.Tx, now time.Time) error {
+	return Emit(ctx, tx, feed.Event{
+		Kind: "places.changed", Entity: feed.Key{Kind: "config", ID: "places"}, Ver: 1, Live: feed.None, OccurredAt: now,
+	})
+}

@@ -1,0 +1,91 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package store_test
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/paulmach/orb"
+
+	"onemap/auth"
+	"onemap/geo"
+	"onemap/internal/pgtest"
+	"onemap/migrations"
+	"onemap/store"
+)
+
+func TestPlacesAreSavedOnceAndRead(t *testing.T) {
+	db := opened(t, pgtest.URL(t), "")
+	save := func(batch ...store.Place) map[store.PlaceKey]bool {
+		t.Helper()
+		var written map[store.PlaceKey]bool
+		if err := db.InTx(t.Context(), func(tx pgx.Tx) (err error) {
+			if written, err = store.SavePlaces(t.Context(), tx, time.Now(), batch); err != nil {
+				return err
+			}
+			_, err = store.SavePlaces(t.Context(), tx, time.Now(), nil) // twice in one transaction
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return written
+	}
+	a := store.Place{
+		Source: "s", ExternalID: "1", Kind: "place", Name: "卫生院", Aliases: []string{"医院", "a,b\"c"}, Address: "人民路1号", Class: "医疗", AdminCode: "150623",
+		Root: "C", Point: orb.Point{107.2, 38.4}, Raw: geo.Raw{Lon: 107.206, Lat: 38.4001, Datum: geo.DatumGCJ02},
+	}
+	b := a
+	b.ExternalID, b.Name = "2", "学校"
+	old := b
+	old.Name = "老学校"
+	if got := save(a, old, b); !reflect.DeepEqual(got, map[store.PlaceKey]bool{{Source: "s", ExternalID: "1"}: true, {Source: "s", ExternalID: "2"}: true}) {
+		t.Errorf("first: %v", got)
+	}
+	if got := save(a, b); len(got) != 0 {
+		t.Errorf("the same again: %v", got)
+	}
+	b.Raw.Lon, b.Point = 107.3, orb.Point{107.294, 38.4}
+	if got := save(a, b); !reflect.DeepEqual(got, map[store.PlaceKey]bool{{Source: "s", ExternalID: "2"}: true}) {
+		t.Errorf("one moved: %v", got)
+	}
+	got, err := db.Places(t.Context(), auth.System("test"))
+	if err != nil || len(got) != 2 || got[0].ID == 0 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	got[0].ID, got[1].ID = 0, 0
+	if b.Aliases = a.Aliases; !reflect.DeepEqual(got, []store.Place{a, b}) {
+		t.Errorf("read %+v\nwant %+v", got, []store.Place{a, b})
+	}
+	if _, err := db.Places(t.Context(), auth.Scope{}); err == nil {
+		t.Error("places are read in a scope that sees nothing")
+	}
+}
+
+// TestTheDemosAddressesMoveOver: what stood in the address table of an older schema
+// is found among the places.
+func TestTheDemosAddressesMoveOver(t *testing.T) {
+	url := pgtest.URL(t)
+	db := opened(t, url, "")
+	for _, sql := range []string{ // back to the schema before the migration of places
+		"DROP TABLE place",
+		"CREATE TABLE address (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, ext_id text NOT NULL UNIQUE, std text NOT NULL, grid_id bigint REFERENCES grid, geom geometry(Point, 4326) NOT NULL)",
+		"INSERT INTO grid_version (root_code) VALUES ('150623')",
+		"INSERT INTO address (ext_id, std, geom) VALUES ('demo-address-00001', '演示旗演东镇12号', ST_SetSRID(ST_MakePoint(107.2, 38.4), 4326))",
+		"DELETE FROM goose_db_version WHERE version_id = 5",
+	} {
+		if _, err := db.Pool.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	if err := store.Migrate(t.Context(), url, migrations.FS); err != nil {
+		t.Fatal(err)
+	}
+	got, err := db.Places(t.Context(), auth.System("test"))
+	if err != nil || len(got) != 1 || got[0].Name != "演示旗演东镇12号" || got[0].Kind != "address" || got[0].Root != "150623" || got[0].ExternalID != "demo-address-00001" || got[0].Point != (orb.Point{107.2, 38.4}) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
