@@ -23,6 +23,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"onemap/auth"
+	"onemap/geo/road"
 	"onemap/hub"
 	"onemap/people"
 	"onemap/store"
@@ -45,6 +46,7 @@ type Options struct {
 	Hub       *hub.Hub
 	Tiles     *tiles.Server
 	Dots      func() []track.Dot       // the live positions
+	Roads     func() *road.Graph       // what travel times are worked out along
 	People    func() *people.Directory // workers and devices
 	Now       func() time.Time
 	Log       *slog.Logger
@@ -125,6 +127,7 @@ func New(o Options) *Server {
 	s.grids()
 	s.figures()
 	s.workers()
+	s.nearest()
 	s.tracks()
 	s.exports()
 	s.mapRoutes()

@@ -51,7 +51,7 @@ func TestWaysOfASmallTown(t *testing.T) {
 		{"with the one way", net(), at(0, 0), at(1000, 0), 100, road.ByRoad, road.WhyRoad},
 		{"within one stretch, with the one way", net(), at(300, 0), at(800, 0), 50, road.ByRoad, road.WhyRoad},
 		{"against the one way from its end: the main net is a kilometre off", net(), at(1000, 0), at(0, 0), off(1000), road.ByRoad, road.WhyRoad},
-		{"already there", net(), at(1000, 0), at(1000, 0), 0, road.ByRoad, road.WhyRoad},
+		{"already there", net(), at(1000, 0), at(1000, 0), 0, road.ByLine, road.WhyClose},
 		{"round a loop the right way", net(loop), at(0, 1000), at(200, 1200), 28.284, road.ByRoad, road.WhyRoad},
 		{"back out of the loop", net(loop), at(200, 1200), at(0, 1000), 40 + 28.284, road.ByRoad, road.WhyRoad},
 		{"beside the road", net(), at(100, 700), at(0, 200), off(100) + 50, road.ByRoad, road.WhyRoad},
