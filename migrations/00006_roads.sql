@@ -8,7 +8,7 @@
 
 CREATE TABLE road_segment (
   id      bigint PRIMARY KEY DEFAULT nextval('road_id_seq'), -- one number for both tables of roads: the map draws them as one layer
-  source  text NOT NULL CHECK (source ~ '^[[:alnum:]][[:alnum:]._-]{0,39}$'),
+  source  text NOT NULL CHECK (length(source) BETWEEN 1 AND 40),
   ext_id  text NOT NULL CHECK (length(ext_id) BETWEEN 1 AND 100), -- the number its source gave it
   class   text NOT NULL CHECK (class ~ '^[a-z_]{1,40}$'),         -- of OpenStreetMap's key highway
   name    text NOT NULL DEFAULT '',

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/paulmach/orb"
@@ -130,3 +131,9 @@ func tellRoads(ctx context.Context, tx pgx.Tx, set RoadSet, before int64) error 
 		VALUES ('config.changed', 'config', 'roads', 1, 'none', now(), '{}')`)
 	return tx.SendBatch(ctx, b).Close()
 }
+
+// sourceName is the rule of the column source.
+var sourceName = regexp.MustCompile(`^[\p{L}\p{N}][\p{L}\p{N}._-]{0,39}$`)
+
+// SourceName reports whether s may name a road set.
+func SourceName(s string) bool { return sourceName.MatchString(s) }

@@ -20,6 +20,7 @@ import (
 type importCmd struct {
 	Grids     importGridsCmd     `cmd:"" help:"Bring in a grid tree from GeoJSON, as a draft that is checked."`
 	Incidents importIncidentsCmd `cmd:"" help:"Bring in past incidents from CSV."`
+	Roads     importRoadsCmd     `cmd:"" help:"Bring in roads from an OpenStreetMap extract or GeoJSON lines."`
 }
 
 type importIncidentsCmd struct {
