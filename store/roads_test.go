@@ -105,7 +105,7 @@ func TestTravelTimesEqualPgRouting(t *testing.T) {
 		t.Skipf("SKIPPED, NOTHING TESTED: %v", err)
 	}
 	db := open(t)
-	pgtest.Extension(t, db.Pool.Config().ConnString(), "pgrouting", "apt-get install postgresql-15-pgrouting")
+	pgtest.Extension(t, db.Pool.Config().ConnString(), "pgrouting", "apt-get install postgresql-pgrouting")
 	read, err := file.ReadRoads(t.Context(), path, file.RoadOptions{Datum: geo.DatumWGS84})
 	if err != nil {
 		t.Fatal(err)

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -352,17 +351,8 @@ func checkHeader(block []byte) error {
 	})
 }
 
-// eachBlock visits the data of the file from its beginning.
-func eachBlock(path string, progress func(read int64) error, visit func(*primitives) error) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return eachBlockOf(f, progress, visit)
-}
-
-func eachBlockOf(in io.Reader, progress func(read int64) error, visit func(*primitives) error) error {
+// eachBlock visits the data of a file.
+func eachBlock(in io.Reader, progress func(read int64) error, visit func(*primitives) error) error {
 	p := &pbfFile{in: in}
 	headed := false
 	for {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,20 +49,30 @@ func ReadRoads(ctx context.Context, path string, o RoadOptions) (*Roads, error) 
 	if _, err := geo.ParseDatum(string(o.Datum)); err != nil {
 		return nil, err
 	}
-	r := &roadReader{RoadOptions: o, ctx: ctx, ids: map[string]bool{}, out: Roads{LeftOut: map[string]int{}}}
-	var err error
-	if strings.HasSuffix(path, ".pbf") {
-		if o.Datum != geo.DatumWGS84 {
-			return nil, fmt.Errorf("an OpenStreetMap extract is in wgs84, not in %s", o.Datum)
-		}
-		err = r.readPBF(path)
-	} else {
-		err = r.readLines(path)
-	}
-	if err != nil {
+	r := newRoadReader(ctx, o)
+	if err := r.read(path); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return &r.out, nil
+}
+
+func newRoadReader(ctx context.Context, o RoadOptions) *roadReader {
+	return &roadReader{RoadOptions: o, ctx: ctx, ids: map[string]bool{}, out: Roads{LeftOut: map[string]int{}}}
+}
+
+func (r *roadReader) read(path string) error {
+	if !strings.HasSuffix(path, ".pbf") {
+		return r.readLines(path)
+	}
+	if r.Datum != geo.DatumWGS84 {
+		return fmt.Errorf("an OpenStreetMap extract is in wgs84, not in %s", r.Datum)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return r.readPBF(f)
 }
 
 // roadReader gathers the roads of one file.
@@ -96,22 +107,25 @@ func (r *roadReader) add(l roadLine) error {
 		return r.reject(l, l.fault)
 	case l.id == "" || utf8.RuneCountInString(l.id) > 90 || !utf8.ValidString(l.id) || strings.ContainsRune(l.id, 0):
 		return r.reject(l, "no id that can be kept")
-	case r.ids[l.id]:
-		return r.reject(l, "the id "+l.id+" stands in the file twice")
 	case len(r.out.Segments)+len(l.parts) > maxRoads:
 		return fmt.Errorf("more than %d roads: cut the file to the county first", maxRoads)
 	}
-	r.ids[l.id] = true
+	ids := make([]string, len(l.parts))
+	for i := range ids {
+		if ids[i] = l.id; i > 0 {
+			ids[i] += "." + strconv.Itoa(i+1)
+		}
+		if r.ids[ids[i]] {
+			return r.reject(l, "the id "+ids[i]+" stands in the file twice")
+		}
+	}
 	name := strings.ReplaceAll(strings.ToValidUTF8(l.tags["name"], "?"), "\x00", "")
 	for i, part := range l.parts {
-		id := l.id
-		if i > 0 {
-			id += "." + strconv.Itoa(i+1)
-		}
 		if use.Backward {
 			slices.Reverse(part)
 		}
-		r.out.Segments = append(r.out.Segments, store.RoadSegment{ExtID: id, Class: use.Class, Name: name, Oneway: use.Oneway, Kmh: use.Kmh, Geom: part})
+		r.ids[ids[i]] = true
+		r.out.Segments = append(r.out.Segments, store.RoadSegment{ExtID: ids[i], Class: use.Class, Name: name, Oneway: use.Oneway, Kmh: use.Kmh, Geom: part})
 	}
 	return nil
 }

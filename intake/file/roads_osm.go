@@ -7,7 +7,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"slices"
 	"strconv"
 
@@ -40,26 +40,28 @@ type osmNode struct {
 }
 
 // readPBF reads the file twice: which nodes the roads have, then where they are.
-func (r *roadReader) readPBF(path string) error {
-	st, err := os.Stat(path)
+func (r *roadReader) readPBF(f io.ReadSeeker) error {
+	size, err := f.Seek(0, io.SeekEnd)
 	if err != nil {
 		return err
 	}
 	o := osmRoads{roadReader: r}
-	pass := 0
-	progress := func(read int64) error {
-		if r.Progress != nil {
-			r.Progress((read+int64(pass)*st.Size())/2, st.Size())
+	for pass, visit := range []func(*primitives) error{o.takeWays, o.takeNodes} {
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return err
 		}
-		return r.ctx.Err()
-	}
-	if err := eachBlock(path, progress, o.takeWays); err != nil {
-		return err
-	}
-	o.sortNodes()
-	pass = 1
-	if err := eachBlock(path, progress, o.takeNodes); err != nil {
-		return err
+		err := eachBlock(f, func(read int64) error {
+			if r.Progress != nil {
+				r.Progress((read+int64(pass)*size)/2, size)
+			}
+			return r.ctx.Err()
+		}, visit)
+		if err != nil {
+			return err
+		}
+		if pass == 0 {
+			o.sortNodes()
+		}
 	}
 	for _, w := range o.ways {
 		if err := r.add(o.line(w)); err != nil {
