@@ -25,7 +25,7 @@ import (
 type importRoadsCmd struct {
 	place
 	File    string `arg:"" help:"An OpenStreetMap extract (.osm.pbf), or GeoJSON lines with the properties highway, oneway, maxspeed (a FeatureCollection, or one Feature a line; .gz is read too)." type:"existingfile"`
-	CRS     string `help:"Datum of the file: wgs84, gcj02, bd09, cgcs2000, or EPSG:4490 to 4554 with the order of axes. An OpenStreetMap extract is in wgs84." name:"crs" required:"" placeholder:"DATUM"`
+	CRS     string `help:"Datum of the file: wgs84, gcj02, bd09, cgcs2000, or EPSG:4490 to 4554 with the order of axes. An OpenStreetMap extract is in wgs84." name:"crs" placeholder:"DATUM"`
 	Source  string `help:"Name of the set, such as osm: what it held before is replaced as a whole." required:"" placeholder:"NAME"`
 	DryRun  bool   `help:"Read the file, say what it holds, and store nothing."`
 	Rejects string `help:"Where lines that cannot be taken go, each with its reason (default: beside FILE)." placeholder:"FILE"`
