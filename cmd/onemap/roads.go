@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paulmach/orb"
+
 	"onemap/geo"
 	"onemap/geo/road"
 	"onemap/intake/file"
@@ -24,11 +26,12 @@ import (
 
 type importRoadsCmd struct {
 	place
-	File    string `arg:"" help:"An OpenStreetMap extract (.osm.pbf), or GeoJSON lines with the properties highway, oneway, maxspeed (a FeatureCollection, or one Feature a line; .gz is read too)." type:"existingfile"`
-	CRS     string `help:"Datum of the file: wgs84, gcj02, bd09, cgcs2000, or EPSG:4490 to 4554 with the order of axes. An OpenStreetMap extract is in wgs84." name:"crs" placeholder:"DATUM"`
-	Source  string `help:"Name of the set, such as osm: what it held before is replaced as a whole." required:"" placeholder:"NAME"`
-	DryRun  bool   `help:"Read the file, say what it holds, and store nothing."`
-	Rejects string `help:"Where lines that cannot be taken go, each with its reason (default: beside FILE)." placeholder:"FILE"`
+	File    string  `arg:"" help:"An OpenStreetMap extract (.osm.pbf), or GeoJSON lines with the properties highway, oneway, maxspeed (a FeatureCollection, or one Feature a line; .gz is read too)." type:"existingfile"`
+	CRS     string  `help:"Datum of the file: wgs84, gcj02, bd09, cgcs2000, or EPSG:4490 to 4554 with the order of axes. An OpenStreetMap extract is in wgs84." name:"crs" placeholder:"DATUM"`
+	Source  string  `help:"Name of the set, such as osm: what it held before is replaced as a whole." required:"" placeholder:"NAME"`
+	Join    float64 `help:"Move ends of GeoJSON lines that miss another line by up to so many metres onto it, 0 to 20." default:"0" placeholder:"METRES"`
+	DryRun  bool    `help:"Read the file, say what it holds, and store nothing."`
+	Rejects string  `help:"Where lines that cannot be taken go, each with its reason (default: beside FILE)." placeholder:"FILE"`
 }
 
 func (c *importRoadsCmd) Run(ctx context.Context, out io.Writer, say messages) error {
@@ -36,9 +39,8 @@ func (c *importRoadsCmd) Run(ctx context.Context, out io.Writer, say messages) e
 	if err != nil {
 		return err
 	}
-	if err := c.report(out, roads); err != nil {
-		return err
-	}
+	c.join(out, roads)
+	c.report(out, roads)
 	switch {
 	case c.DryRun:
 		fmt.Fprintln(out, "nothing was stored (--dry-run)")
@@ -73,6 +75,12 @@ func (c *importRoadsCmd) read(ctx context.Context, say messages) (*file.Roads, e
 	if !store.SourceName(c.Source) {
 		return nil, fmt.Errorf("--source: %q is no name: letters, digits, dots, dashes and underscores, at most 40", c.Source)
 	}
+	if !(c.Join >= 0 && c.Join <= 20) {
+		return nil, fmt.Errorf("--join: %v is not from 0 to 20 metres", c.Join)
+	}
+	if c.Join > 0 && strings.HasSuffix(c.File, ".pbf") {
+		return nil, fmt.Errorf("--join: the roads of an OpenStreetMap extract share their nodes; take it as it is")
+	}
 	bar := newPercent(say, "读取")
 	header := file.RejectHeader(file.RoadRejectColumns)
 	rejects := bytes.NewBuffer(bytes.Clone(header))
@@ -104,8 +112,24 @@ func writeRejects(path string, header, text []byte) error {
 	return store.WriteWhole(path, text, true)
 }
 
+// join brings ends together that miss each other, if that is wanted.
+func (c *importRoadsCmd) join(out io.Writer, roads *file.Roads) {
+	if c.Join == 0 {
+		return
+	}
+	lines := make([]orb.LineString, len(roads.Segments))
+	for i, s := range roads.Segments {
+		lines[i] = s.Geom
+	}
+	moved := road.Join(lines, c.Join)
+	for i := range lines {
+		roads.Segments[i].Geom = lines[i]
+	}
+	fmt.Fprintf(out, "ends moved onto another line: %d, by up to %g m\n", moved, c.Join)
+}
+
 // report says what the file holds.
-func (c *importRoadsCmd) report(out io.Writer, roads *file.Roads) error {
+func (c *importRoadsCmd) report(out io.Writer, roads *file.Roads) {
 	segments := make([]road.Segment, len(roads.Segments))
 	for i, s := range roads.Segments {
 		segments[i] = road.Segment{Line: s.Geom, Oneway: s.Oneway, Kmh: s.Kmh}
@@ -123,7 +147,6 @@ func (c *importRoadsCmd) report(out io.Writer, roads *file.Roads) error {
 	if roads.Rejected > 0 {
 		fmt.Fprintf(out, "rejected lines and why: %s\n", c.rejects())
 	}
-	return nil
 }
 
 // percent shows how far something is: in place on a terminal, now and then

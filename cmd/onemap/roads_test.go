@@ -66,6 +66,14 @@ func TestImportOfBadRoads(t *testing.T) {
 	}
 	code, out, said = command(t, url, "import", "roads", path, "--crs", "wgs84", "--source", "survey")
 	wantCommand(t, 1, "is another file", code, out, said)
+	const next = `{"type":"Feature","id":"b","properties":{"highway":"track"},"geometry":{"type":"LineString","coordinates":[[107.100005,38],[107.2,38]]}}` + "\n"
+	for metres, want := range map[string]string{"0": "of which 8.8 km in the main net", "1": "ends moved onto another line: 1, by up to 1 m\nlines 2: left out 0, rejected 0; segments 2, 17.5 km, of which 17.5 km"} {
+		write(good + next)
+		code, out, said = command(t, url, "import", "roads", path, "--crs", "wgs84", "--source", "survey", "--dry-run", "--join", metres)
+		wantCommand(t, 0, want, code, out, said)
+	}
+	code, out, said = command(t, url, "import", "roads", path, "--crs", "wgs84", "--source", "survey", "--join", "100")
+	wantCommand(t, 1, "not from 0 to 20", code, out, said)
 	write(strings.Replace(good, "track", "footway", 1))
 	code, out, said = command(t, url, "import", "roads", path, "--crs", "wgs84", "--source", "survey")
 	wantCommand(t, 1, "no road to drive on; the set survey stays as it is", code, out, said)

@@ -58,33 +58,21 @@ func (g *Graph) nearest(p geo.WGS84, mainOnly bool) (snap, bool) {
 	if !geo.OnEarth(p.Orb()) || len(g.pieces) == 0 {
 		return snap{}, false
 	}
-	const perDegree = geo.EarthRadius * math.Pi / 180
-	kx, ky := perDegree*math.Cos(p[1]*math.Pi/180)*unit, perDegree*unit // metres a unit
-	x, y := p[0]/unit, p[1]/unit
+	x, y, kx, ky := plane(p)
 	best, bestT, bestOff := int32(-1), 0.0, math.Inf(1)
-	look := func(i int32) {
+	g.squares.nearby(x, y, func(i int32) {
 		c := &g.pieces[i]
 		if mainOnly && !g.main[c.stretch] {
 			return
 		}
-		ax, ay := (float64(c.a[0])-x)*kx, (float64(c.a[1])-y)*ky
-		dx, dy := (float64(c.b[0])-float64(c.a[0]))*kx, (float64(c.b[1])-float64(c.a[1]))*ky
-		t := min(max(-(ax*dx+ay*dy)/(dx*dx+dy*dy), 0), 1)
-		ax, ay = ax+t*dx, ay+t*dy
-		off := math.Sqrt(ax*ax + ay*ay)
+		t, off := c.foot(x, y, kx, ky)
 		if off < bestOff-tied || off < bestOff+tied && i < best {
 			best, bestT, bestOff = i, t, off
 		}
-	}
-	q := &g.squares
-	col, row, edge := q.at(x, y)
-	for r := range q.rings(col, row) {
-		q.ring(col, row, r, look)
-		// What has not been seen is at least so far away:
-		if reach := (float64(r)*q.side + edge) * min(kx, ky); bestOff+tied <= reach || reach > g.rules.MaxOff {
-			break
-		}
-	}
+	}, func(seen float64) bool {
+		reach := seen * min(kx, ky)
+		return bestOff+tied > reach && reach <= g.rules.MaxOff
+	})
 	if best < 0 || bestOff > g.rules.MaxOff {
 		return snap{}, false
 	}
@@ -97,4 +85,20 @@ func (g *Graph) nearest(p geo.WGS84, mainOnly bool) (snap, bool) {
 		s.at = end
 	}
 	return s, true
+}
+
+// plane gives a place in units, and how many metres a unit is east and north there.
+func plane(p geo.WGS84) (x, y, kx, ky float64) {
+	const perDegree = geo.EarthRadius * math.Pi / 180
+	return p[0] / unit, p[1] / unit, perDegree * math.Cos(p[1]*math.Pi/180) * unit, perDegree * unit
+}
+
+// foot is the point of a piece nearest to a place: where between a and b, and how
+// many metres off.
+func (c *piece) foot(x, y, kx, ky float64) (t, off float64) {
+	ax, ay := (float64(c.a[0])-x)*kx, (float64(c.a[1])-y)*ky
+	dx, dy := (float64(c.b[0])-float64(c.a[0]))*kx, (float64(c.b[1])-float64(c.a[1]))*ky
+	t = min(max(-(ax*dx+ay*dy)/(dx*dx+dy*dy), 0), 1)
+	ax, ay = ax+t*dx, ay+t*dy
+	return t, math.Sqrt(ax*ax + ay*ay)
 }

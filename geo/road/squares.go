@@ -95,6 +95,21 @@ func (q *squares) at(x, y float64) (col, row int, edge float64) {
 	return int(left), int(bottom), q.side * min(x-left, left+1-x, y-bottom, bottom+1-y)
 }
 
+// nearby visits the pieces about a place, ring by ring outward. After each ring it
+// asks whether to go on, everything within seen units having been visited.
+func (q *squares) nearby(x, y float64, visit func(int32), more func(seen float64) bool) {
+	if len(q.begin) == 0 {
+		return
+	}
+	col, row, edge := q.at(x, y)
+	for r := range q.rings(col, row) {
+		q.ring(col, row, r, visit)
+		if !more(float64(r)*q.side + edge) {
+			return
+		}
+	}
+}
+
 // rings is how many rings about a square reach every square of the grid.
 func (q *squares) rings(col, row int) int {
 	return 1 + max(col, q.cols-1-col, row, q.rows-1-row)
