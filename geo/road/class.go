@@ -12,9 +12,10 @@ import (
 type Class string
 
 // speeds are the classes that are driven on, with the speed in km/h that holds
-// without a known limit. They are those of the car profile of OSRM
-// (Project-OSRM/osrm-backend, profiles/car.lua); "road", whose class nobody knows,
-// takes its default speed, and a track the speed of its slowest kind of track.
+// without a known limit. They are those of the car profile of OSRM, in an early
+// edition (Project-OSRM/osrm-backend, profiles/car.lua at commit 0012f45890a8);
+// "road", whose class nobody knows, takes its default speed, and a track the speed
+// of its slowest grade of track.
 var speeds = map[Class]float64{
 	"motorway": 90, "motorway_link": 75,
 	"trunk": 85, "trunk_link": 70,
@@ -27,8 +28,8 @@ var speeds = map[Class]float64{
 }
 
 const (
-	// limitShare of a known limit is driven on average: nobody drives at the limit
-	// from end to end. OSRM reckons with the same share.
+	// limitShare of a known limit is driven on average, by our own choice: nobody
+	// drives at the limit from end to end.
 	limitShare = 0.8
 
 	minKmh, maxKmh = 5, 130
