@@ -142,15 +142,24 @@ type Located struct {
 
 type locateOutput struct{ Body Located }
 
-func (s *Server) locate(_ context.Context, a caller, in *locateInput) (*locateOutput, error) {
-	datum, err := geo.ParseDatum(in.CRS)
+// placeOf is a pair of a query as it was given, and where it lies.
+func placeOf(lon, lat float64, crs string) (geo.Raw, geo.WGS84, error) {
+	datum, err := geo.ParseDatum(crs)
 	if err != nil {
-		return nil, problem(http.StatusBadRequest, "crs: "+err.Error())
+		return geo.Raw{}, geo.WGS84{}, problem(http.StatusBadRequest, "crs: "+err.Error())
 	}
-	raw := geo.Raw{Lon: in.Lon, Lat: in.Lat, Datum: datum}
+	raw := geo.Raw{Lon: lon, Lat: lat, Datum: datum}
 	p, err := raw.WGS84()
 	if err != nil {
-		return nil, problem(http.StatusUnprocessableEntity, err.Error())
+		return raw, p, problem(http.StatusUnprocessableEntity, err.Error())
+	}
+	return raw, p, nil
+}
+
+func (s *Server) locate(_ context.Context, a caller, in *locateInput) (*locateOutput, error) {
+	raw, p, err := placeOf(in.Lon, in.Lat, in.CRS)
+	if err != nil {
+		return nil, err
 	}
 	t := s.o.Catalogue.Now().Tree
 	out := &locateOutput{Located{Path: []store.GridRef{}}}

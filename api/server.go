@@ -24,6 +24,7 @@ import (
 
 	"onemap/auth"
 	"onemap/geo/gazetteer"
+	"onemap/geo/road"
 	"onemap/hub"
 	"onemap/people"
 	"onemap/store"
@@ -46,6 +47,7 @@ type Options struct {
 	Hub       *hub.Hub
 	Tiles     *tiles.Server
 	Dots      func() []track.Dot       // the live positions
+	Roads     func() *road.Graph       // what travel times are worked out along
 	People    func() *people.Directory // workers and devices
 	Places    func() *gazetteer.Index  // the address search
 	Now       func() time.Time
@@ -128,6 +130,7 @@ func New(o Options) *Server {
 	s.places()
 	s.figures()
 	s.workers()
+	s.nearest()
 	s.tracks()
 	s.exports()
 	s.mapRoutes()

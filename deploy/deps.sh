@@ -33,7 +33,7 @@ fi
 [ "$missing" = 0 ] || exit 1
 
 packages=(postgresql-postgis gcc libc6-dev)
-[ "$want" = test ] && packages+=(chromium fonts-noto-cjk docker-compose openssl)
+[ "$want" = test ] && packages+=(chromium fonts-noto-cjk docker-compose openssl postgresql-pgrouting)
 need=()
 for p in "${packages[@]}"; do
   [ "$(dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null || true)" = installed ] || need+=("$p")

@@ -13,30 +13,6 @@ import (
 	"onemap/auth"
 )
 
-// Road is one road line for the map.
-type Road struct {
-	ID          int64
-	Class, Name string
-	Geom        orb.LineString
-}
-
-// Roads lists every road. Roads belong to no grid: whoever may read the map sees
-// them, so the scope only has to be one.
-func (db *DB) Roads(ctx context.Context, s auth.Scope) ([]Road, error) {
-	if !s.All() && len(s.Intervals()) == 0 {
-		return nil, nil
-	}
-	rows, err := db.Pool.Query(ctx, "SELECT id, class, name, geom FROM road ORDER BY id")
-	if err != nil {
-		return nil, fmt.Errorf("store: roads: %w", err)
-	}
-	out, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Road])
-	if err != nil {
-		return nil, fmt.Errorf("store: roads: %w", err)
-	}
-	return out, nil
-}
-
 // Camera is one camera point for the map.
 type Camera struct {
 	ID      int64

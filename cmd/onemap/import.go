@@ -22,6 +22,7 @@ type importCmd struct {
 	Incidents importIncidentsCmd `cmd:"" help:"Bring in past incidents from CSV."`
 	Places    importPlacesCmd    `cmd:"" help:"Bring in named places (schools, wells, shops) from CSV or GeoJSON, for the address search."`
 	Addresses importAddressesCmd `cmd:"" help:"Bring in an address library from CSV or GeoJSON, for the address search."`
+	Roads     importRoadsCmd     `cmd:"" help:"Bring in roads from an OpenStreetMap extract or GeoJSON lines."`
 }
 
 type importIncidentsCmd struct {

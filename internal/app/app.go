@@ -303,7 +303,7 @@ func (s *Server) startListeners(ctx context.Context) error {
 	}
 	s.api = api.New(api.Options{
 		DB: s.pools.changes, Reports: s.pools.reports, Reads: s.pools.reads, WallReads: s.pools.walls, Care: s.pools.care, Sealer: s.seal,
-		Catalogue: s.catalogue, Ledger: s.ledger, Hub: s.hub, Tiles: s.tiles, Dots: s.fixes.Live().Dots, People: s.fixes.Directory,
+		Catalogue: s.catalogue, Ledger: s.ledger, Hub: s.hub, Tiles: s.tiles, Dots: s.fixes.Live().Dots, Roads: s.roads, People: s.fixes.Directory,
 		Places: s.places.Load, Now: s.o.Now, Log: s.o.Log, Pages: pages, Ready: s.isReady, Status: func() api.Loading { return *s.load.Load() },
 		Version: s.o.Version, Link: s.URL, Limits: s.o.Limits, Proxies: s.o.TrustedProxies, Refused: func(rule string) { s.metrics.refused.WithLabelValues(rule).Inc() },
 	})

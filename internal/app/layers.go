@@ -7,13 +7,18 @@ import (
 	"context"
 
 	"onemap/auth"
+	"onemap/geo/road"
+	"onemap/store"
 	"onemap/tiles"
 )
 
 // layers is what the map draws beside the grids, read whole: a county has a few
-// thousand of each. tiles cuts them to each reader's scope.
+// thousand of each. tiles cuts them to each reader's scope. The roads are drawn,
+// and are the net that travel times are worked out along.
 type layers struct {
 	roads   []tiles.Line
+	net     *road.Graph
+	of      roadSet // that net was made of
 	cameras []tiles.Spot
 }
 
@@ -28,8 +33,9 @@ func (s *Server) reloadLayers(ctx context.Context) error {
 		return err
 	}
 	l := &layers{}
+	l.follow(s.layers.Load(), roads)
 	for _, r := range roads {
-		l.roads = append(l.roads, tiles.Line{ID: r.ID, Class: r.Class, Name: r.Name, Geom: r.Geom})
+		l.roads = append(l.roads, tiles.Line{ID: r.ID, Class: road.Class(r.Class).Drawn(), Name: r.Name, Geom: r.Geom})
 	}
 	for _, c := range cameras {
 		l.cameras = append(l.cameras, tiles.Spot{ID: c.ID, Name: c.Name, Heading: c.Heading, P: c.Point, Grid: c.GridNo})
@@ -37,3 +43,27 @@ func (s *Server) reloadLayers(ctx context.Context) error {
 	s.layers.Store(l)
 	return nil
 }
+
+// roadSet tells one reading of the roads from another: no id is ever used twice.
+type roadSet struct {
+	count int
+	last  int64
+}
+
+// follow makes the net of the roads, or takes it over from the layers before when
+// their roads are the same.
+func (l *layers) follow(before *layers, roads []store.Road) {
+	segments := make([]road.Segment, len(roads))
+	for i, r := range roads {
+		l.of.count, l.of.last = l.of.count+1, max(l.of.last, r.ID)
+		segments[i] = road.Segment{Line: r.Geom, Oneway: r.Oneway, Kmh: float64(r.Kmh)}
+	}
+	if before != nil && before.of == l.of {
+		l.net = before.net
+		return
+	}
+	l.net = road.Build(segments, road.DefaultRules())
+}
+
+// roads is the newest net of roads.
+func (s *Server) roads() *road.Graph { return s.layers.Load().net }

@@ -313,7 +313,11 @@ func (r *run) places(l line) {
 }
 
 func (r *run) listWorkers(l line) {
-	a := r.ask(l, l.method, l.path, "")
+	path := l.path
+	if l.answer == "nearest workers" {
+		path += "?lon=107.2&lat=38.2&crs=wgs84&k=500"
+	}
+	a := r.ask(l, l.method, path, "")
 	if !r.o.allowed(r.a, l) {
 		r.denied(l, l.path, a)
 		return

@@ -37,6 +37,7 @@ var sqlMade = map[string]string{
 	"internal/pgtest.tidy":            "DDL on databases of tests; names quoted",
 	"internal/pgtest.clone":           "DDL on databases of tests; names quoted",
 	"internal/pgtest.drop":            "DDL on databases of tests; names quoted",
+	"internal/pgtest.Extension":       "DDL on databases of tests; the name quoted",
 	"internal/pgtest.makeTemplate":    "DDL on databases of tests; names quoted",
 }
 

@@ -1,0 +1,149 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/paulmach/orb"
+
+	"onemap/geo"
+	"onemap/geo/road"
+	"onemap/store"
+)
+
+// maxRoads is how many segments one file may bring.
+const maxRoads = 3_000_000
+
+// RoadOptions say how a file of roads is read.
+type RoadOptions struct {
+	Datum    geo.Datum                 // of the coordinates; must be named
+	Progress func(read, total int64)   // optional: bytes of the file
+	Reject   func(record []byte) error // optional: is given each line that cannot be taken, as a record of the reject file
+}
+
+// RoadRejectColumns are the columns of the reject file behind row, line and reason.
+var RoadRejectColumns = []string{"ext_id", "highway", "name"}
+
+// Roads is what a file of roads holds.
+type Roads struct {
+	Segments []store.RoadSegment
+	Lines    int64          // there were, with or without a road
+	LeftOut  map[string]int // lines that are no road to drive on, by reason: see road.Tags
+	Rejected int64          // lines that could not be taken
+}
+
+// ReadRoads reads the roads of an OpenStreetMap extract (.osm.pbf), or of GeoJSON:
+// a FeatureCollection or one Feature a line (GeoJSONSeq), plain or .gz. Tags are
+// those of OpenStreetMap, see road.Tags. Every line of the file is a segment, is
+// left out with a reason, or is rejected.
+func ReadRoads(ctx context.Context, path string, o RoadOptions) (*Roads, error) {
+	if _, err := geo.ParseDatum(string(o.Datum)); err != nil {
+		return nil, err
+	}
+	r := newRoadReader(ctx, o)
+	if err := r.read(path); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &r.out, nil
+}
+
+func newRoadReader(ctx context.Context, o RoadOptions) *roadReader {
+	return &roadReader{RoadOptions: o, ctx: ctx, ids: map[string]bool{}, out: Roads{LeftOut: map[string]int{}}}
+}
+
+func (r *roadReader) read(path string) error {
+	if !strings.HasSuffix(path, ".pbf") {
+		return r.readLines(path)
+	}
+	if r.Datum != geo.DatumWGS84 {
+		return fmt.Errorf("an OpenStreetMap extract is in wgs84, not in %s", r.Datum)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return r.readPBF(f)
+}
+
+// roadReader gathers the roads of one file.
+type roadReader struct {
+	RoadOptions
+	ctx context.Context
+	out Roads
+	ids map[string]bool // taken
+}
+
+// roadLine is a line of the file before it is judged.
+type roadLine struct {
+	line  int64 // of the text; 0 in a binary file
+	id    string
+	tags  road.Tags        // nil when the line cannot be read at all
+	parts []orb.LineString // WGS-84
+	fault string
+}
+
+// add takes a line in, leaves it out or rejects it. The error is the reject
+// file's, or that there are too many.
+func (r *roadReader) add(l roadLine) error {
+	r.out.Lines++
+	use, why := l.tags.Read()
+	switch {
+	case l.tags == nil:
+		return r.reject(l, l.fault)
+	case why != "":
+		r.out.LeftOut[why]++
+		return nil
+	case l.fault != "":
+		return r.reject(l, l.fault)
+	case l.id == "" || utf8.RuneCountInString(l.id) > 90 || !utf8.ValidString(l.id) || strings.ContainsRune(l.id, 0):
+		return r.reject(l, "no id that can be kept")
+	case len(r.out.Segments)+len(l.parts) > maxRoads:
+		return fmt.Errorf("more than %d roads: cut the file to the county first", maxRoads)
+	}
+	ids := make([]string, len(l.parts))
+	for i := range ids {
+		if ids[i] = l.id; i > 0 {
+			ids[i] += "." + strconv.Itoa(i+1)
+		}
+		if r.ids[ids[i]] {
+			return r.reject(l, "the id "+ids[i]+" stands in the file twice")
+		}
+	}
+	name := strings.ReplaceAll(strings.ToValidUTF8(l.tags["name"], "?"), "\x00", "")
+	for i, part := range l.parts {
+		if use.Backward {
+			slices.Reverse(part)
+		}
+		r.ids[ids[i]] = true
+		r.out.Segments = append(r.out.Segments, store.RoadSegment{ExtID: ids[i], Class: use.Class, Name: name, Oneway: use.Oneway, Kmh: use.Kmh, Geom: part})
+	}
+	return nil
+}
+
+func (r *roadReader) reject(l roadLine, why string) error {
+	r.out.Rejected++
+	if r.Reject == nil {
+		return nil
+	}
+	return r.Reject(RejectRecord(Row{N: r.out.Lines, Line: l.line, Cells: []string{l.id, l.tags["highway"], l.tags["name"]}}, []string{why}))
+}
+
+// checkLine says why a line is none: it needs two different points.
+func checkLine(l orb.LineString) error {
+	for _, p := range l {
+		if p != l[0] {
+			return nil
+		}
+	}
+	return errors.New("a line needs two different points")
+}
