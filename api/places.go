@@ -101,19 +101,6 @@ func (s *Server) places() {
 	}, s.reversePlace)
 }
 
-// placeAt reads a pair of numbers of a request as a place.
-func placeAt(lon, lat float64, crs string) (geo.WGS84, error) {
-	datum, err := geo.ParseDatum(crs)
-	if err != nil {
-		return geo.WGS84{}, problem(http.StatusBadRequest, "crs: "+err.Error())
-	}
-	p, err := geo.Raw{Lon: lon, Lat: lat, Datum: datum}.WGS84()
-	if err != nil {
-		return geo.WGS84{}, problem(http.StatusUnprocessableEntity, err.Error())
-	}
-	return p, nil
-}
-
 // nearOf reads near=lon,lat; nil when it is not given.
 func nearOf(near, crs string) (*geo.WGS84, error) {
 	if near == "" {
@@ -131,7 +118,7 @@ func nearOf(near, crs string) (*geo.WGS84, error) {
 	if crs == "" {
 		return nil, problem(http.StatusBadRequest, "near needs crs: say what its numbers are: "+geo.DatumNames)
 	}
-	p, err := placeAt(lon, lat, crs)
+	_, p, err := placeOf(lon, lat, crs)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +172,7 @@ func placePart(p gazetteer.Part) *PlacePart {
 }
 
 func (s *Server) reversePlace(_ context.Context, a caller, in *locateInput) (*reverseOutput, error) {
-	p, err := placeAt(in.Lon, in.Lat, in.CRS)
+	_, p, err := placeOf(in.Lon, in.Lat, in.CRS)
 	if err != nil {
 		return nil, err
 	}
