@@ -72,9 +72,9 @@ func (c *gridsDraftCmd) Run(ctx context.Context, out io.Writer) error {
 }
 
 func (c *gridsDraftCmd) draw() ([]grid.Draft, error) {
-	datum, err := geo.ParseDatum(c.CRS)
+	datum, err := parseCRS(c.CRS)
 	if err != nil {
-		return nil, fmt.Errorf("--crs: %w", err)
+		return nil, err
 	}
 	r, err := file.OpenBoundaries(c.Outline)
 	if err != nil {
@@ -90,6 +90,18 @@ func (c *gridsDraftCmd) draw() ([]grid.Draft, error) {
 		return nil, fmt.Errorf("%s: %w", c.Outline, err)
 	}
 	return ds, nil
+}
+
+// parseCRS reads --crs; without it the file has to say what its coordinates are.
+func parseCRS(s string) (geo.Datum, error) {
+	if s == "" {
+		return "", nil
+	}
+	d, err := geo.ParseDatum(s)
+	if err != nil {
+		return "", fmt.Errorf("--crs: %w", err)
+	}
+	return d, nil
 }
 
 // draftNames numbers made-up grids under a county's code, three digits a level:
@@ -193,9 +205,9 @@ func (c *importGridsCmd) Run(ctx context.Context, out io.Writer) error {
 }
 
 func (c *importGridsCmd) read() ([]grid.Draft, error) {
-	datum, err := geo.ParseDatum(c.CRS)
+	datum, err := parseCRS(c.CRS)
 	if err != nil {
-		return nil, fmt.Errorf("--crs: %w", err)
+		return nil, err
 	}
 	levels := c.Level
 	if len(levels) == 0 && len(c.Files) > 1 {
