@@ -128,12 +128,17 @@ var foreign = []struct{ head, what string }{
 // textFormat tells JSON of either kind from CSV, and refuses what is no text.
 func textFormat(name string, head []byte) (Format, error) {
 	for _, f := range foreign {
+		if f.head == "<" && path.Ext(name) == ".csv" {
+			continue
+		}
 		if bytes.HasPrefix(head, []byte(f.head)) {
 			return "", errors.New(f.what)
 		}
 	}
 	text := bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf")), " \t\r\n")
 	switch ext := path.Ext(name); {
+	case ext == ".csv":
+		return CSV, nil
 	case bytes.HasPrefix(text, []byte{recordSeparator}),
 		ext == ".geojsons", ext == ".geojsonl", ext == ".geojsonseq", ext == ".ndjson", ext == ".jsonl", ext == ".ndgeojson":
 		return GeoSeq, nil

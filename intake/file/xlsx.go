@@ -1,0 +1,333 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package file
+
+import (
+	"archive/zip"
+	"bufio"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"github.com/xuri/excelize/v2"
+)
+
+// sheetMemory is the size up to which a sheet is unpacked in memory; a larger one
+// goes to a temporary file.
+const sheetMemory = 32 << 20
+
+// isoDate is how dates are read that a workbook leaves to the computer's region.
+const isoDate = "yyyy-mm-dd"
+
+// workbook reads the rows of one sheet of an .xlsx. The first row that is not
+// empty names the columns. Cells are read as they are shown, formulas as their
+// last value, with two exceptions: a number shown rounded is read in full, and a
+// date in the region's own short form is read as yyyy-MM-dd.
+type workbook struct {
+	book   *excelize.File
+	sheet  string
+	rows   *excelize.Rows
+	full   *excelize.Rows // the same rows unformatted; nil when no cell is rounded
+	header []string
+	lim    Limits
+	n      int64        // data rows returned
+	line   atomic.Int64 // of the sheet, the last one read
+	last   int64        // line of the last row in the sheet's XML
+	err    error
+}
+
+func openWorkbook(o *opened, sheet string, lim Limits) (*workbook, error) {
+	book, err := excelize.OpenReader(io.NewSectionReader(o.file, 0, o.size), excelize.Options{
+		UnzipSizeLimit: lim.Unpacked, UnzipXMLSizeLimit: min(sheetMemory, lim.Unpacked), ShortDatePattern: isoDate,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("the workbook can't be read: %w", err)
+	}
+	w := &workbook{book: book, sheet: sheet, lim: lim}
+	if err := w.start(o.zip); err != nil {
+		_ = w.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// start finds the sheet and reads the header.
+func (w *workbook) start(z *zip.Reader) error {
+	names := w.book.GetSheetList()
+	if w.sheet == "" && len(names) > 0 {
+		w.sheet = names[0]
+	}
+	if !slices.Contains(names, w.sheet) {
+		return fmt.Errorf("the workbook has no sheet %q; it has %.400q", w.sheet, names)
+	}
+	var err error
+	if w.last, err = lastRow(z, w.sheet); err != nil {
+		return err
+	}
+	if w.rows, err = w.book.Rows(w.sheet); err != nil {
+		return fmt.Errorf("sheet %s: %w", w.sheet, err)
+	}
+	if w.rounds() {
+		if w.full, err = w.book.Rows(w.sheet); err != nil {
+			return fmt.Errorf("sheet %s: %w", w.sheet, err)
+		}
+	}
+	cells, err := w.cells()
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("sheet %s is empty: its first row must name the columns", w.sheet)
+	}
+	if err != nil {
+		return err
+	}
+	w.header, err = columnNames(cells, fmt.Sprintf("sheet %s, row %d", w.sheet, w.line.Load()))
+	return err
+}
+
+func (w *workbook) Header() []string         { return w.header }
+func (w *workbook) Encoding() string         { return "utf-8" }
+func (w *workbook) Progress() (int64, int64) { return w.line.Load(), w.last }
+
+// Close closes the workbook and takes its temporary files away.
+func (w *workbook) Close() error {
+	var errs []error
+	for _, r := range []*excelize.Rows{w.rows, w.full} {
+		if r != nil {
+			errs = append(errs, r.Close())
+		}
+	}
+	return errors.Join(append(errs, w.book.Close())...)
+}
+
+func (w *workbook) Next() (Row, error) {
+	cells, err := w.cells()
+	if err != nil {
+		return Row{}, err
+	}
+	if w.n >= w.lim.Rows {
+		w.err = fmt.Errorf("sheet %s, row %d: more than %d rows", w.sheet, w.line.Load(), w.lim.Rows)
+		return Row{}, w.err
+	}
+	w.n++
+	row := Row{N: w.n, Line: w.line.Load(), Cells: cells}
+	size := 0
+	for i, c := range cells {
+		size += len(c)
+		if i < len(w.header) && slices.Contains(cellErrors, c) {
+			name, _ := excelize.ColumnNumberToName(i + 1) // of at most Columns columns
+			row.Fault = fmt.Sprintf("单元格 %s%d 是公式错误 %s", name, row.Line, c)
+		}
+	}
+	for len(row.Cells) < len(w.header) {
+		row.Cells = append(row.Cells, "")
+	}
+	switch {
+	case size > w.lim.RowBytes:
+		w.err = fmt.Errorf("sheet %s, row %d: a row of more than %d bytes", w.sheet, row.Line, w.lim.RowBytes)
+		return Row{}, w.err
+	case len(row.Cells) > len(w.header):
+		row.Fault = fmt.Sprintf("应有 %d 列，实有 %d 列", len(w.header), len(row.Cells))
+	}
+	return row, nil
+}
+
+// cellErrors are the values of formulas that failed.
+var cellErrors = []string{"#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!"}
+
+// cells returns the next row that is not empty, cells behind its last one cut off.
+func (w *workbook) cells() ([]string, error) {
+	for w.err == nil {
+		if !w.rows.Next() {
+			w.err = w.end()
+			break
+		}
+		line := w.line.Add(1)
+		cells, err := w.rows.Columns()
+		if err == nil && w.full != nil {
+			w.full.Next()
+			var full []string
+			full, err = w.full.Columns(excelize.Options{RawCellValue: true})
+			for i := range min(len(cells), len(full)) {
+				cells[i] = unrounded(cells[i], full[i])
+			}
+		}
+		for len(cells) > 0 && strings.TrimSpace(cells[len(cells)-1]) == "" {
+			cells = cells[:len(cells)-1]
+		}
+		switch {
+		case err != nil:
+			w.err = fmt.Errorf("sheet %s, row %d: %w", w.sheet, line, err)
+		case len(cells) > w.lim.Columns:
+			w.err = fmt.Errorf("sheet %s, row %d: more than %d columns", w.sheet, line, w.lim.Columns)
+		case len(cells) > 0:
+			return cells, nil
+		}
+	}
+	return nil, w.err
+}
+
+// end is what follows the last row. The library stops without a word where the
+// XML is broken: then rows that the sheet has were not seen.
+func (w *workbook) end() error {
+	if err := w.rows.Error(); err != nil {
+		return fmt.Errorf("sheet %s, after row %d: %w", w.sheet, w.line.Load(), err)
+	}
+	if seen := w.line.Load(); seen < w.last {
+		return fmt.Errorf("sheet %s is damaged after row %d, it has %d: open the workbook and save it anew", w.sheet, seen, w.last)
+	}
+	return io.EOF
+}
+
+// rounds says whether the workbook has a number format that may hide decimals.
+func (w *workbook) rounds() bool {
+	if _, err := w.book.GetStyle(0); err != nil || w.book.Styles == nil || w.book.Styles.CellXfs == nil {
+		return false // no styles: everything is shown in full
+	}
+	for _, x := range w.book.Styles.CellXfs.Xf {
+		if x.NumFmtID == nil {
+			continue
+		}
+		switch id := *x.NumFmtID; {
+		case id >= 1 && id <= 13, id >= 37 && id <= 44, id == 48, id >= 164:
+			return true
+		}
+	}
+	return false
+}
+
+// unrounded is shown, or full when shown is the same number rounded or with marks
+// between the thousands. A date shown as digits is far from its number of days and
+// stays as it is shown.
+func unrounded(shown, full string) string {
+	if shown == full {
+		return shown
+	}
+	v, err := strconv.ParseFloat(strings.ReplaceAll(shown, ",", ""), 64)
+	f, err2 := strconv.ParseFloat(full, 64)
+	if err != nil || err2 != nil || math.Abs(v-f) > 0.5 || v == f && !strings.Contains(shown, ",") {
+		return shown
+	}
+	return number(f)
+}
+
+// number writes a number as people do, with all its digits.
+func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+
+// columnNames checks the names of columns; where says where they stand.
+func columnNames(cells []string, where string) ([]string, error) {
+	seen := map[string]bool{}
+	for i, c := range cells {
+		cells[i] = strings.TrimSpace(c)
+		if cells[i] != "" && seen[cells[i]] {
+			return nil, fmt.Errorf("%s: two columns are named %q", where, cells[i])
+		}
+		seen[cells[i]] = true
+	}
+	return cells, nil
+}
+
+// lastRow is the number of the last row in a sheet's XML.
+func lastRow(z *zip.Reader, sheet string) (int64, error) {
+	e, err := sheetEntry(z, sheet)
+	if err != nil {
+		return 0, err
+	}
+	r, err := e.Open()
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", e.Name, err)
+	}
+	defer r.Close()
+	var last int64
+	tags := bufio.NewReaderSize(r, 64<<10)
+	for {
+		tag, err := tags.ReadSlice('<') // "row r="12" spans="1:3">..." or the first 64 KiB of a long text
+		if n, ok := rowNumber(tag); ok {
+			if n == 0 {
+				n = last + 1
+			}
+			last = max(last, n)
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return last, nil
+		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
+			return 0, fmt.Errorf("%s is damaged: %w", e.Name, err)
+		}
+	}
+}
+
+// rowNumber reads the start tag of a row, behind its "<"; n is 0 when the tag has
+// no number.
+func rowNumber(tag []byte) (n int64, ok bool) {
+	text, _, _ := strings.Cut(string(tag[:min(len(tag), 200)]), ">")
+	name, attributes, _ := strings.Cut(text, " ")
+	if name = name[strings.LastIndexByte(name, ':')+1:]; name != "row" {
+		return 0, false
+	}
+	_, value, found := strings.Cut(" "+attributes, ` r="`)
+	if !found {
+		return 0, true
+	}
+	value, _, _ = strings.Cut(value, `"`)
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		return 0, true
+	}
+	return n, true
+}
+
+// sheetEntry finds the file of a sheet, by way of the workbook's list of sheets and
+// its list of files.
+func sheetEntry(z *zip.Reader, sheet string) (*zip.File, error) {
+	entries := map[string]*zip.File{}
+	for _, e := range z.File {
+		entries[strings.ToLower(strings.ReplaceAll(e.Name, `\`, "/"))] = e
+	}
+	var book struct {
+		Sheets []struct {
+			Name string `xml:"name,attr"`
+			ID   string `xml:"id,attr"`
+		} `xml:"sheets>sheet"`
+	}
+	var files struct {
+		Relations []struct {
+			ID     string `xml:"Id,attr"`
+			Target string `xml:"Target,attr"`
+		} `xml:"Relationship"`
+	}
+	for name, v := range map[string]any{"xl/workbook.xml": &book, "xl/_rels/workbook.xml.rels": &files} {
+		e := entries[name]
+		if e == nil {
+			return nil, fmt.Errorf("the workbook has no %s", name)
+		}
+		raw, err := whole(e, 8<<20)
+		if err == nil {
+			err = xml.Unmarshal(raw, v)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	for _, s := range book.Sheets {
+		for _, f := range files.Relations {
+			if s.Name != sheet || f.ID != s.ID {
+				continue
+			}
+			target := path.Join("xl", f.Target)
+			if strings.HasPrefix(f.Target, "/") {
+				target = path.Clean(f.Target[1:])
+			}
+			if e := entries[strings.ToLower(target)]; e != nil {
+				return e, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("the workbook says it has a sheet %q, but its file is missing", sheet)
+}
