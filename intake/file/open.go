@@ -118,7 +118,7 @@ func gzHead(head []byte) []byte {
 var foreign = []struct{ head, what string }{
 	{"\xd0\xcf\x11\xe0", "this is an old .xls file, or a workbook with a password: save it as .xlsx without a password"},
 	{"\x00\x00\x27\x0a", "this is one part of a Shapefile: pack its .shp, .dbf, .prj and .cpg into one .zip and import that"},
-	{"SQLite format 3", "this is a database file (GeoPackage?): save the layer as GeoJSON or Shapefile"},
+	{"SQLite format 3", "this is a database file (GeoPackage?): save it as GeoJSON or Shapefile"},
 	{"%PDF", "this is a PDF"},
 	{"\x37\x7a\xbc\xaf", "this is a 7z archive: pack the Shapefile as .zip"},
 	{"Rar!", "this is a RAR archive: pack the Shapefile as .zip"},
@@ -223,7 +223,7 @@ func (o *opened) shapes(opt Options, lim Limits) (*Shapes, error) {
 	s := &Shapes{format: o.format, file: o.file, encoding: "utf-8"}
 	switch o.format {
 	case Shapefile:
-		l, err := openLayer(o.zip, opt.Encoding, lim)
+		l, err := openShapefile(o.zip, opt.Encoding, lim)
 		if err != nil {
 			return nil, err
 		}
@@ -282,6 +282,8 @@ func (c *collection) fill() {
 	}
 }
 
+var errNoDatum = errors.New("nobody knows what its coordinates are")
+
 // DatumOf is what the coordinates of s are: what the caller was told, or else what
 // the file says. Where both speak they must agree, but for degrees: files in
 // gcj02 and bd09 say they are WGS 84, for want of another name.
@@ -289,10 +291,9 @@ func DatumOf(s *Shapes, given geo.Datum) (geo.Datum, error) {
 	said := s.Datum()
 	switch {
 	case given == "" && said == "" && s.format == Shapefile:
-		return "", fmt.Errorf("the Shapefile has no .prj, so nobody knows what its coordinates are: say it with --crs: %s", geo.DatumNames)
+		return "", fmt.Errorf("the Shapefile has no .prj, so %w: say it with --crs: %s", errNoDatum, geo.DatumNames)
 	case given == "" && said == "":
-		_, err := geo.ParseDatum("")
-		return "", err
+		return "", fmt.Errorf("%w, for the file does not say it: name it with --crs: %s", errNoDatum, geo.DatumNames)
 	case given == "":
 		return said, nil
 	case said == "" || given == said:

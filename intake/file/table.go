@@ -161,19 +161,9 @@ func newPoints(s *Shapes, lim Limits) (*points, error) {
 	}
 	p := &points{shapes: s, features: features, header: slices.Clone(s.Columns())}
 	if p.header == nil {
-		names := map[string]bool{}
-		for _, f := range features {
-			for name := range f.Properties {
-				names[name] = true
-			}
-		}
-		if len(names) > lim.Columns {
+		if p.header = propertyNames(features); len(p.header) > lim.Columns {
 			return nil, fmt.Errorf("the features have more than %d different properties", lim.Columns)
 		}
-		for name := range names {
-			p.header = append(p.header, name)
-		}
-		slices.Sort(p.header)
 	}
 	for _, c := range []string{LonColumn, LatColumn} {
 		if slices.Contains(p.header, c) {

@@ -17,9 +17,9 @@ import (
 	"onemap/geo"
 )
 
-// layer is a Shapefile in a zip: shapes (.shp) and attributes (.dbf) row by row,
+// shapefile is a Shapefile in a zip: shapes (.shp) and attributes (.dbf) row by row,
 // and what tells how to read them (.prj, .cpg). The index (.shx) is not needed.
-type layer struct {
+type shapefile struct {
 	shp   *shpReader
 	dbf   *dbfReader // nil when there is none
 	datum geo.Datum  // "" without a .prj
@@ -29,12 +29,12 @@ type layer struct {
 	heights, measures, deleted, odd int64
 }
 
-func openLayer(z *zip.Reader, encoding string, lim Limits) (*layer, error) {
+func openShapefile(z *zip.Reader, encoding string, lim Limits) (*shapefile, error) {
 	files, err := parts(z)
 	if err != nil {
 		return nil, err
 	}
-	l := &layer{lim: lim}
+	l := &shapefile{lim: lim}
 	if e := files[".prj"]; e != nil {
 		raw, err := whole(e, 64<<10)
 		if err != nil {
@@ -57,7 +57,7 @@ func openLayer(z *zip.Reader, encoding string, lim Limits) (*layer, error) {
 
 // openAttributes opens the .dbf, once to find out whether its encoding can be
 // right and once more to read it.
-func (l *layer) openAttributes(files map[string]*zip.File, given string) error {
+func (l *shapefile) openAttributes(files map[string]*zip.File, given string) error {
 	e := files[".dbf"]
 	if e == nil {
 		l.text = &attributeText{name: "none"}
@@ -96,7 +96,7 @@ func (l *layer) openAttributes(files map[string]*zip.File, given string) error {
 	return l.dbf.name(names, l.text)
 }
 
-func (l *layer) columns() []string {
+func (l *shapefile) columns() []string {
 	if l.dbf == nil {
 		return nil
 	}
@@ -108,7 +108,7 @@ func (l *layer) columns() []string {
 }
 
 // next returns the next shape with its attributes as a GeoJSON feature.
-func (l *layer) next() ([]byte, error) {
+func (l *shapefile) next() ([]byte, error) {
 	for {
 		s, err := l.shp.next()
 		if errors.Is(err, io.EOF) {
@@ -139,14 +139,14 @@ func (l *layer) next() ([]byte, error) {
 }
 
 // end is what follows the last shape: nothing.
-func (l *layer) end() error {
+func (l *shapefile) end() error {
 	if l.dbf != nil && l.dbf.n < l.dbf.rows {
 		return fmt.Errorf("the .shp has %d shapes, the .dbf %d rows: these files do not belong together", l.shp.n, l.dbf.rows)
 	}
 	return io.EOF
 }
 
-func (l *layer) feature(s shpShape, properties []byte) []byte {
+func (l *shapefile) feature(s shpShape, properties []byte) []byte {
 	if s.z {
 		l.heights++
 	}
@@ -167,7 +167,7 @@ func (l *layer) feature(s shpShape, properties []byte) []byte {
 	return append(out, '}')
 }
 
-func (l *layer) notes() []string {
+func (l *shapefile) notes() []string {
 	var out []string
 	say := func(n int64, format string) {
 		if n > 0 {
