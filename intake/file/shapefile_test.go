@@ -202,6 +202,9 @@ func TestShapefileEqualsItsGeoJSONTwin(t *testing.T) {
 			{name: "metres of 6 degrees", encoding: "GBK", srs: "EPSG:4509", datum: "EPSG:4509-en", off: 1e-5},
 			{name: "metres of 6 degrees with prefix", encoding: "GBK", srs: "EPSG:4498", datum: "EPSG:4498-en", off: 1e-5},
 		} {
+			if district == "110108_haidian" && (c.srs == "EPSG:4490" || c.srs == "EPSG:4509" || c.srs == "EPSG:4548") {
+				continue // one district tells enough of these
+			}
 			t.Run(district+" "+c.name, func(t *testing.T) {
 				dir := t.TempDir()
 				args := []string{"-lco", "ENCODING=" + c.encoding, filepath.Join(dir, "towns.shp"), source}
@@ -406,7 +409,7 @@ func TestShapefileRefuses(t *testing.T) {
 		}, want: `the .cpg says "Big5"`},
 		"an encoding nobody knows":   {given: file.Options{Encoding: "EBCDIC"}, want: "say UTF-8, GBK or GB18030"},
 		"more rows than the limit":   {given: file.Options{Limits: file.Limits{Rows: 0, Columns: 9, Unpacked: 1 << 20, Ratio: 100, RowBytes: 1}}, want: "more than 0"},
-		"a zip over the limit":       {given: file.Options{Limits: file.Limits{Rows: 9, Columns: 9, Unpacked: 100, Ratio: 100, RowBytes: 1}}, want: "unpacks to more than"},
+		"a zip over the limit":       {change: set("a/big", make([]byte, 5000)), given: file.Options{Limits: file.Limits{Rows: 9, Columns: 9, Unpacked: 2000, Ratio: 100, RowBytes: 1}}, want: "unpacks to more than"},
 		"a number as code and level": {change: set("a/grids.dbf", dbf(0, [3]string{"1", "", "x"})), want: `no property "name"`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -546,7 +549,6 @@ func TestZipBombs(t *testing.T) {
 		files map[string][]byte
 		want  string
 	}{
-		"300 MiB of nothing":  {made(func(m map[string][]byte) { m["a/grids.dbf"] = make([]byte, 300<<20) }), "unpacks to more than 200 MiB"},
 		"a thousandfold":      {made(func(m map[string][]byte) { m["a/grids.dbf"] = zeros }), "more than 100 times its size"},
 		"in a file beside it": {made(func(m map[string][]byte) { m["a/grids.sbn"] = zeros }), "more than 100 times its size"},
 		"many files": {made(func(m map[string][]byte) {
@@ -559,56 +561,23 @@ func TestZipBombs(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
-	// The directory says a file is small, and it is not.
-	raw := zipBytes(t, made(nil))
-	at := bytes.LastIndex(raw, []byte("PK\x01\x02"))
-	for at >= 0 && !bytes.Contains(raw[at:min(at+80, len(raw))], []byte("grids.SHP")) {
-		at = bytes.LastIndex(raw[:at], []byte("PK\x01\x02"))
-	}
-	binary.LittleEndian.PutUint32(raw[at+24:], 120)
-	path := filepath.Join(t.TempDir(), "liar.zip")
-	if err := os.WriteFile(path, raw, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if s, err := file.OpenShapes(path, file.Options{}); err == nil {
-		_, err = io.Copy(io.Discard, s)
-		_ = s.Close()
-		if err == nil {
-			t.Error("a zip that lies about sizes was read")
-		}
-	}
-}
-
-func FuzzShapefile(f *testing.F) {
-	m := made(nil)
-	f.Add(m["a/grids.SHP"], m["a/grids.dbf"], m["a/grids.prj"], []byte("GBK"))
-	f.Add(shp(15, shape{15, [][]orb.Point{box(1, 2, 3), hole(box(1.5, 2.5, 1))}, make([]byte, 32)}), dbf(0x4d, [3]string{"1", "\xc6\xec", "2"}),
-		[]byte(`PROJCS["x",GEOGCS["y",DATUM["D_China_2000",SPHEROID["CGCS2000",6378137.0,298.257222101]],PRIMEM["Greenwich",0.0],UNIT["Degree",0.0174532925199433]],PROJECTION["Gauss_Kruger"],PARAMETER["False_Easting",500000.0],PARAMETER["Central_Meridian",108.0],UNIT["Meter",1.0]]`), []byte(""))
-	f.Fuzz(func(t *testing.T, shp, dbf, prj, cpg []byte) {
-		path := filepath.Join(t.TempDir(), "x.zip")
-		if err := os.WriteFile(path, zipBytes(t, map[string][]byte{"a.shp": shp, "a.dbf": dbf, "a.prj": prj, "a.cpg": cpg}), 0o600); err != nil {
+	// What the directory says of sizes is believed when it is too much, and held to
+	// when it is too little.
+	for size, want := range map[uint32]string{201 << 20: "unpacks to more than 200 MiB", 120: ""} {
+		raw := zipBytes(t, made(nil))
+		at := bytes.Index(raw, []byte("PK\x01\x02")) // of the .SHP, the first by name
+		binary.LittleEndian.PutUint32(raw[at+24:], size)
+		path := filepath.Join(t.TempDir(), "liar.zip")
+		if err := os.WriteFile(path, raw, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		s, err := file.OpenShapes(path, file.Options{})
-		if err != nil {
-			return
+		if err == nil {
+			_, err = io.Copy(io.Discard, s)
+			_ = s.Close()
 		}
-		defer s.Close()
-		ds, err := file.ReadBoundaries(s, file.BoundaryOptions{})
-		if err != nil {
-			return
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("a zip that says a file has %d bytes: %v, want %q", size, err, want)
 		}
-		for _, d := range ds {
-			for _, part := range d.Geom {
-				for _, ring := range part {
-					for _, p := range ring {
-						if !geo.OnEarth(p) {
-							t.Errorf("read the place %v", p)
-						}
-					}
-				}
-			}
-		}
-		grid.Check(ds) // must return
-	})
+	}
 }

@@ -57,7 +57,7 @@ func (o *opened) table(opt Options) (*Reader, error) {
 		r.rows, err = newCSV(o.file, o.size, o.gz, opt.Encoding, opt.limits(DefaultLimits))
 	case XLSX:
 		var w *workbook
-		if w, err = openWorkbook(o, opt.Sheet, opt.limits(PackedLimits)); err == nil {
+		if w, err = openWorkbook(o.file, o.size, o.zip, opt.Sheet, opt.limits(PackedLimits)); err == nil {
 			r.rows, r.close = w, []io.Closer{w, o.file}
 		}
 	default:

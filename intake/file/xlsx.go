@@ -44,15 +44,15 @@ type workbook struct {
 	err    error
 }
 
-func openWorkbook(o *opened, sheet string, lim Limits) (*workbook, error) {
-	book, err := excelize.OpenReader(io.NewSectionReader(o.file, 0, o.size), excelize.Options{
+func openWorkbook(f io.ReaderAt, size int64, z *zip.Reader, sheet string, lim Limits) (*workbook, error) {
+	book, err := excelize.OpenReader(io.NewSectionReader(f, 0, size), excelize.Options{
 		UnzipSizeLimit: lim.Unpacked, UnzipXMLSizeLimit: min(sheetMemory, lim.Unpacked), ShortDatePattern: isoDate,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("the workbook can't be read: %w", err)
 	}
 	w := &workbook{book: book, sheet: sheet, lim: lim}
-	if err := w.start(o.zip); err != nil {
+	if err := w.start(z); err != nil {
 		_ = w.Close()
 		return nil, err
 	}

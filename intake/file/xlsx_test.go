@@ -237,11 +237,8 @@ func TestWorkbookRefuses(t *testing.T) {
 			return []byte(strings.ReplaceAll(string(raw), "worksheets/sheet1.xml", "worksheets/gone.xml"))
 		}, want: "its file is missing"},
 		"a bomb of blanks": {fill: plain, alter: sheet(func(s string) string {
-			return strings.Replace(s, "<sheetData>", "<sheetData>"+strings.Repeat(" ", 199<<20), 1)
+			return strings.Replace(s, "<sheetData>", "<sheetData>"+strings.Repeat(" ", 30<<20), 1)
 		}), want: "more than 100 times its size"},
-		"a larger bomb": {fill: plain, alter: sheet(func(s string) string {
-			return strings.Replace(s, "<sheetData>", "<sheetData>"+strings.Repeat(" ", 201<<20), 1)
-		}), want: "more than 200 MiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := book(t, c.fill)
@@ -407,39 +404,4 @@ func BenchmarkXLSXRows(b *testing.B) {
 	_, xlsx := cases(b, 20_000)
 	b.ResetTimer()
 	benchmarkTable(b, xlsx, 20_000)
-}
-
-func FuzzWorkbook(f *testing.F) {
-	path := book(f, func(b *excelize.File) error { return rowsOf(b, "Sheet1", []any{"a", "b"}, []any{"1", 2.5}) })
-	var sheet, shared []byte
-	rebuilt(f, path, func(name string, raw []byte) []byte {
-		switch name {
-		case "xl/worksheets/sheet1.xml":
-			sheet = raw
-		case "xl/sharedStrings.xml":
-			shared = raw
-		}
-		return raw
-	})
-	f.Add(sheet, shared)
-	f.Fuzz(func(t *testing.T, sheet, shared []byte) {
-		path := rebuilt(t, path, func(name string, raw []byte) []byte {
-			switch name {
-			case "xl/worksheets/sheet1.xml":
-				return sheet
-			case "xl/sharedStrings.xml":
-				return shared
-			}
-			return raw
-		})
-		r, rows, err := table(t, path, Options{})
-		if err != nil {
-			return
-		}
-		for _, row := range rows {
-			if row.Fault == "" && len(row.Cells) != len(r.Header()) {
-				t.Errorf("row %+v", row)
-			}
-		}
-	})
 }

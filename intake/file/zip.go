@@ -18,6 +18,9 @@ const maxEntries = 1000
 // openZip reads a zip's directory and refuses bombs by what it says. It can't lie
 // to our harm: no more of a file is unpacked than the directory has announced.
 func openZip(f io.ReaderAt, size int64, lim Limits) (*zip.Reader, error) {
+	if size > lim.Unpacked {
+		return nil, fmt.Errorf("the zip has more than %d MiB", lim.Unpacked>>20)
+	}
 	z, err := zip.NewReader(f, size)
 	if err != nil {
 		return nil, fmt.Errorf("the zip is cut off or damaged: copy it again: %w", err)
