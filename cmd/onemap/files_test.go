@@ -130,6 +130,18 @@ func TestPreviewOfGrids(t *testing.T) {
 	wantCommand(t, 1, `"WGS_1984_Web_Mercator_Auxiliary_Sphere"`, code, out, said)
 }
 
+// TestImportOfABadShapefile: the fault is named by file, feature, grid, ring and
+// place, and nothing is stored.
+func TestImportOfABadShapefile(t *testing.T) {
+	text := textFile(t, "towns.geojson", `{"type":"FeatureCollection","features":[`+strings.Join(strings.Split(strings.TrimSpace(badTowns), "\n")[:3], ",")+`]}`)
+	zipped := shapefile(t, text, "-lco", "ENCODING=GBK")
+	for _, flag := range []string{"--dry-run", "--enact"} {
+		code, out, said := command(t, nowhere, "import", "grids", zipped, "--level", "2", "--code", "dm", "--name", "mc", "--parent", "up", flag)
+		wantCommand(t, 1, "invalid        x.zip, feature 2, grid T2: part 1, outline: crosses itself at 107.500000,38.500000", code, out, said)
+		wantCommand(t, 1, "nothing was stored", code, out, said)
+	}
+}
+
 const caseMap = `{"crs":"gcj02","time":{"layouts":["yyyy-MM-dd HH:mm:ss","yyyy-MM-dd"],"zone":"Asia/Shanghai"},"without_place":"keep","fields":{
 	"external_id":{"column":"编号"},"source":{"constant":"hotline"},"category":{"column":"类别"},"title":{"column":"标题"},
 	"lon":{"column":"经度"},"lat":{"column":"纬度"},"address":{"column":"地址"},"reported_at":{"column":"时间"}}}`
@@ -218,7 +230,7 @@ func TestImportOfIncidentsFromOtherFormats(t *testing.T) {
 
 	points := textFile(t, "points.geojson", `{"type":"FeatureCollection","features":[
 		{"type":"Feature","properties":{"编号":"GD-1","标题":"井盖缺失","时间":"2024-03-01"},"geometry":{"type":"Point","coordinates":[107.5,38.5]}},
-		{"type":"Feature","properties":{"编号":"GD-7","标题":"噪声","时间":"2024-03-01"},"geometry":{"type":"Point","coordinates":[107.6,38.6]}}]}`)
+		{"type":"Feature","properties":{"编号":"GD-7","标题":"噪声","时间":"2024-03-01"},"geometry":{"type":"Point","coordinates":[107.6,38.6,1234]}}]}`)
 	of := func(crs string) string {
 		return textFile(t, "points.json", `{"crs":"`+crs+`","time":{"layouts":["yyyy-MM-dd","yyyy/MM/dd"],"zone":"Asia/Shanghai"},"fields":{
 			"external_id":{"column":"编号"},"source":{"constant":"hotline"},"category":{"constant":"0202"},"title":{"column":"标题"},
@@ -229,4 +241,5 @@ func TestImportOfIncidentsFromOtherFormats(t *testing.T) {
 	wantCommand(t, 1, "the .prj says that the coordinates are EPSG:4545-en", code, out, said)
 	code, out, said = command(t, url, "import", "incidents", zipped, "--map", of("EPSG:4545-en"))
 	wantCommand(t, 0, "rows 2: in a grid 1, outside 0, without a place 0, already there 1, rejected 0", code, out, said)
+	wantCommand(t, 0, "heights (Z) of 2 shapes are left out", code, out, said)
 }

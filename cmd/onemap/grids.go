@@ -189,11 +189,14 @@ func (c *importGridsCmd) Run(ctx context.Context, out io.Writer) error {
 	if c.Preview > 0 {
 		return previewGrids(c.Files, options, c.options(), int(c.Preview), out)
 	}
-	ds, err := c.read(options, out)
+	ds, from, err := c.read(options, out)
 	if err != nil {
 		return err
 	}
 	if faults := grid.Check(ds); len(faults) > 0 {
+		for i, f := range faults {
+			faults[i].Text = from[f.Code] + f.Text
+		}
 		printFaults(out, faults)
 		return fmt.Errorf("nothing was stored: %d faults", len(faults))
 	}
@@ -257,23 +260,27 @@ func (c *importGridsCmd) boundaries() ([]file.BoundaryOptions, error) {
 	return all, nil
 }
 
-// read reads all files, and says what was left out of them.
-func (c *importGridsCmd) read(options []file.BoundaryOptions, out io.Writer) ([]grid.Draft, error) {
-	var all []grid.Draft
+// read reads all files, and says what was left out of them. from says where each
+// grid comes from, for messages.
+func (c *importGridsCmd) read(options []file.BoundaryOptions, out io.Writer) (all []grid.Draft, from map[grid.Code]string, err error) {
+	from = map[grid.Code]string{}
 	for i, path := range c.Files {
 		ds, notes, err := readBoundaries(path, c.options(), options[i])
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
+			return nil, nil, fmt.Errorf("%s: %w", path, err)
 		}
 		for _, note := range notes {
 			fmt.Fprintf(out, "%s: %s\n", path, note)
 		}
+		for k, d := range ds {
+			from[d.Code] = fmt.Sprintf("%s, feature %d, ", filepath.Base(path), k+1)
+		}
 		all = append(all, ds...)
 	}
 	if len(all) > file.MaxGrids {
-		return nil, fmt.Errorf("%d grids, more than the limit of %d", len(all), file.MaxGrids)
+		return nil, nil, fmt.Errorf("%d grids, more than the limit of %d", len(all), file.MaxGrids)
 	}
-	return all, nil
+	return all, from, nil
 }
 
 func readBoundaries(path string, open file.Options, o file.BoundaryOptions) ([]grid.Draft, []string, error) {

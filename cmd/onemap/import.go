@@ -64,10 +64,15 @@ func (c *importIncidentsCmd) Run(ctx context.Context, out io.Writer, say message
 	debug.SetGCPercent(400) // a short run that makes much garbage: memory for time
 	f, isFile := say.Writer.(*os.File)
 	bar := job.NewPrinter(say, isFile && job.IsTerminal(f), time.Now)
+	var notes []string
 	res, rejects, err := app.ImportIncidents(ctx, app.ImportOptions{
 		DB: db, Sealer: seal, File: c.File, Open: c.options(), Map: c.Map, Rejects: c.Rejects, Root: c.County, Now: time.Now, Progress: bar.Show,
+		Note: func(s string) { notes = append(notes, s) },
 	})
 	bar.End()
+	for _, note := range notes {
+		fmt.Fprintln(say, note)
+	}
 	if errors.Is(err, job.ErrStopped) {
 		return fmt.Errorf("%w (%s so far)", err, res.Counts)
 	}

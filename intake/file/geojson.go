@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/paulmach/orb"
 
@@ -175,6 +176,9 @@ func readFeatures(r io.Reader) ([]feature, error) {
 		return nil, fmt.Errorf("the file has more than %d bytes", maxBoundaryFile)
 	}
 	raw = bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))
+	if !utf8.Valid(raw) { // the decoder would put marks in place of the text
+		return nil, errors.New("not GeoJSON: the text is not UTF-8 (perhaps GBK): save the file as UTF-8")
+	}
 	var doc struct {
 		Type        string          `json:"type"`
 		CRS         json.RawMessage `json:"crs"`

@@ -117,6 +117,7 @@ func TestReadBoundariesRefuses(t *testing.T) {
 		"text":            {with(`{"type":"Polygon","coordinates":[[["107","38"]]]}`), "coordinates"},
 		"swapped":         {with(`{"type":"Polygon","coordinates":[[[38,107],[38,108],[39,108],[38,107]]]}`), "no place on earth"},
 		"huge":            {with(`{"type":"Polygon","coordinates":[[[1e300,38],[108,38],[108,39],[1e300,38]]]}`), "no place on earth"},
+		"GBK":             {strings.Replace(with(`{"type":"Polygon","coordinates":[`+goodRing+`]}`), "旗", "\xc6\xec", 1), "not UTF-8 (perhaps GBK)"},
 		"no ring":         {with(`{"type":"Polygon","coordinates":[]}`), "part 1 has no ring"},
 		"no part":         {with(`{"type":"MultiPolygon","coordinates":[]}`), "has no part"},
 		"NaN":             {with(`{"type":"Polygon","coordinates":[[[107,NaN],[108,38],[108,39],[107,38]]]}`), "not GeoJSON"},

@@ -18,54 +18,80 @@ import (
 // clockwise are outlines, the others are holes and belong to the smallest outline
 // round them, in whatever order they come:
 //
-//	+--->---+      +---<---+
-//	| +-<-+ |      |  out  |     a hole that lies in no outline, and a lone ring,
-//	| v   | |      v       ^     is an outline that was drawn the wrong way round:
-//	| +->-+ |      +--->---+     odd counts those
+//	+--->---+
+//	| +-<-+ |
+//	| v   ^ |
+//	| +->-+ |
 //	+---<---+
 //
+// Some programs write rings the other way round. That shows in a hole that lies in
+// no outline; then all rings are put together by how they lie, and odd says so.
 // What it leaves wrong (overlaps, crossings) the polygon check finds. More points
-// than lim allows are refused before any work.
-func assemble(rings [][]orb.Point, lim geo.Limits) (mp orb.MultiPolygon, odd int, err error) {
+// or rings than lim allows are refused before any work.
+func assemble(rings [][]orb.Point, lim geo.Limits) (mp orb.MultiPolygon, odd bool, err error) {
 	points := 0
 	for _, r := range rings {
 		points += len(r)
 	}
 	if points > lim.Vertices {
-		return nil, 0, fmt.Errorf("the polygon has %d vertices, more than the limit of %d", points, lim.Vertices)
+		return nil, false, fmt.Errorf("the polygon has %d vertices, more than the limit of %d", points, lim.Vertices)
 	}
-	var outlines, holes []turned
-	for _, r := range rings {
-		t := turned{ring: r, area: doubleArea(r), box: orb.Ring(r).Bound()}
-		if t.area <= 0 || len(rings) == 1 {
-			if t.area > 0 {
-				odd++
-			}
-			outlines = append(outlines, t)
-		} else {
-			holes = append(holes, t)
+	all := make([]turned, len(rings))
+	holes := 0
+	for i, r := range rings {
+		all[i] = turned{ring: r, area: doubleArea(r), box: orb.Ring(r).Bound()}
+		all[i].hole = all[i].area > 0
+		if all[i].hole {
+			holes++
 		}
 	}
-	if len(holes) > lim.Holes+len(outlines) {
-		return nil, 0, fmt.Errorf("the polygon has %d holes, more than the limit of %d", len(holes), lim.Holes)
+	if mp, lost := nest(all); !lost {
+		if holes > lim.Holes {
+			return nil, false, fmt.Errorf("the polygon has %d holes, more than the limit of %d", holes, lim.Holes)
+		}
+		return mp, false, nil
+	}
+	for i := range all {
+		depth := 0
+		for k := range all {
+			if k != i && all[k].holds(all[i]) {
+				depth++
+			}
+		}
+		all[i].hole = depth%2 == 1
+	}
+	mp, _ = nest(all)
+	return mp, true, nil
+}
+
+// nest puts every hole into the smallest outline round it. lost says that one has
+// none; it is left out.
+func nest(all []turned) (mp orb.MultiPolygon, lost bool) {
+	var outlines []turned
+	for _, t := range all {
+		if !t.hole {
+			outlines = append(outlines, t)
+			mp = append(mp, orb.Polygon{t.ring})
+		}
 	}
 	bySize := make([]int, len(outlines)) // the smallest first
-	for i := range outlines {
+	for i := range bySize {
 		bySize[i] = i
-		mp = append(mp, orb.Polygon{outlines[i].ring})
 	}
 	slices.SortStableFunc(bySize, func(a, b int) int {
 		return cmp.Compare(math.Abs(outlines[a].area), math.Abs(outlines[b].area))
 	})
-	for _, h := range holes {
+	for _, h := range all {
+		if !h.hole {
+			continue
+		}
 		i := slices.IndexFunc(bySize, func(i int) bool { return outlines[i].holds(h) })
 		if i < 0 {
-			mp, odd = append(mp, orb.Polygon{h.ring}), odd+1
-			continue
+			return nil, true
 		}
 		mp[bySize[i]] = append(mp[bySize[i]], h.ring)
 	}
-	return mp, odd, nil
+	return mp, false
 }
 
 // turned is a ring and which way it runs.
@@ -73,6 +99,7 @@ type turned struct {
 	ring orb.Ring
 	area float64 // twice its area, negative when it runs clockwise
 	box  orb.Bound
+	hole bool
 }
 
 // doubleArea is twice the area of a ring, measured from its first point so that
@@ -90,7 +117,7 @@ func doubleArea(r []orb.Point) float64 {
 // holds says whether h lies in t. A hole may touch the outline in points, so the
 // first of its points and middles of edges that is not on the outline decides.
 func (t turned) holds(h turned) bool {
-	if !t.box.Contains(h.box.Min) || !t.box.Contains(h.box.Max) {
+	if math.Abs(t.area) < math.Abs(h.area) || !t.box.Contains(h.box.Min) || !t.box.Contains(h.box.Max) {
 		return false
 	}
 	for i, p := range h.ring {

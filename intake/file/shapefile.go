@@ -158,7 +158,9 @@ func (l *shapefile) feature(s shpShape, properties []byte) []byte {
 	if s.fault == "" && err != nil {
 		s.fault = err.Error()
 	}
-	l.odd += int64(odd)
+	if odd {
+		l.odd++
+	}
 	if s.fault != "" {
 		out = append(appendJSON(append(out, `,"onemap:fault":`...), s.fault), `,"geometry":null}`...)
 		return out
@@ -177,7 +179,7 @@ func (l *shapefile) notes() []string {
 	say(l.heights, "heights (Z) of %d shapes are left out")
 	say(l.measures, "measures (M) of %d shapes are left out")
 	say(l.deleted, "%d rows marked as deleted in the .dbf are left out")
-	say(l.odd, "%d rings that run the wrong way round are taken as outlines")
+	say(l.odd, "the rings of %d shapes run the wrong way round and are put together by how they lie")
 	if l.dbf == nil {
 		return append(out, "the zip has no .dbf: the shapes have no attributes")
 	}
@@ -189,14 +191,14 @@ func (l *shapefile) notes() []string {
 }
 
 // geometryJSON is a shape as a GeoJSON geometry, numbers exactly as they are.
-func geometryJSON(s shpShape) (text []byte, odd int, err error) {
+func geometryJSON(s shpShape) (text []byte, odd bool, err error) {
 	if s.fault != "" {
-		return nil, 0, nil
+		return nil, false, nil
 	}
 	var b bytes.Buffer
 	switch s.kind {
 	case shpNull:
-		return []byte("null"), 0, nil
+		return []byte("null"), false, nil
 	case shpPoint:
 		b.WriteString(`{"type":"Point","coordinates":`)
 		b.Write(appendPoint(nil, s.parts[0][0]))
@@ -219,7 +221,7 @@ func geometryJSON(s shpShape) (text []byte, odd int, err error) {
 	case shpPolygon:
 		mp, odd, err := assemble(s.parts, geo.BoundaryLimits)
 		if err != nil {
-			return nil, 0, err
+			return nil, false, err
 		}
 		b.WriteString(`{"type":"MultiPolygon","coordinates":[`)
 		for i, part := range mp {
@@ -239,7 +241,7 @@ func geometryJSON(s shpShape) (text []byte, odd int, err error) {
 		return b.Bytes(), odd, nil
 	}
 	b.WriteByte('}')
-	return b.Bytes(), 0, nil
+	return b.Bytes(), false, nil
 }
 
 func appendPoints(b []byte, points []orb.Point) []byte {

@@ -472,7 +472,7 @@ func TestShapefileOfOtherKinds(t *testing.T) {
 		}), "measures (M) of 1 shapes are left out"},
 		"the wrong way round": {made(func(m map[string][]byte) {
 			m["a/grids.SHP"] = shp(5, shape{kind: 5, rings: [][]orb.Point{hole(box(107, 38, 1))}})
-		}), "1 rings that run the wrong way round"},
+		}), "the rings of 1 shapes run the wrong way round"},
 		"a deleted row": {made(func(m map[string][]byte) {
 			m["a/grids.SHP"] = shp(5, shape{kind: 5, rings: [][]orb.Point{box(107, 38, 1)}}, shape{kind: 5, rings: [][]orb.Point{box(107, 38, 1)}})
 			m["a/grids.dbf"] = dbf(0, [3]string{"1", "a", "1"}, [3]string{"1", "b", "1"})
@@ -498,6 +498,65 @@ func TestShapefileOfOtherKinds(t *testing.T) {
 		if strings.Contains(name, "cut") && ds[0].Name != "鄂托克x" {
 			t.Errorf("%s: name %q", name, ds[0].Name)
 		}
+	}
+}
+
+// TestHeightsWrittenByGDAL: polygons with Z and with Z and M are read as if they had
+// none.
+func TestHeightsWrittenByGDAL(t *testing.T) {
+	source := filepath.Join(t.TempDir(), "x.geojson")
+	text := `{"type":"FeatureCollection","features":[{"type":"Feature","properties":{"code":"1","name":"旗","level":1},"geometry":{"type":"MultiPolygon","coordinates":[
+		[[[107,38,7],[108,38,7],[108,39,7],[107,39,7],[107,38,7]],[[107.1,38.1,7],[107.1,38.2,7],[107.2,38.2,7],[107.1,38.1,7]]],
+		[[[109,38,1],[110,38,2],[110,39,3],[109,38,1]]]]}}]}`
+	if err := os.WriteFile(source, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want, err := file.ReadBoundaries(strings.NewReader(text), file.BoundaryOptions{Datum: geo.DatumWGS84})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, notes := range map[string]string{
+		"POLYGON": "", "POLYGONZ": "heights (Z) of 1 shapes are left out", "POLYGONM": "measures (M) of 1 shapes are left out", "POLYGONZM": "heights (Z) of 1 shapes are left out",
+	} {
+		dir := t.TempDir()
+		ogr(t, "-lco", "SHPT="+kind, "-lco", "ENCODING=GBK", filepath.Join(dir, "x.shp"), source)
+		s := open(t, zipOf(t, dir, "x"), file.Options{})
+		got, err := file.ReadBoundaries(s, file.BoundaryOptions{})
+		if err != nil {
+			t.Fatalf("%s: %v", kind, err)
+		}
+		sameGrids(t, got, want, 0)
+		if strings.Join(s.Notes(), "\n") != notes {
+			t.Errorf("%s: notes %q, want %q", kind, s.Notes(), notes)
+		}
+	}
+}
+
+// TestWorkbookWrittenByGDAL: a workbook of another writer than the library that
+// reads it.
+func TestWorkbookWrittenByGDAL(t *testing.T) {
+	dir := t.TempDir()
+	text := "编号,标题,n,x,day\nGD-1,井盖缺失,7,107.48125,2024-03-01\nGD-2,\"路灯,不亮\",-8,0.5,\nGD-3,,,,2024-12-31\n"
+	if err := os.WriteFile(filepath.Join(dir, "x.csv"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "x.csvt"), []byte("String,String,Integer,Real,Date\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ogr(t, "-f", "XLSX", filepath.Join(dir, "x.xlsx"), filepath.Join(dir, "x.csv"))
+	r, err := file.Open(filepath.Join(dir, "x.xlsx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for _, want := range []string{"GD-1|井盖缺失|7|107.48125|2024-03-01", "GD-2|路灯,不亮|-8|0.5|", "GD-3||||2024-12-31"} {
+		row, err := r.Next()
+		if err != nil || strings.Join(row.Cells, "|") != want {
+			t.Errorf("%q, %v, want %q", row.Cells, err, want)
+		}
+	}
+	if _, err := r.Next(); err != io.EOF {
+		t.Errorf("after the last row: %v", err)
 	}
 }
 
@@ -528,6 +587,11 @@ func TestRingsFindTheirOutline(t *testing.T) {
 			}
 		}
 		rings = rapid.Permutation(rings).Draw(rt, "order")
+		if rapid.Bool().Draw(rt, "wrong way round") {
+			for i := range rings {
+				rings[i] = hole(rings[i])
+			}
+		}
 		s, err := file.OpenShapes(zipFile(t, made(func(m map[string][]byte) { m["a/grids.SHP"] = shp(5, shape{kind: 5, rings: rings}) })), file.Options{})
 		if err != nil {
 			rt.Fatal(err)

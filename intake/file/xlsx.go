@@ -12,10 +12,12 @@ import (
 	"io"
 	"math"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/xuri/excelize/v2"
 )
@@ -30,18 +32,21 @@ const isoDate = "yyyy-mm-dd"
 // workbook reads the rows of one sheet of an .xlsx. The first row that is not
 // empty names the columns. Cells are read as they are shown, formulas as their
 // last value, with two exceptions: a number shown rounded is read in full, and a
-// date in the region's own short form is read as yyyy-MM-dd.
+// date in the region's own short form, or with two digits of its year, is read as
+// yyyy-MM-dd.
 type workbook struct {
 	book   *excelize.File
 	sheet  string
 	rows   *excelize.Rows
-	full   *excelize.Rows // the same rows unformatted; nil when no cell is rounded
+	full   *excelize.Rows // the same rows unformatted; nil when no format hides anything
 	header []string
-	lim    Limits
-	n      int64        // data rows returned
-	line   atomic.Int64 // of the sheet, the last one read
-	last   int64        // line of the last row in the sheet's XML
-	err    error
+
+	from1904 bool // days are counted from 1904, as old Macintoshes did
+	lim      Limits
+	n        int64        // data rows returned
+	line     atomic.Int64 // of the sheet, the last one read
+	last     int64        // line of the last row in the sheet's XML
+	err      error
 }
 
 func openWorkbook(f io.ReaderAt, size int64, z *zip.Reader, sheet string, lim Limits) (*workbook, error) {
@@ -75,7 +80,10 @@ func (w *workbook) start(z *zip.Reader) error {
 	if w.rows, err = w.book.Rows(w.sheet); err != nil {
 		return fmt.Errorf("sheet %s: %w", w.sheet, err)
 	}
-	if w.rounds() {
+	if props, err := w.book.GetWorkbookProps(); err == nil && props.Date1904 != nil {
+		w.from1904 = *props.Date1904
+	}
+	if w.hides() {
 		if w.full, err = w.book.Rows(w.sheet); err != nil {
 			return fmt.Errorf("sheet %s: %w", w.sheet, err)
 		}
@@ -155,7 +163,7 @@ func (w *workbook) cells() ([]string, error) {
 			var full []string
 			full, err = w.full.Columns(excelize.Options{RawCellValue: true})
 			for i := range min(len(cells), len(full)) {
-				cells[i] = unrounded(cells[i], full[i])
+				cells[i] = w.inFull(cells[i], full[i])
 			}
 		}
 		for len(cells) > 0 && strings.TrimSpace(cells[len(cells)-1]) == "" {
@@ -185,33 +193,60 @@ func (w *workbook) end() error {
 	return io.EOF
 }
 
-// rounds says whether the workbook has a number format that may hide decimals.
-func (w *workbook) rounds() bool {
+// hides says whether the workbook has a format that shows less than a cell holds:
+// fewer decimals, or a year of two digits.
+func (w *workbook) hides() bool {
 	if _, err := w.book.GetStyle(0); err != nil || w.book.Styles == nil || w.book.Styles.CellXfs == nil {
 		return false // no styles: everything is shown in full
+	}
+	custom := map[int]string{}
+	if f := w.book.Styles.NumFmts; f != nil {
+		for _, n := range f.NumFmt {
+			custom[n.NumFmtID] = strings.ToLower(n.FormatCode)
+		}
 	}
 	for _, x := range w.book.Styles.CellXfs.Xf {
 		if x.NumFmtID == nil {
 			continue
 		}
-		switch id := *x.NumFmtID; {
-		case id >= 1 && id <= 13, id >= 37 && id <= 44, id == 48, id >= 164:
+		id := *x.NumFmtID
+		code, own := custom[id]
+		switch {
+		case own && (strings.ContainsAny(code, "0#?") || strings.Contains(code, "yy") && !strings.Contains(code, "yyyy")):
+			return true
+		case !own && (id >= 1 && id <= 17 || id >= 37 && id <= 44 || id == 48):
 			return true
 		}
 	}
 	return false
 }
 
-// unrounded is shown, or full when shown is the same number rounded or with marks
-// between the thousands. A date shown as digits is far from its number of days and
-// stays as it is shown.
-func unrounded(shown, full string) string {
+// twoDigitYear is a date whose century, or whose order, nobody can know.
+var twoDigitYear = regexp.MustCompile(`^\d{1,2}[/.-](\d{1,2}|[A-Za-z]{3})[/.-]\d{2}( |$)`)
+
+// inFull is what a cell is read as: shown, but for a number that is shown rounded or
+// with marks between the thousands, and for a date with two digits of its year. A
+// date shown as digits alone is far from its number of days and stays as it is.
+func (w *workbook) inFull(shown, full string) string {
 	if shown == full {
 		return shown
 	}
+	f, err := strconv.ParseFloat(full, 64)
+	if err != nil {
+		return shown
+	}
+	if twoDigitYear.MatchString(shown) {
+		at, err := excelize.ExcelDateToTime(f, w.from1904)
+		switch {
+		case err != nil:
+			return shown
+		case f == math.Trunc(f):
+			return at.Format(time.DateOnly)
+		}
+		return at.Round(time.Second).Format(time.DateTime)
+	}
 	v, err := strconv.ParseFloat(strings.ReplaceAll(shown, ",", ""), 64)
-	f, err2 := strconv.ParseFloat(full, 64)
-	if err != nil || err2 != nil || math.Abs(v-f) > 0.5 || v == f && !strings.Contains(shown, ",") {
+	if err != nil || math.Abs(v-f) > 0.5 || v == f && !strings.Contains(shown, ",") {
 		return shown
 	}
 	return number(f)

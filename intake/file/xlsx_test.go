@@ -113,6 +113,8 @@ func TestWorkbookCells(t *testing.T) {
 		{at, "yyyymmdd", 0, "20240301"},
 		{at, "", 14, "2024-03-01"}, // the region's short date
 		{at, "", 22, "2024-03-01 08:05"},
+		{at, "dd/mm/yy", 0, "2024-03-01 08:05:09"}, // the 1st of March or the 3rd of January?
+		{time.Date(2024, 3, 1, 0, 0, 0, 0, time.UTC), "", 15, "2024-03-01"},
 		{true, "", 0, "TRUE"},
 		{-0.5, "", 0, "-0.5"},
 		{1e-7, "", 0, "0.0000001"},

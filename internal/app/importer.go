@@ -38,6 +38,7 @@ type ImportOptions struct {
 	Root     string // code of the county that rows outside every grid belong to; "" is the only one
 	Now      func() time.Time
 	Progress func(job.Progress)
+	Note     func(string) // optional: told what was left out of the file
 }
 
 // placed is a row of the file after intake: an incident, or why it is refused.
@@ -94,6 +95,11 @@ func ImportIncidents(ctx context.Context, o ImportOptions) (job.Result, string, 
 		Kind: "incidents", Fingerprint: print, FileName: im.name, Rows: rows, Commit: im.commit, Rejects: o.Rejects,
 		RejectHeader: file.RejectHeader(r.Header()), Read: r.Progress, Progress: o.Progress, Now: o.Now,
 	})
+	for _, note := range r.Notes() {
+		if o.Note != nil {
+			o.Note(note)
+		}
+	}
 	if res.Counts.Rows() > res.Skipped {
 		err = errors.Join(err, gatherStatistics(context.WithoutCancel(ctx), o.DB))
 	}
