@@ -5,7 +5,6 @@ package file
 
 import (
 	"archive/zip"
-	"bufio"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -22,9 +21,9 @@ import (
 	"github.com/xuri/excelize/v2"
 )
 
-// sheetMemory is the size up to which a sheet is unpacked in memory; a larger one
-// goes to a temporary file.
-const sheetMemory = 32 << 20
+// sheetMemory is the size up to which a sheet, or the texts its cells share, are
+// unpacked in memory; larger ones go to a temporary file.
+const sheetMemory = 8 << 20
 
 // isoDate is how dates are read that a workbook leaves to the computer's region.
 const isoDate = "yyyy-mm-dd"
@@ -50,6 +49,9 @@ type workbook struct {
 }
 
 func openWorkbook(f io.ReaderAt, size int64, z *zip.Reader, sheet string, lim Limits) (*workbook, error) {
+	if err := checkParts(z); err != nil {
+		return nil, err
+	}
 	book, err := excelize.OpenReader(io.NewSectionReader(f, 0, size), excelize.Options{
 		UnzipSizeLimit: lim.Unpacked, UnzipXMLSizeLimit: min(sheetMemory, lim.Unpacked), ShortDatePattern: isoDate,
 	})
@@ -266,56 +268,6 @@ func columnNames(cells []string, where string) ([]string, error) {
 		seen[cells[i]] = true
 	}
 	return cells, nil
-}
-
-// lastRow is the number of the last row in a sheet's XML.
-func lastRow(z *zip.Reader, sheet string) (int64, error) {
-	e, err := sheetEntry(z, sheet)
-	if err != nil {
-		return 0, err
-	}
-	r, err := e.Open()
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", e.Name, err)
-	}
-	defer r.Close()
-	var last int64
-	tags := bufio.NewReaderSize(r, 64<<10)
-	for {
-		tag, err := tags.ReadSlice('<') // "row r="12" spans="1:3">..." or the first 64 KiB of a long text
-		if n, ok := rowNumber(tag); ok {
-			if n == 0 {
-				n = last + 1
-			}
-			last = max(last, n)
-		}
-		switch {
-		case errors.Is(err, io.EOF):
-			return last, nil
-		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
-			return 0, fmt.Errorf("%s is damaged: %w", e.Name, err)
-		}
-	}
-}
-
-// rowNumber reads the start tag of a row, behind its "<"; n is 0 when the tag has
-// no number.
-func rowNumber(tag []byte) (n int64, ok bool) {
-	text, _, _ := strings.Cut(string(tag[:min(len(tag), 200)]), ">")
-	name, attributes, _ := strings.Cut(text, " ")
-	if name = name[strings.LastIndexByte(name, ':')+1:]; name != "row" {
-		return 0, false
-	}
-	_, value, found := strings.Cut(" "+attributes, ` r="`)
-	if !found {
-		return 0, true
-	}
-	value, _, _ = strings.Cut(value, `"`)
-	n, err := strconv.ParseInt(value, 10, 64)
-	if err != nil {
-		return 0, true
-	}
-	return n, true
 }
 
 // sheetEntry finds the file of a sheet, by way of the workbook's list of sheets and

@@ -238,6 +238,24 @@ func TestWorkbookRefuses(t *testing.T) {
 		"no sheet file": {fill: plain, alter: func(name string, raw []byte) []byte {
 			return []byte(strings.ReplaceAll(string(raw), "worksheets/sheet1.xml", "worksheets/gone.xml"))
 		}, want: "its file is missing"},
+		"elements without end": {fill: plain, alter: sheet(func(s string) string {
+			return strings.Replace(s, "<sheetData>", "<sheetData>"+strings.Repeat("<a>", 200), 1)
+		}), want: "more than 100 deep"},
+		"a text without end": {fill: plain, alter: sheet(func(s string) string {
+			return strings.Replace(s, `<row r="2"`, `<row r="2" x="`+strings.Repeat("x", 1<<20)+`"`, 1)
+		}), want: "a text of more than"},
+		"too many texts": {fill: plain, alter: func(name string, raw []byte) []byte {
+			if name == "xl/sharedStrings.xml" {
+				return []byte("<sst>" + strings.Repeat("<si/>", 2_000_001) + "</sst>")
+			}
+			return raw
+		}, want: "2000001 different texts"},
+		"too many styles": {fill: plain, alter: func(name string, raw []byte) []byte {
+			if name == "xl/styles.xml" {
+				return bytes.Repeat([]byte("<xf/>"), 2<<20)
+			}
+			return raw
+		}, want: "more than 8 MiB"},
 		"a bomb of blanks": {fill: plain, alter: sheet(func(s string) string {
 			return strings.Replace(s, "<sheetData>", "<sheetData>"+strings.Repeat(" ", 30<<20), 1)
 		}), want: "more than 100 times its size"},

@@ -35,6 +35,8 @@ func openZip(f io.ReaderAt, size int64, lim Limits) (*zip.Reader, error) {
 			return nil, fmt.Errorf("%s in the zip has a password: pack it without one", e.Name)
 		case e.Method != zip.Store && e.Method != zip.Deflate:
 			return nil, fmt.Errorf("%s is packed by method %d, which few programs read: pack the zip anew", e.Name, e.Method)
+		case e.UncompressedSize64 > ratioSlack && e.UncompressedSize64 > uint64(lim.Ratio)*e.CompressedSize64 && e.UncompressedSize64 <= uint64(lim.Unpacked):
+			return nil, fmt.Errorf("%s in the zip unpacks to more than %d times its size", e.Name, lim.Ratio)
 		case e.UncompressedSize64 > uint64(lim.Unpacked):
 			total = e.UncompressedSize64
 		default:
