@@ -33,7 +33,7 @@ fi
 [ "$missing" = 0 ] || exit 1
 
 packages=(postgresql-postgis gcc libc6-dev)
-[ "$want" = test ] && packages+=(chromium fonts-noto-cjk docker-compose openssl postgresql-pgrouting)
+[ "$want" = test ] && packages+=(chromium fonts-noto-cjk docker-compose openssl gdal-bin postgresql-pgrouting)
 need=()
 for p in "${packages[@]}"; do
   [ "$(dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null || true)" = installed ] || need+=("$p")
@@ -41,7 +41,7 @@ done
 [ "${#need[@]}" -gt 0 ] || exit 0
 
 if ! command -v apt-get >/dev/null; then
-  say "These packages are missing: ${need[*]}. This is not a Debian system: install PostgreSQL 15+ with PostGIS 3.3+, a C compiler and, for tests, Chromium and a CJK font yourself."
+  say "These packages are missing: ${need[*]}. This is not a Debian system: install PostgreSQL 15+ with PostGIS 3.3+, a C compiler and, for tests, Chromium, a CJK font and GDAL (ogr2ogr) yourself."
   exit 1
 fi
 install="apt-get install -y --no-install-recommends ${need[*]}"

@@ -33,15 +33,15 @@ type enactFlags struct {
 	Reason       string  `help:"Why; kept in the audit."`
 }
 
-func (f enactFlags) options() store.EnactOptions {
+func (f enactFlags) enact() store.EnactOptions {
 	return store.EnactOptions{Actor: "system:command", Reason: f.Reason, Tolerance: f.Tolerance / 100, AcceptFaults: f.AcceptFaults}
 }
 
 type gridsDraftCmd struct {
 	place
 	enactFlags
-	Outline string `help:"GeoJSON of the outline; .gz is read too." required:"" type:"existingfile" placeholder:"FILE"`
-	CRS     string `help:"Datum of the outline: wgs84, gcj02, bd09, cgcs2000, or EPSG:4490 to 4554 with the order of axes (EPSG:4545-en: easting first)." name:"crs" placeholder:"DATUM"`
+	Outline string `help:"GeoJSON (.gz too) or zipped Shapefile of the outline." required:"" type:"existingfile" placeholder:"FILE"`
+	CRS     string `help:"Datum of the outline, unless a Shapefile's .prj says it: wgs84, gcj02, bd09, cgcs2000, or EPSG:4490 to 4554 with the order of axes (EPSG:4545-en: easting first)." name:"crs" placeholder:"DATUM"`
 	Counts  []int  `help:"How many grids in all at level 2, 3, ..." default:"4,84,401"`
 	Seed    uint64 `help:"The same seed always draws the same tree." default:"1"`
 	Code    string `help:"Code of the county." default:"1"`
@@ -68,13 +68,13 @@ func (c *gridsDraftCmd) Run(ctx context.Context, out io.Writer) error {
 	if err != nil || !c.Enact {
 		return err
 	}
-	return enactGrids(ctx, db, version, c.options(), out)
+	return enactGrids(ctx, db, version, c.enact(), out)
 }
 
 func (c *gridsDraftCmd) draw() ([]grid.Draft, error) {
-	datum, err := geo.ParseDatum(c.CRS)
+	datum, err := parseCRS(c.CRS)
 	if err != nil {
-		return nil, fmt.Errorf("--crs: %w", err)
+		return nil, err
 	}
 	r, err := file.OpenBoundaries(c.Outline)
 	if err != nil {
@@ -90,6 +90,18 @@ func (c *gridsDraftCmd) draw() ([]grid.Draft, error) {
 		return nil, fmt.Errorf("%s: %w", c.Outline, err)
 	}
 	return ds, nil
+}
+
+// parseCRS reads --crs; without it the file has to say what its coordinates are.
+func parseCRS(s string) (geo.Datum, error) {
+	if s == "" {
+		return "", nil
+	}
+	d, err := geo.ParseDatum(s)
+	if err != nil {
+		return "", fmt.Errorf("--crs: %w", err)
+	}
+	return d, nil
 }
 
 // draftNames numbers made-up grids under a county's code, three digits a level:
@@ -150,31 +162,47 @@ func (c *gridsEnactCmd) Run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer done()
-	return enactGrids(ctx, db, c.Version, c.options(), out)
+	return enactGrids(ctx, db, c.Version, c.enact(), out)
 }
 
 // importGridsCmd brings in files that hold one level each, or the whole tree.
 type importGridsCmd struct {
 	place
 	enactFlags
-	Files  []string `arg:"" name:"file" help:"GeoJSON files; .gz is read too. Several files hold one level each, from the top." type:"existingfile"`
-	CRS    string   `help:"Datum of all files: wgs84, gcj02, bd09, cgcs2000, or EPSG:4490 to 4554 with the order of axes (EPSG:4545-en: easting first)." name:"crs" placeholder:"DATUM"`
+	openFlags
+	Files  []string `arg:"" name:"file" help:"GeoJSON, GeoJSONSeq (.gz too) or zipped Shapefiles. Several files hold one level each, from the top." type:"existingfile"`
+	CRS    string   `help:"Datum of all files that do not say it (a Shapefile's .prj does): wgs84, gcj02, bd09, cgcs2000, or EPSG:4490 to 4554 with the order of axes (EPSG:4545-en: easting first)." name:"crs" placeholder:"DATUM"`
 	Level  []int    `help:"Level of each file; without it 1, 2, ... for several files, the property \"level\" for one." placeholder:"N"`
 	Code   []string `help:"Property with the code, one for all files or one for each." default:"code" placeholder:"PROP"`
 	Name   []string `help:"Property with the name, likewise." default:"name" placeholder:"PROP"`
 	Parent []string `help:"Property with the parent's code, likewise; level 1 has none (-)." default:"parent" placeholder:"PROP"`
 	Note   string   `help:"Where the boundaries come from."`
+	DryRun bool     `help:"Read and check every grid, and write nothing."`
 	Enact  bool     `help:"Enact the tree at once."`
 }
 
 func (c *importGridsCmd) Run(ctx context.Context, out io.Writer) error {
-	ds, err := c.read()
+	options, err := c.boundaries()
+	if err != nil {
+		return err
+	}
+	if c.Preview > 0 {
+		return previewGrids(c.Files, options, c.options(), int(c.Preview), out)
+	}
+	ds, from, err := c.read(options, out)
 	if err != nil {
 		return err
 	}
 	if faults := grid.Check(ds); len(faults) > 0 {
+		for i, f := range faults {
+			faults[i].Text = from[f.Code] + f.Text
+		}
 		printFaults(out, faults)
 		return fmt.Errorf("nothing was stored: %d faults", len(faults))
+	}
+	if c.DryRun {
+		_, err := fmt.Fprintf(out, "%d grids could be stored; overlaps and gaps are looked for then\n%s", len(ds), nothingWritten)
+		return err
 	}
 	db, done, err := c.openToMake(ctx)
 	if err != nil {
@@ -189,13 +217,14 @@ func (c *importGridsCmd) Run(ctx context.Context, out io.Writer) error {
 	if err != nil || !c.Enact {
 		return err
 	}
-	return enactGrids(ctx, db, version, c.options(), out)
+	return enactGrids(ctx, db, version, c.enact(), out)
 }
 
-func (c *importGridsCmd) read() ([]grid.Draft, error) {
-	datum, err := geo.ParseDatum(c.CRS)
+// boundaries says how each file is read.
+func (c *importGridsCmd) boundaries() ([]file.BoundaryOptions, error) {
+	datum, err := parseCRS(c.CRS)
 	if err != nil {
-		return nil, fmt.Errorf("--crs: %w", err)
+		return nil, err
 	}
 	levels := c.Level
 	if len(levels) == 0 && len(c.Files) > 1 {
@@ -203,8 +232,8 @@ func (c *importGridsCmd) read() ([]grid.Draft, error) {
 			levels = append(levels, i+1)
 		}
 	}
-	var all []grid.Draft
-	for i, path := range c.Files {
+	var all []file.BoundaryOptions
+	for i := range c.Files {
 		o := file.BoundaryOptions{Datum: datum}
 		if len(levels) > 0 {
 			if len(levels) != len(c.Files) {
@@ -226,26 +255,45 @@ func (c *importGridsCmd) read() ([]grid.Draft, error) {
 				return nil, fmt.Errorf("%s: %d properties for %d files", p.flag, len(p.from), len(c.Files))
 			}
 		}
-		ds, err := readBoundaries(path, o)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		all = append(all, ds...)
+		all = append(all, o)
 	}
 	return all, nil
 }
 
-func readBoundaries(path string, o file.BoundaryOptions) ([]grid.Draft, error) {
-	r, err := file.OpenBoundaries(path)
-	if err != nil {
-		return nil, err
+// read reads all files, and says what was left out of them. from says where each
+// grid comes from, for messages.
+func (c *importGridsCmd) read(options []file.BoundaryOptions, out io.Writer) (all []grid.Draft, from map[grid.Code]string, err error) {
+	from = map[grid.Code]string{}
+	for i, path := range c.Files {
+		ds, notes, err := readBoundaries(path, c.options(), options[i])
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", path, err)
+		}
+		for _, note := range notes {
+			fmt.Fprintf(out, "%s: %s\n", path, note)
+		}
+		for k, d := range ds {
+			from[d.Code] = fmt.Sprintf("%s, feature %d, ", filepath.Base(path), k+1)
+		}
+		all = append(all, ds...)
 	}
-	defer r.Close()
-	ds, err := file.ReadBoundaries(r, o)
-	if err != nil {
-		return nil, err
+	if len(all) > file.MaxGrids {
+		return nil, nil, fmt.Errorf("%d grids, more than the limit of %d", len(all), file.MaxGrids)
 	}
-	return ds, nil
+	return all, from, nil
+}
+
+func readBoundaries(path string, open file.Options, o file.BoundaryOptions) ([]grid.Draft, []string, error) {
+	s, err := file.OpenShapes(path, open)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer s.Close()
+	ds, err := file.ReadBoundaries(s, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	return ds, s.Notes(), nil
 }
 
 // saveGrids stores a draft version and reports on it.

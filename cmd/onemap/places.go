@@ -19,8 +19,9 @@ import (
 // placesFlags are those of both imports of the address search.
 type placesFlags struct {
 	place
-	File    string `arg:"" help:"A .csv or .geojson file, each also .gz." type:"existingfile"`
-	CRS     string `help:"What the coordinates are: wgs84, gcj02, bd09, cgcs2000, or EPSG:4490 to 4554 with the order of axes (EPSG:4545-en: easting first); a column map may say it instead." name:"crs" placeholder:"DATUM"`
+	sourceFlags
+	File    string `arg:"" help:"CSV (.gz too), XLSX, or points as GeoJSON, GeoJSONSeq or zipped Shapefile." type:"existingfile"`
+	CRS     string `help:"What the coordinates are: wgs84, gcj02, bd09, cgcs2000, or EPSG:4490 to 4554 with the order of axes (EPSG:4545-en: easting first); a column map or a .prj may say it instead." name:"crs" placeholder:"DATUM"`
 	Source  string `help:"Who they are from; a place is known again by source and external id." required:""`
 	Map     string `help:"Column map, see docs/PLACES.md; without it columns are taken by their names." type:"existingfile"`
 	Rejects string `help:"Where refused rows go, each with its reason (default: beside FILE)." placeholder:"FILE"`
@@ -53,7 +54,7 @@ func (c *placesFlags) bringIn(ctx context.Context, kind string, out io.Writer, s
 	f, isFile := say.Writer.(*os.File)
 	bar := job.NewPrinter(say, isFile && job.IsTerminal(f), time.Now)
 	res, rejects, told, err := app.ImportPlaces(ctx, app.PlacesOptions{
-		DB: db, Kind: kind, File: c.File, Map: c.Map, CRS: c.CRS, Source: c.Source, Rejects: c.Rejects, Root: c.County, DryRun: c.DryRun,
+		DB: db, Kind: kind, File: c.File, Open: c.options(), Map: c.Map, CRS: c.CRS, Source: c.Source, Rejects: c.Rejects, Root: c.County, DryRun: c.DryRun,
 		Now: time.Now, Progress: bar.Show,
 	})
 	bar.End()

@@ -10,7 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 )
@@ -32,22 +32,21 @@ var DefaultLimits = Limits{RowBytes: 1 << 20, Rows: 3_000_000, Columns: 500, Unp
 // file of equal rows is no bomb.
 const ratioSlack = 16 << 20
 
-// Row is one data row of a CSV file.
+// Row is one data row of a file.
 type Row struct {
 	N     int64    // 1 for the first row after the header; no number is left out
-	Line  int64    // the line of the file it starts on, the header being line 1
+	Line  int64    // the line of the file (row of the sheet, feature) it starts on
 	Cells []string // as many as the header has, unless Fault says otherwise
 	Fault string   // why the row can't be used, as the reject file says it; empty if it can
 }
 
-// Reader reads the rows of one CSV file one by one, never the whole file:
+// csvReader reads the rows of one CSV file one by one, never the whole file:
 // RFC 4180 quoting, LF or CRLF, UTF-8 with or without BOM, or GB18030 (GBK).
-type Reader struct {
+type csvReader struct {
 	lim    Limits
 	in     *bufio.Reader
 	packed *counter // the file as it lies on the disk
 	total  int64    // its size, 0 if unknown
-	close  []io.Closer
 
 	header []string
 	text   encoding
@@ -57,37 +56,22 @@ type Reader struct {
 	err    error  // what ended reading
 }
 
-// Open opens path for reading, through gzip when its name ends in .gz, and reads
-// the header. The caller closes the Reader.
-func Open(path string) (*Reader, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
+// newCSV reads the header. given names the encoding; without it the bytes tell.
+func newCSV(src io.Reader, size int64, gz bool, given string, lim Limits) (*csvReader, error) {
+	r := &csvReader{lim: lim, packed: &counter{r: src}, total: size}
+	if given != "" {
+		enc, ok := encodingNames[letters(given)]
+		if !ok {
+			return nil, fmt.Errorf("--encoding %q: say UTF-8, GBK or GB18030", given)
+		}
+		r.text = enc
 	}
-	var size int64
-	if st, err := f.Stat(); err == nil {
-		size = st.Size()
-	}
-	r, err := NewReader(f, size, strings.HasSuffix(strings.ToLower(path), ".gz"), DefaultLimits)
-	if err != nil {
-		_ = f.Close() // read only; the first error says more
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	r.close = append(r.close, f)
-	return r, nil
-}
-
-// NewReader reads CSV from src, through gzip if gz is set, and reads the header.
-// size is the number of bytes src holds, 0 if unknown; it serves Progress only.
-func NewReader(src io.Reader, size int64, gz bool, lim Limits) (*Reader, error) {
-	r := &Reader{lim: lim, packed: &counter{r: src}, total: size}
 	var in io.Reader = r.packed
 	if gz {
 		z, err := gzip.NewReader(r.packed)
 		if err != nil {
 			return nil, fmt.Errorf("not a gzip file: %w", err)
 		}
-		r.close = append(r.close, z)
 		in = &bombGuard{r: z, packed: r.packed, lim: lim}
 	}
 	r.in = bufio.NewReaderSize(in, sampleSize)
@@ -97,31 +81,11 @@ func NewReader(src io.Reader, size int64, gz bool, lim Limits) (*Reader, error) 
 	return r, nil
 }
 
-// Header returns the column names in the order of the file.
-func (r *Reader) Header() []string { return r.header }
+func (r *csvReader) Header() []string              { return r.header }
+func (r *csvReader) Encoding() string              { return r.text.String() }
+func (r *csvReader) Progress() (read, total int64) { return r.packed.n.Load(), r.total }
 
-// Encoding names the text encoding as far as the file has shown it: "ascii",
-// "utf-8" or "gb18030".
-func (r *Reader) Encoding() string { return r.text.String() }
-
-// Progress returns how many bytes of the file on disk were read, and of how many
-// (0 if unknown). It may be called while another goroutine reads.
-func (r *Reader) Progress() (read, total int64) { return r.packed.n.Load(), r.total }
-
-// Close closes the file.
-func (r *Reader) Close() error {
-	var errs []error
-	for _, c := range r.close {
-		errs = append(errs, c.Close())
-	}
-	return errors.Join(errs...)
-}
-
-// Next returns the next row, io.EOF after the last one. A row that breaks the
-// format is returned with its Fault and reading goes on. Any other error ends
-// the reading (a cut-off gzip file, a quote that never closes, a limit): it names
-// the line, and the rows before it are good.
-func (r *Reader) Next() (Row, error) {
+func (r *csvReader) Next() (Row, error) {
 	for r.err == nil {
 		start := r.line + 1
 		if r.err = r.record(); r.err != nil {
@@ -146,11 +110,12 @@ func (r *Reader) Next() (Row, error) {
 }
 
 // readHeader reads the first line as column names.
-func (r *Reader) readHeader() error {
+func (r *csvReader) readHeader() error {
 	if err := r.text.start(r.in); err != nil {
 		return err
 	}
-	if err := r.record(); err != nil {
+	err := r.record()
+	if err != nil {
 		if errors.Is(err, io.EOF) {
 			return errors.New("the file is empty: its first line must name the columns")
 		}
@@ -160,23 +125,15 @@ func (r *Reader) readHeader() error {
 	if fault != "" {
 		return fmt.Errorf("line 1: the column names can't be read: %s", fault)
 	}
-	seen := map[string]bool{}
-	for i, c := range cells {
-		cells[i] = strings.TrimSpace(c)
-		switch {
-		case strings.ContainsRune(c, '\r'):
-			return errors.New("line 1: lines end in a bare CR; save the file with LF or CRLF line ends")
-		case cells[i] != "" && seen[cells[i]]:
-			return fmt.Errorf("line 1: two columns are named %q", cells[i])
-		}
-		seen[cells[i]] = true
+	if slices.ContainsFunc(cells, func(c string) bool { return strings.ContainsRune(c, '\r') }) {
+		return errors.New("line 1: lines end in a bare CR; save the file with LF or CRLF line ends")
 	}
-	r.header = cells
-	return nil
+	r.header, err = columnNames(cells, "line 1")
+	return err
 }
 
 // record reads the bytes of one record into r.rec, its line end taken off.
-func (r *Reader) record() error {
+func (r *csvReader) record() error {
 	r.rec = r.rec[:0]
 	start, q := r.line+1, quotes{atStart: true}
 	for {
@@ -209,7 +166,7 @@ func (r *Reader) record() error {
 
 // readLine appends one physical line to r.rec, its LF included. whole is false
 // when the file ended first.
-func (r *Reader) readLine() (whole bool, err error) {
+func (r *csvReader) readLine() (whole bool, err error) {
 	for {
 		part, err := r.in.ReadSlice('\n')
 		r.rec = append(r.rec, part...)
@@ -223,7 +180,7 @@ func (r *Reader) readLine() (whole bool, err error) {
 }
 
 // broken words an error of the stream under the text.
-func (r *Reader) broken(line int64, err error) error {
+func (r *csvReader) broken(line int64, err error) error {
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("the gzip file is cut off in line %d, after row %d: rows 1 to %d are good, copy the file again for the rest: %w", line, r.n, r.n, err)
@@ -234,7 +191,7 @@ func (r *Reader) broken(line int64, err error) error {
 }
 
 // cells decodes r.rec and splits it. A fault says why it can't be done.
-func (r *Reader) cells() (cells []string, fault string) {
+func (r *csvReader) cells() (cells []string, fault string) {
 	if bytes.IndexByte(r.rec, 0) >= 0 {
 		return nil, "含有空字节（NUL），不是文本"
 	}

@@ -4,16 +4,17 @@
 package file
 
 import (
+	"bufio"
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/paulmach/orb"
 
@@ -24,12 +25,15 @@ import (
 // maxBoundaryFile is how many bytes a boundary file may have once unpacked.
 const maxBoundaryFile = 512 << 20
 
+// MaxGrids is how many grids a boundary file may hold.
+const MaxGrids = 20_000
+
 // maxBoundaryFaults is how many faults of a boundary file are listed.
 const maxBoundaryFaults = 20
 
 // BoundaryOptions say how the features of a boundary file are read.
 type BoundaryOptions struct {
-	Datum geo.Datum // of the coordinates; must be named
+	Datum geo.Datum // of the coordinates; may be left out for a file that names its own (DatumOf)
 	Level int       // of every feature; 0 takes it from the property "level"
 	// Properties of a feature that hold its code, its name and its parent's
 	// code; a dot reaches into an object. Empty: "code", "name", "parent".
@@ -37,14 +41,23 @@ type BoundaryOptions struct {
 }
 
 // ReadBoundaries reads a GeoJSON FeatureCollection of Polygons and
-// MultiPolygons as grids in WGS-84, in the order of the file. It is strict about
+// MultiPolygons, or a file opened by OpenBoundaries, as grids in WGS-84, in the
+// order of the file. Options without a datum take the file's own. It is strict about
 // the format (no null or missing coordinate, no other reference system than
 // degrees) and leaves the shapes to grid.Check. The error names the features at
 // fault, and the properties there are when the wanted one is missing.
 func ReadBoundaries(r io.Reader, o BoundaryOptions) ([]grid.Draft, error) {
+	datum, err := datumOf(r, o.Datum)
+	if err != nil {
+		return nil, err
+	}
+	o.Datum = datum
 	features, err := readFeatures(r)
 	if err != nil {
 		return nil, err
+	}
+	if len(features) > MaxGrids {
+		return nil, fmt.Errorf("the file has %d features, more than the limit of %d grids", len(features), MaxGrids)
 	}
 	o.Code, o.Name = orDefault(o.Code, "code"), orDefault(o.Name, "name")
 	var out []grid.Draft
@@ -68,13 +81,17 @@ func ReadBoundaries(r io.Reader, o BoundaryOptions) ([]grid.Draft, error) {
 // ReadOutline reads the polygons of a GeoJSON file, whatever their properties,
 // as one outline in WGS-84.
 func ReadOutline(r io.Reader, d geo.Datum) (orb.MultiPolygon, error) {
+	d, err := datumOf(r, d)
+	if err != nil {
+		return nil, err
+	}
 	features, err := readFeatures(r)
 	if err != nil {
 		return nil, err
 	}
 	var out orb.MultiPolygon
 	for i, f := range features {
-		mp, err := f.Geometry.polygons(d)
+		mp, err := f.polygons(d)
 		if err != nil {
 			return nil, fmt.Errorf("feature %d: %w", i+1, err)
 		}
@@ -83,21 +100,16 @@ func ReadOutline(r io.Reader, d geo.Datum) (orb.MultiPolygon, error) {
 	return out, nil
 }
 
-// OpenBoundaries opens a boundary file, through gzip when its name ends in .gz.
-func OpenBoundaries(path string) (io.ReadCloser, error) {
-	f, err := os.Open(path)
-	if err != nil || !strings.HasSuffix(path, ".gz") {
-		return f, err
+// OpenBoundaries opens a boundary file of any format that OpenShapes reads; what
+// it returns is a *Shapes.
+func OpenBoundaries(path string) (io.ReadCloser, error) { return OpenShapes(path, Options{}) }
+
+// datumOf is what the coordinates from r are; see DatumOf.
+func datumOf(r io.Reader, given geo.Datum) (geo.Datum, error) {
+	if s, ok := r.(*Shapes); ok {
+		return DatumOf(s, given)
 	}
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("%s is not a gzip file: %w", path, err)
-	}
-	return struct {
-		io.Reader
-		io.Closer
-	}{z, f}, nil
+	return given, nil
 }
 
 // WriteBoundaries writes grids as a GeoJSON FeatureCollection that
@@ -137,11 +149,14 @@ func WriteBoundaries(w io.Writer, ds []grid.Draft) error {
 	return err
 }
 
-// feature is a GeoJSON feature as far as boundaries need it.
+// feature is a GeoJSON feature as far as imports need it.
 type feature struct {
 	Type       string         `json:"type"`
 	Properties map[string]any `json:"properties"`
 	Geometry   *shape         `json:"geometry"`
+	// Fault says why the shape can't be used, though the file could be read: it
+	// comes from readers of other formats, with a null geometry.
+	Fault string `json:"onemap:fault"`
 }
 
 // shape is a GeoJSON geometry.
@@ -161,6 +176,9 @@ func readFeatures(r io.Reader) ([]feature, error) {
 		return nil, fmt.Errorf("the file has more than %d bytes", maxBoundaryFile)
 	}
 	raw = bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))
+	if !utf8.Valid(raw) { // the decoder would put marks in place of the text
+		return nil, errors.New("not GeoJSON: the text is not UTF-8 (perhaps GBK): save the file as UTF-8")
+	}
 	var doc struct {
 		Type        string          `json:"type"`
 		CRS         json.RawMessage `json:"crs"`
@@ -175,6 +193,9 @@ func readFeatures(r io.Reader) ([]feature, error) {
 		return nil, fmt.Errorf("not GeoJSON: %w", err)
 	}
 	if _, err := in.Token(); !errors.Is(err, io.EOF) {
+		if doc.Type == "Feature" { // one a line, whatever the file's name
+			return readFeatures(&collection{next: newSequence(bufio.NewReader(bytes.NewReader(raw)), PackedLimits).next})
+		}
 		return nil, errors.New("not GeoJSON: more text after the first object")
 	}
 	if err := checkReference(doc.CRS); err != nil {
@@ -187,9 +208,9 @@ func readFeatures(r io.Reader) ([]feature, error) {
 		}
 		return doc.Features, nil
 	case "Feature":
-		return []feature{{doc.Type, doc.Properties, doc.Geometry}}, nil
+		return []feature{{Type: doc.Type, Properties: doc.Properties, Geometry: doc.Geometry}}, nil
 	case "Polygon", "MultiPolygon":
-		return []feature{{"Feature", nil, &shape{doc.Type, doc.Coordinates}}}, nil
+		return []feature{{Type: "Feature", Geometry: &shape{doc.Type, doc.Coordinates}}}, nil
 	}
 	return nil, fmt.Errorf("a FeatureCollection is wanted, not %q", doc.Type)
 }
@@ -242,7 +263,7 @@ func (f feature) draft(o BoundaryOptions) (grid.Draft, error) {
 		}
 		d.Parent = grid.Code(parent)
 	}
-	mp, err := f.Geometry.polygons(o.Datum)
+	mp, err := f.polygons(o.Datum)
 	if err != nil {
 		return d, fmt.Errorf("%s: %w", d.Code, err)
 	}
@@ -280,6 +301,13 @@ func (f feature) names() string {
 }
 
 // polygons decodes a Polygon or MultiPolygon and brings it to WGS-84.
+func (f feature) polygons(d geo.Datum) (orb.MultiPolygon, error) {
+	if f.Fault != "" {
+		return nil, errors.New(f.Fault)
+	}
+	return f.Geometry.polygons(d)
+}
+
 func (s *shape) polygons(d geo.Datum) (orb.MultiPolygon, error) {
 	if s == nil {
 		return nil, errors.New("no geometry")
@@ -300,19 +328,30 @@ func (s *shape) polygons(d geo.Datum) (orb.MultiPolygon, error) {
 	}
 	out := make(orb.MultiPolygon, len(parts))
 	for i, part := range parts {
-		for _, ring := range part {
+		for j, ring := range part {
 			r := make(orb.Ring, len(ring))
 			for k, p := range ring {
 				w, err := geo.Raw{Lon: p[0], Lat: p[1], Datum: d}.WGS84()
 				if err != nil {
-					return nil, fmt.Errorf("part %d, point %d: %w", i+1, k+1, err)
+					return nil, fmt.Errorf("part %d, %s, point %d: %w", i+1, ringName(j), k+1, err)
 				}
 				r[k] = w.Orb()
+				if k > 0 && math.Abs(r[k][0]-r[k-1][0]) > 180 {
+					return nil, fmt.Errorf("part %d, %s, point %d: the edge from %.6f,%.6f to %.6f,%.6f runs round the earth: cut the polygon in two at 180 degrees",
+						i+1, ringName(j), k+1, r[k-1][0], r[k-1][1], r[k][0], r[k][1])
+				}
 			}
 			out[i] = append(out[i], r)
 		}
 	}
 	return out, nil
+}
+
+func ringName(j int) string {
+	if j == 0 {
+		return "outline"
+	}
+	return fmt.Sprintf("hole %d", j)
 }
 
 // position is a longitude and a latitude; a height behind them is left out.

@@ -6,6 +6,7 @@ package file_test
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -116,6 +117,12 @@ func TestReadBoundariesRefuses(t *testing.T) {
 		"text":            {with(`{"type":"Polygon","coordinates":[[["107","38"]]]}`), "coordinates"},
 		"swapped":         {with(`{"type":"Polygon","coordinates":[[[38,107],[38,108],[39,108],[38,107]]]}`), "no place on earth"},
 		"huge":            {with(`{"type":"Polygon","coordinates":[[[1e300,38],[108,38],[108,39],[1e300,38]]]}`), "no place on earth"},
+		"GBK":             {strings.Replace(with(`{"type":"Polygon","coordinates":[`+goodRing+`]}`), "旗", "\xc6\xec", 1), "not UTF-8 (perhaps GBK)"},
+		"no ring":         {with(`{"type":"Polygon","coordinates":[]}`), "part 1 has no ring"},
+		"no part":         {with(`{"type":"MultiPolygon","coordinates":[]}`), "has no part"},
+		"NaN":             {with(`{"type":"Polygon","coordinates":[[[107,NaN],[108,38],[108,39],[107,38]]]}`), "not GeoJSON"},
+		"antimeridian":    {with(`{"type":"Polygon","coordinates":[[[179,10],[-179,10],[-179,11],[179,11],[179,10]]]}`), "part 1, outline, point 2: the edge from 179.000000,10.000000 to -179.000000,10.000000"},
+		"a bad hole":      {with(`{"type":"Polygon","coordinates":[` + goodRing + `,[[107.5,38.1],[107.6,95]]]}`), "part 1, hole 1, point 2: longitude 107.6, latitude 95"},
 		"deep":            {strings.Repeat("[", 20000), "not GeoJSON"},
 		"other system": {
 			`{"type":"FeatureCollection","crs":{"type":"name","properties":{"name":"urn:ogc:def:crs:EPSG::32651"}},"features":[{"type":"Feature"}]}`,
@@ -127,7 +134,12 @@ func TestReadBoundariesRefuses(t *testing.T) {
 		},
 		"no level": {strings.Replace(with(`{"type":"Polygon","coordinates":[`+goodRing+`]}`), `"level":1`, `"level":"x"`, 1), "level"},
 	} {
-		_, err := file.ReadBoundaries(strings.NewReader(c.text), file.BoundaryOptions{Datum: geo.DatumWGS84})
+		ds, err := file.ReadBoundaries(strings.NewReader(c.text), file.BoundaryOptions{Datum: geo.DatumWGS84})
+		if err == nil {
+			if faults := grid.Check(ds); len(faults) > 0 {
+				err = errors.New(faults[0].Text)
+			}
+		}
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}

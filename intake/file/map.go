@@ -45,11 +45,11 @@ type Map struct {
 
 // mapFile is the JSON form of a Map.
 type mapFile struct {
-	About        string           `json:"about"`
-	CRS          string           `json:"crs"`
+	About        string           `json:"about,omitempty"`
+	CRS          string           `json:"crs,omitempty"`
 	Time         timeSpec         `json:"time"`
-	Empty        []string         `json:"empty"`
-	WithoutPlace string           `json:"without_place"`
+	Empty        []string         `json:"empty,omitempty"`
+	WithoutPlace string           `json:"without_place,omitempty"`
 	Fields       map[string]field `json:"fields"`
 }
 

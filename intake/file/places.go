@@ -26,8 +26,8 @@ var placeFields = map[string][]string{
 	"aliases":     {"aliases", "alias", "别名", "又名", "简称"},
 	"class":       {"class", "type", "类型", "类别", "分类"},
 	"admin_code":  {"admin_code", "adcode", "区划代码", "行政区划代码"},
-	"lon":         {PointLon, "lon", "lng", "longitude", "经度"},
-	"lat":         {PointLat, "lat", "latitude", "纬度"},
+	"lon":         {LonColumn, "lon", "lng", "longitude", "经度"},
+	"lat":         {LatColumn, "lat", "latitude", "纬度"},
 }
 
 // PlaceRecord is one row as a place, checked for form only.
@@ -131,6 +131,9 @@ func (f placeMapFile) make(crs string) (PlaceMap, error) {
 	}
 	return PlaceMap{Map{fields: f.Fields, datum: datum, withoutPlace: "reject", empty: f.Empty}}, nil
 }
+
+// Datum is what the map says the coordinates are.
+func (m PlaceMap) Datum() geo.Datum { return m.m.datum }
 
 // PlaceMapper applies a PlaceMap to rows of one file. It is not safe for concurrent
 // use.

@@ -6,6 +6,8 @@ package file_test
 import (
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -24,7 +26,7 @@ func TestPersonColumnsAreKnownByTheirNames(t *testing.T) {
 		}
 	}
 	clean := []string{
-		"name", "名称", "地址", "编号", "经度", "纬度", "type", "adname", "pname", "village", "hotel", "stage", "page", "usage", "manager_unit", "telecom_site", "geometry.lon", "类别", "电",
+		"name", "名称", "地址", "编号", "经度", "纬度", "type", "adname", "pname", "village", "hotel", "stage", "page", "usage", "manager_unit", "telecom_site", "@lon", "类别", "电",
 	}
 	if got := file.PersonColumns(clean); got != nil {
 		t.Errorf("not about persons: %q", got)
@@ -119,42 +121,29 @@ func TestPlaceMapsAreChecked(t *testing.T) {
 	}
 }
 
-func TestPointsOfGeoJSON(t *testing.T) {
-	p, err := file.ReadPoints(strings.NewReader(`{"type":"FeatureCollection","features":[
-		{"type":"Feature","properties":{"b":"乙","a":1.50,"list":[1]},"geometry":{"type":"Point","coordinates":[107.123456789,38.5,1200]}},
-		{"type":"Feature","properties":null,"geometry":null},
-		{"type":"Feature","properties":{"c":true},"geometry":{"type":"Point","coordinates":[107,null]}}]}`))
-	if err != nil {
+// opened opens text as a file of this name.
+func opened(t *testing.T, name, text string) (*file.Reader, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"a", "b", "c", "list", file.PointLon, file.PointLat}; !slices.Equal(p.Header(), want) {
-		t.Fatalf("columns %q", p.Header())
+	r, err := file.Open(path)
+	if err == nil {
+		t.Cleanup(func() { _ = r.Close() })
 	}
-	row, err := p.Next()
-	if err != nil || row.Fault != "" || !slices.Equal(row.Cells, []string{"1.50", "乙", "", "", "107.123456789", "38.5"}) {
-		t.Errorf("%+v, %v", row, err)
-	}
-	for range 2 {
-		if row, err = p.Next(); err != nil || !strings.Contains(row.Fault, "不是点") {
-			t.Errorf("%+v, %v", row, err)
-		}
-	}
-	if _, err = p.Next(); !errors.Is(err, io.EOF) {
-		t.Errorf("%v", err)
-	}
+	return r, err
 }
 
 func FuzzPlaces(f *testing.F) {
 	f.Add("编号,名称,地址,经度,纬度\n1,a,b,107,38\n", false)
 	f.Add(`{"type":"FeatureCollection","features":[{"type":"Feature","properties":{"id":1,"name":"x"},"geometry":{"type":"Point","coordinates":[1,2]}}]}`, true)
 	f.Fuzz(func(t *testing.T, text string, points bool) {
-		var in file.Table
-		var err error
+		name := "a.csv"
 		if points {
-			in, err = file.ReadPoints(strings.NewReader(text))
-		} else {
-			in, err = file.NewReader(strings.NewReader(text), 0, false, file.DefaultLimits)
+			name = "a.geojson"
 		}
+		in, err := opened(t, name, text)
 		if err != nil {
 			return
 		}

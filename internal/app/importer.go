@@ -31,12 +31,14 @@ import (
 type ImportOptions struct {
 	DB       *store.DB
 	Sealer   *store.Sealer
-	File     string // .csv or .csv.gz
+	File     string // of any format that package intake/file reads as a table
+	Open     file.Options
 	Map      string // column map, see docs/IMPORT.md
 	Rejects  string // where refused rows go; "" is FILE.rejects.csv
 	Root     string // code of the county that rows outside every grid belong to; "" is the only one
 	Now      func() time.Time
 	Progress func(job.Progress)
+	Note     func(string) // optional: told what was left out of the file
 }
 
 // placed is a row of the file after intake: an incident, or why it is refused.
@@ -57,12 +59,12 @@ func ImportIncidents(ctx context.Context, o ImportOptions) (job.Result, string, 
 	if err != nil {
 		return job.Result{}, "", fmt.Errorf("column map %s: %w", o.Map, err)
 	}
-	r, err := file.Open(o.File)
+	r, err := file.OpenTable(o.File, o.Open)
 	if err != nil {
 		return job.Result{}, "", err
 	}
 	defer r.Close()
-	mapper, err := m.Bind(r.Header())
+	mapper, err := r.Bind(m)
 	if err != nil {
 		return job.Result{}, "", err
 	}
@@ -76,7 +78,7 @@ func ImportIncidents(ctx context.Context, o ImportOptions) (job.Result, string, 
 	if env.Root, err = rootOf(cat.Now(), o.Root); err != nil {
 		return job.Result{}, "", err
 	}
-	print, err := job.Fingerprint(o.File, columns, o.Root)
+	print, err := job.Fingerprint(o.File, columns, o.fingerprinted()...)
 	if err != nil {
 		return job.Result{}, "", err
 	}
@@ -93,10 +95,24 @@ func ImportIncidents(ctx context.Context, o ImportOptions) (job.Result, string, 
 		Kind: "incidents", Fingerprint: print, FileName: im.name, Rows: rows, Commit: im.commit, Rejects: o.Rejects,
 		RejectHeader: file.RejectHeader(r.Header()), Read: r.Progress, Progress: o.Progress, Now: o.Now,
 	})
+	for _, note := range r.Notes() {
+		if o.Note != nil {
+			o.Note(note)
+		}
+	}
 	if res.Counts.Rows() > res.Skipped {
 		err = errors.Join(err, gatherStatistics(context.WithoutCancel(ctx), o.DB))
 	}
 	return res, o.Rejects, err
+}
+
+// fingerprinted are the options that change what a file's rows are. Without any the
+// list is what it was before there were such options.
+func (o ImportOptions) fingerprinted() []string {
+	if o.Open.Sheet == "" && o.Open.Encoding == "" {
+		return []string{o.Root}
+	}
+	return []string{o.Root, o.Open.Sheet, o.Open.Encoding}
 }
 
 // gatherStatistics tells the query planner of the rows that came in. Until it

@@ -29,9 +29,10 @@ import (
 type PlacesOptions struct {
 	DB       *store.DB
 	Kind     string // place or address
-	File     string // .csv or .geojson, each also .gz
+	File     string // rows or points: what file.Open reads
+	Open     file.Options
 	Map      string // column map, see docs/PLACES.md; "" takes columns by their names
-	CRS      string // what the coordinates are; "" when the map says it
+	CRS      string // what the coordinates are; "" when the map or the file says it
 	Source   string // who the places are from: a place is known again by source and external id
 	Rejects  string // where refused rows go; "" is FILE.rejects.csv
 	Root     string // code of the county that rows outside every grid belong to; "" is the only one
@@ -62,7 +63,7 @@ type placeImport struct {
 	o     PlacesOptions
 	tree  *grid.Tree
 	root  string
-	table file.Table
+	table *file.Reader
 	mp    *file.PlaceMapper
 	print []byte
 }
@@ -99,7 +100,7 @@ func openPlaces(ctx context.Context, o PlacesOptions) (_ *placeImport, err error
 		return nil, errors.New("say with --source who the places are from, in at most 64 characters")
 	}
 	im := &placeImport{o: o}
-	if im.table, err = file.OpenTable(o.File); err != nil {
+	if im.table, err = file.OpenTable(o.File, o.Open); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -107,6 +108,9 @@ func openPlaces(ctx context.Context, o PlacesOptions) (_ *placeImport, err error
 			_ = im.table.Close()
 		}
 	}()
+	if o.CRS == "" {
+		o.CRS = string(im.table.Datum())
+	}
 	var columns []byte
 	var m file.PlaceMap
 	if o.Map == "" {
@@ -123,6 +127,9 @@ func openPlaces(ctx context.Context, o PlacesOptions) (_ *placeImport, err error
 	if err != nil {
 		return nil, err
 	}
+	if err = im.table.Agrees(m.Datum()); err != nil {
+		return nil, err
+	}
 	if im.mp, err = m.Bind(im.table.Header()); err != nil {
 		return nil, err
 	}
@@ -136,7 +143,7 @@ func openPlaces(ctx context.Context, o PlacesOptions) (_ *placeImport, err error
 		return nil, err
 	}
 	im.root = string(im.tree.Nodes()[root].Code)
-	im.print, err = job.Fingerprint(o.File, columns, o.Kind, o.Source, o.CRS, im.root)
+	im.print, err = job.Fingerprint(o.File, columns, o.Kind, o.Source, o.CRS, im.root, o.Open.Encoding, o.Open.Sheet)
 	return im, err
 }
 

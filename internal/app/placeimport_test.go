@@ -210,7 +210,7 @@ func TestAddressesFromGeoJSONWithAMap(t *testing.T) {
 		{"type":"Feature","properties":{"gid":8,"full":"乙镇乙一村8号"},"geometry":{"type":"LineString","coordinates":[[107.3,38.3],[107.4,38.3]]}},
 		{"type":"Feature","properties":{"gid":9,"full":"乙镇乙一村9号"},"geometry":{"type":"Point","coordinates":[107.9,38.3]}}]}`
 	m := filepath.Join(t.TempDir(), "map.json")
-	if err := os.WriteFile(m, []byte(`{"crs":"gcj02","fields":{"external_id":{"column":"gid"},"address":{"column":"full"},"class":{"column":"sort"},"lon":{"column":"geometry.lon"},"lat":{"column":"geometry.lat"}}}`), 0o600); err != nil {
+	if err := os.WriteFile(m, []byte(`{"crs":"gcj02","fields":{"external_id":{"column":"gid"},"address":{"column":"full"},"class":{"column":"sort"},"lon":{"column":"@lon"},"lat":{"column":"@lat"}}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	res, _, _, err := st.bring("a.geojson", text, PlacesOptions{Kind: "address", Map: m})

@@ -1,0 +1,647 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package file_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/paulmach/orb"
+	"golang.org/x/text/encoding/simplifiedchinese"
+	"pgregory.net/rapid"
+
+	"onemap/geo"
+	"onemap/geo/grid"
+	"onemap/intake/file"
+)
+
+// ogr runs ogr2ogr of GDAL, which knows nothing of our reader.
+func ogr(t *testing.T, args ...string) {
+	t.Helper()
+	program, err := exec.LookPath("ogr2ogr")
+	if err != nil {
+		if os.Getenv("ONEMAP_REQUIRE_DB") != "" {
+			t.Fatal("ogr2ogr is missing: install gdal-bin")
+		}
+		t.Skip("SKIPPED, ogr2ogr is missing: install gdal-bin")
+	}
+	if out, err := exec.Command(program, args...).CombinedOutput(); err != nil {
+		t.Fatalf("ogr2ogr %q: %v: %s", args, err, out)
+	}
+}
+
+// zipOf packs the files of dir whose names begin with stem, but those that end in
+// one of without.
+func zipOf(t testing.TB, dir, stem string, without ...string) string {
+	t.Helper()
+	files := map[string][]byte{}
+	names, _ := filepath.Glob(filepath.Join(dir, stem+".*"))
+	for _, name := range names {
+		if slices.Contains(without, filepath.Ext(name)) || filepath.Ext(name) == ".zip" {
+			continue
+		}
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[filepath.Base(name)] = raw
+	}
+	return zipFile(t, files)
+}
+
+// zipFile writes a zip of these files and returns its path.
+func zipFile(t testing.TB, files map[string][]byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "x.zip")
+	if err := os.WriteFile(path, zipBytes(t, files), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func zipBytes(t testing.TB, files map[string][]byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		w, err := z.Create(name)
+		if err == nil {
+			_, err = w.Write(files[name])
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func open(t testing.TB, path string, o file.Options) *file.Shapes {
+	t.Helper()
+	s, err := file.OpenShapes(path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// canonical turns every ring to begin at its least point and run counter-clockwise
+// and puts rings and parts in order: formats differ in these and mean the same.
+func canonical(mp orb.MultiPolygon) orb.MultiPolygon {
+	var out orb.MultiPolygon
+	round := func(v float64) float64 { return math.Round(v * 1e8) } // numbers that went through metres
+	less := func(a, b orb.Point) int {
+		return cmp.Or(cmp.Compare(round(a[0]), round(b[0])), cmp.Compare(round(a[1]), round(b[1])))
+	}
+	for _, part := range mp {
+		var p orb.Polygon
+		for _, ring := range part {
+			r := slices.Clone(ring[:len(ring)-1])
+			if ring.Orientation() == orb.CW {
+				slices.Reverse(r)
+			}
+			least := 0
+			for i := range r {
+				if less(r[i], r[least]) < 0 {
+					least = i
+				}
+			}
+			r = append(r[least:len(r):len(r)], r[:least]...)
+			p = append(p, append(r, r[0]))
+		}
+		slices.SortFunc(p[1:], func(a, b orb.Ring) int { return less(a[0], b[0]) })
+		out = append(out, p)
+	}
+	slices.SortFunc(out, func(a, b orb.Polygon) int { return less(a[0][0], b[0][0]) })
+	return out
+}
+
+// sameGrids compares two sets grid by grid; off is how far a point may lie away,
+// in metres.
+func sameGrids(t *testing.T, got, want []grid.Draft, off float64) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%d grids, want %d", len(got), len(want))
+	}
+	for i, w := range want {
+		g := got[i]
+		if g.Code != w.Code || g.Name != w.Name || g.Level != w.Level || g.Parent != w.Parent {
+			t.Errorf("grid %d is %s %s of %s, want %s %s of %s", i+1, g.Code, g.Name, g.Parent, w.Code, w.Name, w.Parent)
+		}
+		a, b := canonical(g.Geom), canonical(w.Geom)
+		if off == 0 {
+			if !a.Equal(b) {
+				t.Errorf("grid %s has another shape than its twin", w.Code)
+			}
+			continue
+		}
+		for p := range b {
+			if len(a) != len(b) || len(a[p]) != len(b[p]) {
+				t.Fatalf("grid %s has %d parts, its twin %d", w.Code, len(a), len(b))
+			}
+			for r := range b[p] {
+				if len(a[p][r]) != len(b[p][r]) {
+					t.Fatalf("grid %s: a ring of %d points, want %d", w.Code, len(a[p][r]), len(b[p][r]))
+				}
+				for k := range b[p][r] {
+					if d := geo.Distance(geo.WGS84(a[p][r][k]), geo.WGS84(b[p][r][k])); d > off {
+						t.Fatalf("grid %s: a point lies %g m off", w.Code, d)
+					}
+				}
+			}
+		}
+	}
+}
+
+func dataFile(t *testing.T, name string) string {
+	t.Helper()
+	path := filepath.Join(boundaryData, name)
+	if _, err := os.Stat(path); err != nil {
+		t.Skipf("SKIPPED, real data is missing: %v", err)
+	}
+	return path
+}
+
+var towns = file.BoundaryOptions{Datum: geo.DatumWGS84, Level: 2, Code: "code", Name: "Name", Parent: "parentCode"}
+
+// TestShapefileEqualsItsGeoJSONTwin: real towns, some of several parts and with
+// holes, written by GDAL in both Chinese encodings and in metres.
+func TestShapefileEqualsItsGeoJSONTwin(t *testing.T) {
+	for _, district := range []string{"110119_yanqing", "110108_haidian"} {
+		source := dataFile(t, "admin/towns_wgs84/"+district+"_towns.geojson")
+		want := boundaries(t, "admin/towns_wgs84/"+district+"_towns.geojson", towns)
+		for _, c := range []struct {
+			name, encoding, srs string
+			without             []string
+			given               file.Options
+			datum               geo.Datum
+			off                 float64
+		}{
+			{name: "GBK", encoding: "GBK", datum: "wgs84"},
+			{name: "UTF-8", encoding: "UTF-8", datum: "wgs84"},
+			{name: "GB18030 named by the user", encoding: "GB18030", without: []string{".cpg", ".shx"}, given: file.Options{Encoding: "gb18030"}, datum: "wgs84"},
+			{name: "CGCS2000", encoding: "GBK", srs: "EPSG:4490", datum: "cgcs2000"},
+			{name: "metres", encoding: "GBK", srs: "EPSG:4548", datum: "EPSG:4548-en", off: 1e-5},
+			{name: "metres with prefix", encoding: "GBK", srs: "EPSG:4527", datum: "EPSG:4527-en", off: 1e-5},
+			{name: "metres of 6 degrees", encoding: "GBK", srs: "EPSG:4509", datum: "EPSG:4509-en", off: 1e-5},
+			{name: "metres of 6 degrees with prefix", encoding: "GBK", srs: "EPSG:4498", datum: "EPSG:4498-en", off: 1e-5},
+		} {
+			if district == "110108_haidian" && (c.srs == "EPSG:4490" || c.srs == "EPSG:4509" || c.srs == "EPSG:4548") {
+				continue // one district tells enough of these
+			}
+			t.Run(district+" "+c.name, func(t *testing.T) {
+				dir := t.TempDir()
+				args := []string{"-lco", "ENCODING=" + c.encoding, filepath.Join(dir, "towns.shp"), source}
+				if c.srs != "" {
+					args = append([]string{"-t_srs", c.srs}, args...)
+				}
+				ogr(t, args...)
+				s := open(t, zipOf(t, dir, "towns", c.without...), c.given)
+				if s.Datum() != c.datum || s.Format() != file.Shapefile {
+					t.Errorf("%s in %s", s.Format(), s.Datum())
+				}
+				o := towns
+				o.Datum = ""
+				got, err := file.ReadBoundaries(s, o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				sameGrids(t, got, want, c.off)
+				for _, f := range grid.Check(append([]grid.Draft{{Code: "110119000000", Level: 1, Name: "x", Geom: got[0].Geom}, {Code: "110108000000", Level: 1, Name: "x", Geom: got[0].Geom}}, got...)) {
+					if !strings.Contains(f.Text, "grids of level 1") {
+						t.Error(f.Text)
+					}
+				}
+			})
+		}
+	}
+}
+
+// shape is one record of a .shp for a test.
+type shape struct {
+	kind  int32
+	rings [][]orb.Point
+	tail  []byte // Z and M blocks
+}
+
+// shp writes a .shp of polygons (or lines) by the book.
+func shp(kind int32, shapes ...shape) []byte {
+	var body []byte
+	for i, s := range shapes {
+		c := binary.LittleEndian.AppendUint32(nil, uint32(s.kind))
+		if s.kind != 0 {
+			points := 0
+			for _, r := range s.rings {
+				points += len(r)
+			}
+			c = append(c, make([]byte, 32)...)
+			c = binary.LittleEndian.AppendUint32(c, uint32(len(s.rings)))
+			c = binary.LittleEndian.AppendUint32(c, uint32(points))
+			first := 0
+			for _, r := range s.rings {
+				c = binary.LittleEndian.AppendUint32(c, uint32(first))
+				first += len(r)
+			}
+			for _, r := range s.rings {
+				for _, p := range r {
+					c = binary.LittleEndian.AppendUint64(c, math.Float64bits(p[0]))
+					c = binary.LittleEndian.AppendUint64(c, math.Float64bits(p[1]))
+				}
+			}
+		}
+		c = append(c, s.tail...)
+		body = binary.BigEndian.AppendUint32(body, uint32(i+1))
+		body = append(binary.BigEndian.AppendUint32(body, uint32(len(c)/2)), c...)
+	}
+	head := make([]byte, 100)
+	binary.BigEndian.PutUint32(head, 9994)
+	binary.BigEndian.PutUint32(head[24:], uint32(100+len(body))/2)
+	binary.LittleEndian.PutUint32(head[28:], 1000)
+	binary.LittleEndian.PutUint32(head[32:], uint32(kind))
+	return append(head, body...)
+}
+
+// dbf writes a .dbf with the columns code C(4), name C(12), level N(3).
+func dbf(language byte, rows ...[3]string) []byte {
+	type column struct {
+		name string
+		kind byte
+		n    int
+	}
+	columns := []column{{"code", 'C', 4}, {"name", 'C', 12}, {"level", 'N', 3}}
+	b := make([]byte, 32)
+	b[0], b[29] = 3, language
+	binary.LittleEndian.PutUint32(b[4:], uint32(len(rows)))
+	binary.LittleEndian.PutUint16(b[8:], uint16(32+32*len(columns)+1))
+	binary.LittleEndian.PutUint16(b[10:], 20)
+	for _, c := range columns {
+		d := make([]byte, 32)
+		copy(d, c.name)
+		d[11], d[16] = c.kind, byte(c.n)
+		b = append(b, d...)
+	}
+	b = append(b, '\r')
+	for _, row := range rows {
+		b = append(b, ' ')
+		for i, c := range columns {
+			b = append(b, row[i]+strings.Repeat(" ", c.n-len(row[i]))...)
+		}
+	}
+	return append(b, 0x1a)
+}
+
+const wgsPRJ = `GEOGCS["GCS_WGS_1984",DATUM["D_WGS_1984",SPHEROID["WGS_1984",6378137.0,298.257223563]],PRIMEM["Greenwich",0.0],UNIT["Degree",0.0174532925199433]]`
+
+// box is a ring, clockwise as outlines are in a Shapefile.
+func box(x, y, size float64) []orb.Point {
+	return []orb.Point{{x, y}, {x, y + size}, {x + size, y + size}, {x + size, y}, {x, y}}
+}
+
+func hole(ring []orb.Point) []orb.Point {
+	r := slices.Clone(ring)
+	slices.Reverse(r)
+	return r
+}
+
+// made is a whole Shapefile of one polygon; change alters its parts.
+func made(change func(map[string][]byte)) map[string][]byte {
+	files := map[string][]byte{
+		"a/grids.SHP": shp(5, shape{kind: 5, rings: [][]orb.Point{box(107, 38, 1)}}),
+		"a/grids.dbf": dbf(0, [3]string{"1", "banner", "1"}),
+		"a/grids.prj": []byte(wgsPRJ),
+	}
+	if change != nil {
+		change(files)
+	}
+	return files
+}
+
+func TestShapefileRefuses(t *testing.T) {
+	ring := box(107, 38, 1)
+	set := func(name string, raw []byte) func(map[string][]byte) {
+		return func(m map[string][]byte) { m[name] = raw }
+	}
+	shapes := func(kind int32, rings ...[]orb.Point) func(map[string][]byte) {
+		return set("a/grids.SHP", shp(kind, shape{kind: kind, rings: rings}))
+	}
+	circle := func(n int) []orb.Point {
+		var r []orb.Point
+		for i := range n - 1 {
+			a := -2 * math.Pi * float64(i) / float64(n-1)
+			r = append(r, orb.Point{107 + math.Cos(a), 38 + math.Sin(a)})
+		}
+		return append(r, r[0])
+	}
+	good := shp(5, shape{kind: 5, rings: [][]orb.Point{ring}})
+	flip := func(at int, b ...byte) []byte {
+		out := slices.Clone(good)
+		copy(out[at:], b)
+		return out
+	}
+	gbk, err := simplifiedchinese.GBK.NewEncoder().String("旗")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := func(name string) []byte { return []byte(strings.Replace(wgsPRJ, "D_WGS_1984", name, 1)) }
+	for name, c := range map[string]struct {
+		change func(map[string][]byte)
+		given  file.Options
+		datum  geo.Datum
+		want   string
+	}{
+		"no prj":                   {change: func(m map[string][]byte) { delete(m, "a/grids.prj") }, want: "no .prj, so nobody knows"},
+		"Beijing 1954":             {change: set("a/grids.prj", []byte(`GEOGCS["GCS_Beijing_1954",DATUM["D_Beijing_1954",SPHEROID["Krasovsky_1940",6378245.0,298.3]],PRIMEM["Greenwich",0.0],UNIT["Degree",0.0174532925199433]]`)), want: `"GCS_Beijing_1954" (datum D_Beijing_1954)`},
+		"Beijing 1954, crs given":  {change: set("a/grids.prj", other("D_Beijing_1954")), datum: "wgs84", want: "D_Beijing_1954"},
+		"UTM":                      {change: set("a/grids.prj", []byte(`PROJCS["WGS_1984_UTM_Zone_50N",`+wgsPRJ+`,PROJECTION["Transverse_Mercator"],PARAMETER["Central_Meridian",117.0],UNIT["Meter",1.0]]`)), want: `"WGS_1984_UTM_Zone_50N" (a projection of WGS 84)`},
+		"a prj that is none":       {change: set("a/grids.prj", []byte("<html>")), want: "the .prj can't be read"},
+		"crs against the prj":      {datum: "EPSG:4545-en", want: "--crs says EPSG:4545-en"},
+		"two Shapefiles":           {change: set("b/other.shp", good), want: "2 Shapefiles (a/grids, b/other)"},
+		"the same file twice":      {change: set("A/grids.shp", good), want: "twice"},
+		"no shapes":                {change: func(m map[string][]byte) { clear(m); m["readme.txt"] = nil }, want: "neither a Shapefile"},
+		"kml":                      {change: func(m map[string][]byte) { clear(m); m["doc.kml"] = nil }, want: "KML"},
+		"no shp header":            {change: set("a/grids.SHP", good[:50]), want: "no whole header"},
+		"not a shp":                {change: set("a/grids.SHP", flip(0, 1)), want: "not 9994"},
+		"cut off":                  {change: set("a/grids.SHP", good[:150]), want: "copy it again"},
+		"a wrong record number":    {change: set("a/grids.SHP", flip(103, 7)), want: "has the number 7"},
+		"a record longer than all": {change: set("a/grids.SHP", flip(104, 0x7f)), want: "bytes, "},
+		"more points than bytes":   {change: set("a/grids.SHP", flip(148, 0xff, 0xff, 0xff, 0xff)), want: "shorter than the shape"},
+		"parts out of order":       {change: set("a/grids.SHP", flip(152, 9)), want: "part 1 begins"},
+		"multipatch":               {change: set("a/grids.SHP", flip(32, 31)), want: "multipatches"},
+		"a kind that is none":      {change: set("a/grids.SHP", flip(32, 6)), want: "unknown kind 6"},
+		"two kinds":                {change: set("a/grids.SHP", flip(108, 3)), want: "a shape of kind 3 in a file of kind 5"},
+		"lines":                    {change: shapes(3, ring), want: `not "LineString"`},
+		"a null shape":             {change: set("a/grids.SHP", shp(5, shape{})), want: "feature 1: 1: no geometry"},
+		"NaN":                      {change: shapes(5, []orb.Point{{107, 38}, {math.NaN(), 39}, {108, 39}, {107, 38}}), want: "feature 1: 1: ring 1, point 2 (NaN, 39) is no place"},
+		"infinite":                 {change: shapes(5, ring, []orb.Point{{107, 38}, {108, math.Inf(1)}, {108, 39}, {107, 38}}), want: "ring 2, point 2"},
+		"no data":                  {change: shapes(5, []orb.Point{{107, 38}, {-1e39, 39}, {108, 39}, {107, 38}}), want: "no place on earth"},
+		"exchanged":                {change: shapes(5, []orb.Point{{38, 107}, {38, 108}, {39, 108}, {38, 107}}), want: "part 1, outline, point 1: longitude 38, latitude 107"},
+		"round the antimeridian":   {change: shapes(5, []orb.Point{{179, 10}, {179, 11}, {-179, 11}, {-179, 10}, {179, 10}}), want: "179.000000,11.000000 to -179.000000,11.000000 runs round the earth"},
+		"no ring":                  {change: shapes(5), want: "grid 1: the polygon has no part"},
+		"100,001 vertices":         {change: shapes(5, circle(100_001)), want: "feature 1: 1: the polygon has 100001 vertices, more than the limit of 100000"},
+		"another dbf":              {change: set("a/grids.dbf", dbf(0, [3]string{"1", "a", "1"}, [3]string{"2", "b", "1"})), want: "do not belong together"},
+		"a shorter dbf":            {change: set("a/grids.dbf", dbf(0)), want: "do not belong together"},
+		"dbf cut off":              {change: set("a/grids.dbf", dbf(0, [3]string{"1", "a", "1"})[:135]), want: "breaks off after row 0 of 1"},
+		"GBK said to be UTF-8": {change: func(m map[string][]byte) {
+			m["a/grids.dbf"] = dbf(0, [3]string{"1", gbk, "1"})
+			m["a/grids.cpg"] = []byte("UTF-8")
+		}, want: "is not UTF-8, as the .cpg says"},
+		"GBK said by nobody":   {change: set("a/grids.dbf", dbf(0, [3]string{"1", gbk + gbk, "1"})), want: "The text looks like GB18030: say --encoding GB18030"},
+		"UTF-8 said by nobody": {change: set("a/grids.dbf", dbf(0x57, [3]string{"1", "旗镇", "1"})), want: "The text looks like UTF-8"},
+		"an encoding nobody reads": {change: func(m map[string][]byte) {
+			m["a/grids.dbf"] = dbf(0, [3]string{"1", gbk, "1"})
+			m["a/grids.cpg"] = []byte("Big5\n")
+		}, want: `the .cpg says "Big5"`},
+		"an encoding nobody knows":   {given: file.Options{Encoding: "EBCDIC"}, want: "say UTF-8, GBK or GB18030"},
+		"more rows than the limit":   {given: file.Options{Limits: file.Limits{Rows: 0, Columns: 9, Unpacked: 1 << 20, Ratio: 100, RowBytes: 1}}, want: "more than 0"},
+		"a zip over the limit":       {change: set("a/big", make([]byte, 5000)), given: file.Options{Limits: file.Limits{Rows: 9, Columns: 9, Unpacked: 2000, Ratio: 100, RowBytes: 1}}, want: "unpacks to more than"},
+		"a number as code and level": {change: set("a/grids.dbf", dbf(0, [3]string{"1", "", "x"})), want: `no property "name"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := file.OpenShapes(zipFile(t, made(c.change)), c.given)
+			if err == nil {
+				defer s.Close()
+				var ds []grid.Draft
+				if ds, err = file.ReadBoundaries(s, file.BoundaryOptions{Datum: c.datum}); err == nil {
+					if faults := grid.Check(ds); len(faults) > 0 {
+						err = fmt.Errorf("%s", faults[0].Text)
+					}
+				}
+			}
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+// TestRingOf100000Vertices: the largest polygon that is taken is judged.
+func TestRingOf100000Vertices(t *testing.T) {
+	var r []orb.Point
+	for i := range 99_999 {
+		a := -2 * math.Pi * float64(i) / 99_999
+		r = append(r, orb.Point{107 + math.Cos(a), 38 + math.Sin(a)})
+	}
+	r = append(r, r[0])
+	read := func() []grid.Draft {
+		s := open(t, zipFile(t, made(func(m map[string][]byte) {
+			m["a/grids.SHP"] = shp(5, shape{kind: 5, rings: [][]orb.Point{r}})
+		})), file.Options{})
+		ds, err := file.ReadBoundaries(s, file.BoundaryOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ds
+	}
+	if faults := grid.Check(read()); len(faults) > 0 {
+		t.Errorf("a circle: %+v", faults)
+	}
+	r[50_000], r[50_002] = r[50_002], r[50_000] // a small bow-tie
+	faults := grid.Check(read())
+	if len(faults) != 1 || !strings.Contains(faults[0].Text, "part 1, outline: ") || geo.Distance(geo.WGS84(faults[0].At), geo.WGS84(r[50_001])) > 20 {
+		t.Errorf("a bow-tie: %+v", faults)
+	}
+}
+
+func TestShapefileOfOtherKinds(t *testing.T) {
+	z := func(points int) []byte { return make([]byte, 16+8*points+16+8*points) }
+	for name, c := range map[string]struct {
+		files map[string][]byte
+		want  string // of the notes
+	}{
+		"heights": {made(func(m map[string][]byte) {
+			m["a/grids.SHP"] = shp(15, shape{15, [][]orb.Point{box(107, 38, 1)}, z(5)})
+		}), "heights (Z) of 1 shapes are left out"},
+		"measures": {made(func(m map[string][]byte) {
+			m["a/grids.SHP"] = shp(25, shape{25, [][]orb.Point{box(107, 38, 1)}, make([]byte, 16+40)})
+		}), "measures (M) of 1 shapes are left out"},
+		"the wrong way round": {made(func(m map[string][]byte) {
+			m["a/grids.SHP"] = shp(5, shape{kind: 5, rings: [][]orb.Point{hole(box(107, 38, 1))}})
+		}), "the rings of 1 shapes run the wrong way round"},
+		"a deleted row": {made(func(m map[string][]byte) {
+			m["a/grids.SHP"] = shp(5, shape{kind: 5, rings: [][]orb.Point{box(107, 38, 1)}}, shape{kind: 5, rings: [][]orb.Point{box(107, 38, 1)}})
+			m["a/grids.dbf"] = dbf(0, [3]string{"1", "a", "1"}, [3]string{"1", "b", "1"})
+			m["a/grids.dbf"][32+96+1+20] = '*'
+		}), "1 rows marked as deleted"},
+		"a text cut in two": {made(func(m map[string][]byte) {
+			m["a/grids.cpg"] = []byte("65001")
+			m["a/grids.dbf"] = dbf(0, [3]string{"1", "鄂托克x旗"[:12], "1"})
+		}), "1 texts fill their column"},
+	} {
+		s := open(t, zipFile(t, c.files), file.Options{})
+		ds, err := file.ReadBoundaries(s, file.BoundaryOptions{})
+		if err != nil || len(ds) != 1 {
+			t.Errorf("%s: %d grids, %v", name, len(ds), err)
+			continue
+		}
+		if got := canonical(ds[0].Geom); !got.Equal(canonical(orb.MultiPolygon{{box(107, 38, 1)}})) {
+			t.Errorf("%s: %v", name, got)
+		}
+		if notes := strings.Join(s.Notes(), "\n"); !strings.Contains(notes, c.want) {
+			t.Errorf("%s: notes %q, want %q", name, notes, c.want)
+		}
+		if strings.Contains(name, "cut") && ds[0].Name != "鄂托克x" {
+			t.Errorf("%s: name %q", name, ds[0].Name)
+		}
+	}
+}
+
+// TestHeightsWrittenByGDAL: polygons with Z and with Z and M are read as if they had
+// none.
+func TestHeightsWrittenByGDAL(t *testing.T) {
+	source := filepath.Join(t.TempDir(), "x.geojson")
+	text := `{"type":"FeatureCollection","features":[{"type":"Feature","properties":{"code":"1","name":"旗","level":1},"geometry":{"type":"MultiPolygon","coordinates":[
+		[[[107,38,7],[108,38,7],[108,39,7],[107,39,7],[107,38,7]],[[107.1,38.1,7],[107.1,38.2,7],[107.2,38.2,7],[107.1,38.1,7]]],
+		[[[109,38,1],[110,38,2],[110,39,3],[109,38,1]]]]}}]}`
+	if err := os.WriteFile(source, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want, err := file.ReadBoundaries(strings.NewReader(text), file.BoundaryOptions{Datum: geo.DatumWGS84})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, notes := range map[string]string{
+		"POLYGON": "", "POLYGONZ": "heights (Z) of 1 shapes are left out", "POLYGONM": "measures (M) of 1 shapes are left out", "POLYGONZM": "heights (Z) of 1 shapes are left out",
+	} {
+		dir := t.TempDir()
+		ogr(t, "-lco", "SHPT="+kind, "-lco", "ENCODING=GBK", filepath.Join(dir, "x.shp"), source)
+		s := open(t, zipOf(t, dir, "x"), file.Options{})
+		got, err := file.ReadBoundaries(s, file.BoundaryOptions{})
+		if err != nil {
+			t.Fatalf("%s: %v", kind, err)
+		}
+		sameGrids(t, got, want, 0)
+		if strings.Join(s.Notes(), "\n") != notes {
+			t.Errorf("%s: notes %q, want %q", kind, s.Notes(), notes)
+		}
+	}
+}
+
+// TestWorkbookWrittenByGDAL: a workbook of another writer than the library that
+// reads it.
+func TestWorkbookWrittenByGDAL(t *testing.T) {
+	dir := t.TempDir()
+	text := "编号,标题,n,x,day\nGD-1,井盖缺失,7,107.48125,2024-03-01\nGD-2,\"路灯,不亮\",-8,0.5,\nGD-3,,,,2024-12-31\n"
+	if err := os.WriteFile(filepath.Join(dir, "x.csv"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "x.csvt"), []byte("String,String,Integer,Real,Date\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ogr(t, "-f", "XLSX", filepath.Join(dir, "x.xlsx"), filepath.Join(dir, "x.csv"))
+	r, err := file.Open(filepath.Join(dir, "x.xlsx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for _, want := range []string{"GD-1|井盖缺失|7|107.48125|2024-03-01", "GD-2|路灯,不亮|-8|0.5|", "GD-3||||2024-12-31"} {
+		row, err := r.Next()
+		if err != nil || strings.Join(row.Cells, "|") != want {
+			t.Errorf("%q, %v, want %q", row.Cells, err, want)
+		}
+	}
+	if _, err := r.Next(); err != io.EOF {
+		t.Errorf("after the last row: %v", err)
+	}
+}
+
+// TestRingsFindTheirOutline draws outlines with holes, and outlines in holes, in
+// any order, and wants the nesting back.
+func TestRingsFindTheirOutline(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		var want orb.MultiPolygon
+		var rings [][]orb.Point
+		for i := range rapid.IntRange(1, 6).Draw(rt, "outlines") {
+			x := 100 + 2*float64(i)
+			part := orb.Polygon{box(x, 30, 1)}
+			for k := range rapid.IntRange(0, 3).Draw(rt, "holes") {
+				h := box(x+0.1+0.3*float64(k), 30.1, 0.2)
+				if rapid.Bool().Draw(rt, "touches") {
+					h = []orb.Point{{x + 0.1 + 0.3*float64(k), 30}, {x + 0.1 + 0.3*float64(k), 30.2}, {x + 0.2 + 0.3*float64(k), 30.2}, {x + 0.1 + 0.3*float64(k), 30}}
+				} else if rapid.Bool().Draw(rt, "island") {
+					island := box(x+0.15+0.3*float64(k), 30.15, 0.1)
+					want = append(want, orb.Polygon{island})
+				}
+				part = append(part, hole(h))
+			}
+			want = append(want, part)
+		}
+		for _, part := range want {
+			for _, r := range part {
+				rings = append(rings, r)
+			}
+		}
+		rings = rapid.Permutation(rings).Draw(rt, "order")
+		if rapid.Bool().Draw(rt, "wrong way round") {
+			for i := range rings {
+				rings[i] = hole(rings[i])
+			}
+		}
+		s, err := file.OpenShapes(zipFile(t, made(func(m map[string][]byte) { m["a/grids.SHP"] = shp(5, shape{kind: 5, rings: rings}) })), file.Options{})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		defer s.Close()
+		got, err := file.ReadOutline(s, "")
+		if err != nil {
+			rt.Fatal(err)
+		}
+		if !canonical(got).Equal(canonical(want)) {
+			rt.Errorf("%v\nwant %v", canonical(got), canonical(want))
+		}
+	})
+}
+
+func TestZipBombs(t *testing.T) {
+	zeros := make([]byte, 30<<20)
+	for name, c := range map[string]struct {
+		files map[string][]byte
+		want  string
+	}{
+		"a thousandfold":      {made(func(m map[string][]byte) { m["a/grids.dbf"] = zeros }), "more than 100 times its size"},
+		"in a file beside it": {made(func(m map[string][]byte) { m["a/grids.sbn"] = zeros }), "more than 100 times its size"},
+		"many files": {made(func(m map[string][]byte) {
+			for i := range 1001 {
+				m[fmt.Sprint("x", i)] = nil
+			}
+		}), "files, more than 1000"},
+	} {
+		if _, err := file.OpenShapes(zipFile(t, c.files), file.Options{}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+	// What the directory says of sizes is believed when it is too much, and held to
+	// when it is too little.
+	for size, want := range map[uint32]string{201 << 20: "unpacks to more than 200 MiB", 120: ""} {
+		raw := zipBytes(t, made(nil))
+		at := bytes.Index(raw, []byte("PK\x01\x02")) // of the .SHP, the first by name
+		binary.LittleEndian.PutUint32(raw[at+24:], size)
+		path := filepath.Join(t.TempDir(), "liar.zip")
+		if err := os.WriteFile(path, raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := file.OpenShapes(path, file.Options{})
+		if err == nil {
+			_, err = io.Copy(io.Discard, s)
+			_ = s.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("a zip that says a file has %d bytes: %v, want %q", size, err, want)
+		}
+	}
+}
