@@ -5,6 +5,7 @@ package file
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,12 +24,21 @@ const maxRoadText = 1 << 30
 // readLines reads GeoJSON. A file whose first line is a whole Feature has one on
 // every line, and a damaged line spoils no other.
 func (r *roadReader) readLines(path string) error {
-	f, err := OpenBoundaries(path)
+	o, err := open(path, PackedLimits)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, maxRoadText+1))
+	defer o.file.Close()
+	if o.zip != nil {
+		return errors.New("this is a zip: roads are read from .osm.pbf and from lines in GeoJSON")
+	}
+	var text io.Reader = o.file
+	if o.gz {
+		if text, err = gzip.NewReader(o.file); err != nil {
+			return fmt.Errorf("the gzip file is damaged: %w", err)
+		}
+	}
+	raw, err := io.ReadAll(io.LimitReader(text, maxRoadText+1))
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("the gzip file is cut off after %d bytes of text: copy the file again: %w", len(raw), err)

@@ -261,7 +261,7 @@ func TestPlaceImportSaysWhatIsMissing(t *testing.T) {
 		"no id":       {"a.csv", "name,lon,lat\n", "external_id", PlacesOptions{CRS: "wgs84"}},
 		"no place":    {"a.csv", "id,name\n", "no column for lon", PlacesOptions{CRS: "wgs84"}},
 		"no name":     {"a.csv", "id,lon,lat\n", "name", PlacesOptions{CRS: "wgs84"}},
-		"other file":  {"a.docx", "x", ".csv or .geojson", PlacesOptions{CRS: "wgs84"}},
+		"other file":  {"a.pdf", "%PDF-1.7", "this is a PDF", PlacesOptions{CRS: "wgs84"}},
 		"no county":   {"a.csv", "id,name,lon,lat\n", "--county", PlacesOptions{CRS: "wgs84", Root: "Z"}},
 		"no geojson":  {"a.geojson", "{", "not GeoJSON", PlacesOptions{CRS: "wgs84"}},
 		"long source": {"a.csv", "id,name,lon,lat\n", "--source", PlacesOptions{CRS: "wgs84", Source: strings.Repeat("长", 65)}},
