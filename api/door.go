@@ -31,7 +31,8 @@ const (
 	checksAtOnce  = 1
 	checksWaiting = 7
 	checkWait     = 2 * time.Second
-	checkRest     = 5 // times as long as it worked
+	checkRest     = 5                      // times as long as it worked
+	longestRest   = 300 * time.Millisecond // on a busy machine those who wait must come in too
 )
 
 // queue is where passwords are checked.
@@ -83,7 +84,7 @@ func (s *Server) slowly(ctx context.Context, q *queue, f func() error) error {
 			<-q.work
 			return
 		}
-		time.AfterFunc(checkRest*time.Since(start), func() { <-q.work })
+		time.AfterFunc(min(checkRest*time.Since(start), longestRest), func() { <-q.work })
 	}()
 	return f()
 }

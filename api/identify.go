@@ -42,6 +42,7 @@ func (k known) stale(now time.Time) bool { return now.Sub(k.at) >= knownFor }
 type knowledge struct {
 	mu       sync.Mutex // guards what follows
 	by       map[[sha256.Size]byte]known
+	forgot   int // how often all was forgotten
 	renewing map[[sha256.Size]byte]bool
 	good     map[[sha256.Size]byte]time.Time // when a secret was last good; outlives forget
 }
@@ -59,11 +60,14 @@ func (k *knowledge) get(key [sha256.Size]byte, now time.Time) (known, bool) {
 	return v, ok && now.Sub(v.at) < 2*knownFor
 }
 
+// maxRenewals is how many secrets are looked up anew at a time beside the requests.
+const maxRenewals = 4
+
 // renew reports whether it falls to the caller to look key up anew; done ends that.
 func (k *knowledge) renew(key [sha256.Size]byte) (mine bool, done func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.renewing[key] {
+	if k.renewing[key] || len(k.renewing) >= maxRenewals {
 		return false, nil
 	}
 	if k.renewing == nil {
@@ -77,6 +81,13 @@ func (k *knowledge) renew(key [sha256.Size]byte) (mine bool, done func()) {
 	}
 }
 
+// turn is what put wants to be told of when the look-up began.
+func (k *knowledge) turn() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.forgot
+}
+
 // drop forgets a secret that is nobody's any more.
 func (k *knowledge) drop(key [sha256.Size]byte) {
 	k.mu.Lock()
@@ -84,10 +95,15 @@ func (k *knowledge) drop(key [sha256.Size]byte) {
 	delete(k.by, key)
 }
 
-func (k *knowledge) put(key [sha256.Size]byte, v known) {
+// put remembers v, unless all was forgotten since its look-up began: then v may be
+// of before the change.
+func (k *knowledge) put(key [sha256.Size]byte, v known, turn int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.by == nil || len(k.by) >= maxKnown {
+	if turn != k.forgot {
+		return
+	}
+	if _, there := k.by[key]; k.by == nil || !there && len(k.by) >= maxKnown {
 		k.by = map[[sha256.Size]byte]known{}
 	}
 	k.by[key] = v
@@ -111,6 +127,7 @@ func (k *knowledge) forget() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.by = nil
+	k.forgot++
 }
 
 // identify finds out who asks: a Bearer token, else the session cookie. A wrong
@@ -151,8 +168,7 @@ func (s *Server) holder(ctx context.Context, secret string, kind store.Credentia
 	now, from := s.o.Now(), addressOf(ctx)
 	key := sha256.Sum256([]byte(string(kind) + " " + secret))
 	k, ok := s.known.get(key, now)
-	switch {
-	case !ok:
+	if !ok {
 		leave, err := s.entry(ctx, key, of)
 		if err != nil {
 			return k, err
@@ -160,39 +176,54 @@ func (s *Server) holder(ctx context.Context, secret string, kind store.Credentia
 		defer leave()
 		// Who waited for the place may find that another has looked it up meanwhile.
 		if k, ok = s.known.get(key, s.o.Now()); !ok {
-			if k, err = s.learn(ctx, key, secret, kind, of); err != nil {
+			if k, err = s.learn(ctx, s.poolOf(of), key, secret, kind); err != nil {
 				if errors.Is(err, store.ErrNotFound) {
 					s.unknown.Fail(network(from), now)
 				}
 				return k, err
 			}
 		}
-	case k.stale(now):
-		if mine, done := s.known.renew(key); mine {
-			go func() { // bounded by its deadline; nobody waits for it
-				defer done()
-				_, _ = s.learn(context.WithoutCancel(ctx), key, secret, kind, of)
-			}()
-		}
 	}
 	if !k.cred.From(from) {
 		s.count("other_address")
 		return known{}, store.ErrNotFound
 	}
+	if k.stale(now) {
+		s.renew(ctx, key, secret, kind)
+	}
 	return k, nil
 }
 
+// renew looks a secret up anew beside the request, which goes on with what is
+// known. When too much is renewed already, a later request waits for it instead.
+func (s *Server) renew(ctx context.Context, key [sha256.Size]byte, secret string, kind store.CredentialKind) {
+	mine, done := s.known.renew(key)
+	if !mine {
+		return
+	}
+	go func() { // ends by its deadline; nobody waits for it
+		defer done()
+		defer func() {
+			if r := recover(); r != nil {
+				s.o.Log.Error("panic while a secret was looked up", "panic", r)
+			}
+		}()
+		_, _ = s.learn(context.WithoutCancel(ctx), s.o.Care, key, secret, kind)
+	}()
+}
+
 // learn looks a secret up and remembers its holder.
-func (s *Server) learn(ctx context.Context, key [sha256.Size]byte, secret string, kind store.CredentialKind, of class) (known, error) {
+func (s *Server) learn(ctx context.Context, db *store.DB, key [sha256.Size]byte, secret string, kind store.CredentialKind) (known, error) {
 	ctx, cancel := context.WithTimeout(ctx, deadline(http.MethodGet))
 	defer cancel()
-	k, err := s.lookUp(ctx, s.poolOf(of), secret, kind)
+	turn, at := s.known.turn(), s.o.Now()
+	k, err := s.lookUp(ctx, db, secret, kind)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		s.known.drop(key)
 	case err == nil:
-		k.at = s.o.Now()
-		s.known.put(key, k)
+		k.at = at
+		s.known.put(key, k, turn)
 	}
 	return k, err
 }

@@ -142,6 +142,8 @@ type gates struct {
 	wait   time.Duration
 	atOnce int
 
+	resting chan struct{} // requests that are slowed down
+
 	mu    sync.Mutex // guards turns
 	turns map[turnOf]*turn
 }
@@ -159,7 +161,7 @@ type turnOf struct {
 }
 
 func newGates(l Limits) *gates {
-	g := &gates{wait: l.Wait, atOnce: l.AtOnce, turns: map[turnOf]*turn{}}
+	g := &gates{wait: l.Wait, atOnce: l.AtOnce, turns: map[turnOf]*turn{}, resting: make(chan struct{}, maxResting)}
 	for c, n := range [classes]int{l.Reports, l.Changes, l.Reads, l.Tiles} {
 		g.places[c] = make(chan struct{}, n)
 	}
@@ -236,10 +238,14 @@ func (s *Server) afford(ctx context.Context, caller string) error {
 	return tooMany(wait, "the reads of this account have kept the server busy for too long; ask for less at a time")
 }
 
+// dearest is what a read counts as at most: one that takes longer waits for
+// something of the server's own.
+const dearest = time.Second
+
 // spent notes that a caller's read, begun at a time, has come to its end.
 func (s *Server) spent(caller string, began time.Time) {
 	now := s.o.Now()
-	s.gates.effort.Spend(caller, now, now.Sub(began))
+	s.gates.effort.Spend(caller, now, min(now.Sub(began), dearest))
 }
 
 // take waits for a place of a class; leave gives it back. A place for drawing
@@ -298,9 +304,19 @@ func (s *Server) pace(ctx context.Context, c class, actor string) error {
 	return tooMany(after, "too many requests of this kind at a time")
 }
 
-// rest waits for d, unless that is longer than a request waits for a place.
+// maxResting is how many requests are slowed down at a time; more are refused.
+const maxResting = 256
+
+// rest waits for d, unless that is longer than a request waits for a place, or too
+// many rest already.
 func (s *Server) rest(ctx context.Context, d time.Duration) bool {
 	if d > s.gates.wait {
+		return false
+	}
+	select {
+	case s.gates.resting <- struct{}{}:
+		defer func() { <-s.gates.resting }()
+	default:
 		return false
 	}
 	t := time.NewTimer(d)

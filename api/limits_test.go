@@ -5,6 +5,7 @@ package api
 
 import (
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -132,8 +133,8 @@ func TestWhoAsksALittleTooOftenIsSlowedDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := Limits{ReadsPerSecond: 10}
 		l.setDefaults()
-		told := 0
-		s := &Server{gates: newGates(l), o: Options{Now: time.Now, Refused: func(string) { told++ }}}
+		var told atomic.Int32
+		s := &Server{gates: newGates(l), o: Options{Now: time.Now, Refused: func(string) { told.Add(1) }}}
 		start := time.Now()
 		for i := range 110 { // one after the other
 			if err := s.pace(t.Context(), reads, "token:1"); err != nil {
@@ -148,8 +149,28 @@ func TestWhoAsksALittleTooOftenIsSlowedDown(t *testing.T) {
 			wg.Go(func() { _ = s.pace(t.Context(), reads, "token:1") })
 		}
 		wg.Wait()
-		if told < 15 {
-			t.Errorf("%d of 20 at a time were refused", told)
+		if n := told.Load(); n < 15 {
+			t.Errorf("%d of 20 at a time were refused", n)
+		}
+	})
+}
+
+func TestAStallOfTheServerIsNotTheCallersDebt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := Limits{}
+		l.setDefaults()
+		s := &Server{gates: newGates(l), o: Options{Now: time.Now}}
+		began := time.Now()
+		time.Sleep(3 * time.Second) // the database hung
+		for range l.AtOnce {
+			s.spent("token:1", began)
+		}
+		healed := time.Now()
+		for s.afford(t.Context(), "token:1") != nil {
+			time.Sleep(100 * time.Millisecond)
+		}
+		if d := time.Since(healed); d > 5*time.Second {
+			t.Errorf("after a stall of 3 s with %d reads under way their caller waited %s more", l.AtOnce, d)
 		}
 	})
 }

@@ -148,7 +148,7 @@ func (s *Server) stream(c *gin.Context) {
 		return
 	}
 	secret, kind := credentialOf(c.Request)
-	s.o.Hub.Serve(c.Writer, c.Request, a, func(ctx context.Context) error {
+	lease := func(ctx context.Context) error {
 		now, err := s.lookUp(ctx, s.o.Care, secret, kind)
 		if err != nil {
 			return leaseError(err)
@@ -157,7 +157,21 @@ func (s *Server) stream(c *gin.Context) {
 			return hub.ErrScopeChanged
 		}
 		return nil
-	})
+	}
+	// What is known of a secret may be two seconds old: a socket that was closed with
+	// its right must not come back on it.
+	ctx, cancel := context.WithTimeout(c.Request.Context(), deadline(http.MethodGet))
+	err = lease(ctx)
+	cancel()
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		refuse(c, s.answer(c.Request.Context(), auth.ErrNobody))
+		return
+	case errors.Is(err, hub.ErrScopeChanged):
+		refuse(c, retryLater("what you may see has just changed; connect again"))
+		return
+	}
+	s.o.Hub.Serve(c.Writer, c.Request, a, lease) // a database that is away has ended no right
 }
 
 func leaseError(err error) error {

@@ -292,7 +292,7 @@ func route[I, O any](s *Server, n need, op huma.Operation, f func(context.Contex
 			return nil, s.answer(ctx, err)
 		}
 		if !health && n != open { // who wants in has queues of its own, and waits in no place for changes
-			costs := safeMethod(op.Method) && c.ID != "" // questions by the hundred thousand are bounded by themselves
+			costs := safeMethod(op.Method) && c.ID != "" && n != own // questions by the hundred thousand are bounded by themselves
 			if costs {
 				if err := s.afford(ctx, c.ID); err != nil {
 					return nil, err

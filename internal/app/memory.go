@@ -24,12 +24,19 @@ func (s *Server) boundMemory(ctx context.Context) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
-	live := []gauges.Sample{{Name: "/gc/heap/live:bytes"}}
+	m := []gauges.Sample{
+		{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/released:bytes"},
+	}
 	s.every(ctx, memoryEvery, "memory", func(context.Context) error {
-		gauges.Read(live)
-		if live[0].Value.Kind() == gauges.KindUint64 {
-			debug.SetMemoryLimit(max(memoryFloor, int64(memoryTimes*float64(live[0].Value.Uint64()))))
-		}
+		gauges.Read(m)
+		debug.SetMemoryLimit(memoryLimit(m[0].Value.Uint64(), m[1].Value.Uint64()-m[2].Value.Uint64()-m[3].Value.Uint64()-m[4].Value.Uint64()-m[5].Value.Uint64()))
 		return nil
 	})
+}
+
+// memoryLimit is for a process with so many bytes alive and so many beside the
+// heap: stacks of thousands of sockets are no garbage and must not look like it.
+func memoryLimit(live, beside uint64) int64 {
+	return max(memoryFloor, int64(memoryTimes*float64(live))+int64(beside))
 }

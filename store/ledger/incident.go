@@ -27,11 +27,13 @@ func (l *Ledger) report(ctx context.Context, actor auth.Actor, c Command) (Resul
 	}
 	for range keyTries {
 		id, known, err := l.newID(ctx, actor, c)
-		if err != nil {
+		switch {
+		case err != nil:
 			return Result{}, err
-		}
-		if known {
+		case known:
 			return l.answer(ctx, actor, id)
+		case id == 0:
+			return l.knownReport(ctx, actor, c)
 		}
 		in, b, err := l.opening(ctx, actor, c, id)
 		if err != nil {
@@ -53,17 +55,22 @@ func (l *Ledger) report(ctx context.Context, actor auth.Actor, c Command) (Resul
 const keyTries = 3
 
 // newID draws the number of a new incident; when an earlier request has c's key,
-// it is the incident that one made.
+// it is the incident that one made, and 0 when only the external id is known. Who
+// comes first of several at a time is judged by the constraints, later.
 func (l *Ledger) newID(ctx context.Context, actor auth.Actor, c Command) (id int64, known bool, err error) {
 	var fresh, entity *int64
 	var request []byte
-	err = l.o.Reports.Pool.QueryRow(ctx, `SELECT CASE WHEN k.key IS NULL THEN nextval('incident_id') END, k.request, k.entity_id
-		FROM (VALUES (1)) AS one LEFT JOIN idempotency k ON k.actor = $1 AND k.key = $2`, actor.ID, c.Key).Scan(&fresh, &request, &entity)
-	if err != nil {
+	err = l.o.Reports.Pool.QueryRow(ctx, `SELECT CASE WHEN k.key IS NULL AND i.id IS NULL THEN nextval('incident_id') END, k.request, k.entity_id
+		FROM (VALUES (1)) AS one LEFT JOIN idempotency k ON k.actor = $1 AND k.key = $2
+		LEFT JOIN incident i ON i.source = $3 AND i.external_id = nullif($4, '')`,
+		actor.ID, c.Key, c.Report.Source, c.Report.ExternalID).Scan(&fresh, &request, &entity)
+	switch {
+	case err != nil:
 		return 0, false, err
-	}
-	if fresh != nil {
+	case fresh != nil:
 		return *fresh, false, nil
+	case request == nil:
+		return 0, false, nil
 	}
 	id, err = c.made(request, entity)
 	return id, true, err
