@@ -165,6 +165,29 @@ type shape struct {
 	Coordinates json.RawMessage `json:"coordinates"`
 }
 
+// features are read one by one, up to the limit: a small file may hold very many.
+type features []feature
+
+// UnmarshalJSON reads a list of features.
+func (fs *features) UnmarshalJSON(raw []byte) error {
+	in := json.NewDecoder(bytes.NewReader(raw))
+	in.UseNumber()
+	if open, err := in.Token(); err != nil || open != json.Delim('[') {
+		return errors.Join(err, errors.New("features: a list is wanted"))
+	}
+	for in.More() {
+		if int64(len(*fs)) == PackedLimits.Rows {
+			return fmt.Errorf("the file has more than %d features", PackedLimits.Rows)
+		}
+		var f feature
+		if err := in.Decode(&f); err != nil {
+			return err
+		}
+		*fs = append(*fs, f)
+	}
+	return nil
+}
+
 func readFeatures(r io.Reader) ([]feature, error) {
 	raw, err := io.ReadAll(io.LimitReader(r, maxBoundaryFile+1))
 	switch {
@@ -182,7 +205,7 @@ func readFeatures(r io.Reader) ([]feature, error) {
 	var doc struct {
 		Type        string          `json:"type"`
 		CRS         json.RawMessage `json:"crs"`
-		Features    []feature       `json:"features"`
+		Features    features        `json:"features"`
 		Properties  map[string]any  `json:"properties"`
 		Geometry    *shape          `json:"geometry"`
 		Coordinates json.RawMessage `json:"coordinates"`

@@ -271,3 +271,10 @@ func TestBoundariesInMetresOfAZone(t *testing.T) {
 		}
 	}
 }
+
+func TestAFileOfCountlessFeaturesIsRefused(t *testing.T) {
+	text := `{"type":"FeatureCollection","features":[` + strings.Repeat("{},", 300_000) + `{}]}`
+	if _, err := opened(t, "many.geojson", text); err == nil || !strings.Contains(err.Error(), "more than 300000 features") {
+		t.Errorf("%v", err)
+	}
+}
