@@ -27,15 +27,17 @@ CREATE TABLE place (
               CHECK (raw_datum ~ '^(wgs84|gcj02|bd09|cgcs2000|EPSG:4(490|49[1-9]|5[0-4][0-9]|55[0-4])-(en|ne))$'),
   created_at  timestamptz NOT NULL DEFAULT now(),
   updated_at  timestamptz NOT NULL DEFAULT now(),
-  UNIQUE (source, external_id)
+  UNIQUE (root_code, kind, source, external_id)
 );
 
--- What the demo brought as its address library moves over.
+-- What the demo brought as its address library moves over; a row that the checks
+-- above would refuse stays behind.
 INSERT INTO place (source, external_id, kind, name, root_code, geom, raw_lon, raw_lat, raw_datum)
 SELECT 'demo', a.ext_id, 'address', left(a.std, 200), coalesce(v.root_code, (SELECT min(root_code) FROM grid_version)),
   a.geom, ST_X(a.geom), ST_Y(a.geom), 'wgs84'
 FROM address a LEFT JOIN grid g ON g.id = a.grid_id LEFT JOIN grid_version v ON v.id = g.version_id
-WHERE EXISTS (SELECT FROM grid_version);
+WHERE EXISTS (SELECT FROM grid_version) AND a.std <> '' AND length(a.ext_id) BETWEEN 1 AND 128
+  AND NOT ST_IsEmpty(a.geom) AND ST_X(a.geom) BETWEEN -180 AND 180 AND ST_Y(a.geom) BETWEEN -90 AND 90;
 DROP TABLE address;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON place TO onemap_app;

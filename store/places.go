@@ -19,7 +19,7 @@ import (
 // Place is a place or an address as the address search knows it.
 type Place struct {
 	ID                 int64
-	Source, ExternalID string // unique together
+	Source, ExternalID string // with Kind and Root unique together
 	Kind               string // place or address
 	Name               string // of an address the address itself
 	Aliases            []string
@@ -54,7 +54,11 @@ func (db *DB) Places(ctx context.Context, s auth.Scope) ([]Place, error) {
 }
 
 // PlaceKey is what makes a place the same as one brought in before.
-type PlaceKey struct{ Source, ExternalID string }
+type PlaceKey struct{ Root, Kind, Source, ExternalID string }
+
+// Key is the place's key: two counties, or the places and the addresses of one, may
+// number alike.
+func (p *Place) Key() PlaceKey { return PlaceKey{p.Root, p.Kind, p.Source, p.ExternalID} }
 
 var placeColumns = []string{
 	"source", "external_id", "kind", "name", "aliases", "address", "class", "admin_code", "root_code", "geom", "raw_lon", "raw_lat", "raw_datum",
@@ -65,8 +69,8 @@ var placeColumns = []string{
 // what it wrote; the rest was there just so. Of two with one key the later counts.
 func SavePlaces(ctx context.Context, tx pgx.Tx, now time.Time, batch []Place) (map[PlaceKey]bool, error) {
 	last := make(map[PlaceKey]int, len(batch))
-	for i, p := range batch {
-		last[PlaceKey{p.Source, p.ExternalID}] = i
+	for i := range batch {
+		last[batch[i].Key()] = i
 	}
 	if _, err := tx.Exec(ctx, "CREATE TEMPORARY TABLE place_batch (LIKE place) ON COMMIT DROP"); err != nil {
 		return nil, fmt.Errorf("store: save places: %w", err)
@@ -78,7 +82,7 @@ func SavePlaces(ctx context.Context, tx pgx.Tx, now time.Time, batch []Place) (m
 	_, err := tx.CopyFrom(ctx, pgx.Identifier{"place_batch"}, placeColumns, pgx.CopyFromFunc(func() ([]any, error) {
 		for i++; i < len(batch); i++ {
 			p := &batch[i]
-			if last[PlaceKey{p.Source, p.ExternalID}] != i {
+			if last[p.Key()] != i {
 				continue
 			}
 			aliases := p.Aliases
@@ -97,20 +101,20 @@ func SavePlaces(ctx context.Context, tx pgx.Tx, now time.Time, batch []Place) (m
 	rows, err := tx.Query(ctx, `INSERT INTO place AS p (source, external_id, kind, name, aliases, address, class, admin_code, root_code,
 			geom, raw_lon, raw_lat, raw_datum, created_at, updated_at)
 		SELECT source, external_id, kind, name, aliases, address, class, admin_code, root_code, geom, raw_lon, raw_lat, raw_datum, $1, $1
-		FROM place_batch ORDER BY external_id
-		ON CONFLICT (source, external_id) DO UPDATE SET kind = excluded.kind, name = excluded.name, aliases = excluded.aliases,
-			address = excluded.address, class = excluded.class, admin_code = excluded.admin_code, root_code = excluded.root_code,
+		FROM place_batch ORDER BY root_code, kind, source, external_id
+		ON CONFLICT (root_code, kind, source, external_id) DO UPDATE SET name = excluded.name, aliases = excluded.aliases,
+			address = excluded.address, class = excluded.class, admin_code = excluded.admin_code,
 			geom = excluded.geom, raw_lon = excluded.raw_lon, raw_lat = excluded.raw_lat, raw_datum = excluded.raw_datum, updated_at = excluded.updated_at
-		WHERE (p.kind, p.name, p.aliases, p.address, p.class, p.admin_code, p.root_code, p.raw_lon, p.raw_lat, p.raw_datum)
-			IS DISTINCT FROM (excluded.kind, excluded.name, excluded.aliases, excluded.address, excluded.class, excluded.admin_code,
-			excluded.root_code, excluded.raw_lon, excluded.raw_lat, excluded.raw_datum)
-		RETURNING source, external_id`, now)
+		WHERE (p.name, p.aliases, p.address, p.class, p.admin_code, p.geom, p.raw_lon, p.raw_lat, p.raw_datum)
+			IS DISTINCT FROM (excluded.name, excluded.aliases, excluded.address, excluded.class, excluded.admin_code,
+			excluded.geom, excluded.raw_lon, excluded.raw_lat, excluded.raw_datum)
+		RETURNING root_code, kind, source, external_id`, now)
 	if err != nil {
 		return nil, fmt.Errorf("store: save places: %w", err)
 	}
 	written := map[PlaceKey]bool{}
 	var k PlaceKey
-	if _, err := pgx.ForEachRow(rows, []any{&k.Source, &k.ExternalID}, func() error { written[k] = true; return nil }); err != nil {
+	if _, err := pgx.ForEachRow(rows, []any{&k.Root, &k.Kind, &k.Source, &k.ExternalID}, func() error { written[k] = true; return nil }); err != nil {
 		return nil, fmt.Errorf("store: save places: %w", err)
 	}
 	if _, err := tx.Exec(ctx, "DROP TABLE place_batch"); err != nil {

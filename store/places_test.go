@@ -42,15 +42,19 @@ func TestPlacesAreSavedOnceAndRead(t *testing.T) {
 	b.ExternalID, b.Name = "2", "学校"
 	old := b
 	old.Name = "老学校"
-	if got := save(a, old, b); !reflect.DeepEqual(got, map[store.PlaceKey]bool{{Source: "s", ExternalID: "1"}: true, {Source: "s", ExternalID: "2"}: true}) {
+	if got := save(a, old, b); !reflect.DeepEqual(got, map[store.PlaceKey]bool{a.Key(): true, b.Key(): true}) {
 		t.Errorf("first: %v", got)
 	}
 	if got := save(a, b); len(got) != 0 {
 		t.Errorf("the same again: %v", got)
 	}
 	b.Raw.Lon, b.Point = 107.3, orb.Point{107.294, 38.4}
-	if got := save(a, b); !reflect.DeepEqual(got, map[store.PlaceKey]bool{{Source: "s", ExternalID: "2"}: true}) {
+	if got := save(a, b); !reflect.DeepEqual(got, map[store.PlaceKey]bool{b.Key(): true}) {
 		t.Errorf("one moved: %v", got)
+	}
+	b.Point = orb.Point{107.295, 38.4} // the same numbers, converted in another way
+	if got := save(b); !got[b.Key()] {
+		t.Error("a point that differs is not written")
 	}
 	got, err := db.Places(t.Context(), auth.System("test"))
 	if err != nil || len(got) != 2 || got[0].ID == 0 {
@@ -65,8 +69,40 @@ func TestPlacesAreSavedOnceAndRead(t *testing.T) {
 	}
 }
 
+// TestPlacesOfTwoListsMayNumberAlike: the same source and number is another place in
+// another county, and so is an address.
+func TestPlacesOfTwoListsMayNumberAlike(t *testing.T) {
+	db := opened(t, pgtest.URL(t), "")
+	a := store.Place{
+		Source: "s", ExternalID: "1", Kind: "place", Name: "卫生院", Aliases: []string{}, Root: "C", Point: orb.Point{107.2, 38.4},
+		Raw: geo.Raw{Lon: 107.2, Lat: 38.4, Datum: geo.DatumWGS84},
+	}
+	b, c := a, a
+	b.Kind, b.Name = "address", "人民路1号"
+	c.Root, c.Name = "D", "学校"
+	want := []store.Place{a, b, c}
+	for _, p := range want {
+		if err := db.InTx(t.Context(), func(tx pgx.Tx) error {
+			written, err := store.SavePlaces(t.Context(), tx, time.Now(), []store.Place{p})
+			if !reflect.DeepEqual(written, map[store.PlaceKey]bool{p.Key(): true}) {
+				t.Errorf("%s: %v", p.Name, written)
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := db.Places(t.Context(), auth.System("test"))
+	for i := range got {
+		got[i].ID = 0
+	}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("read %+v, %v\nwant %+v", got, err, want)
+	}
+}
+
 // TestTheDemosAddressesMoveOver: what stood in the address table of an older schema
-// is found among the places.
+// is found among the places, but for rows that cannot be one.
 func TestTheDemosAddressesMoveOver(t *testing.T) {
 	url := pgtest.URL(t)
 	db := opened(t, url, "")
@@ -75,6 +111,8 @@ func TestTheDemosAddressesMoveOver(t *testing.T) {
 		"CREATE TABLE address (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, ext_id text NOT NULL UNIQUE, std text NOT NULL, grid_id bigint REFERENCES grid, geom geometry(Point, 4326) NOT NULL)",
 		"INSERT INTO grid_version (root_code) VALUES ('150623')",
 		"INSERT INTO address (ext_id, std, geom) VALUES ('demo-address-00001', '演示旗演东镇12号', ST_SetSRID(ST_MakePoint(107.2, 38.4), 4326))",
+		"INSERT INTO address (ext_id, std, geom) VALUES ('empty', '', ST_SetSRID(ST_MakePoint(107.2, 38.4), 4326)), ('', 'x', ST_SetSRID(ST_MakePoint(107.2, 38.4), 4326))",
+		"INSERT INTO address (ext_id, std, geom) VALUES (repeat('x', 129), 'x', ST_SetSRID(ST_MakePoint(107.2, 38.4), 4326)), ('far', 'x', ST_SetSRID(ST_MakePoint(200, 38.4), 4326))",
 		"DELETE FROM goose_db_version WHERE version_id >= 5",
 	} {
 		if _, err := db.Pool.Exec(t.Context(), sql); err != nil {

@@ -22,7 +22,7 @@ type placesFlags struct {
 	sourceFlags
 	File    string `arg:"" help:"CSV (.gz too), XLSX, or points as GeoJSON, GeoJSONSeq or zipped Shapefile." type:"existingfile"`
 	CRS     string `help:"What the coordinates are: wgs84, gcj02, bd09, cgcs2000, or EPSG:4490 to 4554 with the order of axes (EPSG:4545-en: easting first); a column map or a .prj may say it instead." name:"crs" placeholder:"DATUM"`
-	Source  string `help:"Who they are from; a place is known again by source and external id." required:""`
+	Source  string `help:"Who they are from; a place is known again by county, kind, source and external id." required:""`
 	Map     string `help:"Column map, see docs/PLACES.md; without it columns are taken by their names." type:"existingfile"`
 	Rejects string `help:"Where refused rows go, each with its reason (default: beside FILE)." placeholder:"FILE"`
 	County  string `help:"Code of the county that rows outside every grid belong to; needed where there are several."`
@@ -53,11 +53,15 @@ func (c *placesFlags) bringIn(ctx context.Context, kind string, out io.Writer, s
 	defer done()
 	f, isFile := say.Writer.(*os.File)
 	bar := job.NewPrinter(say, isFile && job.IsTerminal(f), time.Now)
+	var notes []string
 	res, rejects, told, err := app.ImportPlaces(ctx, app.PlacesOptions{
 		DB: db, Kind: kind, File: c.File, Open: c.options(), Map: c.Map, CRS: c.CRS, Source: c.Source, Rejects: c.Rejects, Root: c.County, DryRun: c.DryRun,
-		Now: time.Now, Progress: bar.Show,
+		Now: time.Now, Progress: bar.Show, Note: func(s string) { notes = append(notes, s) },
 	})
 	bar.End()
+	for _, note := range notes {
+		fmt.Fprintln(say, note)
+	}
 	if errors.Is(err, job.ErrStopped) {
 		return fmt.Errorf("%w (%s so far)", err, res.Counts)
 	}

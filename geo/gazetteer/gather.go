@@ -44,7 +44,9 @@ var common = func() map[bigram]bool {
 
 const (
 	// readPostings bounds how many postings one search reads, the rarest bigrams
-	// first; what it leaves out is seen when the best are judged.
+	// first; what it leaves out is seen when the best are judged. Postings are
+	// counted over the whole index, so which of an asker's own entries are gathered
+	// may depend on how many others share the commonest bigrams.
 	readPostings = 250_000
 	// judged is how many entries are judged by their whole text.
 	judged = 96

@@ -223,6 +223,9 @@ func hasIdentity(text string) bool {
 	return false
 }
 
+// maxAliases is how many other names a place may have.
+const maxAliases = 20
+
 // Apply makes a PlaceRecord of row. The error is always a *RowError with every
 // reason found.
 func (m *PlaceMapper) Apply(row Row) (PlaceRecord, error) {
@@ -237,9 +240,12 @@ func (m *PlaceMapper) Apply(row Row) (PlaceRecord, error) {
 		AdminCode: mp.bounded(row, "admin_code", 64),
 	}
 	for _, a := range strings.FieldsFunc(mp.bounded(row, "aliases", 300), func(c rune) bool { return strings.ContainsRune("、;；|,，", c) }) {
-		if a = strings.TrimSpace(a); a != "" && len(r.Aliases) < 20 {
+		if a = strings.TrimSpace(a); a != "" {
 			r.Aliases = append(r.Aliases, a)
 		}
+	}
+	if len(r.Aliases) > maxAliases {
+		mp.fault("aliases", fmt.Sprintf("超过 %d 个", maxAliases))
 	}
 	if p := mp.place(row); p != nil {
 		r.Place = *p
@@ -247,7 +253,15 @@ func (m *PlaceMapper) Apply(row Row) (PlaceRecord, error) {
 	if r.Name == "" && r.Address == "" && len(mp.reasons) == 0 {
 		mp.fault("name", "和 address 都为空")
 	}
-	for _, f := range []struct{ name, text string }{{"name", r.Name}, {"address", r.Address}, {"aliases", strings.Join(r.Aliases, " ")}, {"class", r.Class}, {"external_id", r.ExternalID}} {
+	for _, f := range []struct{ name, text string }{
+		{"name", r.Name}, {"address", r.Address}, {"aliases", strings.Join(r.Aliases, " ")}, {"class", r.Class}, {"external_id", r.ExternalID}, {"admin_code", r.AdminCode},
+	} {
+		if strings.ContainsRune(f.text, 0) {
+			mp.fault(f.name, "含有空字符 (NUL)") // the database holds no such text
+		}
+		if f.name == "admin_code" {
+			continue
+		}
 		if hasIdentity(f.text) || f.name != "external_id" && mobile.MatchString(f.text) {
 			mp.fault(f.name, "像是含有手机号码或身份证号")
 		}

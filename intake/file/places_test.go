@@ -81,8 +81,11 @@ func TestPlaceRows(t *testing.T) {
 8,水站,甲路 15062319900101123X 号,,,107.2,38.4
 9,编码150623199001011234小区,,,,107.2,38.4
 10,少列
+11,卫`+"\x00"+`生院,,,,107.2,38.4
+12,卫生院,,`+strings.Repeat("甲、", 20)+`,,107.2,38.4
+13,卫生院,,`+strings.Repeat("甲|", 21)+`,,107.2,38.4
 `)
-	if len(good) != 3 || len(bad) != 7 {
+	if len(good) != 4 || len(bad) != 9 {
 		t.Fatalf("%d good, %d bad: %+v %v", len(good), len(bad), good, bad)
 	}
 	if g := good[0]; g.ExternalID != "1" || g.Name != "卫生院" || g.Address != "人民路12号" || !slices.Equal(g.Aliases, []string{"老卫生院", "医院", "诊所"}) || g.Class != "医疗" ||
@@ -92,7 +95,7 @@ func TestPlaceRows(t *testing.T) {
 	if good[1].Name != "水井" || good[1].Aliases != nil || good[2].ExternalID != "9" {
 		t.Errorf("%+v", good[1:])
 	}
-	for i, want := range []string{"external_id 为空", "没有坐标", "经纬度可能颠倒", "超过 200 个字", "手机号码", "身份证号", "应有 7 列"} {
+	for i, want := range []string{"external_id 为空", "没有坐标", "经纬度可能颠倒", "超过 200 个字", "手机号码", "身份证号", "应有 7 列", "NUL", "aliases 超过 20 个"} {
 		if !strings.Contains(bad[i].Error(), want) {
 			t.Errorf("row %d: %v, want %s", bad[i].Row, bad[i], want)
 		}
@@ -133,6 +136,32 @@ func opened(t *testing.T, name, text string) (*file.Reader, error) {
 		t.Cleanup(func() { _ = r.Close() })
 	}
 	return r, err
+}
+
+// TestNoFieldOfAPlaceHasANUL: the database would refuse the whole batch.
+func TestNoFieldOfAPlaceHasANUL(t *testing.T) {
+	for _, name := range []string{"id", "name", "address", "aliases", "class", "admin_code"} {
+		in, err := opened(t, "a.geojson", `{"type":"FeatureCollection","features":[{"type":"Feature","properties":{"id":"1","name":"n","address":"a","aliases":"b","class":"c","admin_code":"d","`+
+			name+`":"x\u0000y"},"geometry":{"type":"Point","coordinates":[107,38]}}]}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := file.GuessPlaceMap(in.Header(), "wgs84")
+		if err != nil {
+			t.Fatal(err)
+		}
+		mp, err := m.Bind(in.Header())
+		if err != nil {
+			t.Fatal(err)
+		}
+		row, err := in.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := mp.Apply(row); err == nil || !strings.Contains(err.Error(), "NUL") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 func FuzzPlaces(f *testing.F) {

@@ -33,12 +33,13 @@ type PlacesOptions struct {
 	Open     file.Options
 	Map      string // column map, see docs/PLACES.md; "" takes columns by their names
 	CRS      string // what the coordinates are; "" when the map or the file says it
-	Source   string // who the places are from: a place is known again by source and external id
+	Source   string // who the places are from: a place is known again by county, kind, source and external id
 	Rejects  string // where refused rows go; "" is FILE.rejects.csv
 	Root     string // code of the county that rows outside every grid belong to; "" is the only one
 	DryRun   bool   // read, check and count; write nothing, no reject file either
 	Now      func() time.Time
 	Progress func(job.Progress)
+	Note     func(string) // optional: told what was left out of the file
 }
 
 // placeRow is a row of the file as a place, or why it is refused.
@@ -69,8 +70,8 @@ type placeImport struct {
 }
 
 // ImportPlaces brings in places or addresses, going on where an earlier run of the
-// same file and map stopped. A place that was there under its source and external
-// id takes the new values. It returns the path of the reject file; of a dry run the
+// same file and map stopped. A place that was there under its county, kind, source
+// and external id takes the new values. It returns the path of the reject file; of a dry run the
 // first refused rows instead.
 func ImportPlaces(ctx context.Context, o PlacesOptions) (res job.Result, rejects string, told []Told, err error) {
 	im, err := openPlaces(ctx, o)
@@ -80,6 +81,7 @@ func ImportPlaces(ctx context.Context, o PlacesOptions) (res job.Result, rejects
 	defer im.table.Close()
 	if o.DryRun {
 		res.Counts, told, err = im.dryRun(ctx)
+		im.tellNotes()
 		return res, "", told, err
 	}
 	if o.Rejects == "" {
@@ -87,12 +89,23 @@ func ImportPlaces(ctx context.Context, o PlacesOptions) (res job.Result, rejects
 		o.Rejects = strings.TrimSuffix(o.Rejects, filepath.Ext(o.Rejects)) + ".rejects.csv"
 	}
 	rows, stop := ahead(im.rows())
-	defer stop()
 	res, err = job.Run(ctx, o.DB.Pool, job.Options[placeRow]{
 		Kind: "places", Fingerprint: im.print, FileName: filepath.Base(o.File), Rows: rows, Commit: im.commit, Rejects: o.Rejects,
 		RejectHeader: file.RejectHeader(im.table.Header()), Read: im.table.Progress, Progress: o.Progress, Now: o.Now,
 	})
+	stop() // nothing reads the file any more
+	im.tellNotes()
 	return res, o.Rejects, nil, err
+}
+
+// tellNotes tells what was left out of what was read.
+func (im *placeImport) tellNotes() {
+	if im.o.Note == nil {
+		return
+	}
+	for _, note := range im.table.Notes() {
+		im.o.Note(note)
+	}
 }
 
 func openPlaces(ctx context.Context, o PlacesOptions) (_ *placeImport, err error) {
@@ -210,9 +223,29 @@ func (im *placeImport) read(row file.Row) (placeRow, error) {
 	return p, nil
 }
 
+// seen are the keys of one batch, each with the row that has it.
+type seen map[store.PlaceKey]int64
+
+// once refuses r when an earlier row of the batch has its key.
+func (s seen) once(r *placeRow) {
+	if len(r.why) > 0 {
+		return
+	}
+	k := r.place.Key()
+	if first, ok := s[k]; ok {
+		r.why = []string{fmt.Sprintf("external_id 与第 %d 行重复", first)}
+		return
+	}
+	s[k] = r.row.N
+}
+
 // commit stores one batch, its audit entry and the word to every node, and moves
 // the job's cursor, in one transaction.
 func (im *placeImport) commit(ctx context.Context, b *job.Batch[placeRow]) error {
+	keys := make(seen, len(b.Rows))
+	for i := range b.Rows {
+		keys.once(&b.Rows[i])
+	}
 	return im.o.DB.InTx(ctx, func(tx pgx.Tx) error {
 		var batch []store.Place
 		for _, r := range b.Rows {
@@ -227,17 +260,15 @@ func (im *placeImport) commit(ctx context.Context, b *job.Batch[placeRow]) error
 			return err
 		}
 		for _, r := range b.Rows {
-			k := store.PlaceKey{Source: r.place.Source, ExternalID: r.place.ExternalID}
 			switch {
 			case len(r.why) > 0:
-			case !written[k]:
+			case !written[r.place.Key()]:
 				b.Counts.Repeated++
 			case r.inGrid:
 				b.Counts.InGrid++
 			default:
 				b.Counts.Outside++
 			}
-			delete(written, k) // a second row of the same key is a repetition
 		}
 		if b.Counts.InGrid+b.Counts.Outside > 0 {
 			data := map[string]any{"kind": im.o.Kind, "source": im.o.Source, "places": b.Counts.InGrid + b.Counts.Outside, "rows_from": b.First}
@@ -256,10 +287,15 @@ func (im *placeImport) commit(ctx context.Context, b *job.Batch[placeRow]) error
 // already.
 func (im *placeImport) dryRun(ctx context.Context) (c job.Counts, told []Told, err error) {
 	began := im.o.Now()
+	keys := seen{}
 	for r, err := range im.rows() {
 		if err != nil {
 			return c, told, err
 		}
+		if c.Rows()%job.DefaultBatch == 0 {
+			clear(keys)
+		}
+		keys.once(&r)
 		switch {
 		case len(r.why) > 0:
 			if c.Rejected++; len(told) < maxTold {

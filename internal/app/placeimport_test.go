@@ -169,7 +169,7 @@ func TestImportingPlacesTwiceChangesNothing(t *testing.T) {
 	}
 	changed := strings.Replace(placesCSV, "甲镇卫生院,", "甲镇人民医院,", 1) + "p2,甲镇中心小学,甲镇人民路20号,,107.21,38.4\n"
 	res, _, _, err = st.bring("c.csv", changed, o)
-	if err != nil || res.Counts.InGrid != 1 || res.Counts.Repeated != 4 || res.Counts.Rejected != 3 {
+	if err != nil || res.Counts.InGrid != 1 || res.Counts.Repeated != 3 || res.Counts.Rejected != 4 {
 		t.Errorf("one changed: %+v, %v", res.Counts, err)
 	}
 	if n := st.count("SELECT count(*) FROM place"); n != 4 {
@@ -185,6 +185,40 @@ func TestImportingPlacesTwiceChangesNothing(t *testing.T) {
 	}
 	if n := st.count("SELECT count(*) FROM place"); n != 8 {
 		t.Errorf("%d places of two sources, want 8", n)
+	}
+}
+
+// TestPlacesOfOneKeyInOneFile: the second row of a batch is refused, whatever it says.
+func TestPlacesOfOneKeyInOneFile(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	const text = "id,name,lon,lat\n1,水井,107.2,38.4\n1,远井,106.0,38.4\n1,无坐标,,\n"
+	for _, dry := range []bool{true, false} {
+		res, rejects, told, err := st.bring("a.csv", text, PlacesOptions{CRS: "wgs84", DryRun: dry})
+		if err != nil || res.Counts.InGrid != 1 || res.Counts.Outside != 0 || res.Counts.Rejected != 2 {
+			t.Fatalf("%+v, %v", res.Counts, err)
+		}
+		why := fmt.Sprint(told)
+		if !dry {
+			refused, err := os.ReadFile(rejects)
+			if err != nil {
+				t.Fatal(err)
+			}
+			why = string(refused)
+		}
+		if strings.Count(why, "external_id 与第 1 行重复") != 1 || !strings.Contains(why, "没有坐标") {
+			t.Errorf("dry %v: %s", dry, why)
+		}
+	}
+	if n := st.count("SELECT count(*) FROM place WHERE name = '水井' AND ST_X(geom) = 107.2"); n != 1 {
+		t.Errorf("the first row is not what is stored")
+	}
+	res, _, _, err := st.bring("b.csv", "id,address,lon,lat\n1,甲镇1号,107.2,38.4\n", PlacesOptions{CRS: "wgs84", Kind: "address"})
+	if err != nil || res.Counts.InGrid != 1 {
+		t.Errorf("%+v, %v", res.Counts, err)
+	}
+	if n := st.count("SELECT count(*) FROM place"); n != 2 {
+		t.Errorf("%d rows of a place and an address with one number, want 2", n)
 	}
 }
 
