@@ -4,10 +4,14 @@
 package app
 
 import (
+	"archive/zip"
+	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -219,6 +223,61 @@ func TestPlacesOfOneKeyInOneFile(t *testing.T) {
 	}
 	if n := st.count("SELECT count(*) FROM place"); n != 2 {
 		t.Errorf("%d rows of a place and an address with one number, want 2", n)
+	}
+}
+
+// wellsWithHeights is a zipped Shapefile of one point with a height.
+func wellsWithHeights(t *testing.T) string {
+	t.Helper()
+	le, be := binary.LittleEndian, binary.BigEndian
+	shape := le.AppendUint32(nil, 11)
+	for _, v := range []float64{107.2, 38.4, 1300, 0} {
+		shape = le.AppendUint64(shape, math.Float64bits(v))
+	}
+	shp := make([]byte, 100)
+	be.PutUint32(shp, 9994)
+	be.PutUint32(shp[24:], uint32(100+8+len(shape))/2)
+	le.PutUint32(shp[28:], 1000)
+	le.PutUint32(shp[32:], 11)
+	shp = be.AppendUint32(shp, 1)
+	shp = append(be.AppendUint32(shp, uint32(len(shape)/2)), shape...)
+	dbf := make([]byte, 96)
+	dbf[0] = 3
+	le.PutUint32(dbf[4:], 1)
+	le.PutUint16(dbf[8:], 97)
+	le.PutUint16(dbf[10:], 11)
+	copy(dbf[32:], "id")
+	copy(dbf[64:], "name")
+	dbf[43], dbf[48], dbf[75], dbf[80] = 'C', 4, 'C', 6
+	dbf = append(dbf, "\r 1   well  \x1a"...)
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for name, content := range map[string][]byte{"a.shp": shp, "a.dbf": dbf, "a.cpg": []byte("UTF-8")} {
+		w, err := z.Create(name)
+		if err == nil {
+			_, err = w.Write(content)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// TestPlaceImportTellsWhatItLeftOut: the heights of a Shapefile.
+func TestPlaceImportTellsWhatItLeftOut(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	text := wellsWithHeights(t)
+	for _, dry := range []bool{true, false} {
+		var notes []string
+		res, _, _, err := st.bring("a.zip", text, PlacesOptions{CRS: "wgs84", DryRun: dry, Note: func(s string) { notes = append(notes, s) }})
+		if err != nil || res.Counts.InGrid != 1 || !slices.Equal(notes, []string{"heights (Z) of 1 shapes are left out"}) {
+			t.Errorf("dry %v: %+v, %q, %v", dry, res.Counts, notes, err)
+		}
 	}
 }
 
