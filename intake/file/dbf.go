@@ -33,6 +33,7 @@ type dbfReader struct {
 	in       io.Reader
 	text     *attributeText
 	fields   []dbfColumn
+	names    []string // of all columns, those that are left out too
 	left     []string // names and kinds of columns that are left out
 	rows, n  int64
 	row      []byte
@@ -98,6 +99,7 @@ func (r *dbfReader) name(names [][]byte, text *attributeText) error {
 			kept = append(kept, c)
 		}
 		seen[c.name] = true
+		r.names = append(r.names, c.name)
 	}
 	r.fields = kept
 	return nil

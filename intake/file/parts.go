@@ -20,6 +20,7 @@ const (
 	maxSharedText = 2_000_000 // texts that cells share
 	maxText       = 1 << 20   // bytes of a tag and the text behind it
 	maxPart       = 8 << 20   // bytes of a part that is held in memory as a tree
+	maxSheetRows  = 1_048_576 // rows of a sheet
 )
 
 // checkParts looks through the parts of a workbook before the library does, for
@@ -114,33 +115,82 @@ func tagName(tag []byte) string {
 	return string(name[bytes.LastIndexByte(name, ':')+1:])
 }
 
-// lastRow is the number of the last row in a sheet's XML.
+// lastRow is the number of the last row in a sheet's XML. Rows must have rising
+// numbers: the library would put others together without a word, and count up to a
+// number that is far too large.
 func lastRow(z *zip.Reader, sheet string) (int64, error) {
 	e, err := sheetEntry(z, sheet)
 	if err != nil {
 		return 0, err
 	}
 	var last int64
+	var fault error
+	behind := false // drawings behind the cells have rows of their own
 	err = scanTags(e, func(tag []byte) {
-		if tagName(tag) == "row" {
-			n := rowNumber(tag)
-			if n == 0 {
-				n = last + 1
-			}
-			last = max(last, n)
+		if bytes.HasPrefix(tag, []byte("/")) && tagName(tag[1:]) == "sheetData" {
+			behind = true
 		}
+		if behind || fault != nil || tagName(tag) != "row" {
+			return
+		}
+		n, err := rowNumber(tag)
+		switch {
+		case err != nil:
+			fault = fmt.Errorf("sheet %s, after row %d: %w: open the workbook and save it anew", sheet, last, err)
+			return
+		case n == 0:
+			n = last + 1
+		}
+		switch {
+		case n > maxSheetRows:
+			fault = fmt.Errorf("sheet %s, after row %d: a row has the number %d, a sheet has %d rows at most", sheet, last, n, maxSheetRows)
+		case n <= last:
+			fault = fmt.Errorf("sheet %s: row %d stands behind row %d: open the workbook and save it anew", sheet, n, last)
+		}
+		last = n
 	})
+	if err == nil {
+		err = fault
+	}
 	return last, err
 }
 
-// rowNumber is the number in a row's tag, 0 when there is none.
-func rowNumber(tag []byte) int64 {
-	tag, _, _ = bytes.Cut(tag, []byte(">"))
-	_, value, _ := strings.Cut(string(tag), ` r="`)
-	value, _, _ = strings.Cut(value, `"`)
-	n, err := strconv.ParseInt(value, 10, 64)
-	if err != nil {
-		return 0
+var errRowTag = errors.New("the tag of a row can't be read")
+
+// rowNumber is the number in a row's tag, 0 when there is none. It takes every
+// spelling that an XML decoder takes.
+func rowNumber(tag []byte) (int64, error) {
+	const blank = " \t\r\n"
+	at := bytes.IndexAny(tag, blank+"/>")
+	if at < 0 {
+		return 0, errRowTag
 	}
-	return n
+	var n int64
+	for {
+		tag = bytes.TrimLeft(tag[at:], blank)
+		if len(tag) == 0 {
+			return 0, errRowTag // cut off, or longer than what scanTags gives
+		}
+		if tag[0] == '>' || tag[0] == '/' {
+			return n, nil
+		}
+		name, rest, ok := bytes.Cut(tag, []byte("="))
+		rest = bytes.TrimLeft(rest, blank)
+		if !ok || len(rest) == 0 || rest[0] != '"' && rest[0] != '\'' {
+			return 0, errRowTag
+		}
+		end := bytes.IndexByte(rest[1:], rest[0])
+		if end < 0 {
+			return 0, errRowTag
+		}
+		name = bytes.TrimRight(name, blank)
+		if string(name[bytes.LastIndexByte(name, ':')+1:]) == "r" {
+			value, err := strconv.ParseUint(string(rest[1:1+end]), 10, 63)
+			if err != nil || value == 0 || n != 0 {
+				return 0, fmt.Errorf("a row has the number %.40q", rest[1:1+end])
+			}
+			n = int64(value)
+		}
+		tag, at = rest, end+2
+	}
 }

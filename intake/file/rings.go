@@ -33,8 +33,8 @@ func assemble(rings [][]orb.Point, lim geo.Limits) (mp orb.MultiPolygon, odd boo
 	for _, r := range rings {
 		points += len(r)
 	}
-	if points > lim.Vertices {
-		return nil, false, fmt.Errorf("the polygon has %d vertices, more than the limit of %d", points, lim.Vertices)
+	if err := tooLarge(len(rings), points, lim); err != nil {
+		return nil, false, err
 	}
 	all := make([]turned, len(rings))
 	holes := 0
@@ -45,11 +45,15 @@ func assemble(rings [][]orb.Point, lim geo.Limits) (mp orb.MultiPolygon, odd boo
 			holes++
 		}
 	}
+	if holes > lim.Holes {
+		return nil, false, fmt.Errorf("the polygon has %d holes, more than the limit of %d", holes, lim.Holes)
+	}
 	if mp, lost := nest(all); !lost {
-		if holes > lim.Holes {
-			return nil, false, fmt.Errorf("the polygon has %d holes, more than the limit of %d", holes, lim.Holes)
-		}
 		return mp, false, nil
+	}
+	// From here every ring is held against every other.
+	if len(rings) > lim.Holes {
+		return nil, false, fmt.Errorf("the polygon has a hole in no outline, and %d rings are too many to put them together by how they lie", len(rings))
 	}
 	for i := range all {
 		depth := 0
@@ -62,6 +66,18 @@ func assemble(rings [][]orb.Point, lim geo.Limits) (mp orb.MultiPolygon, odd boo
 	}
 	mp, _ = nest(all)
 	return mp, true, nil
+}
+
+// tooLarge refuses a polygon by its numbers of rings and points alone. A ring has
+// four points.
+func tooLarge(rings, points int, lim geo.Limits) error {
+	switch {
+	case points > lim.Vertices:
+		return fmt.Errorf("the polygon has %d vertices, more than the limit of %d", points, lim.Vertices)
+	case rings > lim.Vertices/4:
+		return fmt.Errorf("the polygon has %d rings, more than the limit of %d", rings, lim.Vertices/4)
+	}
+	return nil
 }
 
 // nest puts every hole into the smallest outline round it. lost says that one has

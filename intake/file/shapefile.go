@@ -25,8 +25,35 @@ type shapefile struct {
 	datum geo.Datum  // "" without a .prj
 	text  *attributeText
 	lim   Limits
+	ends  []entryEnd
 
 	heights, measures, deleted, odd int64
+}
+
+// entryEnd is a file of the zip that is being read. Only at its end is it held
+// against its checksum.
+type entryEnd struct {
+	name string
+	in   io.Reader
+	file io.Closer
+}
+
+// entry opens a file of the zip; end and close look after it.
+func (l *shapefile) entry(e *zip.File) (io.Reader, error) {
+	f, err := e.Open()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", e.Name, err)
+	}
+	in := bufio.NewReaderSize(f, 64<<10)
+	l.ends = append(l.ends, entryEnd{e.Name, in, f})
+	return in, nil
+}
+
+func (l *shapefile) close() {
+	for _, e := range l.ends {
+		_ = e.file.Close() // read only; errors came with the reading
+	}
+	l.ends = nil
 }
 
 func openShapefile(z *zip.Reader, encoding string, lim Limits) (*shapefile, error) {
@@ -35,24 +62,32 @@ func openShapefile(z *zip.Reader, encoding string, lim Limits) (*shapefile, erro
 		return nil, err
 	}
 	l := &shapefile{lim: lim}
+	if err := l.open(files, encoding); err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *shapefile) open(files map[string]*zip.File, encoding string) error {
 	if e := files[".prj"]; e != nil {
 		raw, err := whole(e, 64<<10)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if l.datum, err = parsePRJ(raw); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	e := files[".shp"]
-	in, err := e.Open()
+	in, err := l.entry(e)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", e.Name, err)
+		return err
 	}
-	if l.shp, err = newShpReader(bufio.NewReaderSize(in, 64<<10), int64(e.UncompressedSize64)); err != nil {
-		return nil, err
+	if l.shp, err = newShpReader(in, int64(e.UncompressedSize64)); err != nil {
+		return err
 	}
-	return l, l.openAttributes(files, encoding)
+	return l.openAttributes(files, encoding)
 }
 
 // openAttributes opens the .dbf, once to find out whether its encoding can be
@@ -71,13 +106,13 @@ func (l *shapefile) openAttributes(files map[string]*zip.File, given string) err
 		}
 		cpg = string(raw)
 	}
-	in, err := e.Open()
+	in, err := l.entry(e)
 	if err != nil {
-		return fmt.Errorf("%s: %w", e.Name, err)
+		return err
 	}
 	var language byte
 	var names [][]byte
-	if l.dbf, language, names, err = dbfHeader(bufio.NewReaderSize(in, 64<<10), l.lim); err != nil {
+	if l.dbf, language, names, err = dbfHeader(in, l.lim); err != nil {
 		return err
 	}
 	if l.text, err = attributeEncoding(given, cpg, language); err != nil {
@@ -96,19 +131,25 @@ func (l *shapefile) openAttributes(files map[string]*zip.File, given string) err
 	return l.dbf.name(names, l.text)
 }
 
+// columns names all columns of the .dbf. Those that are left out are among them,
+// without a value: that a file has them matters too.
 func (l *shapefile) columns() []string {
 	if l.dbf == nil {
 		return nil
 	}
-	out := make([]string, len(l.dbf.fields))
-	for i, c := range l.dbf.fields {
-		out[i] = c.name
-	}
-	return out
+	return l.dbf.names
 }
 
 // next returns the next shape with its attributes as a GeoJSON feature.
 func (l *shapefile) next() ([]byte, error) {
+	text, err := l.read()
+	if err != nil {
+		l.close()
+	}
+	return text, err
+}
+
+func (l *shapefile) read() ([]byte, error) {
 	for {
 		s, err := l.shp.next()
 		if errors.Is(err, io.EOF) {
@@ -138,8 +179,17 @@ func (l *shapefile) next() ([]byte, error) {
 	}
 }
 
-// end is what follows the last shape: nothing.
+// end is what follows the last shape: nothing. The files are read to their ends,
+// where a changed byte shows in the checksum.
 func (l *shapefile) end() error {
+	for _, e := range l.ends {
+		switch _, err := io.CopyN(io.Discard, e.in, l.lim.Unpacked+1); {
+		case err == nil:
+			return fmt.Errorf("%s has more than %d MiB", e.name, l.lim.Unpacked>>20)
+		case !errors.Is(err, io.EOF):
+			return fmt.Errorf("%s in the zip is damaged: copy the file again: %w", e.name, err)
+		}
+	}
 	if l.dbf != nil && l.dbf.n < l.dbf.rows {
 		return fmt.Errorf("the .shp has %d shapes, the .dbf %d rows: these files do not belong together", l.shp.n, l.dbf.rows)
 	}

@@ -381,6 +381,11 @@ func TestShapefileRefuses(t *testing.T) {
 		"a wrong record number":    {change: set("a/grids.SHP", flip(103, 7)), want: "has the number 7"},
 		"a record longer than all": {change: set("a/grids.SHP", flip(104, 0x7f)), want: "bytes, "},
 		"more points than bytes":   {change: set("a/grids.SHP", flip(148, 0xff, 0xff, 0xff, 0xff)), want: "shorter than the shape"},
+		"more parts than points":   {change: set("a/grids.SHP", flip(144, 6)), want: "record 1 of the .shp: it has 6 parts of 5 points"},
+		"parts without a point":    {change: set("a/grids.SHP", manyParts(5, 1<<20, 0)), want: "it has 1048576 parts of 0 points"},
+		"too many parts":           {change: set("a/grids.SHP", manyParts(5, 30_000, 60_000)), want: "feature 1: 1: the polygon has 30000 rings, more than the limit of 25000"},
+		"too many pieces":          {change: set("a/grids.SHP", manyParts(3, 100_001, 100_001)), want: "the line has 100001 pieces, more than the limit of 100000"},
+		"shapes behind the end":    {change: set("a/grids.SHP", append(slices.Clone(good), good[100:]...)), want: "says it has only 236, so shapes would be lost"},
 		"parts out of order":       {change: set("a/grids.SHP", flip(152, 9)), want: "part 1 begins"},
 		"multipatch":               {change: set("a/grids.SHP", flip(32, 31)), want: "multipatches"},
 		"a kind that is none":      {change: set("a/grids.SHP", flip(32, 6)), want: "unknown kind 6"},
@@ -427,6 +432,88 @@ func TestShapefileRefuses(t *testing.T) {
 				t.Errorf("%v, want %q", err, c.want)
 			}
 		})
+	}
+}
+
+// manyParts is a .shp of one shape with so many parts, one point in each but the
+// last.
+func manyParts(kind int32, parts, points int) []byte {
+	rings := make([][]orb.Point, parts)
+	all := make([]orb.Point, points)
+	for i := range all {
+		all[i] = orb.Point{107 + float64(i%2), 38 + float64(i/2%2)}
+	}
+	for i := range rings {
+		n := min(1, len(all))
+		if i == parts-1 {
+			n = len(all)
+		}
+		rings[i], all = all[:n], all[n:]
+	}
+	return shp(kind, shape{kind: kind, rings: rings})
+}
+
+// TestDamagedShapefile: a bit that has changed in a zip is seen, whatever the bytes
+// still say.
+func TestDamagedShapefile(t *testing.T) {
+	for name, at := range map[string]int{"a/grids.SHP": 170, "a/grids.dbf": 32 + 96 + 1 + 6} {
+		var b bytes.Buffer
+		z := zip.NewWriter(&b)
+		files := made(nil)
+		for _, n := range slices.Sorted(maps.Keys(files)) {
+			w, err := z.CreateHeader(&zip.FileHeader{Name: n, Method: zip.Store})
+			if err == nil {
+				_, err = w.Write(files[n])
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := z.Close(); err != nil {
+			t.Fatal(err)
+		}
+		raw := b.Bytes()
+		path := filepath.Join(t.TempDir(), "x.zip")
+		for _, bit := range []byte{0, 1} {
+			raw[bytes.Index(raw, files[name])+at] ^= bit
+			if err := os.WriteFile(path, raw, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s, err := file.OpenShapes(path, file.Options{Encoding: "utf-8"})
+			if err == nil {
+				_, err = io.Copy(io.Discard, s)
+				_ = s.Close()
+			}
+			switch want := name + " in the zip is damaged: copy the file again"; {
+			case bit == 0 && err != nil:
+				t.Errorf("%s as it was: %v", name, err)
+			case bit == 1 && (err == nil || !strings.Contains(err.Error(), want)):
+				t.Errorf("%v, want %q", err, want)
+			}
+		}
+	}
+}
+
+// TestColumnsLeftOutAreNamed: a memo is not read, but its name tells that the file
+// holds something of persons.
+func TestColumnsLeftOutAreNamed(t *testing.T) {
+	files := made(func(m map[string][]byte) {
+		copy(m["a/grids.dbf"][32+32:], "phone\x00")
+		m["a/grids.dbf"][32+32+11] = 'M'
+	})
+	s := open(t, zipFile(t, files), file.Options{})
+	if want := []string{"code", "phone", "level"}; !slices.Equal(s.Columns(), want) {
+		t.Errorf("%q, want %q", s.Columns(), want)
+	}
+	if got := file.PersonColumns(s.Columns()); !slices.Equal(got, []string{"phone"}) {
+		t.Errorf("about persons: %q", got)
+	}
+	text, err := io.ReadAll(s)
+	if err != nil || bytes.Contains(text, []byte("banner")) || bytes.Contains(text, []byte("phone")) {
+		t.Errorf("%s, %v", text, err)
+	}
+	if notes := strings.Join(s.Notes(), "\n"); !strings.Contains(notes, "column phone (kind 'M') of the .dbf is left out") {
+		t.Errorf("notes %q", notes)
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"math"
 
 	"github.com/paulmach/orb"
+
+	"onemap/geo"
 )
 
 // Kinds of shapes in a .shp ("ESRI Shapefile Technical Description", 1998). The
@@ -24,6 +26,9 @@ const (
 	shpMultiPoint = 8
 	shpMultiPatch = 31
 )
+
+// maxPieces is how many pieces a line may have.
+const maxPieces = 100_000
 
 // shpKinds names what a shape is, without heights and measures.
 var shpKinds = map[int32]string{
@@ -65,6 +70,9 @@ func newShpReader(in io.Reader, size int64) (*shpReader, error) {
 	length := 2 * int64(binary.BigEndian.Uint32(h[24:]))
 	if length < 100 || length > size {
 		return nil, fmt.Errorf("the .shp has %d bytes and says it has %d: copy it again", size, length)
+	}
+	if size-length >= 12 { // a record has 12 bytes at least
+		return nil, fmt.Errorf("the .shp has %d bytes and says it has only %d, so shapes would be lost: open it in a GIS and save it anew", size, length)
 	}
 	r.left = length - 100
 	if _, _, _, err := plainKind(r.kind); err != nil {
@@ -121,7 +129,9 @@ func (r *shpReader) next() (shpShape, error) {
 	if err != nil {
 		return s, fmt.Errorf("record %d of the .shp: %w", number, err)
 	}
-	s.fault = s.notNumbers()
+	if s.fault == "" {
+		s.fault = s.notNumbers()
+	}
 	return s, nil
 }
 
@@ -163,8 +173,19 @@ func (r *shpReader) shape(b []byte) (shpShape, error) {
 		return s, errShort
 	}
 	parts, points := int64(binary.LittleEndian.Uint32(b[32:])), int64(binary.LittleEndian.Uint32(b[36:]))
-	if int64(len(b)) < 40+4*parts+16*points {
+	switch {
+	case parts > points: // each has one at least
+		return s, fmt.Errorf("it has %d parts of %d points", parts, points)
+	case int64(len(b)) < 40+4*parts+16*points:
 		return s, errShort
+	case s.kind == shpPolygon:
+		if err := tooLarge(int(parts), int(points), geo.BoundaryLimits); err != nil {
+			s.fault = err.Error()
+			return s, nil
+		}
+	case parts > maxPieces:
+		s.fault = fmt.Sprintf("the line has %d pieces, more than the limit of %d", parts, maxPieces)
+		return s, nil
 	}
 	return s, s.split(b[40:], int(parts), int(points))
 }

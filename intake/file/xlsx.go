@@ -103,7 +103,7 @@ func (w *workbook) start(z *zip.Reader) error {
 
 func (w *workbook) Header() []string         { return w.header }
 func (w *workbook) Encoding() string         { return "utf-8" }
-func (w *workbook) Progress() (int64, int64) { return w.line.Load(), w.last }
+func (w *workbook) Progress() (int64, int64) { return min(w.line.Load(), w.last), w.last }
 
 // Close closes the workbook and takes its temporary files away.
 func (w *workbook) Close() error {
@@ -154,7 +154,7 @@ var cellErrors = []string{"#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM
 // cells returns the next row that is not empty, cells behind its last one cut off.
 func (w *workbook) cells() ([]string, error) {
 	for w.err == nil {
-		if !w.rows.Next() {
+		if w.line.Load() >= maxSheetRows || !w.rows.Next() {
 			w.err = w.end()
 			break
 		}
@@ -176,6 +176,8 @@ func (w *workbook) cells() ([]string, error) {
 			w.err = fmt.Errorf("sheet %s, row %d: %w", w.sheet, line, err)
 		case len(cells) > w.lim.Columns:
 			w.err = fmt.Errorf("sheet %s, row %d: more than %d columns", w.sheet, line, w.lim.Columns)
+		case len(cells) > 0 && line > w.last: // our look at its tags has missed it
+			w.err = fmt.Errorf("sheet %s, row %d: it stands behind the last row: open the workbook and save it anew", w.sheet, line)
 		case len(cells) > 0:
 			return cells, nil
 		}

@@ -218,6 +218,9 @@ func TestWorkbookRefuses(t *testing.T) {
 			return []byte(alter(string(raw)))
 		}
 	}
+	row := func(tag string) func(string, []byte) []byte { // instead of row 3
+		return sheet(func(s string) string { return strings.Replace(s, `<row r="3"`, tag, 1) })
+	}
 	small := Limits{RowBytes: 100, Rows: 1, Columns: 3, Unpacked: 200 << 20, Ratio: 100}
 	for name, c := range map[string]struct {
 		fill  func(*excelize.File) error
@@ -234,7 +237,15 @@ func TestWorkbookRefuses(t *testing.T) {
 		"broken in the middle": {fill: plain, alter: sheet(func(s string) string {
 			return strings.Replace(s, `<row r="3"`, `<c & ><row r="3"`, 1)
 		}), want: "damaged after row 2"},
-		"an impossible cell": {fill: plain, alter: sheet(func(s string) string { return strings.Replace(s, `"A2"`, `"2A"`, 1) }), want: "row 2"},
+		"a row far away":                    {fill: plain, alter: row(`<row r="9000000000000000000"`), want: "after row 2: a row has the number 9000000000000000000, a sheet has 1048576 rows at most"},
+		"a row farther than numbers go":     {fill: plain, alter: row(`<row r="99999999999999999999"`), want: `a row has the number "99999999999999999999"`},
+		"a row far away, spelled otherwise": {fill: plain, alter: row("<row x='>'\n\tr\t= '1048577'"), want: "a row has the number 1048577"},
+		"a row with two numbers":            {fill: plain, alter: row(`<row r="3" r="9000000000000000000"`), want: "a row has the number"},
+		"a row with no whole number":        {fill: plain, alter: row(`<row r="&#51;"`), want: "a row has the number"},
+		"a row twice":                       {fill: plain, alter: row(`<row r="2"`), want: "row 2 stands behind row 2"},
+		"rows out of order":                 {fill: plain, alter: row(`<row r="5"><c r="A5"><v>1</v></c></row><row r="3"`), want: "row 3 stands behind row 5"},
+		"a row with a tag of 64 KiB":        {fill: plain, alter: row(`<row` + strings.Repeat(" ", 70_000) + `r="3"`), want: "can't be read"},
+		"an impossible cell":                {fill: plain, alter: sheet(func(s string) string { return strings.Replace(s, `"A2"`, `"2A"`, 1) }), want: "row 2"},
 		"no sheet file": {fill: plain, alter: func(name string, raw []byte) []byte {
 			return []byte(strings.ReplaceAll(string(raw), "worksheets/sheet1.xml", "worksheets/gone.xml"))
 		}, want: "its file is missing"},
@@ -269,6 +280,44 @@ func TestWorkbookRefuses(t *testing.T) {
 				t.Errorf("%d rows, %v, want %q", len(rows), err, c.want)
 			}
 		})
+	}
+}
+
+// TestRowsBehindTheCells: a drawing behind the cells has rows that are none of the
+// sheet, and they can't make the reading endless.
+func TestRowsBehindTheCells(t *testing.T) {
+	for _, tail := range []string{"<row>5</row>", `<row r="3"/>`, `<row r="10"/><row r="9000000000000000000"/>`} {
+		path := rebuilt(t, book(t, func(f *excelize.File) error {
+			return rowsOf(f, "Sheet1", []any{"a", "b"}, []any{"1", "2"}, []any{"3", "4"})
+		}), func(name string, raw []byte) []byte {
+			if name == "xl/worksheets/sheet1.xml" {
+				raw = []byte(strings.Replace(string(raw), "</sheetData>", "</sheetData><controls>"+tail+"</controls>", 1))
+			}
+			return raw
+		})
+		r, rows, err := table(t, path, Options{})
+		if err != nil || len(rows) != 2 {
+			t.Errorf("%s: %d rows, %v", tail, len(rows), err)
+			continue
+		}
+		if read, total := r.Progress(); read != total {
+			t.Errorf("%s: %d of %d", tail, read, total)
+		}
+	}
+}
+
+func TestRowNumber(t *testing.T) {
+	for tag, want := range map[string]int64{
+		`row r="7">`: 7, `row>`: 0, `row/>`: 0, `row spans="1:3" r="7" ht="1"/>`: 7, "row\tx:r\n=\r'7' >": 7, `row x="r='9'" r="7">`: 7, `row x=" r=" r="7"/>`: 7,
+		`row`: -1, `row r="7"`: -1, `row r=7>`: -1, `row r="7>`: -1, `row r>`: -1, `row r="0">`: -1, `row r="-7">`: -1, `row r="">`: -1,
+	} {
+		n, err := rowNumber([]byte(tag))
+		if err != nil {
+			n = -1
+		}
+		if n != want {
+			t.Errorf("%q: %d, %v, want %d", tag, n, err, want)
+		}
 	}
 }
 
