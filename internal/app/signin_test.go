@@ -231,8 +231,8 @@ func TestGuessersAreSlowedDown(t *testing.T) {
 	}
 }
 
-// TestABurstOfSignInsIsHeldBack: many at once wait or are told to come again; no
-// more than two passwords are looked at together.
+// TestABurstOfSignInsIsHeldBack: of many at once some wait until they are in, the
+// others are told to come again.
 func TestABurstOfSignInsIsHeldBack(t *testing.T) {
 	st := newStandWith(t, Options{Limits: patient})
 	st.clerk("wang", auth.HallOperator, "", 0)
@@ -251,7 +251,7 @@ func TestABurstOfSignInsIsHeldBack(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if seen[200] < 8 || seen[200]+seen[503] != 40 {
+	if seen[200] < 3 || seen[503] < 20 || seen[200]+seen[503] != 40 {
 		t.Errorf("answers %v", seen)
 	}
 }
