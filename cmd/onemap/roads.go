@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/paulmach/orb"
 
@@ -35,12 +36,17 @@ type importRoadsCmd struct {
 }
 
 func (c *importRoadsCmd) Run(ctx context.Context, out io.Writer, say messages) error {
-	roads, err := c.read(ctx, say)
+	roads, rejects, err := c.read(ctx, say)
 	if err != nil {
 		return err
 	}
+	if roads.Rejected > 0 && !c.DryRun {
+		if err := writeRejects(c.rejects(), rejects); err != nil {
+			return err
+		}
+	}
 	c.join(out, roads)
-	c.report(out, roads)
+	c.report(out, roads, rejects)
 	switch {
 	case c.DryRun:
 		fmt.Fprintln(out, "nothing was stored (--dry-run)")
@@ -66,33 +72,36 @@ func (c *importRoadsCmd) Run(ctx context.Context, out io.Writer, say messages) e
 	return nil
 }
 
-// read reads the file, and writes the reject file when there is something for it.
-func (c *importRoadsCmd) read(ctx context.Context, say messages) (*file.Roads, error) {
+// shownRejects is how many rejected lines a dry run shows.
+const shownRejects = 5
+
+// read reads the file. rejects is the reject file's text; of a dry run its beginning
+// alone, which is shown and not written.
+func (c *importRoadsCmd) read(ctx context.Context, say messages) (roads *file.Roads, rejects []byte, err error) {
 	datum, err := geo.ParseDatum(c.CRS)
 	if err != nil {
-		return nil, fmt.Errorf("--crs: %w", err)
+		return nil, nil, fmt.Errorf("--crs: %w", err)
 	}
 	if !store.SourceName(c.Source) {
-		return nil, fmt.Errorf("--source: %q is no name: letters, digits, dots, dashes and underscores, at most 40", c.Source)
+		return nil, nil, fmt.Errorf("--source: %q is no name: letters, digits, dots, dashes and underscores, at most 40", c.Source)
 	}
 	if !(c.Join >= 0 && c.Join <= 20) {
-		return nil, fmt.Errorf("--join: %v is not from 0 to 20 metres", c.Join)
+		return nil, nil, fmt.Errorf("--join: %v is not from 0 to 20 metres", c.Join)
 	}
 	if c.Join > 0 && strings.HasSuffix(c.File, ".pbf") {
-		return nil, fmt.Errorf("--join: the roads of an OpenStreetMap extract share their nodes; take it as it is")
+		return nil, nil, fmt.Errorf("--join: the roads of an OpenStreetMap extract share their nodes; take it as it is")
 	}
 	bar := newPercent(say, "读取")
-	header := file.RejectHeader(file.RoadRejectColumns)
-	rejects := bytes.NewBuffer(bytes.Clone(header))
-	roads, err := file.ReadRoads(ctx, c.File, file.RoadOptions{Datum: datum, Progress: bar.show, Reject: func(record []byte) error {
-		_, err := rejects.Write(record)
-		return err
+	rejects = file.RejectHeader(file.RoadRejectColumns)
+	given := 0
+	roads, err = file.ReadRoads(ctx, c.File, file.RoadOptions{Datum: datum, Progress: bar.show, Reject: func(record []byte) error {
+		if given++; !c.DryRun || given <= shownRejects {
+			rejects = append(rejects, record...)
+		}
+		return nil
 	}})
 	bar.end()
-	if err != nil || roads.Rejected == 0 {
-		return roads, err
-	}
-	return roads, writeRejects(c.rejects(), header, rejects.Bytes())
+	return roads, rejects, err
 }
 
 func (c *importRoadsCmd) rejects() string {
@@ -104,7 +113,8 @@ func (c *importRoadsCmd) rejects() string {
 }
 
 // writeRejects writes the reject file, in place of one like it only.
-func writeRejects(path string, header, text []byte) error {
+func writeRejects(path string, text []byte) error {
+	header := file.RejectHeader(file.RoadRejectColumns)
 	old, err := os.ReadFile(path)
 	if err == nil && !bytes.HasPrefix(old, header) {
 		return fmt.Errorf("%s is another file, it will not be written over: move it away, or name another with --rejects", path)
@@ -129,7 +139,7 @@ func (c *importRoadsCmd) join(out io.Writer, roads *file.Roads) {
 }
 
 // report says what the file holds.
-func (c *importRoadsCmd) report(out io.Writer, roads *file.Roads) {
+func (c *importRoadsCmd) report(out io.Writer, roads *file.Roads, rejects []byte) {
 	segments := make([]road.Segment, len(roads.Segments))
 	for i, s := range roads.Segments {
 		segments[i] = road.Segment{Line: s.Geom, Oneway: s.Oneway, Kmh: s.Kmh}
@@ -144,9 +154,25 @@ func (c *importRoadsCmd) report(out io.Writer, roads *file.Roads) {
 	for _, why := range slices.Sorted(maps.Keys(roads.LeftOut)) {
 		fmt.Fprintf(out, "left out, %s: %d\n", why, roads.LeftOut[why])
 	}
-	if roads.Rejected > 0 {
+	switch {
+	case roads.Rejected > 0 && c.DryRun:
+		fmt.Fprintf(out, "rejected lines, the first %d:\n%s", min(roads.Rejected, shownRejects), plain(rejects))
+	case roads.Rejected > 0:
 		fmt.Fprintf(out, "rejected lines and why: %s\n", c.rejects())
 	}
+}
+
+// plain is text of a file without what would steer a terminal.
+func plain(text []byte) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\ufeff', r == '\r':
+			return -1
+		case unicode.IsControl(r) && r != '\n':
+			return ' '
+		}
+		return r
+	}, string(text))
 }
 
 // percent shows how far something is: in place on a terminal, now and then

@@ -40,6 +40,12 @@ func TestImportOfRealRoads(t *testing.T) {
 	}
 }
 
+func TestRoadsAsPlainText(t *testing.T) {
+	if got := plain([]byte("\xef\xbb\xbfrow\r\n1,\x1b[2J\u009b路\n")); got != "row\n1, [2J 路\n" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestImportOfBadRoads(t *testing.T) {
 	url, path := pgtest.URL(t), filepath.Join(t.TempDir(), "roads.geojson")
 	const good = `{"type":"Feature","id":"a","properties":{"highway":"track"},"geometry":{"type":"LineString","coordinates":[[107,38],[107.1,38]]}}` + "\n"
@@ -53,11 +59,16 @@ func TestImportOfBadRoads(t *testing.T) {
 	wantCommand(t, 1, "wgs84, gcj02, bd09, cgcs2000", code, out, said)
 	code, out, said = command(t, url, "import", "roads", path, "--crs", "wgs84", "--source", "no name")
 	wantCommand(t, 1, "--source", code, out, said)
+	rejects := filepath.Join(filepath.Dir(path), "roads.rejects.csv")
+	code, out, said = command(t, url, "import", "roads", path, "--crs", "wgs84", "--source", "survey", "--dry-run")
+	wantCommand(t, 0, "rejected lines, the first 1:", code, out, said)
+	if _, err := os.Stat(rejects); err == nil || !strings.Contains(out, "exchanged") {
+		t.Errorf("a dry run wrote the reject file (%v), or showed no reason: %q", err, out)
+	}
 	for range 2 { // the reject file of an earlier run is ours to replace
 		code, out, said = command(t, url, "import", "roads", path, "--crs", "wgs84", "--source", "survey")
 		wantCommand(t, 0, "rejected 1; segments 1, 8.8 km", code, out, said)
 	}
-	rejects := filepath.Join(filepath.Dir(path), "roads.rejects.csv")
 	if text, err := os.ReadFile(rejects); err != nil || !strings.Contains(string(text), "exchanged") {
 		t.Errorf("%s %v", text, err)
 	}

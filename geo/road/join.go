@@ -5,6 +5,7 @@ package road
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"github.com/paulmach/orb"
@@ -129,6 +130,9 @@ func (j *joiner) beside(p geo.WGS84, own int) (best *piece, at float64) {
 
 // near visits the pieces of other lines that are near a place.
 func (j *joiner) near(p geo.WGS84, own int, visit func(c *piece, t, off float64)) {
+	if math.Abs(p[1]) >= polar {
+		return
+	}
 	x, y, kx, ky := plane(p)
 	j.squares.nearby(x, y, func(i int32) {
 		c := &j.pieces[i]

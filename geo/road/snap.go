@@ -31,6 +31,9 @@ const (
 	// tied are distances in metres that differ by no more than rounding; the piece
 	// that came first wins.
 	tied = 1e-6
+	// polar is the latitude from which on there is no road: a degree of longitude
+	// is next to nothing there, and a search would go round the whole earth.
+	polar = 89
 )
 
 // snaps brings a place to the nearest stretch, and where that one is not of the
@@ -55,7 +58,7 @@ func (g *Graph) snaps(p geo.WGS84) (found [2]snap, n int) {
 // nearest finds the nearest stretch, of the main net alone if wanted. Distances
 // are those in the plane that touches the earth at p.
 func (g *Graph) nearest(p geo.WGS84, mainOnly bool) (snap, bool) {
-	if !geo.OnEarth(p.Orb()) || len(g.pieces) == 0 {
+	if !geo.OnEarth(p.Orb()) || math.Abs(p[1]) >= polar || len(g.pieces) == 0 {
 		return snap{}, false
 	}
 	x, y, kx, ky := plane(p)

@@ -39,12 +39,8 @@ func newSquares(pieces []piece) squares {
 	w, h := maxX-q.minX+1, maxY-q.minY+1
 	few := float64(min(len(pieces), maxSquares/2))
 	q.side = max(minSide, math.Sqrt(w*h/few), w/few, h/few)
-	q.cols, q.rows = int(w/q.side)+1, int(h/q.side)+1
-	q.begin = make([]int32, q.cols*q.rows+1)
-	for i := range pieces {
-		for c := range q.through(&pieces[i]) {
-			q.begin[c+1]++
-		}
+	for q.divide(w, h); !q.count(pieces); q.divide(w, h) {
+		q.side *= 2 // long pieces that pass through very many
 	}
 	for c := range q.cols * q.rows {
 		q.begin[c+1] += q.begin[c]
@@ -59,6 +55,32 @@ func newSquares(pieces []piece) squares {
 	}
 	return q
 }
+
+// divide lays out the squares over so wide and high an area.
+func (q *squares) divide(w, h float64) {
+	q.cols, q.rows = int(w/q.side)+1, int(h/q.side)+1
+	q.begin = make([]int32, q.cols*q.rows+1)
+}
+
+// count counts the pieces of each square. It gives up where that makes more entries
+// than maxMembers.
+func (q *squares) count(pieces []piece) bool {
+	left := maxMembers(len(pieces))
+	for i := range pieces {
+		for c := range q.through(&pieces[i]) {
+			q.begin[c+1]++
+			left--
+		}
+		if left < 0 && q.cols*q.rows > 1 {
+			return false
+		}
+	}
+	return true
+}
+
+// maxMembers is how many entries the squares of so many pieces may have: far more
+// than roads need, and no more than an int32 holds.
+func maxMembers(pieces int) int { return min(8*pieces+1<<20, math.MaxInt32) }
 
 // through yields the squares a piece passes, row by row. A row is taken a hair too
 // wide: rounding may add a square, never miss one.
@@ -117,19 +139,24 @@ func (q *squares) rings(col, row int) int {
 
 // ring visits the pieces in the squares r away from a square.
 func (q *squares) ring(col, row, r int, visit func(int32)) {
-	for j := max(row-r, 0); j <= min(row+r, q.rows-1); j++ {
-		step := 1 // the first and the last row of the ring whole, of the others both ends
-		if j != row-r && j != row+r {
-			step = 2 * r
+	one := func(i, j int) {
+		at := j*q.cols + i
+		for _, c := range q.member[q.begin[at]:q.begin[at+1]] {
+			visit(c)
 		}
-		for i := col - r; i <= col+r; i += step {
-			if i < 0 || i >= q.cols {
-				continue
+	}
+	for j := max(row-r, 0); j <= min(row+r, q.rows-1); j++ {
+		if j == row-r || j == row+r { // whole, of the other rows both ends
+			for i := max(col-r, 0); i <= min(col+r, q.cols-1); i++ {
+				one(i, j)
 			}
-			at := j*q.cols + i
-			for _, c := range q.member[q.begin[at]:q.begin[at+1]] {
-				visit(c)
-			}
+			continue
+		}
+		if i := col - r; i >= 0 && i < q.cols {
+			one(i, j)
+		}
+		if i := col + r; i >= 0 && i < q.cols {
+			one(i, j)
 		}
 	}
 }

@@ -134,11 +134,17 @@ func (p *pbfFile) content(blob []byte) ([]byte, error) {
 	} else if err := p.unpack.(zlib.Resetter).Reset(&p.packed, nil); err != nil {
 		return nil, err
 	}
-	p.block = slices.Grow(p.block[:0], int(size))[:size]
-	if _, err := io.ReadFull(p.unpack, p.block); err != nil {
+	p.block = slices.Grow(p.block[:0], int(size)+1)[:size+1] // one more to see the end
+	if _, err := io.ReadFull(p.unpack, p.block[:size]); err != nil {
 		return nil, fmt.Errorf("is damaged: %w", err)
 	}
-	return p.block, nil
+	switch _, err := io.ReadFull(p.unpack, p.block[size:]); { // checks the sum at the end
+	case err == nil:
+		return nil, fmt.Errorf("is damaged: it has more than the %d bytes that it says", size)
+	case !errors.Is(err, io.EOF):
+		return nil, fmt.Errorf("is damaged: %w", err)
+	}
+	return p.block[:size], nil
 }
 
 // eachField visits the fields of a message: v of a number, raw of bytes.

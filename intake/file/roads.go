@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -20,8 +21,13 @@ import (
 	"onemap/store"
 )
 
-// maxRoads is how many segments one file may bring.
+// maxRoads is how many segments one file may bring, and how many lines that cannot
+// be taken.
 const maxRoads = 3_000_000
+
+// maxLeg is how many metres a road may run straight on, from point to point. Longer
+// ones are a fault of the data, and many of them would fill the memory.
+const maxLeg = 100_000
 
 // RoadOptions say how a file of roads is read.
 type RoadOptions struct {
@@ -57,7 +63,7 @@ func ReadRoads(ctx context.Context, path string, o RoadOptions) (*Roads, error) 
 }
 
 func newRoadReader(ctx context.Context, o RoadOptions) *roadReader {
-	return &roadReader{RoadOptions: o, ctx: ctx, ids: map[string]bool{}, out: Roads{LeftOut: map[string]int{}}}
+	return &roadReader{RoadOptions: o, ctx: ctx, limit: maxRoads, ids: map[string]bool{}, out: Roads{LeftOut: map[string]int{}}}
 }
 
 func (r *roadReader) read(path string) error {
@@ -78,9 +84,10 @@ func (r *roadReader) read(path string) error {
 // roadReader gathers the roads of one file.
 type roadReader struct {
 	RoadOptions
-	ctx context.Context
-	out Roads
-	ids map[string]bool // taken
+	ctx   context.Context
+	limit int // maxRoads
+	out   Roads
+	ids   map[string]bool // taken
 }
 
 // roadLine is a line of the file before it is judged.
@@ -107,8 +114,8 @@ func (r *roadReader) add(l roadLine) error {
 		return r.reject(l, l.fault)
 	case l.id == "" || utf8.RuneCountInString(l.id) > 90 || !utf8.ValidString(l.id) || strings.ContainsRune(l.id, 0):
 		return r.reject(l, "no id that can be kept")
-	case len(r.out.Segments)+len(l.parts) > maxRoads:
-		return fmt.Errorf("more than %d roads: cut the file to the county first", maxRoads)
+	case len(r.out.Segments)+len(l.parts) > r.limit:
+		return fmt.Errorf("more than %d roads: cut the file to the county first", r.limit)
 	}
 	ids := make([]string, len(l.parts))
 	for i := range ids {
@@ -131,19 +138,33 @@ func (r *roadReader) add(l roadLine) error {
 }
 
 func (r *roadReader) reject(l roadLine, why string) error {
-	r.out.Rejected++
+	if r.out.Rejected++; r.out.Rejected > int64(r.limit) {
+		return fmt.Errorf("more than %d lines that cannot be taken; the last one: %s", r.limit, why)
+	}
 	if r.Reject == nil {
 		return nil
 	}
 	return r.Reject(RejectRecord(Row{N: r.out.Lines, Line: l.line, Cells: []string{l.id, l.tags["highway"], l.tags["name"]}}, []string{why}))
 }
 
-// checkLine says why a line is none: it needs two different points.
+var errOnePlace = errors.New("a line needs two different points")
+
+// checkLine says why a line cannot be a road: it is in one place (errOnePlace), or
+// it makes a leap.
 func checkLine(l orb.LineString) error {
-	for _, p := range l {
-		if p != l[0] {
-			return nil
+	err := errOnePlace
+	for i, p := range l {
+		if p == l[max(i, 1)-1] {
+			continue
 		}
+		a, b := geo.WGS84(l[i-1]), geo.WGS84(p)
+		switch metres := geo.Distance(a, b); {
+		case metres > maxLeg:
+			return fmt.Errorf("from point %d to point %d it is %.0f km in one straight line, more than %d", i, i+1, metres/1000, maxLeg/1000)
+		case math.Abs(a[0]-b[0]) > 180:
+			return fmt.Errorf("between point %d and point %d it crosses longitude 180: cut it in two there", i, i+1)
+		}
+		err = nil
 	}
-	return errors.New("a line needs two different points")
+	return err
 }

@@ -5,12 +5,12 @@ package file
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/paulmach/orb"
 
@@ -24,7 +24,9 @@ const maxRoadText = 1 << 30
 // readLines reads GeoJSON. A file whose first line is a whole Feature has one on
 // every line, and a damaged line spoils no other.
 func (r *roadReader) readLines(path string) error {
-	o, err := open(path, PackedLimits)
+	lim := PackedLimits
+	lim.Unpacked = maxRoadText
+	o, err := open(path, lim)
 	if err != nil {
 		return err
 	}
@@ -32,11 +34,9 @@ func (r *roadReader) readLines(path string) error {
 	if o.zip != nil {
 		return errors.New("this is a zip: roads are read from .osm.pbf and from lines in GeoJSON")
 	}
-	var text io.Reader = o.file
-	if o.gz {
-		if text, err = gzip.NewReader(o.file); err != nil {
-			return fmt.Errorf("the gzip file is damaged: %w", err)
-		}
+	text, _, err := o.stream(lim)
+	if err != nil {
+		return err
 	}
 	raw, err := io.ReadAll(io.LimitReader(text, maxRoadText+1))
 	switch {
@@ -51,28 +51,65 @@ func (r *roadReader) readLines(path string) error {
 }
 
 func (r *roadReader) readText(raw []byte) error {
+	if !utf8.Valid(raw) { // the decoder would put marks in place of the text
+		return errors.New("not GeoJSON: the text is not UTF-8 (perhaps GBK): save the file as UTF-8")
+	}
 	if kindOf(firstLine(raw)) == "Feature" {
 		return r.readSequence(raw)
 	}
 	var doc struct {
-		Type     string            `json:"type"`
-		CRS      json.RawMessage   `json:"crs"`
-		Features []json.RawMessage `json:"features"`
+		Type string          `json:"type"`
+		CRS  json.RawMessage `json:"crs"`
 	}
 	if err := json.Unmarshal(raw, &doc); err != nil {
 		return fmt.Errorf("not GeoJSON: %w", err)
 	}
-	if doc.Type == "Feature" {
-		doc.Type, doc.Features = "FeatureCollection", []json.RawMessage{raw}
-	}
-	if doc.Type != "FeatureCollection" {
+	if doc.Type != "FeatureCollection" && doc.Type != "Feature" {
 		return fmt.Errorf("a FeatureCollection is wanted, or one Feature a line, not %q", doc.Type)
 	}
 	if err := checkReference(doc.CRS); err != nil {
 		return err
 	}
-	for i, f := range doc.Features {
-		if err := r.feature(f, 0, int64(i), int64(len(doc.Features))); err != nil {
+	if doc.Type == "Feature" {
+		return r.feature(raw, 0, 0, int64(len(raw)))
+	}
+	return r.readCollection(raw)
+}
+
+// readCollection reads a FeatureCollection, known to be good JSON, feature by
+// feature: all at once, many small ones would take many times the file's size.
+func (r *roadReader) readCollection(raw []byte) error {
+	in := json.NewDecoder(bytes.NewReader(raw))
+	if _, err := in.Token(); err != nil { // {
+		return err
+	}
+	var value json.RawMessage
+	for in.More() {
+		key, err := in.Token()
+		if err != nil {
+			return err
+		}
+		if key != "features" {
+			if err := in.Decode(&value); err != nil {
+				return err
+			}
+			continue
+		}
+		switch start, err := in.Token(); {
+		case err != nil:
+			return err
+		case start != json.Delim('['):
+			return errors.New("not GeoJSON: the features are no list")
+		}
+		for in.More() {
+			if err := in.Decode(&value); err != nil {
+				return err
+			}
+			if err := r.feature(value, 0, in.InputOffset(), int64(len(raw))); err != nil {
+				return err
+			}
+		}
+		if _, err := in.Token(); err != nil { // ]
 			return err
 		}
 	}

@@ -17,7 +17,7 @@ import (
 	"onemap/geo/road"
 )
 
-// maxRoadNodes is how many nodes the roads of one file may have: 24 bytes each.
+// maxRoadNodes is how many nodes the roads of one file may have: 32 bytes each.
 const maxRoadNodes = 60_000_000
 
 // osmRoads are the roads of an extract while their nodes are looked for.
@@ -129,8 +129,11 @@ func (o *osmRoads) line(w osmWay) roadLine {
 	l := roadLine{id: "w" + strconv.FormatInt(w.id, 10), tags: w.tags}
 	var part orb.LineString
 	end := func() {
-		if checkLine(part) == nil && len(part) > 0 {
+		switch err := checkLine(part); {
+		case err == nil:
 			l.parts = append(l.parts, part)
+		case !errors.Is(err, errOnePlace):
+			l.fault = err.Error()
 		}
 		part = nil
 	}
@@ -146,7 +149,7 @@ func (o *osmRoads) line(w osmWay) roadLine {
 		}
 		part = append(part, n.p)
 	}
-	if end(); len(l.parts) == 0 {
+	if end(); len(l.parts) == 0 && l.fault == "" {
 		l.fault = "fewer than two different places: its nodes are not in the file"
 	}
 	return l

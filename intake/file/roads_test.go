@@ -45,6 +45,8 @@ func TestRoadsOfGeoJSON(t *testing.T) {
 {"type":"Feature","properties":{"name":"no road"},"geometry":{"type":"Point","coordinates":[107,38]}}
 {"type":"Feature","id":"w1","properties":{"highway":"track"},"geometry":{"type":"LineString","coordinates":[[107,38],[107.1,38]]}}
 {"type":"Feature","id":"short","properties":{"highway":"track"},"geometry":{"type":"LineString","coordinates":[[107,38],[107,38]]}}
+{"type":"Feature","id":"leap","properties":{"highway":"track"},"geometry":{"type":"LineString","coordinates":[[107,38],[107.1,38],[108.5,38]]}}
+{"type":"Feature","id":"round","properties":{"highway":"track"},"geometry":{"type":"LineString","coordinates":[[179.99,38],[-179.99,38]]}}
 {"type":"Feature","id":"swapped","properties":{"highway":"track"},"geometry":{"type":"LineString","coordinates":[[38,107],[38,107.1]]}}
 {"type":"Feature","id":"null","properties":{"highway":"track"},"geometry":{"type":"LineString","coordinates":[[107,null],[107.1,38]]}}
 {"type":"Feature","id":"point","properties":{"highway":"track"},"geometry":{"type":"Point","coordinates":[107,38]}}
@@ -68,15 +70,15 @@ func TestRoadsOfGeoJSON(t *testing.T) {
 			want := []string{
 				"w1 primary 国道 true 40 [[107 38] [107.1 38]]",
 				"77 track  true 15 [[107.1 38] [107 38]]", "77.2 track  true 15 [[108.1 38] [108 38]]",
-				"row12 service  false 15 [[107 38] [107.1 38]]",
+				"row14 service  false 15 [[107 38] [107.1 38]]",
 			}
 			if !slices.Equal(segments, want) {
 				t.Errorf("got\n%s\nwant\n%s", strings.Join(segments, "\n"), strings.Join(want, "\n"))
 			}
-			if got.Lines != 12 || got.Rejected != 7 || fmt.Sprint(got.LeftOut) != "map[no tag highway:1 not for cars:1]" {
+			if got.Lines != 14 || got.Rejected != 9 || fmt.Sprint(got.LeftOut) != "map[no tag highway:1 not for cars:1]" {
 				t.Errorf("%d lines, %d rejected, left out %v", got.Lines, got.Rejected, got.LeftOut)
 			}
-			for _, reason := range []string{"twice", "two different points", "exchanged", "a position is", `not ""Point""`, "no geometry", "'=cmd", "not a GeoJSON Feature"} {
+			for _, reason := range []string{"twice", "two different points", "from point 2 to point 3 it is 123 km", "crosses longitude 180", "exchanged", "a position is", `not ""Point""`, "no geometry", "'=cmd", "not a GeoJSON Feature"} {
 				if !strings.Contains(rejects, reason) {
 					t.Errorf("no %q in %s", reason, rejects)
 				}
@@ -104,6 +106,13 @@ func TestFilesThatAreNoRoads(t *testing.T) {
 		{"a.json", `not json`, geo.DatumWGS84, "not GeoJSON"},
 		{"a.json", `{"type":"Polygon","coordinates":[]}`, geo.DatumWGS84, "not \"Polygon\""},
 		{"a.json", `{"type":"FeatureCollection","crs":{"properties":{"name":"urn:ogc:def:crs:EPSG::4524"}},"features":[]}`, geo.DatumWGS84, "EPSG::4524"},
+		{"a.json", `{"type":"FeatureCollection","features":{}}`, geo.DatumWGS84, "no list"},
+		{"a.json", `{"type":"FeatureCollection","features":[],"crs":{"properties":{"name":"urn:ogc:def:crs:EPSG::4524"}}}`, geo.DatumWGS84, "EPSG::4524"},
+		{"a.json", `{"type":"FeatureCollection","features":[{"type":"Feature"}`, geo.DatumWGS84, "not GeoJSON"},
+		{"a.json", `{"type":"FeatureCollection","name":"` + "\xb5\xc0" + `","features":[]}`, geo.DatumWGS84, "not UTF-8"},
+		{"a.geojsonl", `{"type":"Feature","properties":{"name":"` + "\xb5\xc0" + `"}}`, geo.DatumWGS84, "not UTF-8"},
+		{"a.geojson.gz", string(gz(t, []byte(strings.Repeat(" ", 20<<20)))), geo.DatumWGS84, "more than 100 times its size"},
+		{"a.geojson.gz", string(gz(t, []byte(`{"type":"FeatureCollection","features":[]}`))[:30]), geo.DatumWGS84, "cut off"},
 		{"a.osm.pbf", "", geo.DatumGCJ02, "is in wgs84"},
 		{"a.osm.pbf", "", geo.DatumWGS84, "EOF"},
 		{"a.osm.pbf", "\x00\x00\x00\x0dhello", geo.DatumWGS84, "cut off"},
@@ -115,6 +124,44 @@ func TestFilesThatAreNoRoads(t *testing.T) {
 		got, _, err := readRoads(t, c.name, c.text, c.datum)
 		if err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%.40q as %s: %+v, %v, want %q", c.text, c.name, got, err, c.says)
+		}
+	}
+}
+
+// TestRoadsStopAtTheLimit and not behind it, whatever the lines are.
+func TestRoadsStopAtTheLimit(t *testing.T) {
+	const good = `{"type":"Feature","properties":{"highway":"track"},"geometry":{"type":"LineString","coordinates":[[107,38],[107.1,38]]}}`
+	for one, says := range map[string]string{"0": "more than 10 lines that cannot be taken", good: "more than 10 roads"} {
+		list := strings.TrimSuffix(strings.Repeat(one+",", 1000), ",")
+		for _, text := range []string{`{"type":"FeatureCollection","features":[` + list + `]}`, `{"features":[` + list + `],"type":"FeatureCollection"}`} {
+			r := newRoadReader(t.Context(), RoadOptions{Datum: geo.DatumWGS84})
+			r.limit = 10
+			if err := r.readText([]byte(text)); err == nil || !strings.Contains(err.Error(), says) || r.out.Lines != 11 {
+				t.Errorf("%.20s: %v after %d lines", one, err, r.out.Lines)
+			}
+		}
+	}
+}
+
+// TestRoadsOfADamagedBlob: its sum is wrong, it is longer or shorter than it says,
+// its end is missing.
+func TestRoadsOfADamagedBlob(t *testing.T) {
+	content := []byte(strings.Repeat("content", 100))
+	var b bytes.Buffer
+	w := zlib.NewWriter(&b)
+	_, _ = w.Write(content)
+	_ = w.Close()
+	good := b.Bytes()
+	wrong := append(slices.Clone(good[:len(good)-1]), good[len(good)-1]^1)
+	p := &pbfFile{}
+	for _, c := range []struct {
+		size   int
+		packed []byte
+		ok     bool
+	}{{700, good, true}, {699, good, false}, {701, good, false}, {0, good, false}, {700, wrong, false}, {700, good[:len(good)-4], false}, {700, good, true}} {
+		got, err := p.content(message{}.number(2, uint64(c.size)).bytes(3, c.packed))
+		if (err == nil) != c.ok || c.ok && !bytes.Equal(got, content) {
+			t.Errorf("%d bytes of %d: %v", c.size, len(content), err)
 		}
 	}
 }
