@@ -90,11 +90,11 @@ func ImportIncidents(ctx context.Context, o ImportOptions) (job.Result, string, 
 		history: ledger.New(ledger.Options{DB: o.DB, Catalogue: cat, Sealer: o.Sealer, Calendar: calendar.Default(), Now: o.Now}).History(),
 	}
 	rows, stop := ahead(im.rows(r, mapper))
-	defer stop()
 	res, err := job.Run(ctx, o.DB.Pool, job.Options[placed]{
 		Kind: "incidents", Fingerprint: print, FileName: im.name, Rows: rows, Commit: im.commit, Rejects: o.Rejects,
 		RejectHeader: file.RejectHeader(r.Header()), Read: r.Progress, Progress: o.Progress, Now: o.Now,
 	})
+	stop() // nothing reads the file any more
 	for _, note := range r.Notes() {
 		if o.Note != nil {
 			o.Note(note)
