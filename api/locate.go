@@ -18,13 +18,10 @@ import (
 	"onemap/geo/grid"
 )
 
-// Limits of one batch of places, and of the batches larger than any other request
-// that are read or worked on at a time. A place written with 15 digits takes 42
-// bytes.
+// Limits of one batch of places. A place written with 15 digits takes 42 bytes.
 const (
 	maxPlaces     = 100_000
 	maxPlacesBody = 5 << 20
-	maxBatches    = 8
 )
 
 // locatePath is the one POST that reads: see classOf.
@@ -66,7 +63,6 @@ func (s *Server) locateBatch() {
 	route(s, need{auth.Read, auth.Grid}, huma.Operation{
 		OperationID: "locate-batch", Method: http.MethodPost, Path: locatePath, Tags: []string{"grids"},
 		Summary: "The grids that up to 100,000 places lie in", Errors: []int{413, 415, 422}, MaxBodyBytes: maxPlacesBody,
-		Middlewares: huma.Middlewares{s.largeBatches(need{auth.Read, auth.Grid})},
 		Responses: map[string]*huma.Response{"200": {
 			Description: "OK, in the form of the request",
 			Content:     map[string]*huma.MediaType{jsonForm: {Schema: answer}, binaryForm: {Schema: bytes}},
@@ -76,32 +72,6 @@ func (s *Server) locateBatch() {
 	// second time, by reflection.
 	s.huma.OpenAPI().Paths[locatePath].Post.RequestBody = &huma.RequestBody{
 		Required: true, Content: map[string]*huma.MediaType{jsonForm: {Schema: request}, binaryForm: {Schema: bytes}},
-	}
-}
-
-// largeBatches lets few large bodies in at a time, so that their memory is bounded
-// whoever sends them, and none that says it is too large. Who may not ask at all is left to route.
-func (s *Server) largeBatches(n need) func(huma.Context, func(huma.Context)) {
-	places := make(chan struct{}, maxBatches)
-	return func(hc huma.Context, next func(huma.Context)) {
-		size, err := strconv.Atoi(hc.Header("Content-Length"))
-		_, forbidden := may(hc.Context(), n)
-		if err == nil && size <= maxBody || forbidden != nil {
-			next(hc)
-			return
-		}
-		if size > maxPlacesBody {
-			s.write(hc, problem(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has %d bytes; at most %d are read", size, maxPlacesBody)))
-			return
-		}
-		select {
-		case places <- struct{}{}:
-			defer func() { <-places }()
-			next(hc)
-		default:
-			s.count("busy_batch")
-			s.write(hc, retryLater("the server is busy with other large batches; send it again in a moment, or in smaller parts"))
-		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -79,6 +80,8 @@ type Server struct {
 	unknown   *auth.Lockout // wrong secrets, by address
 	strangers chan struct{} // places for secrets from an address that sends many wrong ones
 	door      *door
+	large     chan struct{}  // bodies of more than openBody that are read
+	batches   chan struct{}  // and of more than maxBody
 	proxies   []netip.Prefix // those whose headers are believed
 }
 
@@ -89,6 +92,11 @@ const (
 	openBody = 16 << 10
 )
 
+// largeAtOnce is how many bodies of more than openBody are read at a time, and of
+// those above maxBody, which are batches of places: each takes several times its
+// size until it is judged, whoever sends it.
+const largeAtOnce = 8
+
 // New makes the server's handler.
 func New(o Options) *Server {
 	useProblems()
@@ -96,6 +104,7 @@ func New(o Options) *Server {
 	o.Limits.setDefaults()
 	s := &Server{o: o, gin: gin.New(), gates: newGates(o.Limits), unknown: auth.NewLockout(o.Limits.WrongSecrets, time.Minute, 10*time.Minute, maxCallers)}
 	s.door, s.strangers = newDoor(o.Limits), make(chan struct{}, 2)
+	s.large, s.batches = make(chan struct{}, largeAtOnce), make(chan struct{}, largeAtOnce)
 	s.gin.RemoteIPHeaders = []string{"X-Forwarded-For"}
 	s.proxies, _ = Networks(o.Proxies)     // as below
 	_ = s.gin.SetTrustedProxies(o.Proxies) // checked by the program's start; none: no header moves the caller's address
@@ -280,10 +289,15 @@ func route[I, O any](s *Server, n need, op huma.Operation, f func(context.Contex
 		if err == nil && c.ID != "" {
 			err = s.pace(hc.Context(), of, c.ID)
 		}
+		var read func()
+		if err == nil {
+			read, err = s.body(hc, op.MaxBodyBytes)
+		}
 		if err != nil {
 			s.write(hc, s.answer(hc.Context(), err))
 			return
 		}
+		defer read()
 		next(hc)
 	})
 	huma.Register(s.huma, op, func(ctx context.Context, in *I) (*O, error) {
@@ -322,6 +336,26 @@ func route[I, O any](s *Server, n need, op huma.Operation, f func(context.Contex
 	if p := s.huma.OpenAPI().Paths[op.Path].Post; p != nil && p.RequestBody != nil {
 		delete(p.RequestBody.Content, "application/octet-stream")
 	}
+}
+
+// body admits a body: one that says it is too large is not read, and of large ones
+// few are read at a time, those that do not say how large they are among them.
+func (s *Server) body(hc huma.Context, most int64) (read func(), err error) {
+	size := humagin.Unwrap(hc).Request.ContentLength // -1: not said
+	places, from := s.large, int64(openBody)
+	if most > maxBody {
+		places, from = s.batches, maxBody
+	}
+	switch {
+	case size > most:
+		return nil, problem(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has %d bytes; at most %d are read", size, most))
+	case most <= from, size >= 0 && size <= from:
+		return func() {}, nil
+	}
+	if err := s.await(hc.Context(), places, "busy_body"); err != nil {
+		return nil, err
+	}
+	return func() { <-places }, nil
 }
 
 // deadline bounds the work on one request.

@@ -246,3 +246,46 @@ func TestABrokenBodyIsTheSendersFault(t *testing.T) {
 		_ = c.Close()
 	}
 }
+
+// TestFewLargeBodiesAreReadAtATime: whoever sends many of them slowly fills no
+// memory, and holds up no small one.
+func TestFewLargeBodiesAreReadAtATime(t *testing.T) {
+	st := newStand(t)
+	op := st.token(auth.HallOperator, "")
+	host := strings.TrimPrefix(st.url, "http://")
+	for path, c := range map[string]struct {
+		length       string // of a slow body; chunked says none
+		large, small string
+		status       int // of both
+	}{
+		locate:              {"Content-Length: 4000000", `{"crs":"wgs84","points":[` + strings.Repeat(" ", 300<<10) + `]}`, `{"crs":"wgs84","points":[[107.2,38.2]]}`, 200},
+		"/api/v1/incidents": {"Transfer-Encoding: chunked", `{"category":` + strings.Repeat(" ", 20<<10) + `"none"}`, `{"category":"none"}`, 400},
+	} {
+		slow := func() {
+			conn, err := net.Dial("tcp", host)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { conn.Close() })
+			if _, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n%s\r\n\r\n1", path, host, op, c.length); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 8 {
+			slow()
+		}
+		st.wait("the ninth to be put off", func() bool {
+			a := st.call("POST", path, op, c.large)
+			if a.status == c.status { // it may have taken the place of a slow one, which was put off instead
+				slow()
+			}
+			return a.status == 503 && a.header.Get("Retry-After") != ""
+		})
+		if a := st.call("POST", path, op, c.small); a.status != c.status {
+			t.Errorf("a small one to %s meanwhile: %d %s", path, a.status, a.body)
+		}
+		if a := st.call("POST", path, "", c.large); a.status != 401 {
+			t.Errorf("nobody: %d %s", a.status, a.body)
+		}
+	}
+}

@@ -11,7 +11,6 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -210,41 +209,6 @@ func TestABadBatchIsRefusedWithTheReason(t *testing.T) {
 	// Who may not ask is told so before the body is looked at.
 	if a := st.call("POST", locate, "", many(100_001)); a.status != 401 {
 		t.Errorf("nobody: %d", a.status)
-	}
-}
-
-// TestFewLargeBatchesAreReadAtATime: whoever sends many of them slowly fills no
-// memory, and holds up no small one.
-func TestFewLargeBatchesAreReadAtATime(t *testing.T) {
-	st := newStand(t)
-	op := st.token(auth.HallOperator, "")
-	host := strings.TrimPrefix(st.url, "http://")
-	slow := func() {
-		conn, err := net.Dial("tcp", host)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { conn.Close() })
-		if _, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 4000000\r\n\r\n{", locate, host, op); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for range 8 {
-		slow()
-	}
-	large := `{"crs":"wgs84","points":[` + strings.Repeat(" ", 300<<10) + `]}`
-	st.wait("the ninth to be put off", func() bool {
-		a := st.call("POST", locate, op, large)
-		if a.status == 200 { // it may have taken the place of a slow one, which was put off instead
-			slow()
-		}
-		return a.status == 503 && a.header.Get("Retry-After") != ""
-	})
-	if a := st.call("POST", locate, op, `{"crs":"wgs84","points":[[107.2,38.2]]}`); a.status != 200 {
-		t.Errorf("a small batch meanwhile: %d %s", a.status, a.body)
-	}
-	if a := st.call("POST", locate, "", large); a.status != 401 {
-		t.Errorf("nobody: %d %s", a.status, a.body)
 	}
 }
 
