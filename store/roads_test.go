@@ -100,12 +100,12 @@ type probe struct {
 // TestTravelTimesEqualPgRouting asks for the way between random places on the
 // roads of Andorra: a thousand with ONEMAP_SOAK=1. ONEMAP_SEED repeats a run.
 func TestTravelTimesEqualPgRouting(t *testing.T) {
+	db := open(t)
+	pgtest.Extension(t, db.Pool.Config().ConnString(), "pgrouting", "apt-get install postgresql-pgrouting")
 	path := filepath.Join("../../shared/data/roads", "andorra.osm.pbf")
 	if _, err := os.Stat(path); err != nil {
 		t.Skipf("SKIPPED, NOTHING TESTED: %v", err)
 	}
-	db := open(t)
-	pgtest.Extension(t, db.Pool.Config().ConnString(), "pgrouting", "apt-get install postgresql-pgrouting")
 	read, err := file.ReadRoads(t.Context(), path, file.RoadOptions{Datum: geo.DatumWGS84})
 	if err != nil {
 		t.Fatal(err)

@@ -25,7 +25,6 @@ var injections = []string{
 // TestInjectionIsTextEverywhere puts what means something to a database into
 // every parameter of every route: it is refused, or it is a text like any other.
 func TestInjectionIsTextEverywhere(t *testing.T) {
-	t.Parallel()
 	st, _ := checkedStand(t, Options{Limits: plenty()})
 	k := st.keyring()
 	for i := range 6 {

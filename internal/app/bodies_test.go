@@ -39,7 +39,6 @@ func (c *counted) Read(p []byte) (int, error) {
 }
 
 func TestALargeBodyIsRefusedBeforeItIsRead(t *testing.T) {
-	t.Parallel()
 	st, _ := checkedStand(t, Options{Limits: plenty()})
 	k := st.keyring()
 	tr := &http.Transport{}

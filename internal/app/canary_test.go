@@ -155,7 +155,7 @@ func (w *world) checkCanaries(t *testing.T) {
 			}
 		}
 	}
-	log := w.log.bytes()
+	log := []byte(w.log.String())
 	if len(log) < 100 {
 		t.Error("no log was caught")
 	}

@@ -4,7 +4,6 @@
 package app
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -176,21 +175,12 @@ func (w *someone) path(rest string) string { return fmt.Sprintf("/api/v1/account
 // account reads one account as an administrator sees it; nil when it is not shown.
 func (d *desk) account(login string) map[string]any {
 	d.st.t.Helper()
-	for _, x := range d.want(200, "GET", "/api/v1/accounts", "").json2(d.st.t)["items"].([]any) {
+	for _, x := range d.want(200, "GET", "/api/v1/accounts", "").json(d.st.t)["items"].([]any) {
 		if m := x.(map[string]any); m["login"] == login {
 			return m
 		}
 	}
 	return nil
-}
-
-func (a answer) json2(t testing.TB) map[string]any {
-	t.Helper()
-	var v map[string]any
-	if err := json.Unmarshal(a.body, &v); err != nil {
-		t.Fatalf("%v in %s", err, a.body)
-	}
-	return v
 }
 
 func codeOf(t testing.TB, link string) string {

@@ -21,7 +21,6 @@ import (
 )
 
 func TestAReportReachesAnOpenSocketOnceEvenWhenTheLinkIsCut(t *testing.T) {
-	t.Parallel()
 	st := newStand(t)
 	op := st.token(auth.HallOperator, "")
 	l := st.live(op, `{"type":"hello","topics":["events"]}`)

@@ -499,7 +499,7 @@ func (r *run) ownSession(l line) {
 // checkLog fails for every kind of error that the server has logged.
 func (w *world) checkLog(t *testing.T) {
 	told := map[string]bool{}
-	for _, raw := range bytes.Split(w.log.bytes(), []byte("\n")) {
+	for _, raw := range bytes.Split([]byte(w.log.String()), []byte("\n")) {
 		var l struct{ Level, Msg, Err, What, Path string }
 		if json.Unmarshal(raw, &l) != nil || l.Level != "ERROR" {
 			continue

@@ -4,7 +4,6 @@
 package app
 
 import (
-	"bytes"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -40,7 +39,7 @@ import (
 // are the county's letter and the number; X9 is a code that both counties use.
 type world struct {
 	*stand
-	log         *safeBuffer
+	log         *logBook
 	url         string // of the database
 	actors      []*actor
 	incidents   []*matter
@@ -121,24 +120,6 @@ type account struct {
 	id, grant   int64
 }
 
-// safeBuffer is what the server's log is caught in.
-type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *safeBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *safeBuffer) bytes() []byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return bytes.Clone(s.b.Bytes())
-}
-
 // Departments of the default categories.
 const (
 	fireDept  = "消防救援" // of 0301
@@ -155,7 +136,7 @@ var kinds = map[string]struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{grids: map[string]*place{}, log: &safeBuffer{}, url: pgtest.URL(t)}
+	w := &world{grids: map[string]*place{}, log: &logBook{}, url: pgtest.URL(t)}
 	db, err := store.Open(t.Context(), w.url, store.Options{MaxConns: 2})
 	if err != nil {
 		t.Fatal(err)

@@ -101,8 +101,7 @@ func TestAStreamEndsWithItsTokenAndWithItsRole(t *testing.T) {
 }
 
 // TestACompressedMessageIsRefused: a small one may unpack to a large one.
-func TestACompressedMessageIsRefused(t *testing.T) {
-	t.Parallel()
+func TestACompressedMessageIsRefused(t *testing.T) { // alone: what the whole process allocates is counted
 	st := newStand(t)
 	op := st.token(auth.HallOperator, "")
 	var packed bytes.Buffer
@@ -150,7 +149,6 @@ func TestACompressedMessageIsRefused(t *testing.T) {
 
 // TestSlowSocketsHoldNobodyUp: 500 that say nothing and 200 that speak slowly.
 func TestSlowSocketsHoldNobodyUp(t *testing.T) {
-	t.Parallel()
 	st, _ := checkedStand(t, Options{Limits: plenty()})
 	op := st.token(auth.HallOperator, "")
 	if a := st.report(op, 107.2, 38.2); a.status != 201 { // the connection is there before the crowd comes
