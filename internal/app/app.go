@@ -50,6 +50,7 @@ type Server struct {
 	api        *api.Server
 	layers     atomic.Pointer[layers]
 	places     atomic.Pointer[gazetteer.Index]
+	layersDue  chan struct{} // the configuration has changed: people and layers
 	placesDue  chan struct{} // places or grids have changed: the address search
 	behind     atomic.Bool   // people or layers wait to be read again
 	load       atomic.Pointer[api.Loading]
@@ -83,7 +84,7 @@ const drain = 10 * time.Second
 func Start(ctx context.Context, o Options) (*Server, error) {
 	o.setDefaults()
 	s := &Server{
-		o: o, wake: make(chan struct{}, 1), heads: make(chan struct{}, 1), placesDue: make(chan struct{}, 1), ready: make(chan struct{}), failed: make(chan error, 8),
+		o: o, wake: make(chan struct{}, 1), heads: make(chan struct{}, 1), layersDue: make(chan struct{}, 1), placesDue: make(chan struct{}, 1), ready: make(chan struct{}), failed: make(chan error, 8),
 	}
 	s.load.Store(&api.Loading{})
 	o.Log.Info("starting", "version", o.Version, "options", o)

@@ -25,7 +25,8 @@ func (s *Server) startDemo() {
 	s.loop("demo", func(ctx context.Context) {
 		err := s.loadDemo(ctx)
 		if err == nil {
-			err = s.reloadLayers(ctx) // roads and cameras came after the grids
+			s.behind.Store(true) // roads and cameras came after the grids
+			s.nudge(s.layersDue)()
 		}
 		s.load.Store(&api.Loading{})
 		if errors.Is(err, demo.ErrNotEmpty) {

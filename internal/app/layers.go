@@ -12,8 +12,7 @@ import (
 	"onemap/tiles"
 )
 
-// layers is what the map draws beside the grids, read whole: a county has a few
-// thousand of each. tiles cuts them to each reader's scope. The roads are drawn,
+// layers is what the map draws beside the grids, read whole. tiles cuts them to each reader's scope. The roads are drawn,
 // and are the net that travel times are worked out along.
 type layers struct {
 	roads   []tiles.Line
@@ -53,14 +52,16 @@ type roadSet struct {
 // follow makes the net of the roads, or takes it over from the layers before when
 // their roads are the same.
 func (l *layers) follow(before *layers, roads []store.Road) {
-	segments := make([]road.Segment, len(roads))
-	for i, r := range roads {
+	for _, r := range roads {
 		l.of.count, l.of.last = l.of.count+1, max(l.of.last, r.ID)
-		segments[i] = road.Segment{Line: r.Geom, Oneway: r.Oneway, Kmh: float64(r.Kmh)}
 	}
 	if before != nil && before.of == l.of {
 		l.net = before.net
 		return
+	}
+	segments := make([]road.Segment, len(roads))
+	for i, r := range roads {
+		segments[i] = road.Segment{Line: r.Geom, Oneway: r.Oneway, Kmh: float64(r.Kmh)}
 	}
 	l.net = road.Build(segments, road.DefaultRules())
 }

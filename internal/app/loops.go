@@ -53,9 +53,7 @@ func (s *Server) startLoops(ctx context.Context) error {
 	s.loop("audit seal", (&ledger.AuditSealer{
 		DB: s.pools.care, Key: s.seal.AuditKey(), Anchor: filepath.Join(s.o.Data, ledger.AnchorFile), Now: s.o.Now, Log: s.o.Log,
 	}).Run)
-	s.loop("catch up", func(ctx context.Context) {
-		s.every(ctx, 5*time.Second, "catch up", func(ctx context.Context) error { s.catchUp(ctx); return nil })
-	})
+	s.loop("catch up", s.followConfig)
 	s.loop("memory", s.boundMemory)
 	s.loop("care", func(ctx context.Context) { s.every(ctx, time.Hour, "care", s.care) })
 	s.onStop("hub", s.hub.Stop)
@@ -212,8 +210,22 @@ func (s *Server) reloadConfig(ctx context.Context) error {
 		return err
 	}
 	s.behind.Store(true)
-	s.catchUp(ctx)
+	s.nudge(s.layersDue)()
 	return nil
+}
+
+// followConfig reads people and layers again when the configuration has changed,
+// until the end. Millions of roads may take their time: no event waits for them.
+func (s *Server) followConfig(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.layersDue:
+		case <-time.After(5 * time.Second): // a reading that failed is tried again
+		}
+		s.catchUp(ctx)
+	}
 }
 
 // catchUp reads people and layers again when they are behind the configuration.
@@ -221,6 +233,8 @@ func (s *Server) catchUp(ctx context.Context) {
 	if !s.behind.Swap(false) {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
 	if err := errors.Join(s.fixes.Refresh(ctx), s.reloadLayers(ctx)); err != nil {
 		s.behind.Store(true)
 		if ctx.Err() == nil {
