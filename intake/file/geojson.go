@@ -189,16 +189,10 @@ func (fs *features) UnmarshalJSON(raw []byte) error {
 }
 
 func readFeatures(r io.Reader) ([]feature, error) {
-	raw, err := io.ReadAll(io.LimitReader(r, maxBoundaryFile+1))
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, fmt.Errorf("the gzip file is cut off after %d bytes of text: copy the file again: %w", len(raw), err)
-	case err != nil:
-		return nil, fmt.Errorf("read boundaries: %w", err)
-	case len(raw) > maxBoundaryFile:
-		return nil, fmt.Errorf("the file has more than %d bytes", maxBoundaryFile)
+	raw, err := wholeText(r, maxBoundaryFile)
+	if err != nil {
+		return nil, err
 	}
-	raw = bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))
 	if !utf8.Valid(raw) { // the decoder would put marks in place of the text
 		return nil, errors.New("not GeoJSON: the text is not UTF-8 (perhaps GBK): save the file as UTF-8")
 	}

@@ -31,7 +31,7 @@ const (
 
 // Options say what a file does not say itself. The zero value is right for most.
 type Options struct {
-	Encoding string // of a Shapefile's attributes: UTF-8, GBK or GB18030; it wins over what the file says
+	Encoding string // of a Shapefile's attributes or a CSV file: UTF-8, GBK or GB18030; it wins over what the file says
 	Sheet    string // of a workbook; empty: the first one
 	Limits   Limits // zero: the format's own (DefaultLimits, PackedLimits)
 }
@@ -101,6 +101,20 @@ func (o *opened) detect(name string, lim Limits) error {
 	}
 	o.format, err = textFormat(name, head)
 	return err
+}
+
+// wholeText reads a text of at most so many bytes, without the byte mark before it.
+func wholeText(r io.Reader, most int64) ([]byte, error) {
+	raw, err := io.ReadAll(io.LimitReader(r, most+1))
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, fmt.Errorf("the gzip file is cut off after %d bytes of text: copy the file again: %w", len(raw), err)
+	case err != nil:
+		return nil, err
+	case int64(len(raw)) > most:
+		return nil, fmt.Errorf("the file has more than %d bytes", most)
+	}
+	return bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf")), nil
 }
 
 // gzHead unpacks what the first bytes of a gzip file hold.

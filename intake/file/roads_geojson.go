@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"unicode/utf8"
 
@@ -38,16 +37,11 @@ func (r *roadReader) readLines(path string) error {
 	if err != nil {
 		return err
 	}
-	raw, err := io.ReadAll(io.LimitReader(text, maxRoadText+1))
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("the gzip file is cut off after %d bytes of text: copy the file again: %w", len(raw), err)
-	case err != nil:
+	raw, err := wholeText(text, maxRoadText)
+	if err != nil {
 		return err
-	case len(raw) > maxRoadText:
-		return fmt.Errorf("the file has more than %d bytes", maxRoadText)
 	}
-	return r.readText(bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf")))
+	return r.readText(raw)
 }
 
 func (r *roadReader) readText(raw []byte) error {
@@ -116,11 +110,8 @@ func (r *roadReader) readCollection(raw []byte) error {
 	return nil
 }
 
-// recordMark may stand before each record of GeoJSONSeq (RFC 8142).
-const recordMark = "\x1e"
-
 func firstLine(raw []byte) []byte {
-	line, _, _ := bytes.Cut(bytes.TrimLeft(raw, " \t\r\n"+recordMark), []byte("\n"))
+	line, _, _ := bytes.Cut(bytes.TrimLeft(raw, " \t\r\n"+string(rune(recordSeparator))), []byte("\n"))
 	return line
 }
 
@@ -140,7 +131,7 @@ func (r *roadReader) readSequence(raw []byte) error {
 	for n := int64(1); len(raw) > 0; n++ {
 		var line []byte
 		line, raw, _ = bytes.Cut(raw, []byte("\n"))
-		if line = bytes.Trim(line, " \t\r"+recordMark); len(line) == 0 {
+		if line = bytes.Trim(line, " \t\r"+string(rune(recordSeparator))); len(line) == 0 {
 			continue
 		}
 		if err := r.feature(line, n, total-int64(len(raw)), total); err != nil {
