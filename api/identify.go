@@ -107,7 +107,7 @@ func (k *knowledge) put(key [sha256.Size]byte, v known, turn int) {
 		k.by = map[[sha256.Size]byte]known{}
 	}
 	k.by[key] = v
-	if k.good == nil || len(k.good) >= maxKnown {
+	if _, there := k.good[key]; k.good == nil || !there && len(k.good) >= maxKnown {
 		k.good = map[[sha256.Size]byte]time.Time{}
 	}
 	k.good[key] = v.at

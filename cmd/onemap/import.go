@@ -21,8 +21,8 @@ import (
 type importCmd struct {
 	Grids     importGridsCmd     `cmd:"" help:"Bring in a grid tree from GeoJSON or Shapefile, as a draft that is checked."`
 	Incidents importIncidentsCmd `cmd:"" help:"Bring in past incidents from CSV, XLSX or a file of points."`
-	Places    importPlacesCmd    `cmd:"" help:"Bring in named places (schools, wells, shops) from CSV or GeoJSON, for the address search."`
-	Addresses importAddressesCmd `cmd:"" help:"Bring in an address library from CSV or GeoJSON, for the address search."`
+	Places    importPlacesCmd    `cmd:"" help:"Bring in named places (schools, wells, shops) from a table or a file of points, for the address search."`
+	Addresses importAddressesCmd `cmd:"" help:"Bring in an address library from a table or a file of points, for the address search."`
 	Roads     importRoadsCmd     `cmd:"" help:"Bring in roads from an OpenStreetMap extract or GeoJSON lines."`
 }
 

@@ -78,7 +78,8 @@ type Candidate struct {
 	// AccuracyM is how far from Point the place meant may be, in metres.
 	AccuracyM float64
 	// Confidence, 0 to 1, is how sure it is that the entry is the one meant. It
-	// depends on the text and on the entries the asker may see, on nothing else.
+	// depends on the text and on the entries the asker may see; which rivals of those
+	// are looked at may depend on how much of the library has its commonest bigrams.
 	Confidence float64
 	Reasons    []Reason
 	// DistanceM is from Options.Near to Point in metres; -1 when Near is not given.
