@@ -82,9 +82,8 @@ type IncidentInput struct {
 }
 
 type reportInput struct {
-	Key     string `header:"Idempotency-Key" maxLength:"255" doc:"Makes a repetition of the same request safe"`
-	Body    IncidentInput
-	RawBody []byte
+	Key  string `header:"Idempotency-Key" maxLength:"255" doc:"Makes a repetition of the same request safe"`
+	Body IncidentInput
 }
 
 // Incident is an incident in the case view.
@@ -115,7 +114,7 @@ func (s *Server) reportIncident(ctx context.Context, a caller, in *reportInput) 
 			r.Reporter = store.Reporter{Name: p.Name, Phone: p.Phone, IDNumber: p.IDNumber}
 		}
 		res, err := s.o.Ledger.Do(ctx, a.Actor, ledger.Command{
-			Key: in.Key, Request: sha256.Sum256(append([]byte("report\n"), in.RawBody...)), RequestID: requestID(ctx), Report: r,
+			Key: in.Key, Request: sha256.Sum256(append([]byte("report\n"), bodyOf(ctx)...)), RequestID: requestID(ctx), Report: r,
 		})
 		if last = err; err == nil {
 			out, err := s.resultAnswer(ctx, res)
@@ -239,7 +238,6 @@ type actInput struct {
 		Reason   string     `json:"reason,omitempty" maxLength:"1000"`
 		DeviceAt *time.Time `json:"at,omitempty" doc:"The actor's own clock"`
 	}
-	RawBody []byte
 }
 
 func (s *Server) actOnIncident(ctx context.Context, a caller, in *actInput) (*incidentOutput, error) {
@@ -255,7 +253,7 @@ func (s *Server) actOnIncident(ctx context.Context, a caller, in *actInput) (*in
 		return nil, problem(http.StatusBadRequest, "reason "+unclean)
 	}
 	res, err := s.o.Ledger.Do(ctx, a.Actor, ledger.Command{
-		Key: in.Key, Request: sha256.Sum256([]byte(fmt.Sprintf("act %d %d\n%s", in.ID, version, in.RawBody))), RequestID: requestID(ctx),
+		Key: in.Key, Request: sha256.Sum256([]byte(fmt.Sprintf("act %d %d\n%s", in.ID, version, bodyOf(ctx)))), RequestID: requestID(ctx),
 		Act: &ledger.Act{Incident: in.ID, Version: version, Act: dispatch.Act{Action: dispatch.Action(in.Body.Action), Reason: reason, DeviceAt: in.Body.DeviceAt}},
 	})
 	if err != nil {

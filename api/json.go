@@ -8,22 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-
-	"github.com/danielgtaylor/huma/v2"
 )
-
-// strictJSON reads bodies in which no key stands twice: encoding/json would let
-// the last one win without a word. Keys in another case are unknown keys, which
-// the contract's check refuses.
-var strictJSON = huma.Format{
-	Marshal: huma.DefaultJSONFormat.Marshal,
-	Unmarshal: func(data []byte, v any) error {
-		if err := noDoubleKeys(data); err != nil {
-			return err
-		}
-		return json.Unmarshal(data, v)
-	},
-}
 
 // What a body may be made of: no request needs nearly as much, and to read more
 // would cost a sender little and the server much.

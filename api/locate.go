@@ -35,7 +35,6 @@ const (
 
 type locateAllInput struct {
 	ContentType string `header:"Content-Type"`
-	RawBody     []byte
 }
 
 type locateAllOutput struct {
@@ -80,10 +79,12 @@ func (s *Server) locateAll(ctx context.Context, a caller, in *locateAllInput) (*
 	b.state = make([]int32, len(b.tree.Nodes()))
 	var err error
 	switch mediaType(in.ContentType) {
+	case "":
+		err = problem(http.StatusBadRequest, "send the places in the body")
 	case jsonForm:
-		err = b.readJSON(in.RawBody)
+		err = b.readJSON(bodyOf(ctx))
 	case binaryForm:
-		err = b.readBinary(in.RawBody)
+		err = b.readBinary(bodyOf(ctx))
 	default:
 		err = problem(http.StatusUnsupportedMediaType, "send "+jsonForm+" or "+binaryForm)
 	}

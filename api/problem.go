@@ -62,7 +62,7 @@ func useProblems() {
 	problemsOnce.Do(func() {
 		huma.ValidateStrictCasing = true // "Title" is not "title"
 		huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
-			if status == http.StatusUnprocessableEntity || msg == unreadable {
+			if status == http.StatusUnprocessableEntity {
 				status = http.StatusBadRequest
 			}
 			p := problem(status, msg)
@@ -79,10 +79,6 @@ func useProblems() {
 		}
 	})
 }
-
-// unreadable is what huma calls a body that ends too early or is framed wrong: its
-// sender's fault, not ours.
-const unreadable = "cannot read request body"
 
 // answer turns an error of the inner rings into what its sender is told. What
 // is not meant for a sender goes to the log under the request's id.

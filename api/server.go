@@ -10,7 +10,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -85,18 +84,6 @@ type Server struct {
 	proxies   []netip.Prefix // those whose headers are believed
 }
 
-// How large the body of a JSON request may be, in bytes: of one who has signed
-// in, and of anybody.
-const (
-	maxBody  = 256 << 10
-	openBody = 16 << 10
-)
-
-// largeAtOnce is how many bodies of more than openBody are read at a time, and of
-// those above maxBody, which are batches of places: each takes several times its
-// size until it is judged, whoever sends it.
-const largeAtOnce = 8
-
 // New makes the server's handler.
 func New(o Options) *Server {
 	useProblems()
@@ -121,7 +108,7 @@ func New(o Options) *Server {
 	cfg.DocsPath, cfg.SchemasPath = "", ""
 	cfg.CreateHooks = nil // they put the caller's Host header into answers
 	cfg.RejectUnknownQueryParameters = true
-	cfg.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
+	cfg.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat} // Server.body is stricter
 	cfg.DefaultFormat = "application/json"
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"bearer":  {Type: "http", Scheme: "bearer", Description: "a machine's token (onemap token create)"},
@@ -161,6 +148,7 @@ const (
 	keyCredential
 	keyAddress
 	keySecure
+	keyBody
 )
 
 // begin gives the request an id and the headers every answer carries.
@@ -270,7 +258,6 @@ func route[I, O any](s *Server, n need, op huma.Operation, f func(context.Contex
 	if n == open {
 		op.MaxBodyBytes = openBody
 	}
-	op.BodyReadTimeout = 10 * time.Second
 	op.Extensions = map[string]any{"x-onemap-policy": string(n.action) + " " + string(n.resource)}
 	if n != open {
 		op.Security = []map[string][]string{{"bearer": {}}, {"session": {}}}
@@ -289,15 +276,15 @@ func route[I, O any](s *Server, n need, op huma.Operation, f func(context.Contex
 		if err == nil && c.ID != "" {
 			err = s.pace(hc.Context(), of, c.ID)
 		}
-		var read func()
-		if err == nil {
-			read, err = s.body(hc, op.MaxBodyBytes)
+		leave := func() {}
+		if err == nil && !safeMethod(op.Method) {
+			hc, leave, err = s.body(hc, op.MaxBodyBytes)
 		}
 		if err != nil {
 			s.write(hc, s.answer(hc.Context(), err))
 			return
 		}
-		defer read()
+		defer leave()
 		next(hc)
 	})
 	huma.Register(s.huma, op, func(ctx context.Context, in *I) (*O, error) {
@@ -332,30 +319,6 @@ func route[I, O any](s *Server, n need, op huma.Operation, f func(context.Contex
 		}
 		return out, nil
 	})
-	// Handlers look at the bytes of a body too; that makes no second form of it.
-	if p := s.huma.OpenAPI().Paths[op.Path].Post; p != nil && p.RequestBody != nil {
-		delete(p.RequestBody.Content, "application/octet-stream")
-	}
-}
-
-// body admits a body: one that says it is too large is not read, and of large ones
-// few are read at a time, those that do not say how large they are among them.
-func (s *Server) body(hc huma.Context, most int64) (read func(), err error) {
-	size := humagin.Unwrap(hc).Request.ContentLength // -1: not said
-	places, from := s.large, int64(openBody)
-	if most > maxBody {
-		places, from = s.batches, maxBody
-	}
-	switch {
-	case size > most:
-		return nil, problem(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has %d bytes; at most %d are read", size, most))
-	case most <= from, size >= 0 && size <= from:
-		return func() {}, nil
-	}
-	if err := s.await(hc.Context(), places, "busy_body"); err != nil {
-		return nil, err
-	}
-	return func() { <-places }, nil
 }
 
 // deadline bounds the work on one request.

@@ -246,6 +246,29 @@ func TestABrokenBodyIsTheSendersFault(t *testing.T) {
 	}
 }
 
+// TestABodyIsJudgedByWhateverName: what is read as JSON is judged as JSON.
+func TestABodyIsJudgedByWhateverName(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	op := st.token(auth.HallOperator, "")
+	const place, twice = `"location":{"lon":107.2,"lat":38.2,"crs":"wgs84"}`, `"category":"0301","category":"0302"`
+	for _, kind := range []string{
+		"application/json", "application/json; charset=utf-8", "application/json;;;", "application/problem+json", "application/x+json", "text/plain+json; a=b", "+json",
+		"application/JSON", "text/plain", "application/octet-stream", "multipart/form-data",
+	} {
+		a := st.call("POST", "/api/v1/incidents", op, `{`+twice+`,"title":"x",`+place+`}`, "Content-Type: "+kind)
+		if a.status != 400 && a.status != 415 {
+			t.Errorf("%s: a doubled key is answered by %d %s", kind, a.status, a.body)
+		}
+	}
+	if n := st.count("SELECT count(*) FROM incident"); n != 0 {
+		t.Errorf("%d incidents are stored", n)
+	}
+	if a := st.call("POST", "/api/v1/incidents", op, `{"category":"0301","title":"x",`+place+`}`, "Content-Type: application/x+json"); a.status != 201 {
+		t.Errorf("a good one: %d %s", a.status, a.body)
+	}
+}
+
 // TestFewLargeBodiesAreReadAtATime: whoever sends many of them slowly fills no
 // memory, and holds up no small one.
 func TestFewLargeBodiesAreReadAtATime(t *testing.T) {
