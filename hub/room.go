@@ -5,6 +5,7 @@ package hub
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 
@@ -145,21 +146,22 @@ func (r *room) reset(h *Hub) snapshot {
 }
 
 func (r *room) encode(items []feed.Item, epoch feed.Epoch, head feed.Seq) *frame {
-	b := make([]byte, headRoom, 64<<10)
-	b = appendAnswer(b, "reset", epoch, head, r.Tag)
-	b = append(b, `,"snapshot":{"items":[`...)
-	first := true
-	for i := range items {
-		it := &items[i]
+	size := 256 // of all of it: a county's snapshot has megabytes, and grows in no steps
+	items = slices.DeleteFunc(items, func(it feed.Item) bool {
 		data := r.payload(it.Shared, it.Case)
 		if data == nil || !r.Events.SeesAudience(it.Audience) {
-			continue
+			return true
 		}
-		if !first {
+		size += len(data) + len(it.Key.Kind) + len(it.Key.ID) + 64
+		return false
+	})
+	b := appendAnswer(make([]byte, headRoom, size), "reset", epoch, head, r.Tag)
+	b = append(b, `,"snapshot":{"items":[`...)
+	for i := range items {
+		if i > 0 {
 			b = append(b, ',')
 		}
-		first = false
-		b = appendItem(b, it, data)
+		b = appendItem(b, &items[i], r.payload(items[i].Shared, items[i].Case))
 	}
 	b = append(b, "]}}"...)
 	return &frame{wire: seal(b, headRoom, opText), messages: 1, free: true}
