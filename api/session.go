@@ -60,8 +60,8 @@ func (s *Server) session() {
 	route(s, own, in("lock", http.MethodPost, "/api/v1/session/lock", "Lock the session: it looks on, and does no more", http.StatusNoContent), s.lock)
 	route(s, own, in("unlock", http.MethodPost, "/api/v1/session/unlock", "Open a locked session with the PIN", http.StatusNoContent), s.unlock)
 	route(s, own, in("alive", http.MethodPost, "/api/v1/session/alive", "Its person did something; once a minute is enough", http.StatusNoContent), s.alive)
-	route(s, own, in("set-pin", http.MethodPut, "/api/v1/session/pin", "Choose a PIN", http.StatusNoContent, 422, 429), s.setPIN)
-	route(s, own, in("set-password", http.MethodPut, "/api/v1/session/password", "Choose a password; ends all other sessions", http.StatusNoContent, 422, 429), s.setPassword)
+	route(s, own, in("set-pin", http.MethodPut, "/api/v1/session/pin", "Choose a PIN", http.StatusNoContent, 409, 422, 429), s.setPIN)
+	route(s, own, in("set-password", http.MethodPut, "/api/v1/session/password", "Choose a password; ends all other sessions", http.StatusNoContent, 409, 422, 429), s.setPassword)
 	route(s, open, in("redeem", http.MethodPost, "/api/v1/invitations/redeem",
 		"Take up an invitation, or make the first administrator", http.StatusOK, 401, 409, 422, 429), s.redeem)
 }
