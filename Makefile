@@ -94,7 +94,7 @@ fuzz: ## each fuzz target for FUZZTIME (2m; 20000x is a count)
 	      echo "== fuzz $$dir $$name"; \
 	      [ "$$dir" = "$${built:-}" ] || $(GO) test -c -vet=off -ldflags='-s -w' -fuzz . -o bin/fuzz.test "$$dir"; built=$$dir; \
 	      (cd "$$dir" && "$(CURDIR)/bin/fuzz.test" -test.run '^$$' -test.fuzz "^$$name\$$" -test.fuzztime $(FUZZTIME) \
-	        -test.fuzzcachedir "$$($(GO) env GOCACHE)/fuzz/onemap/$$dir" </dev/null) | sed -E '/^(fuzz: elapsed|PASS)/d'; \
+	        -test.fuzzcachedir "$$($(GO) env GOCACHE)/fuzz/onemap/$$dir" </dev/null 2>&1) | sed -E '/^(fuzz: elapsed|PASS)/d'; \
 	    done
 
 bench: deps ## benchmarks, with their rivals in the same run
