@@ -12,6 +12,8 @@ SHELL := /bin/bash
 GO ?= go
 # Nothing is downloaded behind the reader's back: deps.sh names a toolchain that is too old.
 export GOTOOLCHAIN ?= local
+# The web framework's codec for MessagePack, which nothing here speaks, takes half a minute to compile, each way anew.
+export GOFLAGS := $(strip $(shell $(GO) env GOFLAGS) -tags=nomsgpack)
 export NO_UPDATE_NOTIFIER = 1
 export NO_COLOR = 1
 
@@ -20,23 +22,30 @@ NPM := npm --prefix $(WEB) --no-fund --no-audit --no-progress --no-update-notifi
 # What the pages are built from: not their tests.
 WEB_SOURCES := $(shell find $(WEB) \( -name node_modules -o -name test -o -name testdata -o -name e2e \) -prune -o -type f -print 2>/dev/null)
 GO_FILES = $(shell find . \( -name node_modules -o -name .git \) -prune -o -name '*.go' -print)
-# The whole program in a browser is tested by itself, so that nothing else takes its time.
-PACKAGES = $(shell $(GO) list ./... | grep -v '/internal/e2e$$')
+# The whole program in a browser is tested by itself, so that nothing else takes its time. The longest begins first.
+PACKAGES = ./internal/app $(shell $(GO) list ./... | grep -vE '/internal/(app|e2e)$$')
 
 # Runs $(1) and shows what it says only when it fails.
 quiet = log=$$($(1) 2>&1) || { printf '%s\n' "$$log"; exit 1; }
 # Rings 0 to 2 start no goroutine (archtest sees to it): no races to look for, but for the locks of track's live index
 # and auth's throttles. Commands, the demo's load and backups do one thing after the other.
-RACEABLE = $(shell $(GO) list ./... | grep -vE '^onemap/(dispatch|feed|frontend|geo|intake|migrations|people)(/(calendar|cell|grid))?$$|/internal/(e2e|archtest|app|backup|demo)$$|/cmd/onemap$$')
-# Of the whole server's tests, those in which much happens at once.
-RACY = Matrix|Live|Socket|Stream|AtOnce|Once|Burst|Stop|Commit|Feed|Revoke|Locked|Together|Slow|Panic|AtATime|Moves|Number|ASecond
-
+RACEABLE = $(shell $(GO) list ./... | grep -vE '^onemap/(dispatch|feed|frontend|geo|intake|migrations|people)(/.*)?$$|/internal/(e2e|archtest|app|backup|demo|prove)$$|/cmd/onemap$$')
+# Where one thing after the other is the rule, the tests in which much happens at once. Whole servers, and what searches share.
+PARTLY = ./internal/app ./geo/gazetteer ./geo/road ./intake/file
+RACY = Matrix|Live|Socket|Stream|AtOnce|Once|Burst|Stop|Commit|Feed|Revoke|Locked|Together|Slow|Panic|AtATime|Moves|Number|ASecond|SharedByMany|AnotherReads
+# What the race detector has run in full is not run again. A package that heeds -short is, and a test of PARTLY's others.
+SHORTENED = $(shell grep -rl --include='*_test.go' --exclude-dir=node_modules 'testing\.Short()' . | xargs -n1 dirname | sort -u | sed 's|^\.|onemap|')
+THE_REST = ./internal/app $(filter-out onemap/internal/app onemap/internal/e2e onemap/internal/archtest $(filter-out $(SHORTENED),$(RACEABLE)),$(shell $(GO) list ./...))
+RACED = ^($(shell grep -hoE '^func Test[A-Za-z0-9_]*($(RACY))[A-Za-z0-9_]*' internal/app/*_test.go | sed 's/^func //' | paste -sd '|'))$$
+# Runs go test and keeps what became of each test; make test ends with those that were skipped.
+RESULTS := bin/tested.txt
+PROVE = $(GO) run ./internal/prove
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 ARGS ?=
 FUZZTIME ?= 2m
 BENCHCOUNT ?= 5
-# A cached pass is good enough at a desk, not where a change is judged.
-FRESH := $(if $(CI),-count=1)
+# A cached pass is good enough at a desk, not where a change is judged. Vet is a part of its own.
+FRESH := $(if $(CI),-count=1) -vet=off
 
 ##@ Run
 
@@ -57,30 +66,35 @@ check: fmt vet staticcheck web-check ## the fast gate, to run before each commit
 
 test: export ONEMAP_REQUIRE_DB = 1
 test: deps-test fmt vet staticcheck compose ## the whole proof, as the gate runs it
+	@mkdir -p bin; rm -f $(RESULTS)
 	@$(GO) mod verify
-	@$(GO) test $(FRESH) ./internal/archtest
+	@$(PROVE) $(RESULTS) $(FRESH) ./internal/archtest
 	@$(MAKE) --no-print-directory web-check web build
 	@$(MAKE) --no-print-directory race
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=20000x
 	@$(MAKE) --no-print-directory e2e
-	@echo "== all packages"
-	@$(GO) test $(FRESH) -timeout 15m $(PACKAGES)
+	@echo "== all that is left"
+	@$(PROVE) -last $(RESULTS) $(FRESH) -timeout 15m -skip '$(RACED)' $(THE_REST)
 
 race: ## the tests under the race detector, without the long ones
 	@echo "== race detector"
-	@$(GO) test -race -short $(FRESH) -timeout 15m $(RACEABLE)
-	@$(GO) test -race -short $(FRESH) -timeout 15m -run '$(RACY)' ./internal/app
+	@mkdir -p bin
+	@$(PROVE) $(RESULTS) -race -short $(FRESH) -timeout 15m $(RACEABLE)
+	@$(PROVE) $(RESULTS) -race -short $(FRESH) -timeout 15m -run '$(RACY)' $(PARTLY)
 
 e2e: deps-test build ## the whole program in a real browser
 	@echo "== whole program in a browser"
-	@$(GO) test $(FRESH) -timeout 15m ./internal/e2e
+	@$(PROVE) $(RESULTS) $(FRESH) -timeout 15m ./internal/e2e
 
 fuzz: ## each fuzz target for FUZZTIME (2m; 20000x is a count)
+	@mkdir -p bin
 	@grep -rHo --include='*_test.go' --exclude-dir=node_modules '^func Fuzz[A-Za-z0-9_]*' . \
 	  | sed 's|^\(.*\)/[^/]*:func \(.*\)|\1 \2|' | sort \
 	  | while read -r dir name; do \
 	      echo "== fuzz $$dir $$name"; \
-	      $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$dir" </dev/null | grep -Ev "^(fuzz: elapsed|PASS)" ; \
+	      [ "$$dir" = "$${built:-}" ] || $(GO) test -c -vet=off -ldflags='-s -w' -fuzz . -o bin/fuzz.test "$$dir"; built=$$dir; \
+	      (cd "$$dir" && "$(CURDIR)/bin/fuzz.test" -test.run '^$$' -test.fuzz "^$$name\$$" -test.fuzztime $(FUZZTIME) \
+	        -test.fuzzcachedir "$$($(GO) env GOCACHE)/fuzz/onemap/$$dir" </dev/null 2>&1) | sed -E '/^(fuzz: elapsed|PASS)/d'; \
 	    done
 
 bench: deps ## benchmarks, with their rivals in the same run

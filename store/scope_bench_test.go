@@ -83,9 +83,6 @@ func benchCounty(tb testing.TB, incidents int) *store.DB {
 // through a scope, with the same statement with its WHERE written out by hand.
 // The ratio is to stay under 1.2.
 func BenchmarkScopedQuery(b *testing.B) {
-	if testing.Short() {
-		b.Skip("500,000 incidents")
-	}
 	db := benchCounty(b, 500_000)
 	ctx := context.Background()
 	interval := func(code string) (iv auth.Interval) {

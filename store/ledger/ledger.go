@@ -203,8 +203,8 @@ func nullable(raw json.RawMessage) []byte {
 	return raw
 }
 
-// Emit puts an event that belongs to no incident into the outbox inside tx, for
-// example a worker's badge after a change of duty.
+// Emit puts an event that belongs to no incident into the outbox inside tx: it gets
+// its number only when tx has committed.
 func Emit(ctx context.Context, tx pgx.Tx, e feed.Event) error {
 	b := &pgx.Batch{}
 	if err := emit(b, e); err != nil {

@@ -1,0 +1,229 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Command prove runs go test for make test and keeps count of what ran, because the
+// proof is made in parts: whole packages or single tests under the race detector,
+// the rest without it.
+//
+//	prove [-last] FILE [go test's arguments]
+//
+// It shows what go test shows and writes the result of each test to FILE, behind
+// those of the parts before. With -last it then says which tests were skipped and
+// why, fails when a test of this module ran in no part, and ends with go test's own
+// lines.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+func main() {
+	args := os.Args[1:]
+	last := len(args) > 0 && args[0] == "-last"
+	if last {
+		args = args[1:]
+	}
+	if len(args) == 0 {
+		fmt.Fprintln(os.Stderr, "prove: say in which file the results are kept")
+		os.Exit(2)
+	}
+	if err := prove(args[0], args[1:], last, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "prove:", err)
+		os.Exit(1)
+	}
+}
+
+// module is the path before a folder's in an import path.
+const module = "onemap/"
+
+func prove(file string, args []string, last bool, out io.Writer) error {
+	kept, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = kept.Close() }()
+	cmd := exec.Command("go", append([]string{"test", "-json"}, args...)...)
+	cmd.Stderr = os.Stderr
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	end := out
+	held := &strings.Builder{}
+	if last {
+		end = held
+	}
+	failed, err := follow(pipe, out, end, kept)
+	err = errors.Join(err, cmd.Wait())
+	if last {
+		_, err2 := kept.Seek(0, io.SeekStart)
+		never, err3 := summary(kept, os.DirFS("."), out)
+		err = errors.Join(err, err2, err3)
+		for _, name := range never {
+			fmt.Fprintln(out, "never run:", name)
+			err = errors.Join(err, errors.New(name+" ran in no part of the proof"))
+		}
+		_, _ = io.WriteString(out, held.String())
+	}
+	if failed || err != nil {
+		fmt.Fprintln(out, "FAIL")
+	}
+	return err
+}
+
+// event is a line of go test -json.
+type event struct{ Action, Package, Test, Output string }
+
+// aside are lines that only go test -v shows.
+var aside = regexp.MustCompile(`^\s*(=== (RUN|PAUSE|CONT|NAME)\s|--- PASS: )`)
+
+// follow reads go test's events. Of a test that failed it writes everything to out,
+// of a package its line to end, and of each test its result to kept.
+func follow(in io.Reader, out, end, kept io.Writer) (failed bool, err error) {
+	told := map[[2]string]*strings.Builder{}
+	for dec := json.NewDecoder(in); ; {
+		var e event
+		if err := dec.Decode(&e); errors.Is(err, io.EOF) {
+			return failed, nil
+		} else if err != nil {
+			return true, fmt.Errorf("go test -json: %w", err)
+		}
+		top, _, _ := strings.Cut(e.Test, "/")
+		key := [2]string{e.Package, top}
+		switch e.Action {
+		case "build-output":
+			_, _ = io.WriteString(out, e.Output)
+		case "output":
+			if e.Test == "" && result.MatchString(e.Output) {
+				if strings.HasPrefix(e.Output, "FAIL") { // of a test broken off there is no result
+					for k, b := range told {
+						if k[0] == e.Package {
+							_, _ = io.WriteString(out, b.String())
+						}
+					}
+				}
+				_, _ = io.WriteString(end, e.Output)
+				continue
+			}
+			if told[key] == nil {
+				told[key] = &strings.Builder{}
+			}
+			if !aside.MatchString(e.Output) {
+				told[key].WriteString(e.Output)
+			}
+		case "pass", "fail", "skip":
+			failed = failed || e.Action == "fail"
+			said := ""
+			if b := told[key]; b != nil {
+				said = b.String()
+			}
+			if e.Test != "" {
+				reason := ""
+				if e.Action == "skip" {
+					reason = why(said)
+				}
+				if _, err := fmt.Fprintf(kept, "%s\t%s.%s\t%s\n", e.Action, e.Package, e.Test, reason); err != nil {
+					return true, err
+				}
+			}
+			if e.Test != top {
+				continue // its test shows it, or forgets it
+			}
+			if e.Action == "fail" && e.Test != "" {
+				_, _ = io.WriteString(out, said)
+			}
+			delete(told, key)
+		}
+	}
+}
+
+// result is the one line of a package.
+var result = regexp.MustCompile(`^(ok  |FAIL|\?   )?\t\S+`)
+
+// reasoned is a line by which a test says why it is skipped.
+var reasoned = regexp.MustCompile(`(?m)^\s+[\w.]+\.go:\d+: (.*)$`)
+
+// why takes the reason out of what a skipped test has said: its last line.
+func why(said string) string {
+	all := reasoned.FindAllStringSubmatch(said, -1)
+	if len(all) == 0 {
+		return "no reason given"
+	}
+	return strings.ReplaceAll(all[len(all)-1][1], "\t", " ")
+}
+
+// summary writes which tests were skipped in every part, by reason, and returns
+// those of tree that are in no part.
+func summary(kept io.Reader, tree fs.FS, out io.Writer) (never []string, err error) {
+	raw, err := io.ReadAll(kept)
+	if err != nil {
+		return nil, err
+	}
+	seen, skipped := map[string]bool{}, map[string]string{}
+	for line := range strings.Lines(string(raw)) {
+		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		if len(f) != 3 {
+			return nil, fmt.Errorf("no result of a test: %q", line)
+		}
+		if f[0] == "skip" && !seen[f[1]] {
+			skipped[f[1]] = f[2]
+			continue
+		}
+		seen[f[1]] = true
+		delete(skipped, f[1])
+	}
+	by := map[string][]string{}
+	for name, reason := range skipped {
+		by[reason] = append(by[reason], strings.TrimPrefix(name, module))
+	}
+	fmt.Fprintf(out, "== %d tests ran, %d were skipped\n", len(seen), len(skipped))
+	for _, reason := range slices.Sorted(maps.Keys(by)) {
+		slices.Sort(by[reason])
+		fmt.Fprintf(out, "skipped: %s: %s\n", strings.Join(by[reason], ", "), reason)
+	}
+	all, err := tests(tree)
+	for _, name := range all {
+		if !seen[name] && skipped[name] == "" {
+			never = append(never, name)
+		}
+	}
+	return never, err
+}
+
+// testFunc is the beginning of a test.
+var testFunc = regexp.MustCompile(`(?m)^func (Test[^a-z\s(]\w*)\(\w+ \*testing\.T\)`)
+
+// tests lists the tests in the Go files of tree, as package.Test.
+func tests(tree fs.FS) (names []string, err error) {
+	err = fs.WalkDir(tree, ".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if name := d.Name(); d.IsDir() && p != "." && (name == "node_modules" || name == "testdata" || strings.HasPrefix(name, ".")) {
+			return fs.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(p, "_test.go") {
+			return nil
+		}
+		src, err := fs.ReadFile(tree, p)
+		for _, m := range testFunc.FindAllSubmatch(src, -1) {
+			names = append(names, module+path.Dir(p)+"."+string(m[1]))
+		}
+		return err
+	})
+	return names, err
+}

@@ -1,0 +1,94 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+// moduleWith makes a module called onemap with these files and works in it.
+func moduleWith(t *testing.T, files map[string]string) {
+	t.Helper()
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	files["go.mod"] = "module onemap\n\ngo 1.26\n"
+	for name, text := range files {
+		p := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(dir)
+	t.Setenv("GOFLAGS", "-vet=off")
+}
+
+func TestThePartsOfAProofAreCountedTogether(t *testing.T) {
+	moduleWith(t, map[string]string{
+		"a/a_test.go": `package a
+import "testing"
+func TestGood(t *testing.T) { t.Log("unseen"); t.Run("part", func(t *testing.T) { t.Skip("no part of it") }) }
+func TestShort(t *testing.T) { if testing.Short() { t.Skip("too long") } }
+func TestBare(t *testing.T) { t.SkipNow() }
+`,
+		"b/b_test.go": "package b\nimport \"testing\"\nfunc TestOther(t *testing.T) {}\nfunc TestMain(m *testing.M) { m.Run() }\n",
+	})
+	out := &strings.Builder{}
+	if err := prove("results", []string{"-short", "./a"}, false, out); err != nil || !strings.HasPrefix(out.String(), "ok  \tonemap/a\t") || strings.Count(out.String(), "\n") != 1 {
+		t.Fatalf("%v: %s", err, out)
+	}
+	out.Reset()
+	if err := prove("results", []string{"-run", "Short", "./a"}, true, out); err == nil || !strings.Contains(out.String(), "never run: onemap/b.TestOther\n") || !strings.HasSuffix(out.String(), "\nFAIL\n") {
+		t.Errorf("a test of no part is not missed: %v: %s", err, out)
+	}
+	out.Reset()
+	if err := prove("results", []string{"./b"}, true, out); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	want := "== 3 tests ran, 2 were skipped\nskipped: a.TestGood/part: no part of it\nskipped: a.TestBare: no reason given\nok  \tonemap/b\t"
+	if !strings.HasPrefix(out.String(), want) {
+		t.Errorf("got %s, want %s", out, want)
+	}
+}
+
+func TestAFailureIsShownAndFails(t *testing.T) {
+	for name, c := range map[string]struct{ src, want string }{
+		"a test":    {"func TestBad(t *testing.T) { t.Run(\"x\", func(t *testing.T) { t.Error(\"the fault\") }) }", "the fault"},
+		"a panic":   {"func TestBad(t *testing.T) { panic(\"the fault\") }", "the fault"},
+		"an exit":   {"func TestBad(t *testing.T) { println(\"the fault\"); os.Exit(3) }", "the fault"},
+		"no end":    {"func TestBad(t *testing.T) { t.Log(\"the fault\"); select {} }", "the fault"},
+		"no build":  {"func TestBad(t *testing.T) { theFault() }", "undefined: theFault"},
+		"a package": {"func TestMain(m *testing.M) { os.Exit(m.Run() + 1) }", "FAIL"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			moduleWith(t, map[string]string{"a/a_test.go": "package a\nimport (\n\"os\"\n\"testing\"\n)\nvar _ = os.Args\n" + c.src + "\n"})
+			last, out := len(name)%2 == 0, &strings.Builder{}
+			err := prove("results", []string{"-timeout", "2s", "./a"}, last, out)
+			if text := out.String(); err == nil || !strings.Contains(text, c.want) || !strings.Contains(text, "\nFAIL\tonemap/a") || !strings.HasSuffix(text, "\nFAIL\n") {
+				t.Errorf("last %v: %v: %s", last, err, text)
+			}
+		})
+	}
+}
+
+func TestTestsAreFoundInTheFiles(t *testing.T) {
+	names, err := tests(fstest.MapFS{
+		"a/x_test.go":              {Data: []byte("func TestA(t *testing.T) {\nfunc TestMain(m *testing.M) {\nfunc Testing(t *testing.T) {\nfunc helper(t *testing.T) {\nfunc (s) TestB(t *testing.T) {\n")},
+		"a/x.go":                   {Data: []byte("func TestC(t *testing.T) {\n")},
+		"a/testdata/b/x_test.go":   {Data: []byte("func TestD(t *testing.T) {\n")},
+		"node_modules/b/x_test.go": {Data: []byte("func TestE(t *testing.T) {\n")},
+	})
+	if err != nil || strings.Join(names, " ") != "onemap/a.TestA" {
+		t.Errorf("%v, %v", names, err)
+	}
+}
