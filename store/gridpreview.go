@@ -101,7 +101,8 @@ func diffGrids(ctx context.Context, tx pgx.Tx, before, draft int32) ([]GridChang
 		coalesce(ap.code, ''), coalesce(bp.code, ''), coalesce(a.area_m2, 0), coalesce(b.area_m2, 0),
 		CASE WHEN b.id IS NULL THEN 'new' WHEN a.id IS NULL THEN 'gone'
 			WHEN a.level <> b.level OR ap.code IS DISTINCT FROM bp.code THEN 'moved'
-			WHEN NOT a.geom = b.geom AND ST_Area(ST_CollectionExtract(ST_SymDifference(a.geom, b.geom), 3)::geography) >= 1 THEN 'redrawn'
+			WHEN NOT a.geom = b.geom AND (abs(a.area_m2 - b.area_m2) >= 1
+				OR ST_Area(ST_CollectionExtract(ST_SymDifference(a.geom, b.geom), 3)::geography) >= 1) THEN 'redrawn'
 			WHEN a.name <> b.name THEN 'renamed' ELSE 'same' END
 		FROM (SELECT * FROM grid WHERE version_id = $2) a FULL JOIN (SELECT * FROM grid WHERE version_id = $1) b ON b.code = a.code
 		LEFT JOIN grid ap ON ap.id = a.parent_id LEFT JOIN grid bp ON bp.id = b.parent_id
