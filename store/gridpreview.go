@@ -270,8 +270,8 @@ func codesOf(t *grid.Tree, path []int) (codes []grid.Code) {
 // ofCounty adds the condition that column is a grid number of a county, in any of
 // its versions.
 func (q *query) ofCounty(root, column string) *query {
-	return q.add("EXISTS (SELECT FROM grid rg JOIN grid_version rv ON rv.id = rg.version_id WHERE rv.root_code = ? AND rg.level = 1 AND "+column+
-		" BETWEEN rg.no AND rg.last_no)", root)
+	return q.add("EXISTS (SELECT FROM grid rg JOIN grid_version rv ON rv.id = rg.version_id WHERE rv.root_code = ? AND rg.level = 1 AND ", root).
+		add(column).add(" BETWEEN rg.no AND rg.last_no)")
 }
 
 // countWorkers counts who serves each grid today, and who would serve none.
