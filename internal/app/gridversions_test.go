@@ -125,6 +125,12 @@ func TestAPreviewSaysWhatARedrawChanges(t *testing.T) {
 	if a := st.get(fmt.Sprintf("/api/v1/grid-versions/%d/preview", v), st.token(auth.SystemAdmin, "A")); a.status != 404 {
 		t.Errorf("to who administers a town: %d %s", a.status, a.body)
 	}
+	if a := st.call("GET", fmt.Sprintf("/api/v1/grids?version=%d", v), admin, "", "Accept: application/geo+json"); a.status != 200 || strings.Count(string(a.body), `"Feature"`) != 7 || !strings.Contains(string(a.body), "甲三") {
+		t.Errorf("the draft's grids: %d %s", a.status, a.body)
+	}
+	if a := st.get(fmt.Sprintf("/api/v1/grids?version=%d", v), desk); a.status != 403 {
+		t.Errorf("the draft's grids to a desk: %d", a.status)
+	}
 	if a := st.get("/api/v1/grid-versions", desk); a.status != 403 {
 		t.Errorf("to a desk: %d", a.status)
 	}
