@@ -84,6 +84,7 @@ func (s *Server) grids() {
 		Summary: "The grids a place lies in, the county first", Errors: []int{422},
 	}, s.locate)
 	s.locateBatch()
+	s.neighbours()
 }
 
 func (s *Server) listGrids(_ context.Context, a caller, in *gridsInput) (*listOutput, error) {

@@ -188,6 +188,8 @@ func (r *run) walk(t *testing.T) {
 			}
 		case "list grids":
 			r.listGrids(l)
+		case "neighbours":
+			r.neighbours(l)
 		case "place":
 			r.places(l)
 		case "find place":
