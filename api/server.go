@@ -51,6 +51,7 @@ type Options struct {
 	Roads     func() *road.Graph       // what travel times are worked out along
 	People    func() *people.Directory // workers and devices
 	Places    func() *gazetteer.Index  // the address search
+	Overlays  func() *store.OverlaySet // areas beside the tree
 	Now       func() time.Time
 	Log       *slog.Logger
 	Pages     fs.FS // the built front end
@@ -136,6 +137,7 @@ func New(o Options) *Server {
 	s.incidents()
 	s.reporters()
 	s.grids()
+	s.overlays()
 	s.places()
 	s.figures()
 	s.workers()

@@ -190,6 +190,10 @@ func (r *run) walk(t *testing.T) {
 			r.listGrids(l)
 		case "neighbours":
 			r.neighbours(l)
+		case "overlays":
+			r.overlays(l)
+		case "overlay areas":
+			r.overlayAreas(l)
 		case "place":
 			r.places(l)
 		case "find place":
