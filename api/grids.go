@@ -173,9 +173,9 @@ func (s *Server) locate(_ context.Context, a caller, in *locateInput) (*locateOu
 	if in.Overlays {
 		overlays := []LocatedOverlay{}
 		if path := t.Path(f.Index); told {
-			overlays = s.overlaysOf(a.Scope, p, &t.Nodes()[path[0]])
+			overlays = s.overlaysOf(t, a.Scope, p, &t.Nodes()[path[0]])
 		} else if f.Index < 0 {
-			overlays = s.overlaysOf(a.Scope, p, nil)
+			overlays = s.overlaysOf(t, a.Scope, p, nil)
 		}
 		out.Body.Overlays = &overlays
 	}

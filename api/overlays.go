@@ -122,10 +122,10 @@ func seesArea(s auth.Scope, root *grid.Node, a *store.OverlayArea) bool {
 }
 
 func (s *Server) listOverlays(_ context.Context, a caller, _ *overlaysInput) (*overlaysOutput, error) {
-	t, now := s.o.Catalogue.Now().Tree, s.o.Now()
+	t, all, now := s.o.Catalogue.Now().Tree, s.o.Overlays().All(), s.o.Now()
 	list := OverlayList{Items: []OverlayItem{}}
-	for i := range s.o.Overlays().All() {
-		o := &s.o.Overlays().All()[i]
+	for i := range all {
+		o := &all[i]
 		root, ok := county(t, o.Root)
 		if !ok || !inCounty(a.Scope, root) {
 			continue
@@ -188,9 +188,8 @@ func (s *Server) listAreas(_ context.Context, a caller, in *areasInput) (*listOu
 // overlaysOf are the overlays in force over a place, told where the place's own grid
 // is: root is the county of that grid; nil is outside every grid, where those who
 // see a county whole are told of its areas.
-func (s *Server) overlaysOf(scope auth.Scope, p geo.WGS84, root *grid.Node) []LocatedOverlay {
+func (s *Server) overlaysOf(t *grid.Tree, scope auth.Scope, p geo.WGS84, root *grid.Node) []LocatedOverlay {
 	out := []LocatedOverlay{}
-	t := s.o.Catalogue.Now().Tree
 	var last *store.Overlay
 	for _, h := range s.o.Overlays().At(p, s.o.Now()) {
 		if root != nil && h.Overlay.Root != string(root.Code) {

@@ -186,6 +186,13 @@ func BenchmarkNeighboursInPostGIS(b *testing.B) {
 	}
 	defer func() { _ = tx.Rollback(b.Context()) }()
 	stageNodes(b, tx, tree)
+	b.Run(fmt.Sprintf("in memory with the whole tree, %d grids", len(tree.Nodes())), func(b *testing.B) {
+		for b.Loop() {
+			if _, err := grid.NewTree(tree.Nodes()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 	for _, c := range []struct {
 		name, sql string
 		args      []any

@@ -95,6 +95,9 @@ func (db *DB) Overlays(ctx context.Context, s auth.Scope) (*OverlaySet, error) {
 		if _, err := tx.Exec(ctx, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"); err != nil {
 			return err
 		}
+		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = '1min'"); err != nil { // thousands of areas over thousands of grids
+			return err
+		}
 		rows, err := tx.Query(ctx, `SELECT o.id, o.code, o.name, o.kind, coalesce(d.code, ''), o.root_code,
 			coalesce(to_char(o.valid_from, 'YYYY-MM-DD'), ''), coalesce(to_char(o.valid_to, 'YYYY-MM-DD'), ''), o.note
 			FROM overlay o LEFT JOIN department d ON d.id = o.department_id ORDER BY o.root_code COLLATE "C", o.code`)
