@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"onemap/auth"
+	"onemap/geo/grid"
 	"onemap/people"
 	"onemap/store"
 	"onemap/track"
@@ -108,14 +109,22 @@ func (s *Server) today(ctx context.Context, a caller, _ *struct{}) (*todayOutput
 	for p := 1; p <= 4; p++ {
 		out.ByPriority = append(out.ByPriority, PriorityCount{p, t.ByPriority[p]})
 	}
-	for l := range cat.Centre.Levels {
-		out.ByLevel = append(out.ByLevel, LevelCount{l + 1, cat.Centre.Level(l + 1), t.ByLevel[l+1]})
+	for l := 1; l <= max(depth(cat.Tree), len(cat.Centre.Levels)); l++ { // a level nobody has named yet counts too
+		out.ByLevel = append(out.ByLevel, LevelCount{l, cat.Centre.Level(l), t.ByLevel[l]})
 	}
 	for _, g := range t.ByGrid {
 		out.ByTown = append(out.ByTown, TownCount{g.Code, g.Name, g.Reported, g.Open})
 	}
 	out.Workers = s.countWorkers(a.Actor)
 	return &todayOutput{out}, nil
+}
+
+// depth is the deepest level of a tree.
+func depth(t *grid.Tree) (deepest int) {
+	for _, n := range t.Nodes() {
+		deepest = max(deepest, n.Level)
+	}
+	return deepest
 }
 
 func (s *Server) countWorkers(a auth.Actor) WorkerCounts {

@@ -85,6 +85,7 @@ func (s *Server) grids() {
 		Summary: "The grids a place lies in, the county first", Errors: []int{422},
 	}, s.locate)
 	s.locateBatch()
+	s.neighbours()
 }
 
 // treeFor is the tree in force, or that of one version, and which of its grids the
@@ -161,6 +162,8 @@ type locateInput struct {
 	Lon float64 `query:"lon" required:"true" doc:"The first number of the pair"`
 	Lat float64 `query:"lat" required:"true" doc:"The second number"`
 	CRS string  `query:"crs" required:"true" maxLength:"40" doc:"What they are, as in a report: wgs84, ..., EPSG:4545-en"`
+
+	Overlays bool `query:"overlays" doc:"Also the areas of overlays in force over the place"`
 }
 
 // Located is where a place lies.
@@ -168,6 +171,8 @@ type Located struct {
 	Path   []store.GridRef `json:"path" doc:"The county first; empty outside the grids the caller sees"`
 	OnEdge bool            `json:"on_edge" doc:"On a border; the grid with the lowest code is taken"`
 	Note   string          `json:"note,omitempty" doc:"Outside: how far, and which other reading of the numbers would lie inside"`
+
+	Overlays *[]LocatedOverlay `json:"overlays,omitempty" doc:"Only when asked for"`
 }
 
 type locateOutput struct{ Body Located }
@@ -194,7 +199,17 @@ func (s *Server) locate(_ context.Context, a caller, in *locateInput) (*locateOu
 	t := s.o.Catalogue.Now().Tree
 	out := &locateOutput{Located{Path: []store.GridRef{}}}
 	f := t.Locate(p)
-	if f.Index < 0 || !a.Scope.Sees(t.Nodes()[f.Index].No) {
+	told := f.Index >= 0 && a.Scope.Sees(t.Nodes()[f.Index].No)
+	if in.Overlays {
+		overlays := []LocatedOverlay{}
+		if path := t.Path(f.Index); told {
+			overlays = s.overlaysOf(t, a.Scope, p, &t.Nodes()[path[0]])
+		} else if f.Index < 0 {
+			overlays = s.overlaysOf(t, a.Scope, p, nil)
+		}
+		out.Body.Overlays = &overlays
+	}
+	if !told {
 		out.Body.Note = t.OutsideNote(raw, func(n *grid.Node) bool { return a.Scope.Sees(n.No) })
 		return out, nil
 	}

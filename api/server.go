@@ -51,6 +51,7 @@ type Options struct {
 	People    func() *people.Directory // workers and devices
 	Places    func() *gazetteer.Index  // the address search
 	Due       func()                   // an enactment of grids is due: told so that it is not waited for; may be nil
+	Overlays  func() *store.OverlaySet // areas beside the tree
 	Now       func() time.Time
 	Log       *slog.Logger
 	Pages     fs.FS // the built front end
@@ -129,6 +130,7 @@ func New(o Options) *Server {
 	s.reporters()
 	s.grids()
 	s.gridVersions()
+	s.overlays()
 	s.places()
 	s.figures()
 	s.workers()

@@ -27,6 +27,7 @@ type Resource string
 
 const (
 	Grid         Resource = "grid"          // the tree and its boundaries
+	Overlay      Resource = "overlay"       // areas beside the tree: beats, specialist grids
 	PlaceData    Resource = "place"         // places and addresses by name; nothing of persons
 	IncidentData Resource = "incident"      // incidents, but for who did what
 	Journal      Resource = "journal"       // every act on an incident, and who did it
@@ -71,6 +72,7 @@ const table = `
 resource      action  system_admin security_admin auditor   county_leader hall_operator dispatcher town_operator village_head grid_worker    dept_handler    wall
 grid          read    grid         grid           grid      grid          grid          grid       grid          grid         grid           grid            grid
 grid          write   grid         -              -         -             -             -          -             -            -              -               -
+overlay       read    grid         grid           grid      grid          grid          grid       grid          grid         grid           grid            grid
 place         read    grid         grid           grid      grid          grid          grid       grid          grid         grid           grid            grid
 incident      read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       grid+sens
 incident      write   -            -              -         -             grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -

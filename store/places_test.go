@@ -107,7 +107,7 @@ func TestTheDemosAddressesMoveOver(t *testing.T) {
 	url := pgtest.URL(t)
 	db := opened(t, url, "")
 	for _, sql := range []string{ // back to the schema before the migration of places
-		"DROP TABLE place, road_segment",
+		"DROP TABLE place, road_segment, overlay_area, overlay",
 		"CREATE TABLE address (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, ext_id text NOT NULL UNIQUE, std text NOT NULL, grid_id bigint REFERENCES grid, geom geometry(Point, 4326) NOT NULL)",
 		"INSERT INTO grid_version (root_code) VALUES ('150623')",
 		"INSERT INTO address (ext_id, std, geom) VALUES ('demo-address-00001', '演示旗演东镇12号', ST_SetSRID(ST_MakePoint(107.2, 38.4), 4326))",

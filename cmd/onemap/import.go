@@ -20,6 +20,7 @@ import (
 
 type importCmd struct {
 	Grids     importGridsCmd     `cmd:"" help:"Bring in a grid tree from GeoJSON or Shapefile, as a draft that is checked."`
+	Overlay   importOverlayCmd   `cmd:"" help:"Bring in an overlay beside the grid tree: police beats, specialist grids of a department."`
 	Incidents importIncidentsCmd `cmd:"" help:"Bring in past incidents from CSV, XLSX or a file of points."`
 	Places    importPlacesCmd    `cmd:"" help:"Bring in named places (schools, wells, shops) from a table or a file of points, for the address search."`
 	Addresses importAddressesCmd `cmd:"" help:"Bring in an address library from a table or a file of points, for the address search."`

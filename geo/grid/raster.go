@@ -156,6 +156,17 @@ func (r *raster) list(marks []mark, members []int) {
 // paintShape marks the squares the border of a grid may pass and lowers the
 // rank of those it covers whole.
 func (r *raster) paintShape(marks []mark, rank int32, mp orb.MultiPolygon, s *shape) []mark {
+	r.sweep(mp, s, func(square int) {
+		marks = append(marks, newMark(square, rank))
+	}, func(square int) {
+		r.square[square] = min(r.square[square], rank)
+	})
+	return marks
+}
+
+// sweep visits the squares that the border of a shape may pass, and those that it
+// covers whole.
+func (r *raster) sweep(mp orb.MultiPolygon, s *shape, border, whole func(square int)) {
 	rows := make([][]int32, len(s.start)-1) // columns the border passes
 	for e := range sidesOf(mp) {
 		r.trace(e, func(row, from, to int) {
@@ -173,17 +184,15 @@ func (r *raster) paintShape(marks []mark, rank int32, mp orb.MultiPolygon, s *sh
 		for _, c := range append(cols, c1+1) {
 			if next < c && r.inside(s, row, int(next)) {
 				for free := next; free < c; free++ {
-					at := row*r.cols + int(free)
-					r.square[at] = min(r.square[at], rank)
+					whole(row*r.cols + int(free))
 				}
 			}
 			if c <= c1 {
-				marks = append(marks, newMark(row*r.cols+int(c), rank))
+				border(row*r.cols + int(c))
 			}
 			next = c + 1
 		}
 	}
-	return marks
 }
 
 // inside says whether a square that no border passes is covered.

@@ -47,6 +47,8 @@ type Tree struct {
 	byID     map[int64]int
 	bound    orb.Bound
 	rasters  []*raster // one a root
+
+	neighbours [][]Neighbour
 }
 
 // NewTree makes a tree of nodes in pre-order: every parent stands before its
@@ -76,6 +78,7 @@ func NewTree(nodes []Node) (*Tree, error) {
 		}
 	}
 	t.rasters = makeRasters(t)
+	t.meet()
 	return t, nil
 }
 

@@ -49,12 +49,13 @@ type Server struct {
 	metrics    *metrics
 	api        *api.Server
 	layers     atomic.Pointer[layers]
+	overlays   atomic.Pointer[store.OverlaySet]
 	places     atomic.Pointer[gazetteer.Index]
-	layersDue  chan struct{} // the configuration has changed: people and layers
+	layersDue  chan struct{} // the configuration has changed: people, layers and overlays
 	placesDue  chan struct{} // places or grids have changed: the address search
 	plansDue   chan struct{} // an enactment of grids is due
 	treeAhead  chan int32    // a draft has its numbers: its tree is read before it is in force
-	behind     atomic.Bool   // people or layers wait to be read again
+	behind     atomic.Bool   // people, layers or overlays wait to be read again
 	load       atomic.Pointer[api.Loading]
 	wake       chan struct{} // something was committed: the sequencer
 	heads      chan struct{} // the feed has grown: the pump
@@ -308,7 +309,7 @@ func (s *Server) startListeners(ctx context.Context) error {
 	s.api = api.New(api.Options{
 		DB: s.pools.changes, Reports: s.pools.reports, Reads: s.pools.reads, WallReads: s.pools.walls, Care: s.pools.care, Sealer: s.seal,
 		Catalogue: s.catalogue, Ledger: s.ledger, Hub: s.hub, Tiles: s.tiles, Dots: s.fixes.Live().Dots, Roads: s.roads, People: s.fixes.Directory,
-		Places: s.places.Load, Due: s.nudge(s.plansDue), Now: s.o.Now, Log: s.o.Log, Pages: pages, Ready: s.isReady, Status: func() api.Loading { return *s.load.Load() },
+		Places: s.places.Load, Overlays: s.overlays.Load, Due: s.nudge(s.plansDue), Now: s.o.Now, Log: s.o.Log, Pages: pages, Ready: s.isReady, Status: func() api.Loading { return *s.load.Load() },
 		Version: s.o.Version, Link: s.URL, Limits: s.o.Limits, Proxies: s.o.TrustedProxies, Refused: func(rule string) { s.metrics.refused.WithLabelValues(rule).Inc() },
 	})
 	if s.secure, err = s.certificate(); err != nil {

@@ -314,6 +314,14 @@ func BenchmarkLocateHTTP(b *testing.B) {
 		slices.Sort(took)
 		b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
 	})
+	b.Run("single GETs with overlays", func(b *testing.B) {
+		n := 0
+		for b.Loop() {
+			send("GET", fmt.Sprintf("%s?lon=%v&lat=%v&crs=wgs84&overlays=true", locate, points[n%len(points)][0], points[n%len(points)][1]), "", nil)
+			n++
+		}
+		b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "places/s")
+	})
 	b.Run("JSON", func(b *testing.B) {
 		var body []byte
 		for b.Loop() {

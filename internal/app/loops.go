@@ -30,6 +30,9 @@ func (s *Server) startLoops(ctx context.Context) error {
 	if err := s.reloadLayers(ctx); err != nil {
 		return err
 	}
+	if err := s.reloadOverlays(ctx); err != nil {
+		return err
+	}
 	if err := s.reloadPlaces(ctx); err != nil {
 		return err
 	}
@@ -207,8 +210,8 @@ func (s *Server) before(ctx context.Context, evs []feed.Event) error {
 }
 
 // reloadConfig reads the configuration again. Events wait for the catalogue alone:
-// without it a report would be shown in a grid this node does not know. People and
-// layers follow as soon as they can be read.
+// without it a report would be shown in a grid this node does not know. People,
+// layers and overlays follow as soon as they can be read.
 func (s *Server) reloadConfig(ctx context.Context) error {
 	if err := s.catalogue.Reload(ctx); err != nil {
 		return err
@@ -218,7 +221,7 @@ func (s *Server) reloadConfig(ctx context.Context) error {
 	return nil
 }
 
-// followConfig reads people and layers again when the configuration has changed,
+// followConfig reads people, layers and overlays again when the configuration has changed,
 // until the end. Millions of roads may take their time: no event waits for them.
 func (s *Server) followConfig(ctx context.Context) {
 	for {
@@ -232,17 +235,17 @@ func (s *Server) followConfig(ctx context.Context) {
 	}
 }
 
-// catchUp reads people and layers again when they are behind the configuration.
+// catchUp reads people, layers and overlays again when they are behind the configuration.
 func (s *Server) catchUp(ctx context.Context) {
 	if !s.behind.Swap(false) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	if err := errors.Join(s.fixes.Refresh(ctx), s.reloadLayers(ctx)); err != nil {
+	if err := errors.Join(s.fixes.Refresh(ctx), s.reloadLayers(ctx), s.reloadOverlays(ctx)); err != nil {
 		s.behind.Store(true)
 		if ctx.Err() == nil {
-			s.o.Log.Warn("people and layers are behind; trying again", "err", err)
+			s.o.Log.Warn("people, layers or overlays are behind; trying again", "err", err)
 		}
 	}
 }

@@ -190,6 +190,12 @@ func (r *run) walk(t *testing.T) {
 			r.listGrids(l)
 		case "grid versions", "grid version":
 			r.gridVersions(l)
+		case "neighbours":
+			r.neighbours(l)
+		case "overlays":
+			r.overlays(l)
+		case "overlay areas":
+			r.overlayAreas(l)
 		case "place":
 			r.places(l)
 		case "find place":

@@ -148,6 +148,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.people(t, db)
 	w.map_(t, db)
+	w.beats(t, db)
 	db.Close()
 	lots := 1_000_000
 	w.stand = startStand(t, Options{DatabaseURL: w.url, Log: slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Limits: api.Limits{

@@ -1,0 +1,10 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package grid
+
+// FindNeighbours is what a tree of these nodes costs for its neighbours alone.
+func FindNeighbours(nodes []Node) {
+	t := &Tree{nodes: nodes}
+	t.meet()
+}
