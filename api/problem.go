@@ -32,6 +32,8 @@ type Problem struct {
 	Detail   string        `json:"detail,omitempty" doc:"What is wrong and what to do"`
 	Errors   []ProblemItem `json:"errors,omitempty"`
 	Possible []string      `json:"possible,omitempty" doc:"The actions the incident's state allows now"`
+	// Candidates are the places that a report's address may mean.
+	Candidates []PlaceItem `json:"candidates,omitempty" doc:"Of a report by its address: the places that it may mean, the likeliest first. Send one back as location, with the address"`
 }
 
 // ProblemItem is one thing wrong, with its place in the request.
@@ -102,10 +104,16 @@ func (s *Server) answer(ctx context.Context, err error) error {
 	case errors.As(err, &in):
 		p := problem(http.StatusUnprocessableEntity, in.Error())
 		for _, x := range in {
+			if x.Unplaced {
+				p.Detail += "; " + confirmPlace
+			}
 			if x.Form {
 				p.Status, p.Title = http.StatusBadRequest, http.StatusText(http.StatusBadRequest)
 			}
 			p.Errors = append(p.Errors, ProblemItem{"body." + x.Field, x.Message})
+			for _, c := range x.Candidates {
+				p.Candidates = append(p.Candidates, placeItem(c))
+			}
 		}
 		return p
 	case errors.As(err, &state):
@@ -151,6 +159,9 @@ func (s *Server) answer(ctx context.Context, err error) error {
 	s.o.Log.Error("internal error", "request", requestID(ctx), "err", err)
 	return problem(http.StatusInternalServerError, "internal error; the log has it under request "+requestID(ctx))
 }
+
+// confirmPlace is what helps where an address gives no place to be sure of.
+const confirmPlace = "nothing was stored: confirm the place on the map and send it again with location and the address, under the same Idempotency-Key, or with accept_approximate"
 
 // refusedBySchema is the answer to a value that only the database noticed: its
 // sender may mend it, and the log asks for an earlier check.

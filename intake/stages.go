@@ -157,6 +157,9 @@ func when(e *Env, d *draft) *Problem {
 
 func datum(_ *Env, d *draft) *Problem {
 	if d.in.Lon == nil && d.in.Lat == nil {
+		if d.out.Place.Point != nil {
+			return nil // found by its address
+		}
 		if d.out.Place.Address == "" {
 			return &Problem{Field: "location", Message: "a place is needed: location (lon, lat, crs) or address"}
 		}

@@ -5,6 +5,7 @@ package ledger
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -103,6 +104,28 @@ func (l *Ledger) opening(ctx context.Context, actor auth.Actor, c Command, id in
 	return in, b, l.record(ctx, b, actor, c.RequestID, 1, in, ch, feed.Audience{})
 }
 
+// Earlier is what an earlier request of this actor with the same key made; known is
+// false when there was none.
+func (l *Ledger) Earlier(ctx context.Context, actor auth.Actor, key string, request [sha256.Size]byte) (res Result, known bool, err error) {
+	var had []byte
+	var entity *int64
+	err = l.o.Reports.Pool.QueryRow(ctx, "SELECT request, entity_id FROM idempotency WHERE actor = $1 AND key = $2", actor.ID, key).Scan(&had, &entity)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Result{}, false, nil
+	}
+	var id int64
+	if err == nil {
+		id, err = Command{Request: request}.made(had, entity)
+	}
+	if err == nil {
+		res, err = l.answer(ctx, actor, id)
+	}
+	if err != nil {
+		return Result{}, false, fmt.Errorf("ledger: %w", err)
+	}
+	return res, true, nil
+}
+
 // answer is what a request with the key of an earlier one gets.
 func (l *Ledger) answer(ctx context.Context, actor auth.Actor, id int64) (res Result, err error) {
 	err = l.o.Reports.InTx(ctx, func(tx pgx.Tx) error {
@@ -198,9 +221,9 @@ func (l *Ledger) sealReporter(b *pgx.Batch, id int64, r *Report) error {
 func insertIncident(b *pgx.Batch, in store.Incident) {
 	b.Queue(`INSERT INTO incident (id, version, state, category, priority, title, body, source, external_id, geom, raw_lon, raw_lat,
 		raw_datum, address, place, grid_id, grid_no, cell6, cell7, cell8, cell9, owner_level, department_id, occurred_at, reported_at,
-		received_at, ack_due, stage_due, due_rule, acknowledged_at, on_scene_at, resolved_at, closed_at, history)
+		received_at, ack_due, stage_due, due_rule, acknowledged_at, on_scene_at, resolved_at, closed_at, history, found)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26,
-		$27, $28, $29, $30, $31, $32, $33, $34)`, append([]any{in.ID}, columnsOf(in)...)...)
+		$27, $28, $29, $30, $31, $32, $33, $34, $35)`, append([]any{in.ID}, columnsOf(in)...)...)
 }
 
 // incidentColumns are the stored columns of an incident but its id, in the order
@@ -209,18 +232,21 @@ var incidentColumns = []string{
 	"version", "state", "category", "priority", "title", "body", "source", "external_id", "geom", "raw_lon", "raw_lat",
 	"raw_datum", "address", "place", "grid_id", "grid_no", "cell6", "cell7", "cell8", "cell9", "owner_level", "department_id",
 	"occurred_at", "reported_at", "received_at", "ack_due", "stage_due", "due_rule", "acknowledged_at", "on_scene_at",
-	"resolved_at", "closed_at", "history",
+	"resolved_at", "closed_at", "history", "found",
 }
 
 func columnsOf(in store.Incident) []any {
 	p := in.Place
-	var geom, lon, lat, datum, external, dept any
+	var geom, lon, lat, datum, external, dept, found any
 	var cells [4]any
 	if p.Point != nil && p.Raw != nil {
 		geom, lon, lat, datum = geo.WGS84(*p.Point), p.Raw.Lon, p.Raw.Lat, string(p.Raw.Datum)
 		for i, k := range p.Cells {
 			cells[i] = int64(k)
 		}
+	}
+	if p.Found != nil {
+		found = store.FoundRow(p.Found)
 	}
 	if in.ExternalID != "" {
 		external = in.ExternalID
@@ -232,7 +258,7 @@ func columnsOf(in store.Incident) []any {
 		int32(in.Version), string(in.State), in.Category, int16(in.Priority), in.Title, in.Text, in.Source, external, geom, lon, lat,
 		datum, p.Address, string(p.Kind), p.GridID, p.GridNo, cells[0], cells[1], cells[2], cells[3], int16(in.OwnerLevel), dept,
 		moment(in.OccurredAt), in.ReportedAt, in.ReceivedAt, moment(in.AckDue), moment(in.StageDue), in.DueRule,
-		moment(in.AcknowledgedAt), moment(in.OnSceneAt), moment(in.ResolvedAt), moment(in.ClosedAt), in.History,
+		moment(in.AcknowledgedAt), moment(in.OnSceneAt), moment(in.ResolvedAt), moment(in.ClosedAt), in.History, found,
 	}
 }
 
