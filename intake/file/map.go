@@ -90,27 +90,35 @@ type field struct {
 // ParseMap reads a column map: one JSON object (see docs/IMPORT.md). Unknown
 // names are refused, so that a slip of the pen is not silently left out.
 func ParseMap(r io.Reader) (Map, error) {
-	raw, err := io.ReadAll(io.LimitReader(r, mapBytes+1))
-	if err != nil {
-		return Map{}, fmt.Errorf("column map: %w", err)
-	}
-	if len(raw) > mapBytes {
-		return Map{}, fmt.Errorf("column map: longer than %d bytes", mapBytes)
-	}
-	dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))))
-	dec.DisallowUnknownFields()
 	var f mapFile
-	if err := dec.Decode(&f); err != nil {
-		return Map{}, fmt.Errorf("column map: %w", err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return Map{}, errors.New("column map: something follows the JSON object")
+	if err := readMap(r, &f); err != nil {
+		return Map{}, err
 	}
 	m, err := f.check()
 	if err != nil {
 		return Map{}, fmt.Errorf("column map: %w", err)
 	}
 	return m, nil
+}
+
+// readMap reads the one JSON object of a column map of any kind.
+func readMap(r io.Reader, into any) error {
+	raw, err := io.ReadAll(io.LimitReader(r, mapBytes+1))
+	if err != nil {
+		return fmt.Errorf("column map: %w", err)
+	}
+	if len(raw) > mapBytes {
+		return fmt.Errorf("column map: longer than %d bytes", mapBytes)
+	}
+	dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return fmt.Errorf("column map: %w", err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("column map: something follows the JSON object")
+	}
+	return nil
 }
 
 // check makes a Map of f, or names the first thing that is wrong.
