@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/paulmach/orb"
@@ -59,12 +58,13 @@ func (c *importRoadsCmd) Run(ctx context.Context, out io.Writer, say messages) e
 		return err
 	}
 	defer done()
-	bar := newPercent(say, "写入")
+	bar := newBar(say)
+	written := share(bar, "写入")
 	before, err := db.ReplaceRoads(ctx, store.RoadSet{
 		Source: c.Source, Actor: "system:command", File: filepath.Base(c.File), Segments: roads.Segments,
-		Progress: func(n int) { bar.show(int64(n), int64(len(roads.Segments))) },
+		Progress: func(n int) { written(int64(n), int64(len(roads.Segments))) },
 	})
-	bar.end()
+	bar.End()
 	if err != nil {
 		return err
 	}
@@ -91,16 +91,16 @@ func (c *importRoadsCmd) read(ctx context.Context, say messages) (roads *file.Ro
 	if c.Join > 0 && strings.HasSuffix(c.File, ".pbf") {
 		return nil, nil, fmt.Errorf("--join: the roads of an OpenStreetMap extract share their nodes; take it as it is")
 	}
-	bar := newPercent(say, "读取")
+	bar := newBar(say)
 	rejects = file.RejectHeader(file.RoadRejectColumns)
 	given := 0
-	roads, err = file.ReadRoads(ctx, c.File, file.RoadOptions{Datum: datum, Progress: bar.show, Reject: func(record []byte) error {
+	roads, err = file.ReadRoads(ctx, c.File, file.RoadOptions{Datum: datum, Progress: share(bar, "读取"), Reject: func(record []byte) error {
 		if given++; !c.DryRun || given <= shownRejects {
 			rejects = append(rejects, record...)
 		}
 		return nil
 	}})
-	bar.end()
+	bar.End()
 	return roads, rejects, err
 }
 
@@ -175,42 +175,9 @@ func plain(text []byte) string {
 	}, string(text))
 }
 
-// percent shows how far something is: in place on a terminal, now and then
-// elsewhere.
-type percent struct {
-	say  messages
-	what string
-	tty  bool
-	last time.Time
-	open bool
-}
-
-func newPercent(say messages, what string) *percent {
-	f, isFile := say.Writer.(*os.File)
-	return &percent{say: say, what: what, tty: isFile && job.IsTerminal(f), last: time.Now()}
-}
-
-func (p *percent) show(done, total int64) {
-	every := 5 * time.Second
-	if p.tty {
-		every = 200 * time.Millisecond
-	}
-	if time.Since(p.last) < every {
-		return
-	}
-	p.last = time.Now()
-	line := fmt.Sprintf("%s %d%%", p.what, 100*done/max(total, 1))
-	if p.tty {
-		fmt.Fprintf(p.say, "\r%s\x1b[K", line)
-		p.open = true
-		return
-	}
-	fmt.Fprintln(p.say, line)
-}
-
-func (p *percent) end() {
-	if p.open {
-		fmt.Fprintln(p.say)
-		p.open = false
+// share shows how much of something is done.
+func share(bar *job.Printer, what string) func(done, total int64) {
+	return func(done, total int64) {
+		bar.Line(func() string { return fmt.Sprintf("%s %d%%", what, 100*done/max(total, 1)) })
 	}
 }
