@@ -146,10 +146,16 @@ func (s *Server) reportIncident(ctx context.Context, a caller, in *reportInput) 
 // address was known or doubtful to nobody, is answered as ever.
 func (s *Server) unplaced(ctx context.Context, a caller, in *reportInput, request [sha256.Size]byte, refused error) (*incidentOutput, error) {
 	var why intake.Problems
-	if in.Key == "" || !errors.As(refused, &why) || !slices.ContainsFunc(why, func(p intake.Problem) bool { return p.Unplaced }) {
+	if !errors.As(refused, &why) || !slices.ContainsFunc(why, func(p intake.Problem) bool { return p.Unplaced }) {
 		return nil, refused
 	}
-	res, known, err := s.o.Ledger.Earlier(ctx, a.Actor, in.Key, request)
+	source := in.Body.Source
+	if source == "" {
+		source = intake.DefaultSource
+	}
+	res, known, err := s.o.Ledger.Earlier(ctx, a.Actor, ledger.Command{
+		Key: in.Key, Request: request, Report: &ledger.Report{Report: dispatch.Report{Source: source, ExternalID: in.Body.ExternalID}},
+	})
 	switch {
 	case err != nil:
 		return nil, err

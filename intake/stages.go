@@ -29,6 +29,9 @@ const (
 // Sources lists the ways a live report comes in.
 var Sources = []string{"phone", "field", "hotline", "petition", "app", "device"}
 
+// DefaultSource is the way in of a report that does not say.
+const DefaultSource = "phone"
+
 // identityNumber is an 18-digit resident identity number in running text.
 var identityNumber = regexp.MustCompile(`(^|[^0-9])([1-9][0-9]{2})[0-9]{13}([0-9])([0-9Xx])($|[^0-9])`)
 
@@ -99,7 +102,7 @@ func manyDigits(s string) bool {
 func source(e *Env, d *draft) *Problem {
 	d.out.Source = d.in.Source
 	if d.out.Source == "" {
-		d.out.Source = "phone"
+		d.out.Source = DefaultSource
 	}
 	if slices.Contains(Sources, d.out.Source) {
 		return nil

@@ -18,6 +18,9 @@ var span = regexp.MustCompile(`^(\d{1,2}):(\d{2})-(\d{1,2}):(\d{2})$`)
 // days is one day of the week or a run of days.
 var days = regexp.MustCompile(`^([1-7])(?:-([1-7]))?$`)
 
+// stuck is a time right behind the word for a day.
+var stuck = regexp.MustCompile(`([一二三四五六日天末])(\d{1,2}:)`)
+
 // dayWords make days of the words for them; the longer word stands first.
 var dayWords = strings.NewReplacer(
 	"每天", "1-7", "每日", "1-7", "全周", "1-7", "工作日", "1-5", "星期", "", "礼拜", "", "周", "",
@@ -32,7 +35,7 @@ var alike = strings.NewReplacer("：", ":", "～", "-", "~", "-", "—", "-", "�
 // ends before it begins runs into the next day. Runs of one day must not begin alike.
 func ParseRota(text string) (Rota, error) {
 	var out Rota
-	for part := range strings.SplitSeq(alike.Replace(text), ";") {
+	for part := range strings.SplitSeq(stuck.ReplaceAllString(alike.Replace(text), "$1 $2"), ";") {
 		var on []int
 		times := 0
 		for _, word := range strings.Fields(part) {

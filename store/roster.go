@@ -201,8 +201,11 @@ func (r *Roster) grid(ctx context.Context, worker int64, code string, in RosterR
 	if err != nil {
 		return false, err
 	}
-	_, err = r.Tx.Exec(ctx, `INSERT INTO worker_grid (worker_id, grid_code, root_code, role, valid_from, valid_to) VALUES ($1, $2, $3, $4, $5, nullif($6, '')::date)
-		ON CONFLICT (worker_id, grid_code, valid_from) DO UPDATE SET root_code = excluded.root_code, role = excluded.role, valid_to = coalesce(excluded.valid_to, worker_grid.valid_to)`,
+	_, err = r.Tx.Exec(ctx, `INSERT INTO worker_grid (worker_id, grid_code, root_code, role, valid_from, valid_to)
+		SELECT $1, $2, $3, $4, $5::date, coalesce(nullif($6, '')::date, min(later.valid_from)) -- not beyond what begins later
+		FROM worker_grid later WHERE later.worker_id = $1 AND later.grid_code = $2 AND coalesce(later.root_code, $3) = $3 AND later.valid_from > $5::date
+		ON CONFLICT (worker_id, grid_code, valid_from) DO UPDATE SET root_code = excluded.root_code, role = excluded.role,
+			valid_to = CASE WHEN $6 = '' THEN worker_grid.valid_to ELSE excluded.valid_to END`,
 		worker, code, in.Root, in.Role, want, in.To)
 	return true, err
 }

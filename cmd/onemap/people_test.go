@@ -26,6 +26,8 @@ func TestPeopleFromTheCommandLine(t *testing.T) {
 		code, out, said = command(t, nowhere, "import", "people", textFile(t, "ids.csv", "工号,"+column+"\nW1,1\n"), "--preview")
 		wantCommand(t, 1, "columns of identity numbers: "+column, code, out, said)
 	}
+	code, out, said = command(t, nowhere, "import", "people", textFile(t, "no.csv", "工号,grid_no,GridNumber,grid_num,证书,idle\nW1,1,1,1,1,1\n"), "--preview")
+	wantCommand(t, 0, `badge="W1"`, code, out, said)
 	url := pgtest.URL(t)
 	box := textFile(t, "box.geojson", `{"type":"Feature","properties":{"code":"000000000000","name":"旗","level":1},"geometry":{"type":"Polygon","coordinates":[[[107,38],[108,38],[108,39],[107,39],[107,38]]]}}`)
 	code, out, said = command(t, url, "import", "grids", box, "--crs", "wgs84", "--enact")

@@ -120,20 +120,25 @@ func (m PersonMap) Fields() (out []string) {
 }
 
 // identityWords are found in the names of columns that hold identity numbers.
-var identityWords = []string{
-	"身份证", "证件", "公民身份", "护照", "idcard", "identitycard", "identitynumber", "idnumber", "idno", "idnum", "sfzh", "sfz", "shenfenzheng", "passport", "ssn",
+var identityWords = []string{"身份证", "证件", "公民身份", "护照"}
+
+// identityTokens are words of such names in Latin letters, or two or three that
+// follow each other.
+var identityTokens = []string{
+	"idcard", "identitycard", "identityno", "identitynumber", "idnumber", "idno", "idnum", "sfz", "sfzh", "sfzhm", "shenfenzheng", "shenfenzhenghao", "passport", "passportno", "ssn",
 }
 
 // IdentityColumns are the columns whose names say that they hold identity numbers.
 func IdentityColumns(header []string) (out []string) {
 	for _, h := range header {
-		plain := strings.ToLower(strings.Map(func(r rune) rune {
-			if unicode.IsLetter(r) {
-				return r
+		has := slices.ContainsFunc(identityWords, func(w string) bool { return strings.Contains(h, w) })
+		words := strings.FieldsFunc(strings.ToLower(apart(h)), func(r rune) bool { return !unicode.IsLetter(r) })
+		for i := range words {
+			for n := 1; n <= 3 && i+n <= len(words); n++ {
+				has = has || slices.Contains(identityTokens, strings.Join(words[i:i+n], ""))
 			}
-			return -1
-		}, h))
-		if slices.ContainsFunc(identityWords, func(w string) bool { return strings.Contains(plain, w) }) {
+		}
+		if has {
 			out = append(out, h)
 		}
 	}

@@ -63,7 +63,7 @@ func TestIncidentsAsAFile(t *testing.T) {
 	st.call("POST", "/api/v1/incidents", hall, `{"category":"0502","title":"只有地址","address":"某处","accept_approximate":true}`)
 	a := st.get("/api/v1/exports/incidents.csv?"+because, hall)
 	head, rows := table(t, a)
-	if got := strings.Join(head, ","); got != "number,category,category_name,priority,state,grid,reported_at,ack_due,stage_due,closed_at,lon,lat,title,address" {
+	if got := strings.Join(head, ","); got != "number,category,category_name,priority,state,grid,reported_at,ack_due,stage_due,closed_at,lon,lat,title,address,accuracy_m" {
 		t.Errorf("header %s", got)
 	}
 	for name, want := range map[string]string{

@@ -222,9 +222,9 @@ func (im *peopleImport) check(r *rosterRow, known map[string]bool, first map[str
 			{"phone", f.Phone, p.Phone},
 			{"department", f.Department, p.Department},
 			{"skills", strings.Join(f.Skills, " "), strings.Join(p.Skills, " ")},
-			{"hours", fmt.Sprint(f.Rota), fmt.Sprint(p.Rota)},
+			{"hours", rotaText(f.Rota), rotaText(p.Rota)},
 		} {
-			if d.a != d.b {
+			if d.a != d.b && d.a != "" && d.b != "" {
 				r.why = append(r.why, fmt.Sprintf("%s 与第 %d 行同一工号的不同", d.name, f.Row))
 			}
 		}
@@ -242,6 +242,14 @@ func (im *peopleImport) check(r *rosterRow, known map[string]bool, first map[str
 		devices[p.Device] = p.Badge
 	}
 	im.serves[p.Badge] = append(im.serves[p.Badge], p.Grids...)
+}
+
+// rotaText tells one rota from another; "" for none.
+func rotaText(r people.Rota) string {
+	if len(r) == 0 {
+		return ""
+	}
+	return fmt.Sprint(r)
 }
 
 // commit stores one batch, its audit entry and the word to every node, and moves the

@@ -52,7 +52,7 @@ func (st *stand) served() string {
 
 const rosterCSV = `工号,姓名,手机,技能,网格编码,职务,起始日期,结束日期,部门,终端,值班时间,备注
 W1,赵一,13800000001,急救、驾驶,A1、A2,,2026-01-01,,综治中心,dev-1,周一至周五 08:00-17:30,
-W1,赵一,13800000001,急救、驾驶,B1,网格长,2026-02-01,2026-12-31,综治中心,,周一至周五 08:00-17:30,
+W1,,,,B1,网格长,2026-02-01,2026-12-31,,,,
 W2,钱二,0477-7620000,,B2,副网格长,,,,,,
 W3,孙三,13800000003,,ZZ,,,,,,,家里还有13800000009
 W4,李四,1.38E+10,,A1,站长,,,,,全年,
@@ -147,9 +147,11 @@ func TestARosterMovesWorkers(t *testing.T) {
 	bring(2, "W1,A1,head,,,\n", PeopleOptions{})       // another role from today
 	bring(3, "W1,A2,,2026-12-01,,\n", PeopleOptions{}) // one more, later
 	bring(4, "W1,A2,,2026-12-01,,\n", PeopleOptions{ReplaceGrids: true})
+	bring(4, "W2,B1,deputy,2026-10-01,,\n", PeopleOptions{}) // what was before
 	want := `W1 C/A1 head 2026-11-02-2026-11-04
 W1 C/A1 worker 2026-11-01-2026-11-02
 W1 C/A2 worker 2026-12-01-
+W2 C/B1 deputy 2026-10-01-2026-11-01
 W2 C/B1 worker 2026-11-01-`
 	if got := st.served(); got != want { // W2 is not in the file, and stays
 		t.Errorf("served:\n%s\nwant\n%s", got, want)

@@ -67,7 +67,7 @@ func TestAReportByAddressIsPlacedWhereTheAddressIsSure(t *testing.T) {
 	t.Parallel()
 	st := addressStand(t)
 	hall := st.token(auth.HallOperator, "")
-	a, r := st.address(hall, "甲镇卫生院", "", "Idempotency-Key: one")
+	a, r := st.address(hall, "甲镇卫生院", `,"external_id":"x-1"`, "Idempotency-Key: one")
 	if a.status != 201 || r.Place != "in_grid" || r.Point == nil || *r.Point != [2]float64{107.2, 38.4} || r.Address != "甲镇卫生院" || r.Raw == nil || r.Raw.CRS != "wgs84" {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
@@ -87,7 +87,10 @@ func TestAReportByAddressIsPlacedWhereTheAddressIsSure(t *testing.T) {
 		t.Fatal(err)
 	}
 	st.wait("second place of the name", func() bool { a, _ := st.address(hall, "甲镇卫生院", ""); return a.status == 422 })
-	if a, again := st.address(hall, "甲镇卫生院", "", "Idempotency-Key: one"); a.status != 201 || again.ID != r.ID || !again.Repeated {
+	if a, again := st.address(hall, "甲镇卫生院", `,"external_id":"x-1"`); a.status != 201 || again.ID != r.ID || !again.Repeated {
+		t.Errorf("asked again by its external id: %d %s", a.status, a.body)
+	}
+	if a, again := st.address(hall, "甲镇卫生院", `,"external_id":"x-1"`, "Idempotency-Key: one"); a.status != 201 || again.ID != r.ID || !again.Repeated {
 		t.Errorf("asked again: %d %s", a.status, a.body)
 	}
 }
@@ -144,6 +147,9 @@ func TestAnAddressThatIsNotSureIsConfirmedByAPerson(t *testing.T) {
 		} else if r.Found == nil || r.Found.Method != c.by || r.Found.Name != c.name || r.Found.AccuracyM < c.least {
 			t.Errorf("%s, roughly: %s", c.address, a.body)
 		}
+	}
+	if a := st.get("/api/v1/exports/incidents.csv?"+because, hall); !strings.Contains(string(a.body), ",甲镇卫生院东3公里,1230\r\n") || !strings.Contains(string(a.body), ",没听说过的地方,\r\n") {
+		t.Errorf("a file of them: %s", a.body)
 	}
 }
 

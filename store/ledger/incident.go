@@ -5,7 +5,6 @@ package ledger
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -104,23 +103,30 @@ func (l *Ledger) opening(ctx context.Context, actor auth.Actor, c Command, id in
 	return in, b, l.record(ctx, b, actor, c.RequestID, 1, in, ch, feed.Audience{})
 }
 
-// Earlier is what an earlier request of this actor with the same key made; known is
-// false when there was none.
-func (l *Ledger) Earlier(ctx context.Context, actor auth.Actor, key string, request [sha256.Size]byte) (res Result, known bool, err error) {
-	var had []byte
-	var entity *int64
-	err = l.o.Reports.Pool.QueryRow(ctx, "SELECT request, entity_id FROM idempotency WHERE actor = $1 AND key = $2", actor.ID, key).Scan(&had, &entity)
-	if errors.Is(err, pgx.ErrNoRows) {
+// Earlier is what an earlier report made that had c's key, or its source and
+// external id; known is false when there was none. It is for a report that cannot be
+// taken now: one that can, Do answers so by itself.
+func (l *Ledger) Earlier(ctx context.Context, actor auth.Actor, c Command) (res Result, known bool, err error) {
+	err = l.o.Reports.InTx(ctx, func(tx pgx.Tx) error {
+		var request []byte
+		var entity *int64
+		err := tx.QueryRow(ctx, "SELECT request, entity_id FROM idempotency WHERE actor = $1 AND key = $2", actor.ID, c.Key).Scan(&request, &entity)
+		if err == nil {
+			id, err := c.made(request, entity)
+			if err == nil {
+				res, err = repeated(ctx, tx, actor, id)
+			}
+			return err
+		}
+		if errors.Is(err, pgx.ErrNoRows) && c.Report.ExternalID != "" {
+			res, err = firstOf(ctx, tx, actor, c.Report.Source, c.Report.ExternalID)
+		}
+		return err
+	})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
 		return Result{}, false, nil
-	}
-	var id int64
-	if err == nil {
-		id, err = Command{Request: request}.made(had, entity)
-	}
-	if err == nil {
-		res, err = l.answer(ctx, actor, id)
-	}
-	if err != nil {
+	case err != nil:
 		return Result{}, false, fmt.Errorf("ledger: %w", err)
 	}
 	return res, true, nil
