@@ -23,7 +23,7 @@ type importCmd struct {
 	Addresses     importAddressesCmd     `cmd:"" help:"Bring in an address library from a table or a file of points, for the address search."`
 	Organisations importOrganisationsCmd `cmd:"" help:"Bring in organisations (government, firms, clinics) as places of class organisation; contact persons are refused."`
 	People        importPeopleCmd        `cmd:"" help:"Bring in the roster of grid workers: badges, grids, duty hours, devices."`
-	Roads         importRoadsCmd         `cmd:"" help:"Bring in roads from an OpenStreetMap extract or GeoJSON lines."`
+	Roads         importRoadsCmd         `cmd:"" help:"Bring in roads from an OpenStreetMap extract, GeoJSON lines or a zipped Shapefile of lines."`
 }
 
 // sourceFlags say what a file does not say itself.

@@ -26,12 +26,13 @@ import (
 
 type importRoadsCmd struct {
 	place
-	File    string  `arg:"" help:"An OpenStreetMap extract (.osm.pbf), or GeoJSON lines with the properties highway, oneway, maxspeed (a FeatureCollection, or one Feature a line; .gz is read too)." type:"existingfile"`
-	CRS     string  `help:"Datum of the file: wgs84, gcj02, bd09, cgcs2000, or EPSG:4490 to 4554 with the order of axes. An OpenStreetMap extract is in wgs84." name:"crs" placeholder:"DATUM"`
-	Source  string  `help:"Name of the set, such as osm: what it held before is replaced as a whole." required:"" placeholder:"NAME"`
-	Join    float64 `help:"Move ends of GeoJSON lines that miss another line by up to so many metres onto it, 0 to 20." default:"0" placeholder:"METRES"`
-	DryRun  bool    `help:"Read the file, say what it holds, and store nothing."`
-	Rejects string  `help:"Where lines that cannot be taken go, each with its reason (default: beside FILE)." placeholder:"FILE"`
+	File     string  `arg:"" help:"An OpenStreetMap extract (.osm.pbf), a zipped Shapefile of lines, or GeoJSON lines with the properties highway, oneway, maxspeed (a FeatureCollection, or one Feature a line; .gz is read too)." type:"existingfile"`
+	CRS      string  `help:"Datum of the file: wgs84, gcj02, bd09, cgcs2000, or EPSG:4490 to 4554 with the order of axes; the .prj of a Shapefile may say it instead. An OpenStreetMap extract is in wgs84." name:"crs" placeholder:"DATUM"`
+	Source   string  `help:"Name of the set, such as osm: what it held before is replaced as a whole." required:"" placeholder:"NAME"`
+	Join     float64 `help:"Move ends of GeoJSON lines that miss another line by up to so many metres onto it, 0 to 20." default:"0" placeholder:"METRES"`
+	DryRun   bool    `help:"Read the file, say what it holds, and store nothing."`
+	Encoding string  `help:"Encoding of a Shapefile's attributes: UTF-8, GBK or GB18030." placeholder:"NAME"`
+	Rejects  string  `help:"Where lines that cannot be taken go, each with its reason (default: beside FILE)." placeholder:"FILE"`
 }
 
 func (c *importRoadsCmd) Run(ctx context.Context, out io.Writer, say messages) error {
@@ -78,9 +79,11 @@ const shownRejects = 5
 // read reads the file. rejects is the reject file's text; of a dry run its beginning
 // alone, which is shown and not written.
 func (c *importRoadsCmd) read(ctx context.Context, say messages) (roads *file.Roads, rejects []byte, err error) {
-	datum, err := geo.ParseDatum(c.CRS)
-	if err != nil {
-		return nil, nil, fmt.Errorf("--crs: %w", err)
+	var datum geo.Datum
+	if c.CRS != "" || !strings.HasSuffix(c.File, ".zip") { // the .prj in a zip may say it
+		if datum, err = geo.ParseDatum(c.CRS); err != nil {
+			return nil, nil, fmt.Errorf("--crs: %w", err)
+		}
 	}
 	if !store.SourceName(c.Source) {
 		return nil, nil, fmt.Errorf("--source: %q is no name: letters, digits, dots, dashes and underscores, at most 40", c.Source)
@@ -94,7 +97,7 @@ func (c *importRoadsCmd) read(ctx context.Context, say messages) (roads *file.Ro
 	bar := newBar(say)
 	rejects = file.RejectHeader(file.RoadRejectColumns)
 	given := 0
-	roads, err = file.ReadRoads(ctx, c.File, file.RoadOptions{Datum: datum, Progress: share(bar, "读取"), Reject: func(record []byte) error {
+	roads, err = file.ReadRoads(ctx, c.File, file.RoadOptions{Datum: datum, Encoding: c.Encoding, Progress: share(bar, "读取"), Reject: func(record []byte) error {
 		if given++; !c.DryRun || given <= shownRejects {
 			rejects = append(rejects, record...)
 		}
@@ -153,6 +156,9 @@ func (c *importRoadsCmd) report(out io.Writer, roads *file.Roads, rejects []byte
 		roads.Lines, left, roads.Rejected, len(roads.Segments), st.Metres/1000, st.MainMetres/1000, st.Nodes)
 	for _, why := range slices.Sorted(maps.Keys(roads.LeftOut)) {
 		fmt.Fprintf(out, "left out, %s: %d\n", why, roads.LeftOut[why])
+	}
+	for _, note := range roads.Notes {
+		fmt.Fprintln(out, note)
 	}
 	switch {
 	case roads.Rejected > 0 && c.DryRun:
