@@ -205,7 +205,7 @@ func (m *PersonMapper) Apply(row Row) (Person, error) {
 	if text := mp.bounded(row, "hours", 400); text != "" {
 		var err error
 		if p.Rota, err = people.ParseRota(text); err != nil {
-			mp.fault("hours", err.Error())
+			mp.fault("hours", anyNumber.ReplaceAllStringFunc(err.Error(), auth.MaskID))
 		}
 	}
 	for _, f := range []struct{ name, text string }{
@@ -293,8 +293,9 @@ func (m *PersonMapper) Masked(row Row) Row {
 	return row
 }
 
-// anyNumber is what may be a telephone or identity number inside a text.
-var anyNumber = regexp.MustCompile(`1[3-9][0-9]{9}|[1-9][0-9]{14,16}[0-9Xx]`)
+// anyNumber is what may be a telephone or identity number inside a text, the longer
+// one first.
+var anyNumber = regexp.MustCompile(`[1-9][0-9]{14,16}[0-9Xx]|1[3-9][0-9]{9}`)
 
 // takes reports whether the field is filled from this column.
 func (m *PersonMapper) takes(name, column string) bool {

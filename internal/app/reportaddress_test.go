@@ -151,6 +151,9 @@ func TestAnAddressThatIsNotSureIsConfirmedByAPerson(t *testing.T) {
 	if a := st.get("/api/v1/exports/incidents.csv?"+because, hall); !strings.Contains(string(a.body), ",甲镇卫生院东3公里,1230\r\n") || !strings.Contains(string(a.body), ",没听说过的地方,\r\n") {
 		t.Errorf("a file of them: %s", a.body)
 	}
+	if a := st.call("GET", "/api/v1/incidents", hall, "", "Accept: application/geo+json"); strings.Count(string(a.body), `"accuracy_m":`) != 3 {
+		t.Errorf("features of them: %s", a.body)
+	}
 }
 
 // TestAnAddressIsLookedUpInOnesOwnGridsAlone: what lies elsewhere neither places a
