@@ -56,6 +56,9 @@ func shapeTags(attributes road.Tags) road.Tags {
 			t[strings.ToLower(k)] = v
 		}
 	}
+	if v := t["motor_vehi"]; v != "" { // a .dbf cuts names after ten characters
+		t["motor_vehicle"] = v
+	}
 	if t["highway"] == "" && t["fclass"] != "" {
 		t["highway"] = t["fclass"]
 		if strings.HasPrefix(t["highway"], "track_grade") {

@@ -4,6 +4,9 @@
 package file_test
 
 import (
+	"compress/gzip"
+	"io"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -68,5 +71,44 @@ func TestRoadsOfAShapefile(t *testing.T) {
 	ogr(t, filepath.Join(other, "x.shp"), textIn("x.geojson", strings.ReplaceAll(lines, "FCLASS", "DLDJ")))
 	if _, err := file.ReadRoads(t.Context(), zipOf(t, other, "x"), file.RoadOptions{}); err == nil || !strings.Contains(err.Error(), "highway or fclass") {
 		t.Errorf("a file without a class: %v", err)
+	}
+}
+
+// TestRealRoadsOfAShapefile: the roads of a country are the same out of GeoJSON and
+// out of the Shapefile that is made of it, closed roads included.
+func TestRealRoadsOfAShapefile(t *testing.T) {
+	lines, dir := dataFile(t, "roads/andorra_roads.geojsonl.gz"), t.TempDir()
+	f, err := os.Open(lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(z)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "lines.geojsonl"), text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	ogr(t, "-lco", "ENCODING=UTF-8", filepath.Join(dir, "roads.shp"), filepath.Join(dir, "lines.geojsonl"))
+	want, err := file.ReadRoads(t.Context(), lines, file.RoadOptions{Datum: geo.DatumWGS84})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := file.ReadRoads(t.Context(), zipOf(t, dir, "roads"), file.RoadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Lines != want.Lines || got.Rejected != want.Rejected || !maps.Equal(got.LeftOut, want.LeftOut) || len(got.Segments) != len(want.Segments) {
+		t.Fatalf("%d lines, left out %v, %d segments; want %d, %v, %d", got.Lines, got.LeftOut, len(got.Segments), want.Lines, want.LeftOut, len(want.Segments))
+	}
+	for i, w := range want.Segments {
+		if g := got.Segments[i]; g.Class != w.Class || g.Name != w.Name || g.Oneway != w.Oneway || g.Kmh != w.Kmh || !g.Geom.Equal(w.Geom) {
+			t.Fatalf("segment %d: %+v, want %+v", i+1, g, w)
+		}
 	}
 }
