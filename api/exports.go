@@ -151,7 +151,7 @@ func (s *Server) exportIncidents(ctx context.Context, c caller, in *exportInput)
 		return nil, err
 	}
 	rows := [][]string{{
-		"number", "category", "category_name", "priority", "state", "grid", "reported_at", "ack_due", "stage_due", "closed_at", "lon", "lat", "title", "address",
+		"number", "category", "category_name", "priority", "state", "grid", "reported_at", "ack_due", "stage_due", "closed_at", "lon", "lat", "title", "address", "accuracy_m",
 	}}
 	for _, r := range list.Rows {
 		p, err := s.o.Catalogue.Public(ctx, r, c.View)
@@ -174,16 +174,19 @@ func incidentCells(p store.PublicIncident) []string {
 	for _, g := range p.Grid.Path {
 		names = append(names, g.Name)
 	}
-	var lon, lat, title, address string
+	var lon, lat, title, address, accuracy string // the last of a place found by its address alone
 	if p.Point != nil {
 		lon, lat = strconv.FormatFloat(p.Point[0], 'f', 6, 64), strconv.FormatFloat(p.Point[1], 'f', 6, 64)
 	}
 	if p.CaseFields != nil {
 		title, address = p.Title, p.Address
+		if p.Found != nil {
+			accuracy = strconv.FormatFloat(p.Found.AccuracyM, 'f', 0, 64)
+		}
 	}
 	return []string{
 		p.Number, cell(p.Category), cell(p.CategoryName), strconv.Itoa(p.Priority), p.State, cell(strings.Join(names, "/")),
-		clock(&p.ReportedAt), clock(p.AckDue), clock(p.StageDue), clock(p.ClosedAt), lon, lat, cell(title), cell(address),
+		clock(&p.ReportedAt), clock(p.AckDue), clock(p.StageDue), clock(p.ClosedAt), lon, lat, cell(title), cell(address), accuracy,
 	}
 }
 

@@ -48,6 +48,9 @@ func incidentFeatures(l IncidentList) *geojson.FeatureCollection {
 		}
 		if p.CaseFields != nil {
 			f.Properties["title"] = p.Title
+			if p.Found != nil {
+				f.Properties["accuracy_m"] = p.Found.AccuracyM
+			}
 		}
 		out = append(out, f)
 	}

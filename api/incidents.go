@@ -7,9 +7,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +21,7 @@ import (
 
 	"onemap/auth"
 	"onemap/dispatch"
+	"onemap/geo/gazetteer"
 	"onemap/intake"
 	"onemap/store"
 	"onemap/store/ledger"
@@ -29,7 +32,9 @@ func (s *Server) incidents() {
 		OperationID: "report-incident", Method: http.MethodPost, Path: "/api/v1/incidents", Tags: []string{"incidents"},
 		Summary: "Report an incident", DefaultStatus: http.StatusCreated, Errors: []int{409, 422},
 		Description: "Exactly once for each Idempotency-Key and each (source, external_id): a repetition answers the first incident. " +
-			"A report is taken wherever it lies, also beyond its sender's own grids; those who handle that place see it.",
+			"A report is taken wherever it lies, also beyond its sender's own grids; those who handle that place see it. " +
+			"With an address and no location the address is looked up among the places its sender may know: one that is sure is taken and told in found; " +
+			"else nothing is stored, 422 tells the candidates, and the Idempotency-Key may be used again with the place confirmed as location.",
 	}, s.reportIncident)
 	route(s, need{auth.Read, auth.IncidentData}, huma.Operation{
 		OperationID: "list-incidents", Method: http.MethodGet, Path: "/api/v1/incidents", Tags: []string{"incidents"},
@@ -68,17 +73,19 @@ type ReporterInput struct {
 
 // IncidentInput is a report.
 type IncidentInput struct {
-	Category   string         `json:"category" maxLength:"16"`
-	Title      string         `json:"title" maxLength:"200"`
-	Text       string         `json:"text,omitempty" maxLength:"5000"`
-	Priority   int            `json:"priority,omitempty" minimum:"1" maximum:"4" doc:"1 is most urgent; the category's when left out"`
-	Location   *LocationInput `json:"location,omitempty"`
-	Address    string         `json:"address,omitempty" maxLength:"300"`
-	ReportedAt *time.Time     `json:"reported_at,omitempty"`
-	OccurredAt *time.Time     `json:"occurred_at,omitempty"`
-	Source     string         `json:"source,omitempty" enum:"phone,field,hotline,petition,app,device"`
-	ExternalID string         `json:"external_id,omitempty" maxLength:"200" doc:"The source's own number; unique within the source"`
-	Reporter   *ReporterInput `json:"reporter,omitempty"`
+	Category string         `json:"category" maxLength:"16"`
+	Title    string         `json:"title" maxLength:"200"`
+	Text     string         `json:"text,omitempty" maxLength:"5000"`
+	Priority int            `json:"priority,omitempty" minimum:"1" maximum:"4" doc:"1 is most urgent; the category's when left out"`
+	Location *LocationInput `json:"location,omitempty"`
+	Address  string         `json:"address,omitempty" maxLength:"300" doc:"Without location the place is looked up by it, see docs/PLACES.md; with location it is kept beside it"`
+	// AcceptApproximate takes the report however roughly its address is known.
+	AcceptApproximate bool           `json:"accept_approximate,omitempty" doc:"Of a report by its address alone: take it at once where no finer is known than the village or town, with the accuracy told in found, and without a place where nothing is known"`
+	ReportedAt        *time.Time     `json:"reported_at,omitempty"`
+	OccurredAt        *time.Time     `json:"occurred_at,omitempty"`
+	Source            string         `json:"source,omitempty" enum:"phone,field,hotline,petition,app,device"`
+	ExternalID        string         `json:"external_id,omitempty" maxLength:"200" doc:"The source's own number; unique within the source"`
+	Reporter          *ReporterInput `json:"reporter,omitempty"`
 }
 
 type reportInput struct {
@@ -106,16 +113,17 @@ func (s *Server) reportIncident(ctx context.Context, a caller, in *reportInput) 
 	var last error
 	for range gridTries {
 		seen := s.o.Catalogue.Now()
+		request := sha256.Sum256(append([]byte("report\n"), bodyOf(ctx)...))
 		placed, err := intake.Run(s.intakeEnv(a.Actor), intakeReport(in.Body))
 		if err != nil {
-			return nil, err
+			return s.unplaced(ctx, a, in, request, err)
 		}
 		r := &ledger.Report{Report: placed.Report}
 		if p := in.Body.Reporter; p != nil {
 			r.Reporter = store.Reporter{Name: p.Name, Phone: p.Phone, IDNumber: p.IDNumber}
 		}
 		res, err := s.o.Ledger.Do(ctx, a.Actor, ledger.Command{
-			Key: in.Key, Request: sha256.Sum256(append([]byte("report\n"), bodyOf(ctx)...)), RequestID: requestID(ctx), Report: r,
+			Key: in.Key, Request: request, RequestID: requestID(ctx), Report: r,
 		})
 		if last = err; err == nil {
 			out, err := s.resultAnswer(ctx, res)
@@ -134,10 +142,37 @@ func (s *Server) reportIncident(ctx context.Context, a caller, in *reportInput) 
 	return nil, last
 }
 
+// unplaced answers a report that intake refused. One that was taken before, when its
+// address was known or doubtful to nobody, is answered as ever.
+func (s *Server) unplaced(ctx context.Context, a caller, in *reportInput, request [sha256.Size]byte, refused error) (*incidentOutput, error) {
+	var why intake.Problems
+	if !errors.As(refused, &why) || !slices.ContainsFunc(why, func(p intake.Problem) bool { return p.Unplaced }) {
+		return nil, refused
+	}
+	source := in.Body.Source
+	if source == "" {
+		source = intake.DefaultSource
+	}
+	res, known, err := s.o.Ledger.Earlier(ctx, a.Actor, ledger.Command{
+		Key: in.Key, Request: request, Report: &ledger.Report{Report: dispatch.Report{Source: source, ExternalID: in.Body.ExternalID}},
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case !known:
+		return nil, refused
+	}
+	out, err := s.resultAnswer(ctx, res)
+	if err == nil {
+		out.Body.Repeated = true
+	}
+	return out, err
+}
+
 func intakeReport(b IncidentInput) intake.Report {
 	r := intake.Report{
 		Category: b.Category, Title: b.Title, Text: b.Text, Priority: b.Priority, Source: b.Source, ExternalID: b.ExternalID,
-		Address: b.Address, OccurredAt: b.OccurredAt, ReportedAt: b.ReportedAt,
+		Address: b.Address, Approximate: b.AcceptApproximate, Unplaced: b.AcceptApproximate, OccurredAt: b.OccurredAt, ReportedAt: b.ReportedAt,
 	}
 	if l := b.Location; l != nil {
 		r.Lon, r.Lat, r.CRS = &l.Lon, &l.Lat, l.CRS
@@ -149,7 +184,12 @@ func intakeReport(b IncidentInput) intake.Report {
 // belongs to the first county its sender reaches.
 func (s *Server) intakeEnv(a auth.Actor) intake.Env {
 	cat := s.o.Catalogue.Now()
-	env := intake.Env{Tree: cat.Tree, Categories: cat.Categories, Departments: cat.Departments, Now: s.o.Now()}
+	env := intake.Env{Tree: cat.Tree, Categories: cat.Categories, Departments: cat.Departments, Now: s.o.Now(), Find: func(string) []gazetteer.Candidate { return nil }}
+	if d, err := auth.Decide(a, auth.Read, auth.PlaceData); err == nil {
+		env.Find = func(address string) []gazetteer.Candidate {
+			return s.o.Places().Search(address, gazetteer.Options{Sees: d.Scope.Sees, Limit: 40, Areas: true})
+		}
+	}
 	for i, n := range cat.Tree.Nodes() {
 		if a.Home(n.No) {
 			env.Root = cat.Tree.Path(i)[0]

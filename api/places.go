@@ -136,10 +136,7 @@ func (s *Server) searchPlaces(_ context.Context, a caller, in *placesInput) (*pl
 	x := s.o.Places()
 	out := &placesOutput{PlacesFound{Items: []PlaceItem{}, Parts: []PlaceParts{}}}
 	for _, c := range x.Search(in.Q, gazetteer.Options{Sees: a.Scope.Sees, Near: near, Limit: in.Limit}) {
-		i := PlaceItem{
-			ID: placeID(c.Entry), Kind: c.Entry.Kind, Name: c.Entry.Name, Address: c.Entry.Address, Class: c.Entry.Class, Point: c.Point,
-			AccuracyM: math.Round(c.AccuracyM), Confidence: math.Round(c.Confidence*100) / 100, Reasons: c.Reasons,
-		}
+		i := placeItem(c)
 		if near != nil {
 			d := math.Round(c.DistanceM)
 			i.DistanceM = &d
@@ -155,6 +152,13 @@ func (s *Server) searchPlaces(_ context.Context, a caller, in *placesInput) (*pl
 		})
 	}
 	return out, nil
+}
+
+func placeItem(c gazetteer.Candidate) PlaceItem {
+	return PlaceItem{
+		ID: placeID(c.Entry), Kind: c.Entry.Kind, Name: c.Entry.Name, Address: c.Entry.Address, Class: c.Entry.Class, Point: c.Point,
+		AccuracyM: math.Round(c.AccuracyM), Confidence: math.Round(c.Confidence*100) / 100, Reasons: c.Reasons,
+	}
 }
 
 func placeID(e *gazetteer.Entry) string {

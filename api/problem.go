@@ -32,6 +32,8 @@ type Problem struct {
 	Detail   string        `json:"detail,omitempty" doc:"What is wrong and what to do"`
 	Errors   []ProblemItem `json:"errors,omitempty"`
 	Possible []string      `json:"possible,omitempty" doc:"The actions the incident's state allows now"`
+	// Candidates are the places that a report's address may mean.
+	Candidates []PlaceItem `json:"candidates,omitempty" doc:"Of a report by its address: the places that it may mean, the likeliest first. Send one back as location, with the address"`
 }
 
 // ProblemItem is one thing wrong, with its place in the request.
@@ -99,10 +101,16 @@ func (s *Server) answer(ctx context.Context, err error) error {
 	case errors.As(err, &in):
 		p := problem(http.StatusUnprocessableEntity, in.Error())
 		for _, x := range in {
+			if x.Unplaced {
+				p.Detail += "; " + confirmPlace
+			}
 			if x.Form {
 				p.Status, p.Title = http.StatusBadRequest, http.StatusText(http.StatusBadRequest)
 			}
 			p.Errors = append(p.Errors, ProblemItem{"body." + x.Field, x.Message})
+			for _, c := range x.Candidates {
+				p.Candidates = append(p.Candidates, placeItem(c))
+			}
 		}
 		return p
 	case errors.As(err, &state):
@@ -159,6 +167,8 @@ func (s *Server) answer(ctx context.Context, err error) error {
 
 // shownFaults is how many faults of a boundary set an answer names.
 const shownFaults = 100
+// confirmPlace is what helps where an address gives no place to be sure of.
+const confirmPlace = "nothing was stored: confirm the place on the map and send it again with location and the address, under the same Idempotency-Key, or with accept_approximate"
 
 // refusedBySchema is the answer to a value that only the database noticed: its
 // sender may mend it, and the log asks for an earlier check.

@@ -34,10 +34,30 @@ type Place struct {
 	Point       *geo.WGS84   // nil when Kind is NoPlace
 	Cells       [4]cell.Cell // H3 at resolutions 6 to 9; zero when Kind is NoPlace
 	Address     string
-	GridID      int64 // the deepest known grid
+	Found       *Found // how the point was found of Address; nil for a point that was given
+	GridID      int64  // the deepest known grid
 	GridNo      int32
 	GridLevel   int
 	GridVersion int32
+}
+
+// FoundBy says by what a place was found that was told in words alone.
+type FoundBy string
+
+const (
+	ByAddress FoundBy = "address"  // the one place or address that the words mean
+	ByOffset  FoundBy = "relative" // so far from such a place, in a direction
+	ByArea    FoundBy = "area"     // no finer than the village or town: its middle
+)
+
+// Found is how a place was found that was told in words alone. It names a place and
+// never a person.
+type Found struct {
+	By         FoundBy
+	ID         int64 // of the place in the address library; 0 for a village or town
+	Name       string
+	Confidence float64 // 0 to 1, as the address search had it
+	AccuracyM  float64 // how far off the place meant may lie, in metres
 }
 
 // Report is a matter that came in: checked, converted and placed by intake.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"onemap/dispatch"
+	"onemap/geo/gazetteer"
 	"onemap/geo/grid"
 )
 
@@ -25,8 +26,12 @@ type Report struct {
 	Lon, Lat   *float64
 	CRS        string // datum of Lon and Lat
 	Address    string
-	OccurredAt *time.Time
-	ReportedAt *time.Time // nil: now
+	// Approximate takes a village or town, or a place known to some kilometres, where
+	// the address gives no better; Unplaced takes the report even without any place.
+	Approximate bool
+	Unplaced    bool
+	OccurredAt  *time.Time
+	ReportedAt  *time.Time // nil: now
 }
 
 // Problem is one thing wrong with a report, named so that its sender can mend it.
@@ -34,6 +39,10 @@ type Problem struct {
 	Field   string
 	Message string
 	Form    bool // the report is not even of the right form (a datum left out)
+	// Unplaced says that the address gives no place to be sure of; Candidates are the
+	// places it may mean, the likeliest first.
+	Unplaced   bool
+	Candidates []gazetteer.Candidate
 }
 
 // Problems is why a report is refused.
@@ -47,6 +56,10 @@ func (p Problems) Error() string {
 	return strings.Join(s, "; ")
 }
 
+// Find finds the places that an address may mean, the likeliest first, of those its
+// sender may know of.
+type Find func(address string) []gazetteer.Candidate
+
 // Env is what the stages look things up in. Now is the time of the report's
 // arrival.
 type Env struct {
@@ -54,6 +67,7 @@ type Env struct {
 	Categories  map[string]dispatch.Category
 	Departments map[string]int64 // by name
 	Root        int              // node of Tree whose door the report came through
+	Find        Find             // looks up an address; nil: one alone is a report without a place
 	Past        bool             // a report of history: any time before Now is welcome
 	Now         time.Time
 }
@@ -84,6 +98,7 @@ var stages = []stage{
 	{"category", category},
 	{"priority", priority},
 	{"time", when},
+	{"address", address},
 	{"datum", datum},
 	{"grid", intoGrid},
 	{"cells", cells},

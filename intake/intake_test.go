@@ -4,6 +4,7 @@
 package intake_test
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"onemap/dispatch"
 	"onemap/geo"
+	"onemap/geo/gazetteer"
 	"onemap/geo/grid"
 	"onemap/intake"
 )
@@ -147,6 +149,68 @@ func TestAllFaultsAreNamedAtOnce(t *testing.T) {
 	_, err := intake.Run(env(t), intake.Report{Category: "x", Lon: &lon, Lat: &lon, CRS: "wgs84"})
 	if ps, ok := err.(intake.Problems); !ok || len(ps) != 3 {
 		t.Fatalf("got %v", err)
+	}
+}
+
+// TestAnAddressPlacesOnlyWhatIsSure: what is made of the candidates of a search.
+func TestAnAddressPlacesOnlyWhatIsSure(t *testing.T) {
+	e := env(t)
+	of := func(name string, kind gazetteer.Kind, conf, metres, east float64, why ...gazetteer.Reason) gazetteer.Candidate {
+		at := gazetteer.Offset(geo.WGS84{107.2, 38.2}, 90, east)
+		return gazetteer.Candidate{Entry: &gazetteer.Entry{ID: 5, Kind: kind, Name: name, Point: at}, Point: at, AccuracyM: metres, Confidence: conf, Reasons: why}
+	}
+	const place, area = gazetteer.Place, gazetteer.Area
+	fell, exact, doubtful := gazetteer.FellBack, gazetteer.ExactName, gazetteer.Ambiguous
+	for _, c := range []struct {
+		name    string
+		found   []gazetteer.Candidate
+		sure    string // "by name metres" without being asked to be rough; "" refused
+		roughly string // and with; "none" for without a place
+		why     string
+	}{
+		{"one", []gazetteer.Candidate{of("甲", place, 0.85, 30, 0, exact)}, "address 甲 30", "address 甲 30", ""},
+		{"just below", []gazetteer.Candidate{of("甲", place, 0.84, 30, 0, exact)}, "", "none", "not sure enough"},
+		{"known to 500 m", []gazetteer.Candidate{of("甲", place, 0.9, 500, 0)}, "address 甲 500", "address 甲 500", ""},
+		{"known to more", []gazetteer.Candidate{of("甲", place, 0.9, 501, 0, gazetteer.Relative)}, "", "relative 甲 501", "known to 501 m only"},
+		{"another elsewhere", []gazetteer.Candidate{of("甲", place, 0.97, 30, 0, exact), of("乙", place, 0.86, 30, 501)}, "", "none", "several places"},
+		{"another beside it", []gazetteer.Candidate{of("甲", place, 0.97, 30, 0, exact), of("乙", place, 0.9, 30, 400)}, "address 甲 430", "address 甲 430", ""},
+		{"another, less likely", []gazetteer.Candidate{of("甲", place, 0.97, 30, 0, exact), of("乙", place, 0.84, 30, 9000)}, "address 甲 30", "address 甲 30", ""},
+		{"ties", []gazetteer.Candidate{of("甲", place, 0.9, 30, 0, exact, doubtful), of("甲", place, 0.9, 30, 9000, exact, doubtful)}, "", "none", "several places"},
+		{"a village", []gazetteer.Candidate{of("村", area, 0.97, 900, 0, exact)}, "", "area 村 900", "no finer is known than 村"},
+		{"small villages too", []gazetteer.Candidate{of("村", area, 0.97, 90, 0, exact)}, "", "area 村 90", "no finer is known than 村"},
+		{"a village and a house of its name", []gazetteer.Candidate{of("村", place, 0.97, 30, 10, exact), of("村", area, 0.97, 900, 0, exact)}, "", "area 村 900", "several places"},
+		{"fallen back", []gazetteer.Candidate{of("店", place, 0.6, 30, 0), of("镇", area, 0.45, 20_000, 0, fell)}, "", "area 镇 20000", "no finer is known than 镇"},
+		{"two towns", []gazetteer.Candidate{of("镇", area, 0.45, 20_000, 0, fell), of("镇", area, 0.45, 20_000, 50_000, fell)}, "", "none", "not sure"},
+		{"nothing", nil, "", "none", "nothing is known"},
+	} {
+		e.Find = func(string) []gazetteer.Candidate { return c.found }
+		got := func(in intake.Report) string {
+			res, err := intake.Run(e, in)
+			if ps, ok := err.(intake.Problems); ok {
+				if len(ps) != 1 || !ps[0].Unplaced || ps[0].Field != "address" || len(ps[0].Candidates) != len(c.found) || !strings.Contains(ps[0].Message, c.why) {
+					t.Errorf("%s: refused by %+v", c.name, ps)
+				}
+				return ""
+			}
+			switch f := res.Place.Found; {
+			case err != nil:
+				return err.Error()
+			case f == nil && res.Place.Kind == dispatch.NoPlace && len(res.Notes) == 1 && strings.Contains(res.Notes[0], c.why):
+				return "none"
+			case f == nil || res.Place.Point == nil || res.Place.Raw == nil || res.Place.Kind == dispatch.NoPlace || res.Place.Address != "某处" || f.ID != 5:
+				return fmt.Sprintf("%+v", res.Place)
+			default:
+				return fmt.Sprintf("%s %s %.0f", f.By, f.Name, f.AccuracyM)
+			}
+		}
+		in := intake.Report{Category: "0301", Title: "x", Address: "某处"}
+		if s := got(in); s != c.sure {
+			t.Errorf("%s: %q, want %q", c.name, s, c.sure)
+		}
+		in.Approximate, in.Unplaced = true, true
+		if s := got(in); s != c.roughly {
+			t.Errorf("%s, roughly: %q, want %q", c.name, s, c.roughly)
+		}
 	}
 }
 

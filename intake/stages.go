@@ -29,6 +29,9 @@ const (
 // Sources lists the ways a live report comes in.
 var Sources = []string{"phone", "field", "hotline", "petition", "app", "device"}
 
+// DefaultSource is the way in of a report that does not say.
+const DefaultSource = "phone"
+
 // identityNumber is an 18-digit resident identity number in running text.
 var identityNumber = regexp.MustCompile(`(^|[^0-9])([1-9][0-9]{2})[0-9]{13}([0-9])([0-9Xx])($|[^0-9])`)
 
@@ -99,7 +102,7 @@ func manyDigits(s string) bool {
 func source(e *Env, d *draft) *Problem {
 	d.out.Source = d.in.Source
 	if d.out.Source == "" {
-		d.out.Source = "phone"
+		d.out.Source = DefaultSource
 	}
 	if slices.Contains(Sources, d.out.Source) {
 		return nil
@@ -157,6 +160,9 @@ func when(e *Env, d *draft) *Problem {
 
 func datum(_ *Env, d *draft) *Problem {
 	if d.in.Lon == nil && d.in.Lat == nil {
+		if d.out.Place.Point != nil {
+			return nil // found by its address
+		}
 		if d.out.Place.Address == "" {
 			return &Problem{Field: "location", Message: "a place is needed: location (lon, lat, crs) or address"}
 		}

@@ -415,7 +415,7 @@ func (db *DB) Actor(ctx context.Context, c Credential, now time.Time) (auth.Acto
 	today := people.Local(now).Format(time.DateOnly)
 	rows, err := db.Pool.Query(ctx, `SELECT g.no, g.last_no, v.root_code = g.code AND g.level = 1 AS county,
 		CASE WHEN $1 = '' THEN g.level = 1 ELSE g.code = $1 END OR EXISTS (SELECT FROM worker_grid wg WHERE wg.worker_id = $3 AND $4 = 'grid_worker'
-		  AND wg.grid_code = g.code AND wg.valid_from <= $5 AND (wg.valid_to IS NULL OR wg.valid_to > $5)) AS own
+		  AND wg.grid_code = g.code AND v.root_code = coalesce(wg.root_code, v.root_code) AND wg.valid_from <= $5 AND (wg.valid_to IS NULL OR wg.valid_to > $5)) AS own
 		FROM grid g JOIN grid_version v ON v.id = g.version_id
 		WHERE g.no IS NOT NULL AND ($2 = '' OR v.root_code = $2) AND (g.level = 1 OR g.code = $1
 		  OR $3 <> 0 AND g.code IN (SELECT grid_code FROM worker_grid WHERE worker_id = $3))

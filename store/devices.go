@@ -20,7 +20,7 @@ import (
 const homeGrids = `SELECT DISTINCT ON (wg.worker_id) wg.worker_id, g.no, g.code, g.name
 	FROM worker_grid wg
 	JOIN grid g ON g.code = wg.grid_code
-	JOIN grid_version v ON v.id = g.version_id AND v.state = 'enacted'
+	JOIN grid_version v ON v.id = g.version_id AND v.state = 'enacted' AND v.root_code = coalesce(wg.root_code, v.root_code)
 	WHERE wg.valid_from <= ? AND (wg.valid_to IS NULL OR wg.valid_to > ?)
 	ORDER BY wg.worker_id, wg.role <> 'worker', g.level DESC, g.no`
 

@@ -49,7 +49,7 @@ const incidentColumns = `i.id, i.version, i.state, i.priority, i.owner_level, i.
  i.stage_due, i.due_rule, i.acknowledged_at, i.on_scene_at, i.resolved_at, i.closed_at, i.title, i.body, i.source,
  coalesce(i.external_id, ''), i.place, i.geom, i.raw_lon, i.raw_lat, i.raw_datum, i.address, i.grid_id, i.grid_no,
  g.level, g.version_id, i.cell6, i.cell7, i.cell8, i.cell9, coalesce(i.department_id, 0), i.occurred_at, i.received_at,
- i.history`
+ i.history, i.found`
 
 // sharedColumns are incidentColumns for the shared view: the columns a wall's role
 // of the database may not read are empty.
@@ -57,7 +57,7 @@ const sharedColumns = `i.id, i.version, i.state, i.priority, i.owner_level, i.ca
  i.stage_due, '', i.acknowledged_at, i.on_scene_at, i.resolved_at, i.closed_at, '', '', i.source,
  '', i.place, i.geom, NULL::float8, NULL::float8, NULL::text, '', i.grid_id, i.grid_no,
  g.level, g.version_id, i.cell6, i.cell7, i.cell8, i.cell9, coalesce(i.department_id, 0), i.occurred_at, i.received_at,
- i.history`
+ i.history, NULL::jsonb`
 
 // selectIncidents begins a query for incidents as a view shows them.
 func selectIncidents(v auth.View) *query {
@@ -76,15 +76,16 @@ func scanIncident(row pgx.CollectableRow) (Incident, error) {
 	var lon, lat *float64
 	var datum *string
 	var cells [4]*int64
+	var found *FoundPlace
 	err := row.Scan(&in.ID, &in.Version, &in.State, &in.Priority, &in.OwnerLevel, &in.Category, &in.ReportedAt, &in.AckDue,
 		&in.StageDue, &in.DueRule, &in.AcknowledgedAt, &in.OnSceneAt, &in.ResolvedAt, &in.ClosedAt, &in.Title, &in.Text, &in.Source,
 		&in.ExternalID, &in.Place.Kind, &point, &lon, &lat, &datum, &in.Place.Address, &in.Place.GridID, &in.Place.GridNo,
 		&in.Place.GridLevel, &in.Place.GridVersion, &cells[0], &cells[1], &cells[2], &cells[3], &in.Department, &in.OccurredAt,
-		&in.ReceivedAt, &in.History)
+		&in.ReceivedAt, &in.History, &found)
 	if err != nil {
 		return in, err
 	}
-	in.Place.Point = point
+	in.Place.Point, in.Place.Found = point, found.found()
 	in.Settle()
 	if lon != nil && lat != nil && datum != nil {
 		in.Place.Raw = &geo.Raw{Lon: *lon, Lat: *lat, Datum: geo.Datum(*datum)}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"onemap/auth"
@@ -60,14 +61,46 @@ type PublicIncident struct {
 
 // CaseFields is what the case view shows on top.
 type CaseFields struct {
-	Title      string     `json:"title"`
-	Text       string     `json:"text"`
-	Address    string     `json:"address"`
-	ExternalID string     `json:"external_id,omitempty"`
-	Department string     `json:"department,omitempty"`
-	OccurredAt *time.Time `json:"occurred_at"`
-	DueRule    string     `json:"due_rule"`
-	Raw        *RawPlace  `json:"raw"`
+	Title      string      `json:"title"`
+	Text       string      `json:"text"`
+	Address    string      `json:"address"`
+	ExternalID string      `json:"external_id,omitempty"`
+	Department string      `json:"department,omitempty"`
+	OccurredAt *time.Time  `json:"occurred_at"`
+	DueRule    string      `json:"due_rule"`
+	Raw        *RawPlace   `json:"raw"`
+	Found      *FoundPlace `json:"found"` // how the place was found of the address; null for one that was given
+}
+
+// FoundPlace is how a place was found that was told in words alone, as answers and
+// the record carry it: see dispatch.Found.
+type FoundPlace struct {
+	Method     string  `json:"method" enum:"address,relative,area"`
+	ID         string  `json:"id,omitempty" doc:"Of the place; left out for a village or town"`
+	Name       string  `json:"name"`
+	Confidence float64 `json:"confidence"`
+	AccuracyM  float64 `json:"accuracy_m" doc:"How far from point the place meant may be"`
+}
+
+// FoundRow is f as the record keeps it; nil for nil.
+func FoundRow(f *dispatch.Found) *FoundPlace {
+	if f == nil {
+		return nil
+	}
+	row := &FoundPlace{Method: string(f.By), Name: f.Name, Confidence: f.Confidence, AccuracyM: f.AccuracyM}
+	if f.ID != 0 {
+		row.ID = strconv.FormatInt(f.ID, 10)
+	}
+	return row
+}
+
+// found is a kept row as the rules know it.
+func (p *FoundPlace) found() *dispatch.Found {
+	if p == nil {
+		return nil
+	}
+	id, _ := strconv.ParseInt(p.ID, 10, 64) // FoundRow wrote it
+	return &dispatch.Found{By: dispatch.FoundBy(p.Method), ID: id, Name: p.Name, Confidence: p.Confidence, AccuracyM: p.AccuracyM}
 }
 
 // RawPlace is a place as it was given.
@@ -118,6 +151,7 @@ func (c *Catalogue) Public(ctx context.Context, in Incident, v auth.View) (Publi
 		if r := in.Place.Raw; r != nil {
 			p.Raw = &RawPlace{r.Lon, r.Lat, string(r.Datum)}
 		}
+		p.Found = FoundRow(in.Place.Found)
 		return p, nil
 	}
 	c.coarsen(&p, in.Place)

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"runtime/debug"
 	"time"
 
@@ -19,12 +17,14 @@ import (
 )
 
 type importCmd struct {
-	Grids     importGridsCmd     `cmd:"" help:"Bring in a grid tree from GeoJSON or Shapefile, as a draft that is checked."`
-	Overlay   importOverlayCmd   `cmd:"" help:"Bring in an overlay beside the grid tree: police beats, specialist grids of a department."`
-	Incidents importIncidentsCmd `cmd:"" help:"Bring in past incidents from CSV, XLSX or a file of points."`
-	Places    importPlacesCmd    `cmd:"" help:"Bring in named places (schools, wells, shops) from a table or a file of points, for the address search."`
-	Addresses importAddressesCmd `cmd:"" help:"Bring in an address library from a table or a file of points, for the address search."`
-	Roads     importRoadsCmd     `cmd:"" help:"Bring in roads from an OpenStreetMap extract or GeoJSON lines."`
+	Grids         importGridsCmd         `cmd:"" help:"Bring in a grid tree from GeoJSON or Shapefile, as a draft that is checked."`
+	Overlay       importOverlayCmd       `cmd:"" help:"Bring in an overlay beside the grid tree: police beats, specialist grids of a department."`
+	Incidents     importIncidentsCmd     `cmd:"" help:"Bring in past incidents from CSV, XLSX or a file of points."`
+	Places        importPlacesCmd        `cmd:"" help:"Bring in named places (schools, wells, shops) from a table or a file of points, for the address search."`
+	Addresses     importAddressesCmd     `cmd:"" help:"Bring in an address library from a table or a file of points, for the address search."`
+	Organisations importOrganisationsCmd `cmd:"" help:"Bring in organisations (government, firms, clinics) as places of class organisation; contact persons are refused."`
+	People        importPeopleCmd        `cmd:"" help:"Bring in the roster of grid workers: badges, grids, duty hours, devices."`
+	Roads         importRoadsCmd         `cmd:"" help:"Bring in roads from an OpenStreetMap extract, GeoJSON lines or a zipped Shapefile of lines."`
 }
 
 // sourceFlags say what a file does not say itself.
@@ -71,38 +71,12 @@ func (c *importIncidentsCmd) Run(ctx context.Context, out io.Writer, say message
 	}
 	defer done()
 	debug.SetGCPercent(400) // a short run that makes much garbage: memory for time
-	f, isFile := say.Writer.(*os.File)
-	bar := job.NewPrinter(say, isFile && job.IsTerminal(f), time.Now)
-	var notes []string
-	res, rejects, err := app.ImportIncidents(ctx, app.ImportOptions{
-		DB: db, Sealer: seal, File: c.File, Open: c.options(), Map: c.Map, Rejects: c.Rejects, Root: c.County, Now: time.Now, Progress: bar.Show,
-		Note: func(s string) { notes = append(notes, s) },
+	e := ended{bar: newBar(say)}
+	e.res, e.rejects, e.err = app.ImportIncidents(ctx, app.ImportOptions{
+		DB: db, Sealer: seal, File: c.File, Open: c.options(), Map: c.Map, Rejects: c.Rejects, Root: c.County, Now: time.Now, Progress: e.bar.Show,
+		Note: func(s string) { e.notes = append(e.notes, s) },
 	})
-	bar.End()
-	for _, note := range notes {
-		fmt.Fprintln(say, note)
-	}
-	if errors.Is(err, job.ErrStopped) {
-		return fmt.Errorf("%w (%s so far)", err, res.Counts)
-	}
-	var pe *fs.PathError
-	if errors.As(err, &pe) && pe.Path == rejects {
-		return fmt.Errorf("%w; name another place for refused rows with --rejects, the import goes on from there", err)
-	}
-	if err != nil {
-		return err
-	}
-	if res.AlreadyDone {
-		fmt.Fprintln(say, "this file was imported before with this map; nothing was done")
-	}
-	if res.RejectsLost > 0 {
-		fmt.Fprintf(say, "%d refused rows of an earlier run are no longer in %s\n", res.RejectsLost, rejects)
-	}
-	n := res.Counts
-	fmt.Fprintf(out, "rows %d: in a grid %d, outside %d, without a place %d, already there %d, rejected %d\n",
-		n.Rows(), n.InGrid, n.Outside, n.Unlocated, n.Repeated, n.Rejected)
-	if _, err := os.Stat(rejects); n.Rejected > 0 && err == nil {
-		fmt.Fprintf(out, "rejected rows and why: %s\n", rejects)
-	}
-	return nil
+	return finish(out, say, e, "with this map", func(n job.Counts) string {
+		return fmt.Sprintf("in a grid %d, outside %d, without a place %d, already there %d, rejected %d", n.InGrid, n.Outside, n.Unlocated, n.Repeated, n.Rejected)
+	})
 }

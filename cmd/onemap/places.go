@@ -5,11 +5,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"strings"
 	"time"
 
 	"onemap/internal/app"
@@ -32,16 +29,23 @@ type placesFlags struct {
 type importPlacesCmd struct{ placesFlags }
 
 func (c *importPlacesCmd) Run(ctx context.Context, out io.Writer, say messages) error {
-	return c.bringIn(ctx, "place", out, say)
+	return c.bringIn(ctx, "place", "", out, say)
+}
+
+type importOrganisationsCmd struct{ placesFlags }
+
+func (c *importOrganisationsCmd) Run(ctx context.Context, out io.Writer, say messages) error {
+	return c.bringIn(ctx, "place", "organisation", out, say)
 }
 
 type importAddressesCmd struct{ placesFlags }
 
 func (c *importAddressesCmd) Run(ctx context.Context, out io.Writer, say messages) error {
-	return c.bringIn(ctx, "address", out, say)
+	return c.bringIn(ctx, "address", "", out, say)
 }
 
-func (c *placesFlags) bringIn(ctx context.Context, kind string, out io.Writer, say messages) error {
+// bringIn imports places of a kind; class is of those whose file says none.
+func (c *placesFlags) bringIn(ctx context.Context, kind, class string, out io.Writer, say messages) error {
 	open := c.openToChange
 	if c.DryRun {
 		open = c.open
@@ -51,40 +55,15 @@ func (c *placesFlags) bringIn(ctx context.Context, kind string, out io.Writer, s
 		return err
 	}
 	defer done()
-	f, isFile := say.Writer.(*os.File)
-	bar := job.NewPrinter(say, isFile && job.IsTerminal(f), time.Now)
-	var notes []string
-	res, rejects, told, err := app.ImportPlaces(ctx, app.PlacesOptions{
-		DB: db, Kind: kind, File: c.File, Open: c.options(), Map: c.Map, CRS: c.CRS, Source: c.Source, Rejects: c.Rejects, Root: c.County, DryRun: c.DryRun,
-		Now: time.Now, Progress: bar.Show, Note: func(s string) { notes = append(notes, s) },
+	e := ended{bar: newBar(say)}
+	e.res, e.rejects, e.told, e.err = app.ImportPlaces(ctx, app.PlacesOptions{
+		DB: db, Kind: kind, Class: class, File: c.File, Open: c.options(), Map: c.Map, CRS: c.CRS, Source: c.Source, Rejects: c.Rejects, Root: c.County, DryRun: c.DryRun,
+		Now: time.Now, Progress: e.bar.Show, Note: func(s string) { e.notes = append(e.notes, s) },
 	})
-	bar.End()
-	for _, note := range notes {
-		fmt.Fprintln(say, note)
-	}
-	if errors.Is(err, job.ErrStopped) {
-		return fmt.Errorf("%w (%s so far)", err, res.Counts)
-	}
-	if err != nil {
-		return err
-	}
-	n := res.Counts
-	if c.DryRun {
-		fmt.Fprintf(out, "dry run, nothing was written: rows %d: in a grid %d, outside %d, would be rejected %d\n", n.Rows(), n.InGrid, n.Outside, n.Rejected)
-		for _, t := range told {
-			fmt.Fprintf(out, "row %d (line %d): %s\n", t.Row, t.Line, strings.Join(t.Why, "；"))
+	return finish(out, say, e, "in this way", func(n job.Counts) string {
+		if c.DryRun {
+			return fmt.Sprintf("in a grid %d, outside %d, would be rejected %d", n.InGrid, n.Outside, n.Rejected)
 		}
-		return nil
-	}
-	if res.AlreadyDone {
-		fmt.Fprintln(say, "this file was imported before in this way; nothing was done")
-	}
-	if res.RejectsLost > 0 {
-		fmt.Fprintf(say, "%d refused rows of an earlier run are no longer in %s\n", res.RejectsLost, rejects)
-	}
-	fmt.Fprintf(out, "rows %d: new or changed in a grid %d, outside %d, already there %d, rejected %d\n", n.Rows(), n.InGrid, n.Outside, n.Repeated, n.Rejected)
-	if _, err := os.Stat(rejects); n.Rejected > 0 && err == nil {
-		fmt.Fprintf(out, "rejected rows and why: %s\n", rejects)
-	}
-	return nil
+		return fmt.Sprintf("new or changed in a grid %d, outside %d, already there %d, rejected %d", n.InGrid, n.Outside, n.Repeated, n.Rejected)
+	})
 }

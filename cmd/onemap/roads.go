@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/paulmach/orb"
@@ -27,12 +26,13 @@ import (
 
 type importRoadsCmd struct {
 	place
-	File    string  `arg:"" help:"An OpenStreetMap extract (.osm.pbf), or GeoJSON lines with the properties highway, oneway, maxspeed (a FeatureCollection, or one Feature a line; .gz is read too)." type:"existingfile"`
-	CRS     string  `help:"Datum of the file: wgs84, gcj02, bd09, cgcs2000, or EPSG:4490 to 4554 with the order of axes. An OpenStreetMap extract is in wgs84." name:"crs" placeholder:"DATUM"`
-	Source  string  `help:"Name of the set, such as osm: what it held before is replaced as a whole." required:"" placeholder:"NAME"`
-	Join    float64 `help:"Move ends of GeoJSON lines that miss another line by up to so many metres onto it, 0 to 20." default:"0" placeholder:"METRES"`
-	DryRun  bool    `help:"Read the file, say what it holds, and store nothing."`
-	Rejects string  `help:"Where lines that cannot be taken go, each with its reason (default: beside FILE)." placeholder:"FILE"`
+	File     string  `arg:"" help:"An OpenStreetMap extract (.osm.pbf), a zipped Shapefile of lines, or GeoJSON lines with the properties highway, oneway, maxspeed (a FeatureCollection, or one Feature a line; .gz is read too)." type:"existingfile"`
+	CRS      string  `help:"Datum of the file: wgs84, gcj02, bd09, cgcs2000, or EPSG:4490 to 4554 with the order of axes; the .prj of a Shapefile may say it instead. An OpenStreetMap extract is in wgs84." name:"crs" placeholder:"DATUM"`
+	Source   string  `help:"Name of the set, such as osm: what it held before is replaced as a whole." required:"" placeholder:"NAME"`
+	Join     float64 `help:"Move ends of GeoJSON lines that miss another line by up to so many metres onto it, 0 to 20." default:"0" placeholder:"METRES"`
+	DryRun   bool    `help:"Read the file, say what it holds, and store nothing."`
+	Encoding string  `help:"Encoding of a Shapefile's attributes: UTF-8, GBK or GB18030." placeholder:"NAME"`
+	Rejects  string  `help:"Where lines that cannot be taken go, each with its reason (default: beside FILE)." placeholder:"FILE"`
 }
 
 func (c *importRoadsCmd) Run(ctx context.Context, out io.Writer, say messages) error {
@@ -59,12 +59,13 @@ func (c *importRoadsCmd) Run(ctx context.Context, out io.Writer, say messages) e
 		return err
 	}
 	defer done()
-	bar := newPercent(say, "写入")
+	bar := newBar(say)
+	written := share(bar, "写入")
 	before, err := db.ReplaceRoads(ctx, store.RoadSet{
 		Source: c.Source, Actor: "system:command", File: filepath.Base(c.File), Segments: roads.Segments,
-		Progress: func(n int) { bar.show(int64(n), int64(len(roads.Segments))) },
+		Progress: func(n int) { written(int64(n), int64(len(roads.Segments))) },
 	})
-	bar.end()
+	bar.End()
 	if err != nil {
 		return err
 	}
@@ -78,9 +79,11 @@ const shownRejects = 5
 // read reads the file. rejects is the reject file's text; of a dry run its beginning
 // alone, which is shown and not written.
 func (c *importRoadsCmd) read(ctx context.Context, say messages) (roads *file.Roads, rejects []byte, err error) {
-	datum, err := geo.ParseDatum(c.CRS)
-	if err != nil {
-		return nil, nil, fmt.Errorf("--crs: %w", err)
+	var datum geo.Datum
+	if c.CRS != "" || !strings.HasSuffix(c.File, ".zip") { // the .prj in a zip may say it
+		if datum, err = geo.ParseDatum(c.CRS); err != nil {
+			return nil, nil, fmt.Errorf("--crs: %w", err)
+		}
 	}
 	if !store.SourceName(c.Source) {
 		return nil, nil, fmt.Errorf("--source: %q is no name: letters, digits, dots, dashes and underscores, at most 40", c.Source)
@@ -91,16 +94,16 @@ func (c *importRoadsCmd) read(ctx context.Context, say messages) (roads *file.Ro
 	if c.Join > 0 && strings.HasSuffix(c.File, ".pbf") {
 		return nil, nil, fmt.Errorf("--join: the roads of an OpenStreetMap extract share their nodes; take it as it is")
 	}
-	bar := newPercent(say, "读取")
+	bar := newBar(say)
 	rejects = file.RejectHeader(file.RoadRejectColumns)
 	given := 0
-	roads, err = file.ReadRoads(ctx, c.File, file.RoadOptions{Datum: datum, Progress: bar.show, Reject: func(record []byte) error {
+	roads, err = file.ReadRoads(ctx, c.File, file.RoadOptions{Datum: datum, Encoding: c.Encoding, Progress: share(bar, "读取"), Reject: func(record []byte) error {
 		if given++; !c.DryRun || given <= shownRejects {
 			rejects = append(rejects, record...)
 		}
 		return nil
 	}})
-	bar.end()
+	bar.End()
 	return roads, rejects, err
 }
 
@@ -154,6 +157,9 @@ func (c *importRoadsCmd) report(out io.Writer, roads *file.Roads, rejects []byte
 	for _, why := range slices.Sorted(maps.Keys(roads.LeftOut)) {
 		fmt.Fprintf(out, "left out, %s: %d\n", why, roads.LeftOut[why])
 	}
+	for _, note := range roads.Notes {
+		fmt.Fprintln(out, note)
+	}
 	switch {
 	case roads.Rejected > 0 && c.DryRun:
 		fmt.Fprintf(out, "rejected lines, the first %d:\n%s", min(roads.Rejected, shownRejects), plain(rejects))
@@ -175,42 +181,9 @@ func plain(text []byte) string {
 	}, string(text))
 }
 
-// percent shows how far something is: in place on a terminal, now and then
-// elsewhere.
-type percent struct {
-	say  messages
-	what string
-	tty  bool
-	last time.Time
-	open bool
-}
-
-func newPercent(say messages, what string) *percent {
-	f, isFile := say.Writer.(*os.File)
-	return &percent{say: say, what: what, tty: isFile && job.IsTerminal(f), last: time.Now()}
-}
-
-func (p *percent) show(done, total int64) {
-	every := 5 * time.Second
-	if p.tty {
-		every = 200 * time.Millisecond
-	}
-	if time.Since(p.last) < every {
-		return
-	}
-	p.last = time.Now()
-	line := fmt.Sprintf("%s %d%%", p.what, 100*done/max(total, 1))
-	if p.tty {
-		fmt.Fprintf(p.say, "\r%s\x1b[K", line)
-		p.open = true
-		return
-	}
-	fmt.Fprintln(p.say, line)
-}
-
-func (p *percent) end() {
-	if p.open {
-		fmt.Fprintln(p.say)
-		p.open = false
+// share shows how much of something is done.
+func share(bar *job.Printer, what string) func(done, total int64) {
+	return func(done, total int64) {
+		bar.Line(func() string { return fmt.Sprintf("%s %d%%", what, 100*done/max(total, 1)) })
 	}
 }

@@ -184,12 +184,8 @@ func (x *Index) compareArea(q *query, c *Candidate) {
 // goodEnough is the confidence from which no fall-back is needed.
 const goodEnough = 0.5
 
-// addAreas adds the village or town that the text names where nothing finer is
-// likely enough.
+// addAreas adds the village or town that the text names.
 func (x *Index) addAreas(q *query, out []Candidate, sees func(int32) bool) []Candidate {
-	if len(out) > 0 && out[0].Confidence >= goodEnough {
-		return out
-	}
 	for _, area := range q.areas {
 		i := area
 		for i >= 0 && x.lib.areas[i].Point == nil {

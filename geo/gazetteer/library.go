@@ -29,8 +29,9 @@ type AdminArea struct {
 	Name   string
 	Level  Level
 	Parent int // its place in the list, -1 for none; parents stand before children
-	// No is the number of the grid it is; 0 for an area everybody may know of.
-	No int32
+	// No is the number of the grid it is, and Last the greatest of those in it (0 for
+	// itself alone); No is 0 for an area everybody may know of.
+	No, Last int32
 	// Point and RadiusM stand for an area that may be offered as a place of its
 	// own: its middle, and how far its border is from there. Nil for none.
 	Point   *geo.WGS84

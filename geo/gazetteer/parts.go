@@ -33,9 +33,9 @@ const maxReadings = 64
 
 // Parse takes address text apart. There is one reading for each way the areas may
 // be meant (朝阳区 is in two cities): they differ in areas only, the same text is
-// theirs, the likeliest stands first, and there is at least one. Areas that sees
-// does not admit are not known of; sees gets a grid number, nil admits none but
-// those without a number.
+// theirs, the likeliest stands first, and there is at least one. Areas with a number
+// are known of to whom sees admits a grid in them, so the town of one's own village
+// is; sees gets a grid number, nil admits none but those without a number.
 func (l *Library) Parse(text string, sees func(no int32) bool) []Parts {
 	return l.parse([]rune(Normalise(text)), sees)
 }
@@ -123,7 +123,7 @@ func (l *Library) next(r []rune, at int, found []reading, sees func(no int32) bo
 func (l *Library) fitting(list []named, found []reading, beside, road bool, sees func(no int32) bool) (out []reading) {
 	for _, n := range list {
 		a := &l.areas[n.area]
-		if a.No != 0 && (sees == nil || !sees(a.No)) {
+		if !a.knownTo(sees) {
 			continue
 		}
 		if n.form != full && (!beside || road) || road && !properEnding(a) {
@@ -153,6 +153,20 @@ func (l *Library) fitting(list []named, found []reading, beside, road bool, sees
 	return out
 }
 
+// knownTo reports whether who sees these grids may know of the area: it has no
+// number, or one of them is the area or lies in it.
+func (a *AdminArea) knownTo(sees func(no int32) bool) bool {
+	if a.No == 0 {
+		return true
+	}
+	for no := a.No; sees != nil && no <= max(a.No, a.Last); no++ {
+		if sees(no) {
+			return true
+		}
+	}
+	return false
+}
+
 // homely reports whether grids the asker sees lie in the area: then its local name
 // may stand alone (前旗 is said in many banners, and each means its own).
 func (l *Library) homely(area int, sees func(no int32) bool) bool {
@@ -160,7 +174,7 @@ func (l *Library) homely(area int, sees func(no int32) bool) bool {
 		return false
 	}
 	for i, a := range l.areas {
-		if a.No != 0 && sees(a.No) && l.Within(i, area) {
+		if a.No != 0 && a.knownTo(sees) && l.Within(i, area) {
 			return true
 		}
 	}

@@ -15,9 +15,15 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/paulmach/orb"
+
+	"onemap/dispatch"
 	"onemap/geo"
 	"onemap/geo/gazetteer"
+	"onemap/geo/grid"
+	"onemap/intake"
 )
 
 const data = "../../../shared/data"
@@ -113,7 +119,7 @@ func TestShanghaiIsFoundAgain(t *testing.T) {
 		{"by a name with a character lost", 0.80, func(e gazetteer.Entry) string { return drop(e.Name) }},
 		{"in a sentence", 0.80, func(e gazetteer.Entry) string { return "我在" + e.Name + "门口这边" }},
 	} {
-		asked, near, sure, wrong := 0, 0, 0, 0
+		asked, near, sure, wrong, placed, astray := 0, 0, 0, 0, 0, 0
 		for i := 0; i < len(entries); i += 15 {
 			e := entries[i]
 			text := way.text(e)
@@ -132,13 +138,41 @@ func TestShanghaiIsFoundAgain(t *testing.T) {
 					wrong++
 				}
 			}
+			if at := placedAt(x, text); at != nil { // as a report by its address alone
+				if placed++; geo.Distance(*at, e.Point) > 500 {
+					astray++
+				}
+			}
 		}
 		share := float64(near) / float64(asked)
 		t.Logf("%s: %d asked, %.1f %% within 100 m; %.1f %% with confidence 0.85 or more, of those %.1f %% farther off", way.name, asked, 100*share, 100*float64(sure)/float64(asked), 100*float64(wrong)/float64(max(sure, 1)))
+		t.Logf("%s: a report is placed by %.1f %%, of those %.1f %% more than 500 m off", way.name, 100*float64(placed)/float64(asked), 100*float64(astray)/float64(max(placed, 1)))
+		if placed == 0 || astray*20 > placed {
+			t.Errorf("%s: of %d reports placed by this address %d lie more than 500 m off", way.name, placed, astray)
+		}
 		if share < way.floor {
 			t.Errorf("%s: %.3f within 100 m, the floor is %.2f", way.name, share, way.floor)
 		}
 	}
+}
+
+// placedAt is where intake puts a report that brings this address and no location;
+// nil where it asks.
+func placedAt(x *gazetteer.Index, text string) *geo.WGS84 {
+	tree, err := grid.NewTree([]grid.Node{{ID: 1, Version: 1, Level: 1, Code: "C", Name: "市", Parent: -1, No: 1, Last: 1, Geom: orb.MultiPolygon{{{{120, 30}, {123, 30}, {123, 32}, {120, 32}, {120, 30}}}}}})
+	if err != nil {
+		panic(err)
+	}
+	res, err := intake.Run(intake.Env{
+		Tree: tree, Categories: map[string]dispatch.Category{"1": {Code: "1", Priority: 3}}, Now: time.Unix(1e9, 0),
+		Find: func(address string) []gazetteer.Candidate {
+			return x.Search(address, gazetteer.Options{Sees: everybody, Limit: 40, Areas: true})
+		},
+	}, intake.Report{Category: "1", Title: "x", Address: text})
+	if err != nil {
+		return nil
+	}
+	return res.Place.Point
 }
 
 func districtOf(lib *gazetteer.Library, e gazetteer.Entry) string {

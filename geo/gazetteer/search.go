@@ -23,6 +23,9 @@ type Options struct {
 	Sees  func(no int32) bool
 	Near  *geo.WGS84 // prefers what is near among what fits as well
 	Limit int        // 0 is 10; at most 40
+	// Areas also answers the village or town that the text names where something
+	// finer is likely enough.
+	Areas bool
 }
 
 // Search finds the entries that text means, the likeliest first. Text of which
@@ -172,7 +175,9 @@ func (x *Index) searchPlain(r []rune, o Options) []Candidate {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Candidate) int { return cmp.Compare(b.Confidence, a.Confidence) })
-	out = x.addAreas(&q, out, o.Sees)
+	if len(out) == 0 || out[0].Confidence < goodEnough || o.Areas {
+		out = x.addAreas(&q, out, o.Sees)
+	}
 	doubt(out)
 	return out[:min(len(out), 2*manyRivals)]
 }

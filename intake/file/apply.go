@@ -123,7 +123,7 @@ func (mp *Mapper) Apply(row Row) (Record, error) {
 	if !r.ClosedAt.IsZero() && r.ClosedAt.Before(r.ReportedAt) {
 		mp.fault("closed_at", "早于上报时间")
 	}
-	if mp.m.withoutPlace == "reject" && mp.m.datum == "" && r.Address == "" {
+	if mp.m.withoutPlace != "keep" && mp.m.datum == "" && r.Address == "" {
 		mp.fault("address", "为空")
 	}
 	if len(mp.reasons) > 0 {
@@ -248,7 +248,7 @@ func (mp *Mapper) place(row Row) *geo.Raw {
 	}
 	lonText, latText := mp.text(row, "lon"), mp.text(row, "lat")
 	if lonText == "" && latText == "" {
-		if mp.m.withoutPlace == "reject" {
+		if mp.m.withoutPlace == "reject" || mp.m.withoutPlace == "find" && mp.text(row, "address") == "" {
 			mp.fault("lon/lat", "没有坐标")
 		}
 		return nil

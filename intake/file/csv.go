@@ -66,13 +66,9 @@ func newCSV(src io.Reader, size int64, gz bool, given string, lim Limits) (*csvR
 		}
 		r.text = enc
 	}
-	var in io.Reader = r.packed
-	if gz {
-		z, err := gzip.NewReader(r.packed)
-		if err != nil {
-			return nil, fmt.Errorf("not a gzip file: %w", err)
-		}
-		in = &bombGuard{r: z, packed: r.packed, lim: lim}
+	in, err := unpacked(r.packed, gz, lim)
+	if err != nil {
+		return nil, err
 	}
 	r.in = bufio.NewReaderSize(in, sampleSize)
 	if err := r.readHeader(); err != nil {

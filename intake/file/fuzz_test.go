@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 
 	"onemap/geo"
@@ -58,8 +59,22 @@ func FuzzShapefile(f *testing.F) {
 	dbf[48] = 4
 	dbf = append(dbf, "\r 1\xc6\xec "...)
 	const degrees = `GEOGCS["x",DATUM["D_China_2000",SPHEROID["CGCS2000",6378137.0,298.257222101]],PRIMEM["Greenwich",0.0],UNIT["Degree",0.0174532925199433]]`
-	f.Add(shp, dbf, []byte(degrees), []byte("GBK"))
-	f.Add(shp, dbf, []byte(`PROJCS["x",`+degrees+`,PROJECTION["Gauss_Kruger"],PARAMETER["False_Easting",500000.0],PARAMETER["Central_Meridian",108.0],UNIT["Meter",1.0]]`), []byte(""))
+	const metres = `PROJCS["x",` + degrees + `,PROJECTION["Gauss_Kruger"],PARAMETER["False_Easting",500000.0],PARAMETER["Central_Meridian",108.0],UNIT["Meter",1.0]]`
+	for _, seed := range [][2]string{{degrees, "GBK"}, {metres, "GBK"}} { // each opens, or it tries nothing
+		r := stored(f, "a.shp", string(shp), "a.dbf", string(dbf), "a.prj", seed[0], "a.cpg", seed[1])
+		z, err := openZip(r, r.Size(), PackedLimits)
+		if err != nil {
+			f.Fatal(err)
+		}
+		l, err := openShapefile(z, "", PackedLimits)
+		if err != nil {
+			f.Fatalf("the seed %.20s does not open: %v", seed[0], err)
+		}
+		if ds, err := ReadBoundaries(&collection{next: l.next}, BoundaryOptions{Datum: l.datum, Level: 1, Name: "code"}); seed[0] == degrees && (err != nil || len(ds) != 1) {
+			f.Fatalf("of the seed in degrees %d grids are read: %v", len(ds), err)
+		}
+		f.Add(shp, dbf, []byte(seed[0]), []byte(seed[1]))
+	}
 	f.Fuzz(func(t *testing.T, shp, dbf, prj, cpg []byte) {
 		r := stored(t, "a.shp", string(shp), "a.dbf", string(dbf), "a.prj", string(prj), "a.cpg", string(cpg))
 		z, err := openZip(r, r.Size(), PackedLimits)
@@ -116,6 +131,39 @@ const (
 	plainTexts = `<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><si><t>b</t></si></sst>`
 	plainStyle = `<styleSheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><cellXfs count="2"><xf numFmtId="0"/><xf numFmtId="14"/></cellXfs></styleSheet>`
 )
+
+// TestWorkbookLinksStayInside: a list of links that names other parts than those we
+// look through is refused.
+func TestWorkbookLinksStayInside(t *testing.T) {
+	open := func(root, links string) error {
+		r := stored(t, "[Content_Types].xml", plainTypes, "_rels/.rels", root, "xl/workbook.xml", plainBook, "xl/_rels/workbook.xml.rels", links,
+			"xl/worksheets/sheet1.xml", plainSheet, "xl/sharedStrings.xml", plainTexts, "xl/styles.xml", plainStyle,
+			"other/workbook.xml", plainBook, "other/_rels/workbook.xml.rels", plainLinks, "other/sheet1.xml", plainSheet)
+		z, err := openZip(r, r.Size(), PackedLimits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := openWorkbook(r, r.Size(), z, "", PackedLimits)
+		if err == nil {
+			_ = w.Close()
+		}
+		return err
+	}
+	for _, good := range []string{"worksheets/sheet1.xml", "/xl/worksheets/sheet1.xml", "./worksheets/../worksheets/sheet1.xml"} {
+		if err := open(plainRoot, strings.Replace(plainLinks, "worksheets/sheet1.xml", good, 1)); err != nil {
+			t.Errorf("%s: %v", good, err)
+		}
+	}
+	if err := open(strings.Replace(plainRoot, "xl/workbook.xml", "other/workbook.xml", 1), plainLinks); err == nil || !strings.Contains(err.Error(), "other/workbook.xml") {
+		t.Errorf("another workbook: %v", err)
+	}
+	for _, bad := range []string{"../other/sheet1.xml", "/other/sheet1.xml", `..\other\sheet1.xml`, "../../etc/passwd", `worksheets/sheet1.xml" TargetMode="External`} {
+		err := open(plainRoot, strings.Replace(plainLinks, "worksheets/sheet1.xml", bad, 1))
+		if err == nil || !strings.Contains(err.Error(), "xl/_rels/workbook.xml.rels in the workbook names") {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+}
 
 // FuzzWorkbook: whatever sheet, texts and styles hold, reading ends, and good rows
 // have as many cells as there are columns.

@@ -40,8 +40,23 @@ type Map struct {
 	zone         *time.Location
 	datum        geo.Datum
 	withoutPlace string
+	approximate  bool
 	empty        []string
 }
+
+// Addresses reports whether the map fills the address: then rows without coordinates
+// are looked up by it.
+func (m Map) Addresses() bool {
+	_, ok := m.fields["address"]
+	return ok
+}
+
+// Approximate reports whether a row may be placed by the village or town that its
+// address names, where no finer is known.
+func (m Map) Approximate() bool { return m.approximate }
+
+// KeepsUnplaced reports whether a row for which no place is found is kept without one.
+func (m Map) KeepsUnplaced() bool { return m.withoutPlace == "keep" }
 
 // mapFile is the JSON form of a Map.
 type mapFile struct {
@@ -50,6 +65,7 @@ type mapFile struct {
 	Time         timeSpec         `json:"time"`
 	Empty        []string         `json:"empty,omitempty"`
 	WithoutPlace string           `json:"without_place,omitempty"`
+	Approximate  bool             `json:"approximate,omitempty"`
 	Fields       map[string]field `json:"fields"`
 }
 
@@ -74,21 +90,9 @@ type field struct {
 // ParseMap reads a column map: one JSON object (see docs/IMPORT.md). Unknown
 // names are refused, so that a slip of the pen is not silently left out.
 func ParseMap(r io.Reader) (Map, error) {
-	raw, err := io.ReadAll(io.LimitReader(r, mapBytes+1))
-	if err != nil {
-		return Map{}, fmt.Errorf("column map: %w", err)
-	}
-	if len(raw) > mapBytes {
-		return Map{}, fmt.Errorf("column map: longer than %d bytes", mapBytes)
-	}
-	dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))))
-	dec.DisallowUnknownFields()
 	var f mapFile
-	if err := dec.Decode(&f); err != nil {
-		return Map{}, fmt.Errorf("column map: %w", err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return Map{}, errors.New("column map: something follows the JSON object")
+	if err := readMap(r, &f); err != nil {
+		return Map{}, err
 	}
 	m, err := f.check()
 	if err != nil {
@@ -97,9 +101,29 @@ func ParseMap(r io.Reader) (Map, error) {
 	return m, nil
 }
 
+// readMap reads the one JSON object of a column map of any kind.
+func readMap(r io.Reader, into any) error {
+	raw, err := io.ReadAll(io.LimitReader(r, mapBytes+1))
+	if err != nil {
+		return fmt.Errorf("column map: %w", err)
+	}
+	if len(raw) > mapBytes {
+		return fmt.Errorf("column map: longer than %d bytes", mapBytes)
+	}
+	dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return fmt.Errorf("column map: %w", err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("column map: something follows the JSON object")
+	}
+	return nil
+}
+
 // check makes a Map of f, or names the first thing that is wrong.
 func (f mapFile) check() (Map, error) {
-	m := Map{fields: f.Fields, withoutPlace: f.WithoutPlace, empty: f.Empty}
+	m := Map{fields: f.Fields, withoutPlace: f.WithoutPlace, approximate: f.Approximate, empty: f.Empty}
 	for _, name := range sortedKeys(f.Fields) {
 		if !slices.Contains(fieldNames, name) {
 			return m, fmt.Errorf("unknown field %q (one of %s)", name, strings.Join(fieldNames, ", "))
@@ -148,9 +172,12 @@ func (f mapFile) checkPlace(m *Map) error {
 	switch f.WithoutPlace {
 	case "":
 		m.withoutPlace = "reject"
-	case "reject", "keep":
+	case "reject", "keep", "find":
 	default:
-		return fmt.Errorf("without_place is %q: say reject or keep", f.WithoutPlace)
+		return fmt.Errorf("without_place is %q: say reject or keep, or find to look addresses up", f.WithoutPlace)
+	}
+	if (f.WithoutPlace == "find" || f.Approximate) && !address {
+		return errors.New("without_place find and approximate are of addresses: map address")
 	}
 	return nil
 }

@@ -166,14 +166,21 @@ func textFormat(name string, head []byte) (Format, error) {
 // limits allow. packed counts the bytes of the file itself.
 func (o *opened) stream(lim Limits) (text io.Reader, packed *counter, err error) {
 	packed = &counter{r: o.file}
-	if !o.gz {
-		return packed, packed, nil
+	text, err = unpacked(packed, o.gz, lim)
+	return text, packed, err
+}
+
+// unpacked is what packed holds, through gzip where gz says so, no more than the
+// limits allow.
+func unpacked(packed *counter, gz bool, lim Limits) (io.Reader, error) {
+	if !gz {
+		return packed, nil
 	}
 	z, err := gzip.NewReader(packed)
 	if err != nil {
-		return nil, nil, fmt.Errorf("not a gzip file: %w", err)
+		return nil, fmt.Errorf("not a gzip file: %w", err)
 	}
-	return &bombGuard{r: z, packed: packed, lim: lim}, packed, nil
+	return &bombGuard{r: z, packed: packed, lim: lim}, nil
 }
 
 // Shapes is an opened file of shapes. Whatever the file's format, reading gives it
@@ -299,8 +306,8 @@ func (c *collection) fill() {
 var errNoDatum = errors.New("nobody knows what its coordinates are")
 
 // DatumOf is what the coordinates of s are: what the caller was told, or else what
-// the file says. Where both speak they must agree, but for degrees: files in
-// gcj02 and bd09 say they are WGS 84, for want of another name.
+// the file says. Where both speak they must agree; but files in gcj02 and bd09 say
+// that they are degrees of WGS 84 or CGCS2000, for want of a name of their own.
 func DatumOf(s *Shapes, given geo.Datum) (geo.Datum, error) {
 	said := s.Datum()
 	switch {
@@ -316,6 +323,9 @@ func DatumOf(s *Shapes, given geo.Datum) (geo.Datum, error) {
 	zg, metresGiven := given.Zone()
 	zs, metresSaid := said.Zone()
 	same := metresGiven == metresSaid && given.NorthFirst() == said.NorthFirst()
+	if !metresGiven && given != geo.DatumGCJ02 && given != geo.DatumBD09 && (given == geo.DatumWGS84) != (said == geo.DatumWGS84) {
+		same = false
+	}
 	if metresGiven && (zg.Meridian() != zs.Meridian() || zg.Prefixed != zs.Prefixed) {
 		same = false
 	}

@@ -7,6 +7,7 @@ import (
 	"archive/zip"
 	"bufio"
 	"bytes"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -53,7 +54,65 @@ func checkParts(z *zip.Reader) error {
 			}
 		}
 	}
+	return checkLinks(z)
+}
+
+// linkedParts are where the parts of a workbook lie that are read, by what the links
+// to them are called: a link to anywhere else would be followed past our checks.
+var linkedParts = map[string]map[string]string{
+	"_rels/.rels":                {"officeDocument": "xl/workbook.xml"},
+	"xl/_rels/workbook.xml.rels": {"sharedStrings": "xl/sharedstrings.xml", "styles": "xl/styles.xml", "worksheet": "xl/"},
+}
+
+// checkLinks refuses a workbook whose parts are not where every program puts them.
+func checkLinks(z *zip.Reader) error {
+	for _, e := range z.File {
+		places := linkedParts[strings.ToLower(strings.ReplaceAll(e.Name, `\`, "/"))]
+		if places == nil {
+			continue
+		}
+		raw, err := whole(e, maxPart)
+		if err != nil {
+			return err
+		}
+		var links struct {
+			Links []link `xml:"Relationship"`
+		}
+		if err := xml.Unmarshal(raw, &links); err != nil {
+			return fmt.Errorf("%s: %w", e.Name, err)
+		}
+		for _, l := range links.Links {
+			want := places[path.Base(l.Type)]
+			if want == "" {
+				continue
+			}
+			from := ""
+			if strings.HasPrefix(strings.ToLower(e.Name), "xl") {
+				from = "xl"
+			}
+			if got := strings.ToLower(l.part(from)); l.Mode == "External" || got != want && (!strings.HasSuffix(want, "/") || !strings.HasPrefix(got, want)) {
+				return fmt.Errorf("%s in the workbook names %.200q, where no %s belongs: open the workbook and save it anew", e.Name, l.Target, path.Base(l.Type))
+			}
+		}
+	}
 	return nil
+}
+
+// link is one line of a workbook's list of links between its parts.
+type link struct {
+	ID     string `xml:"Id,attr"`
+	Type   string `xml:"Type,attr"`
+	Target string `xml:"Target,attr"`
+	Mode   string `xml:"TargetMode,attr"`
+}
+
+// part is the name of what l leads to, from a part in the folder from.
+func (l link) part(from string) string {
+	target := strings.ReplaceAll(l.Target, `\`, "/")
+	if strings.HasPrefix(target, "/") {
+		return path.Clean(target[1:])
+	}
+	return path.Join(from, target)
 }
 
 // scanTags gives every tag of an XML file of a zip: what stands between its "<" and

@@ -4,8 +4,6 @@
 package file
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -57,18 +55,9 @@ type placeMapFile struct {
 // ParseMap, with the fields of a place. crs is what the command names; it and the
 // map's must agree, and one of them must be there.
 func ParsePlaceMap(r io.Reader, crs string) (PlaceMap, error) {
-	raw, err := io.ReadAll(io.LimitReader(r, mapBytes+1))
-	if err != nil || len(raw) > mapBytes {
-		return PlaceMap{}, errors.Join(err, fmt.Errorf("column map: unreadable, or longer than %d bytes", mapBytes))
-	}
-	dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))))
-	dec.DisallowUnknownFields()
 	var f placeMapFile
-	if err := dec.Decode(&f); err != nil {
-		return PlaceMap{}, fmt.Errorf("column map: %w", err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return PlaceMap{}, errors.New("column map: something follows the JSON object")
+	if err := readMap(r, &f); err != nil {
+		return PlaceMap{}, err
 	}
 	if f.CRS != "" && crs != "" && f.CRS != crs {
 		return PlaceMap{}, fmt.Errorf("column map: its crs is %s and --crs says %s", f.CRS, crs)
@@ -82,20 +71,22 @@ func ParsePlaceMap(r io.Reader, crs string) (PlaceMap, error) {
 // GuessPlaceMap takes columns for fields by their own names. The names taken are
 // those of docs/PLACES.md.
 func GuessPlaceMap(header []string, crs string) (PlaceMap, error) {
-	f := placeMapFile{Fields: map[string]field{}}
-	for name, known := range placeFields {
-		for _, k := range known {
-			if slices.Contains(header, k) {
-				f.Fields[name] = field{Column: k}
-				break
-			}
-		}
-	}
-	m, err := f.make(crs)
+	m, err := placeMapFile{Fields: guessFields(placeFields, header)}.make(crs)
 	if err != nil {
 		return PlaceMap{}, fmt.Errorf("%w; the file has the columns %q: name them in a column map (--map, see docs/PLACES.md)", err, header)
 	}
 	return m, nil
+}
+
+// guessFields takes columns for fields by the names that columns of each have.
+func guessFields(known map[string][]string, header []string) map[string]field {
+	fields := map[string]field{}
+	for name, columns := range known {
+		if i := slices.IndexFunc(columns, func(c string) bool { return slices.Contains(header, c) }); i >= 0 {
+			fields[name] = field{Column: columns[i]}
+		}
+	}
+	return fields
 }
 
 // make checks f.

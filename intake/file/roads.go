@@ -31,7 +31,8 @@ const maxLeg = 100_000
 
 // RoadOptions say how a file of roads is read.
 type RoadOptions struct {
-	Datum    geo.Datum                 // of the coordinates; must be named
+	Datum    geo.Datum                 // of the coordinates; must be named, but for a Shapefile whose .prj does
+	Encoding string                    // of a Shapefile's attributes, see Options
 	Progress func(read, total int64)   // optional: bytes of the file
 	Reject   func(record []byte) error // optional: is given each line that cannot be taken, as a record of the reject file
 }
@@ -45,16 +46,14 @@ type Roads struct {
 	Lines    int64          // there were, with or without a road
 	LeftOut  map[string]int // lines that are no road to drive on, by reason: see road.Tags
 	Rejected int64          // lines that could not be taken
+	Notes    []string       // what was left out of a Shapefile
 }
 
-// ReadRoads reads the roads of an OpenStreetMap extract (.osm.pbf), or of GeoJSON:
-// a FeatureCollection or one Feature a line (GeoJSONSeq), plain or .gz. Tags are
-// those of OpenStreetMap, see road.Tags. Every line of the file is a segment, is
+// ReadRoads reads the roads of an OpenStreetMap extract (.osm.pbf), of GeoJSON, a
+// FeatureCollection or one Feature a line (GeoJSONSeq), plain or .gz, or of a zipped
+// Shapefile of lines. Tags are those of OpenStreetMap, see road.Tags. Every line of the file is a segment, is
 // left out with a reason, or is rejected.
 func ReadRoads(ctx context.Context, path string, o RoadOptions) (*Roads, error) {
-	if _, err := geo.ParseDatum(string(o.Datum)); err != nil {
-		return nil, err
-	}
 	r := newRoadReader(ctx, o)
 	if err := r.read(path); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -70,6 +69,9 @@ func (r *roadReader) read(path string) error {
 	if !strings.HasSuffix(path, ".pbf") {
 		return r.readLines(path)
 	}
+	if err := r.named(); err != nil {
+		return err
+	}
 	if r.Datum != geo.DatumWGS84 {
 		return fmt.Errorf("an OpenStreetMap extract is in wgs84, not in %s", r.Datum)
 	}
@@ -81,13 +83,21 @@ func (r *roadReader) read(path string) error {
 	return r.readPBF(f)
 }
 
+// named refuses roads of which nobody said the datum.
+func (r *roadReader) named() error {
+	_, err := geo.ParseDatum(string(r.Datum))
+	return err
+}
+
 // roadReader gathers the roads of one file.
 type roadReader struct {
 	RoadOptions
 	ctx   context.Context
 	limit int // maxRoads
-	out   Roads
-	ids   map[string]bool // taken
+	// tagsOf makes tags of a feature's attributes where they are not tags yet.
+	tagsOf func(road.Tags) road.Tags
+	out    Roads
+	ids    map[string]bool // taken
 }
 
 // roadLine is a line of the file before it is judged.

@@ -31,7 +31,10 @@ func (r *roadReader) readLines(path string) error {
 	}
 	defer o.file.Close()
 	if o.zip != nil {
-		return errors.New("this is a zip: roads are read from .osm.pbf and from lines in GeoJSON")
+		return r.readShapefile(o, lim)
+	}
+	if err := r.named(); err != nil {
+		return err
 	}
 	text, _, err := o.stream(lim)
 	if err != nil {
@@ -157,6 +160,7 @@ func (r *roadReader) feature(raw []byte, line, read, total int64) error {
 		ID         any            `json:"id"`
 		Properties map[string]any `json:"properties"`
 		Geometry   *shape         `json:"geometry"`
+		Fault      string         `json:"onemap:fault"` // of a shape
 	}
 	in := json.NewDecoder(bytes.NewReader(raw))
 	in.UseNumber()
@@ -170,9 +174,13 @@ func (r *roadReader) feature(raw []byte, line, read, total int64) error {
 			l.tags[k] = text
 		}
 	}
+	if r.tagsOf != nil {
+		l.tags = r.tagsOf(l.tags)
+	}
 	l.id = "row" + strconv.FormatInt(r.out.Lines+1, 10)
-	for _, v := range []any{f.ID, f.Properties["@id"], f.Properties["osm_id"], f.Properties["id"]} {
-		if text, ok := textOf(v); ok && text != "" {
+	own, _ := textOf(f.ID)
+	for _, text := range []string{own, l.tags["@id"], l.tags["osm_id"], l.tags["id"]} {
+		if text != "" {
 			l.id = text
 			break
 		}
@@ -180,6 +188,9 @@ func (r *roadReader) feature(raw []byte, line, read, total int64) error {
 	var err error
 	if l.parts, err = f.Geometry.lines(r.Datum); err != nil {
 		l.fault = err.Error()
+	}
+	if r.tagsOf != nil && f.Fault != "" {
+		l.fault = f.Fault
 	}
 	return r.add(l)
 }

@@ -216,6 +216,13 @@ func TestShapefileEqualsItsGeoJSONTwin(t *testing.T) {
 				if s.Datum() != c.datum || s.Format() != file.Shapefile {
 					t.Errorf("%s in %s", s.Format(), s.Datum())
 				}
+				if c.datum == geo.DatumWGS84 || c.datum == geo.DatumCGCS2000 { // the other degrees contradict the file
+					for given, ok := range map[geo.Datum]bool{geo.DatumWGS84: c.datum == geo.DatumWGS84, geo.DatumCGCS2000: c.datum == geo.DatumCGCS2000, "EPSG:4490-en": c.datum == geo.DatumCGCS2000, geo.DatumGCJ02: true} {
+						if _, err := file.DatumOf(s, given); (err == nil) != ok {
+							t.Errorf("--crs %s beside a .prj of %s: %v", given, c.datum, err)
+						}
+					}
+				}
 				o := towns
 				o.Datum = ""
 				got, err := file.ReadBoundaries(s, o)

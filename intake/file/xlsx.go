@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -286,10 +285,7 @@ func sheetEntry(z *zip.Reader, sheet string) (*zip.File, error) {
 		} `xml:"sheets>sheet"`
 	}
 	var files struct {
-		Relations []struct {
-			ID     string `xml:"Id,attr"`
-			Target string `xml:"Target,attr"`
-		} `xml:"Relationship"`
+		Relations []link `xml:"Relationship"`
 	}
 	for name, v := range map[string]any{"xl/workbook.xml": &book, "xl/_rels/workbook.xml.rels": &files} {
 		e := entries[name]
@@ -309,11 +305,7 @@ func sheetEntry(z *zip.Reader, sheet string) (*zip.File, error) {
 			if s.Name != sheet || f.ID != s.ID {
 				continue
 			}
-			target := path.Join("xl", f.Target)
-			if strings.HasPrefix(f.Target, "/") {
-				target = path.Clean(f.Target[1:])
-			}
-			if e := entries[strings.ToLower(target)]; e != nil {
+			if e := entries[strings.ToLower(f.part("xl"))]; e != nil {
 				return e, nil
 			}
 		}

@@ -20,6 +20,8 @@ import (
 	"onemap/auth"
 	"onemap/dispatch"
 	"onemap/dispatch/calendar"
+	"onemap/geo/gazetteer"
+	"onemap/geo/grid"
 	"onemap/intake"
 	"onemap/intake/file"
 	"onemap/internal/job"
@@ -85,8 +87,15 @@ func ImportIncidents(ctx context.Context, o ImportOptions) (job.Result, string, 
 	if o.Rejects == "" {
 		o.Rejects = strings.TrimSuffix(strings.TrimSuffix(o.File, ".gz"), ".csv") + ".rejects.csv"
 	}
+	if m.Addresses() {
+		stored, err := o.DB.Places(ctx, auth.System("the address search cuts places to the county of the import"))
+		if err != nil {
+			return job.Result{}, "", err
+		}
+		env.Find = addressesOf(env.Tree, env.Root, stored)
+	}
 	im := &importer{
-		env: env, cal: calendar.Default(), name: filepath.Base(o.File), print: fmt.Sprintf("%x", print[:6]),
+		approximate: m.Approximate(), unplaced: m.KeepsUnplaced(), env: env, cal: calendar.Default(), name: filepath.Base(o.File), print: fmt.Sprintf("%x", print[:6]),
 		history: ledger.New(ledger.Options{DB: o.DB, Catalogue: cat, Sealer: o.Sealer, Calendar: calendar.Default(), Now: o.Now}).History(),
 	}
 	rows, stop := ahead(im.rows(r, mapper))
@@ -140,7 +149,17 @@ func rootOf(c *store.Catalog, code string) (int, error) {
 	return 0, fmt.Errorf("say with --county which county rows outside every grid belong to: %s", strings.Join(codes, ", "))
 }
 
+// addressesOf is the address search of one county.
+func addressesOf(tree *grid.Tree, root int, stored []store.Place) intake.Find {
+	x, county := PlaceIndex(tree, stored), tree.Nodes()[root]
+	return func(address string) []gazetteer.Candidate {
+		return x.Search(address, gazetteer.Options{Sees: func(no int32) bool { return county.No <= no && no <= county.Last }, Limit: 40, Areas: true})
+	}
+}
+
 type importer struct {
+	approximate, unplaced bool // what the column map takes of rows with an address alone
+
 	env     intake.Env
 	cal     calendar.Calendar
 	history *ledger.History
@@ -190,14 +209,17 @@ func (im *importer) place(p *placed, rec file.Record) {
 	}
 	if rec.Place != nil {
 		in.Lon, in.Lat, in.CRS = &rec.Place.Lon, &rec.Place.Lat, string(rec.Place.Datum)
-	} else if in.Address == "" {
-		in.Address = "未注明" // a past matter without any place is still counted
 	}
-	res, err := intake.Run(im.env, in)
+	env := im.env
+	if rec.Place == nil && in.Address == "" {
+		in.Address, env.Find = "未注明", nil // a past matter without any place is still counted
+	}
+	in.Approximate, in.Unplaced = im.approximate, im.unplaced
+	res, err := intake.Run(env, in)
 	var bad intake.Problems
 	if errors.As(err, &bad) {
 		for _, x := range bad {
-			p.why = append(p.why, x.Field+": "+x.Message)
+			p.why = append(p.why, x.Field+": "+x.Message+likeliest(x.Candidates))
 		}
 		return
 	}
@@ -218,6 +240,15 @@ func (im *importer) place(p *placed, rec file.Record) {
 		}
 		p.past.ClosedAt = &end
 	}
+}
+
+// likeliest is the first of the places that a row's address may mean, for its reader.
+func likeliest(found []gazetteer.Candidate) string {
+	if len(found) == 0 {
+		return ""
+	}
+	c := found[0]
+	return fmt.Sprintf("；最可能：%s %.6f,%.6f（WGS-84，置信度 %.2f，误差 %.0f 米）", c.Entry.Name, c.Point[0], c.Point[1], c.Confidence, c.AccuracyM)
 }
 
 // commit stores one batch and moves the job's cursor in the same transaction.

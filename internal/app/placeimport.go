@@ -29,6 +29,7 @@ import (
 type PlacesOptions struct {
 	DB       *store.DB
 	Kind     string // place or address
+	Class    string // of places whose row says none
 	File     string // rows or points: what file.Open reads
 	Open     file.Options
 	Map      string // column map, see docs/PLACES.md; "" takes columns by their names
@@ -156,7 +157,11 @@ func openPlaces(ctx context.Context, o PlacesOptions) (_ *placeImport, err error
 		return nil, err
 	}
 	im.root = string(im.tree.Nodes()[root].Code)
-	im.print, err = job.Fingerprint(o.File, columns, o.Kind, o.Source, o.CRS, im.root, o.Open.Encoding, o.Open.Sheet)
+	options := []string{o.Kind, o.Source, o.CRS, im.root, o.Open.Encoding, o.Open.Sheet}
+	if o.Class != "" {
+		options = append(options, o.Class)
+	}
+	im.print, err = job.Fingerprint(o.File, columns, options...)
 	return im, err
 }
 
@@ -204,6 +209,9 @@ func (im *placeImport) read(row file.Row) (placeRow, error) {
 	p.place = store.Place{
 		Source: im.o.Source, ExternalID: rec.ExternalID, Kind: im.o.Kind, Name: rec.Name, Aliases: rec.Aliases, Address: rec.Address,
 		Class: rec.Class, AdminCode: rec.AdminCode, Root: im.root, Point: at.Orb(), Raw: rec.Place,
+	}
+	if p.place.Class == "" {
+		p.place.Class = im.o.Class
 	}
 	if im.o.Kind == "address" { // the address is what it is called
 		if p.place.Address == "" {

@@ -98,7 +98,7 @@ func placeAreas(tree *grid.Tree) (areas []gazetteer.AdminArea, ofGrid []int) {
 			p := geo.WGS84(n.Label)
 			areas = append(areas, gazetteer.AdminArea{
 				Code: string(n.Code), Name: n.Name, Level: gazetteer.County + gazetteer.Level(n.Level) - 1, Parent: ofGrid[n.Parent],
-				No: n.No, Point: &p, RadiusM: reachOf(n),
+				No: n.No, Last: n.Last, Point: &p, RadiusM: reachOf(n),
 			})
 		default:
 			ofGrid[i] = ofGrid[n.Parent]
@@ -123,7 +123,7 @@ func countyArea(areas *[]gazetteer.AdminArea, n grid.Node) int {
 			return i
 		}
 	}
-	*areas = append(*areas, gazetteer.AdminArea{Code: string(n.Code), Name: n.Name, Level: gazetteer.County, Parent: -1, No: n.No})
+	*areas = append(*areas, gazetteer.AdminArea{Code: string(n.Code), Name: n.Name, Level: gazetteer.County, Parent: -1, No: n.No, Last: n.Last})
 	return len(*areas) - 1
 }
 

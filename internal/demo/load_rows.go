@@ -77,7 +77,7 @@ func (l *loader) copyPeople(ctx context.Context, c *copier) {
 		devices = append(devices, []any{id, w.Device, "m/s", int32(DeviceInterval)})
 		bindings = append(bindings, []any{id, id, since})
 		for _, p := range w.Grids {
-			grids = append(grids, []any{id, string(p.Grid), p.Role, since})
+			grids = append(grids, []any{id, string(p.Grid), p.Role, since, string(l.banner.Tree.Nodes()[0].Code)})
 		}
 		for _, d := range w.Rota {
 			rotas = append(rotas, []any{id, int16(d.Weekday), int16(d.Start), int16(d.End)})
@@ -85,7 +85,7 @@ func (l *loader) copyPeople(ctx context.Context, c *copier) {
 	}
 	c.copy(ctx, "worker", []string{"id", "badge", "skills"}, workers)
 	c.copy(ctx, "device", []string{"id", "unique_id", "speed_unit", "interval_s"}, devices)
-	c.copy(ctx, "worker_grid", []string{"worker_id", "grid_code", "role", "valid_from"}, grids)
+	c.copy(ctx, "worker_grid", []string{"worker_id", "grid_code", "role", "valid_from", "root_code"}, grids)
 	c.copy(ctx, "rota", []string{"worker_id", "weekday", "start_min", "end_min"}, rotas)
 	c.copy(ctx, "device_binding", []string{"device_id", "worker_id", "valid_from"}, bindings)
 	for _, table := range []string{"worker", "device"} {

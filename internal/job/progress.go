@@ -77,7 +77,11 @@ func IsTerminal(f *os.File) bool {
 }
 
 // Show prints p unless a line was printed just before.
-func (p *Printer) Show(at Progress) {
+func (p *Printer) Show(at Progress) { p.Line(at.String) }
+
+// Line shows a line of another kind at the same pace; text is asked only when it is
+// its time.
+func (p *Printer) Line(text func() string) {
 	every := 5 * time.Second
 	if p.tty {
 		every = 200 * time.Millisecond
@@ -88,11 +92,11 @@ func (p *Printer) Show(at Progress) {
 	}
 	p.last = now
 	if p.tty {
-		fmt.Fprintf(p.w, "\r%s\x1b[K", at)
+		fmt.Fprintf(p.w, "\r%s\x1b[K", text())
 		p.open = true
 		return
 	}
-	fmt.Fprintln(p.w, at)
+	fmt.Fprintln(p.w, text())
 }
 
 // End closes a drawn line, so that the next output starts on its own.

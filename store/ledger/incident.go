@@ -103,6 +103,35 @@ func (l *Ledger) opening(ctx context.Context, actor auth.Actor, c Command, id in
 	return in, b, l.record(ctx, b, actor, c.RequestID, 1, in, ch, feed.Audience{})
 }
 
+// Earlier is what an earlier report made that had c's key, or its source and
+// external id; known is false when there was none. It is for a report that cannot be
+// taken now: one that can, Do answers so by itself.
+func (l *Ledger) Earlier(ctx context.Context, actor auth.Actor, c Command) (res Result, known bool, err error) {
+	err = l.o.Reports.InTx(ctx, func(tx pgx.Tx) error {
+		var request []byte
+		var entity *int64
+		err := tx.QueryRow(ctx, "SELECT request, entity_id FROM idempotency WHERE actor = $1 AND key = $2", actor.ID, c.Key).Scan(&request, &entity)
+		if err == nil {
+			id, err := c.made(request, entity)
+			if err == nil {
+				res, err = repeated(ctx, tx, actor, id)
+			}
+			return err
+		}
+		if errors.Is(err, pgx.ErrNoRows) && c.Report.ExternalID != "" {
+			res, err = firstOf(ctx, tx, actor, c.Report.Source, c.Report.ExternalID)
+		}
+		return err
+	})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return Result{}, false, nil
+	case err != nil:
+		return Result{}, false, fmt.Errorf("ledger: %w", err)
+	}
+	return res, true, nil
+}
+
 // answer is what a request with the key of an earlier one gets.
 func (l *Ledger) answer(ctx context.Context, actor auth.Actor, id int64) (res Result, err error) {
 	err = l.o.Reports.InTx(ctx, func(tx pgx.Tx) error {
@@ -198,9 +227,9 @@ func (l *Ledger) sealReporter(b *pgx.Batch, id int64, r *Report) error {
 func insertIncident(b *pgx.Batch, in store.Incident) {
 	b.Queue(`INSERT INTO incident (id, version, state, category, priority, title, body, source, external_id, geom, raw_lon, raw_lat,
 		raw_datum, address, place, grid_id, grid_no, cell6, cell7, cell8, cell9, owner_level, department_id, occurred_at, reported_at,
-		received_at, ack_due, stage_due, due_rule, acknowledged_at, on_scene_at, resolved_at, closed_at, history)
+		received_at, ack_due, stage_due, due_rule, acknowledged_at, on_scene_at, resolved_at, closed_at, history, found)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26,
-		$27, $28, $29, $30, $31, $32, $33, $34)`, append([]any{in.ID}, columnsOf(in)...)...)
+		$27, $28, $29, $30, $31, $32, $33, $34, $35)`, append([]any{in.ID}, columnsOf(in)...)...)
 }
 
 // incidentColumns are the stored columns of an incident but its id, in the order
@@ -209,18 +238,21 @@ var incidentColumns = []string{
 	"version", "state", "category", "priority", "title", "body", "source", "external_id", "geom", "raw_lon", "raw_lat",
 	"raw_datum", "address", "place", "grid_id", "grid_no", "cell6", "cell7", "cell8", "cell9", "owner_level", "department_id",
 	"occurred_at", "reported_at", "received_at", "ack_due", "stage_due", "due_rule", "acknowledged_at", "on_scene_at",
-	"resolved_at", "closed_at", "history",
+	"resolved_at", "closed_at", "history", "found",
 }
 
 func columnsOf(in store.Incident) []any {
 	p := in.Place
-	var geom, lon, lat, datum, external, dept any
+	var geom, lon, lat, datum, external, dept, found any
 	var cells [4]any
 	if p.Point != nil && p.Raw != nil {
 		geom, lon, lat, datum = geo.WGS84(*p.Point), p.Raw.Lon, p.Raw.Lat, string(p.Raw.Datum)
 		for i, k := range p.Cells {
 			cells[i] = int64(k)
 		}
+	}
+	if p.Found != nil {
+		found = store.FoundRow(p.Found)
 	}
 	if in.ExternalID != "" {
 		external = in.ExternalID
@@ -232,7 +264,7 @@ func columnsOf(in store.Incident) []any {
 		int32(in.Version), string(in.State), in.Category, int16(in.Priority), in.Title, in.Text, in.Source, external, geom, lon, lat,
 		datum, p.Address, string(p.Kind), p.GridID, p.GridNo, cells[0], cells[1], cells[2], cells[3], int16(in.OwnerLevel), dept,
 		moment(in.OccurredAt), in.ReportedAt, in.ReceivedAt, moment(in.AckDue), moment(in.StageDue), in.DueRule,
-		moment(in.AcknowledgedAt), moment(in.OnSceneAt), moment(in.ResolvedAt), moment(in.ClosedAt), in.History,
+		moment(in.AcknowledgedAt), moment(in.OnSceneAt), moment(in.ResolvedAt), moment(in.ClosedAt), in.History, found,
 	}
 }
 

@@ -1,0 +1,204 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"onemap/auth"
+	"onemap/internal/job"
+	"onemap/store"
+)
+
+// roster imports text as a roster.
+func (st *stand) roster(text string, o PeopleOptions) (job.Result, string, []Told, error) {
+	st.t.Helper()
+	path := filepath.Join(st.t.TempDir(), "roster.csv")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		st.t.Fatal(err)
+	}
+	o.DB, o.File, o.Sealer = st.s.db, path, st.s.seal
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return ImportPeople(st.t.Context(), o)
+}
+
+// served is what the record has of who serves which grid: "W1 A1 worker 2026-01-01-".
+func (st *stand) served() string {
+	st.t.Helper()
+	rows, err := st.s.db.Pool.Query(st.t.Context(), `SELECT format('%s %s/%s %s %s-%s', w.badge, g.root_code, g.grid_code, g.role, g.valid_from, g.valid_to)
+		FROM worker_grid g JOIN worker w ON w.id = g.worker_id ORDER BY 1`)
+	if err != nil {
+		st.t.Fatal(err)
+	}
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var s string
+		if err := rows.Scan(&s); err != nil {
+			st.t.Fatal(err)
+		}
+		out = append(out, s)
+	}
+	return strings.Join(out, "\n")
+}
+
+const rosterCSV = `工号,姓名,手机,技能,网格编码,职务,起始日期,结束日期,部门,终端,值班时间,备注
+W1,赵一,13800000001,急救、驾驶,A1、A2,,2026-01-01,,综治中心,dev-1,周一至周五 08:00-17:30,
+W1,,,,B1,网格长,2026-02-01,2026-12-31,,,,
+W2,钱二,0477-7620000,,B2,副网格长,,,,,,
+W3,孙三,13800000003,,ZZ,,,,,,,家里还有13800000009
+W4,李四,1.38E+10,,A1,站长,,,,,全年,
+W5,周五,13800000005,,A1,,,,,dev-1,,
+W1,赵大,13800000001,急救、驾驶,A1,,,,综治中心,,周一至周五 08:00-17:30,
+`
+
+func TestARosterComesInOnce(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	at := func() time.Time { return time.Date(2026, 11, 20, 17, 0, 0, 0, time.UTC) } // the 21st in China
+	res, _, told, err := st.roster(rosterCSV, PeopleOptions{Now: at, DryRun: true})
+	if err != nil || res.Counts.InGrid != 3 || res.Counts.Rejected != 4 || len(told) != 4 || st.count("SELECT count(*) FROM worker") != 0 {
+		t.Fatalf("dry run: %+v %v %v", res.Counts, told, err)
+	}
+	res, rejects, _, err := st.roster(rosterCSV, PeopleOptions{Now: at})
+	if err != nil || res.Counts.InGrid != 3 || res.Counts.Rejected != 4 || res.Counts.Repeated != 0 {
+		t.Fatalf("%+v %v", res.Counts, err)
+	}
+	want := `W1 C/A1 worker 2026-01-01-
+W1 C/A2 worker 2026-01-01-
+W1 C/B1 head 2026-02-01-2026-12-31
+W2 C/B2 deputy 2026-11-21-`
+	if got := st.served(); got != want {
+		t.Errorf("served:\n%s\nwant\n%s", got, want)
+	}
+	// Refused rows are told masked, in a file for its owner alone.
+	text, err := os.ReadFile(rejects)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"“ZZ”不在现行网格中", "孙*,138****0003", "138******09", "phone 不是电话号码", "role 不是", "hours “全年”", "device 在本文件中也属工号 W1", "name 与第 1 行同一工号的不同"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("reject file lacks %q:\n%s", want, text)
+		}
+	}
+	for _, personal := range []string{"孙三", "李四", "周五,", "赵大", "13800000"} {
+		if strings.Contains(strings.ReplaceAll(string(text), "周一至周五", ""), personal) {
+			t.Errorf("reject file tells %s:\n%s", personal, text)
+		}
+	}
+	if info, err := os.Stat(rejects); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("reject file: %v %v", info.Mode(), err)
+	}
+	// Names and phones are sealed, and opened by the key alone.
+	var id int64
+	var name, phone []byte
+	if err := st.s.db.Pool.QueryRow(t.Context(), "SELECT id, name_sealed, phone_sealed FROM worker WHERE badge = 'W2'").Scan(&id, &name, &phone); err != nil {
+		t.Fatal(err)
+	}
+	n, err1 := st.s.seal.Open(store.WorkerField(id, "name"), name)
+	p, err2 := st.s.seal.Open(store.WorkerField(id, "phone"), phone)
+	if n != "钱二" || p != "0477-7620000" || err1 != nil || err2 != nil || strings.Contains(string(name), "钱") {
+		t.Errorf("%s %s %v %v", n, p, err1, err2)
+	}
+	if n := st.count(`SELECT count(*) FROM worker w JOIN department d ON d.id = w.department_id JOIN device_binding b ON b.worker_id = w.id JOIN device v ON v.id = b.device_id
+		WHERE w.badge = 'W1' AND d.name = '综治中心' AND v.unique_id = 'dev-1' AND w.skills = '{急救,驾驶}' AND (SELECT count(*) FROM rota r WHERE r.worker_id = w.id) = 5`); n != 1 {
+		t.Error("W1 lacks department, device, skills or rota")
+	}
+	// One audit row, without anything personal; and every node is told.
+	if n := st.count("SELECT count(*) FROM audit_log WHERE action = 'people.import' AND data ->> 'workers' = '2' AND data::text !~ '赵|钱|138'"); n != 1 {
+		t.Errorf("%d audit rows", n)
+	}
+	st.wait("workers known to the server", func() bool {
+		a := st.get("/api/v1/workers/live", st.token(auth.HallOperator, ""))
+		return strings.Contains(string(a.body), `"W1"`) && strings.Contains(string(a.body), `"W2"`)
+	})
+	// Again: by badge, nothing twice, and what is not said stays.
+	before := st.count("SELECT sum(ver) FROM worker")
+	res, _, _, err = st.roster(strings.Replace(rosterCSV, "备注", "说明", 1), PeopleOptions{Now: func() time.Time { return at().AddDate(0, 0, 3) }})
+	if err != nil || res.Counts.Repeated != 3 || res.Counts.InGrid != 0 || st.served() != want || st.count("SELECT sum(ver) FROM worker") != before {
+		t.Errorf("again: %+v %v\n%s", res.Counts, err, st.served())
+	}
+}
+
+func TestARosterMovesWorkers(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	day := func(d int) func() time.Time {
+		return func() time.Time { return time.Date(2026, 11, d, 4, 0, 0, 0, time.UTC) }
+	}
+	bring := func(d int, text string, o PeopleOptions) job.Counts {
+		t.Helper()
+		o.Now = day(d)
+		res, _, _, err := st.roster("badge,grids,role,valid_from,device,phone\n"+text, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.Counts
+	}
+	bring(1, "W1,A1,,,d1,123456\nW2,B1,,,d2,\n", PeopleOptions{})
+	bring(2, "W1,A1,head,,,\n", PeopleOptions{})       // another role from today
+	bring(3, "W1,A2,,2026-12-01,,\n", PeopleOptions{}) // one more, later
+	bring(4, "W1,A2,,2026-12-01,,\n", PeopleOptions{ReplaceGrids: true})
+	bring(4, "W2,B1,deputy,2026-10-01,,\n", PeopleOptions{}) // what was before
+	want := `W1 C/A1 head 2026-11-02-2026-11-04
+W1 C/A1 worker 2026-11-01-2026-11-02
+W1 C/A2 worker 2026-12-01-
+W2 C/B1 deputy 2026-10-01-2026-11-01
+W2 C/B1 worker 2026-11-01-`
+	if got := st.served(); got != want { // W2 is not in the file, and stays
+		t.Errorf("served:\n%s\nwant\n%s", got, want)
+	}
+	carrier := func(d int) string {
+		t.Helper()
+		var badge string
+		if err := st.s.db.Pool.QueryRow(t.Context(), `SELECT w.badge FROM device d JOIN device_binding b ON b.device_id = d.id JOIN worker w ON w.id = b.worker_id
+			WHERE d.unique_id = 'd1' AND $1 >= b.valid_from AND $1 < b.valid_to`, day(d)()).Scan(&badge); err != nil {
+			t.Fatal(err)
+		}
+		return badge
+	}
+	if c := bring(5, "W2,,,,d1,\n", PeopleOptions{}); c.Rejected != 1 || carrier(6) != "W1" {
+		t.Errorf("a device that W1 carries: %+v, carried by %s", c, carrier(6))
+	}
+	if c := bring(6, "W2,,,,d1,\n", PeopleOptions{Rebind: true}); c.Unlocated != 1 || carrier(5) != "W1" || carrier(7) != "W2" {
+		t.Errorf("taken from W1: %+v, carried by %s, then %s", c, carrier(5), carrier(7))
+	}
+}
+
+// TestAGridCodeIsOfOneCounty: two counties of one database may use the same code.
+func TestAGridCodeIsOfOneCounty(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	st.exec(`INSERT INTO grid_version (root_code, state, enacted_at) VALUES ('D', 'enacted', now())`)
+	st.exec(`WITH v AS (SELECT id FROM grid_version WHERE root_code = 'D'), r AS (
+		INSERT INTO grid (version_id, level, code, name, no, last_no, geom) SELECT id, 1, 'D', '邻县', 1001, 1002, ST_Multi(ST_MakeEnvelope(109, 38, 110, 39, 4326)) FROM v RETURNING id, version_id)
+		INSERT INTO grid (version_id, level, code, name, parent_id, no, last_no, geom) SELECT version_id, 2, 'A1', '同码', id, 1002, 1002, ST_Multi(ST_MakeEnvelope(109, 38, 110, 39, 4326)) FROM r`)
+	if _, _, _, err := st.roster("badge,grids\nW1,A1\n", PeopleOptions{}); err == nil || !strings.Contains(err.Error(), "--county") {
+		t.Errorf("no county is named: %v", err)
+	}
+	for i, county := range []string{"C", "D"} {
+		if _, _, _, err := st.roster(fmt.Sprintf("badge,grids\nW%d,A1\n", i+1), PeopleOptions{Root: county}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir, err := st.s.db.Directory(t.Context(), auth.System("test"), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range dir.Workers() {
+		if inD := w.Grid == 1002; inD != (w.Badge == "W2") || w.Grid == 0 {
+			t.Errorf("%s is at home in grid %d", w.Badge, w.Grid)
+		}
+	}
+	if res, rejects, _, err := st.roster("badge,grids\nW2,A1\n", PeopleOptions{Root: "C"}); err != nil || res.Counts.Rejected != 1 {
+		t.Errorf("the other county's worker: %+v %s %v", res.Counts, rejects, err)
+	}
+}
