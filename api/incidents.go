@@ -34,7 +34,7 @@ func (s *Server) incidents() {
 		Description: "Exactly once for each Idempotency-Key and each (source, external_id): a repetition answers the first incident. " +
 			"A report is taken wherever it lies, also beyond its sender's own grids; those who handle that place see it. " +
 			"With an address and no location the address is looked up among the places its sender may know: one that is sure is taken and told in found; " +
-			"else nothing is stored, 422 tells the candidates, and the Idempotency-Key may be used again with the place confirmed as location.",
+			"else the report is taken without a place and told the candidates. With unsure: ask nothing is stored, 422 tells the candidates, and the Idempotency-Key may be used again with the place confirmed as location.",
 	}, s.reportIncident)
 	route(s, need{auth.Read, auth.IncidentData}, huma.Operation{
 		OperationID: "list-incidents", Method: http.MethodGet, Path: "/api/v1/incidents", Tags: []string{"incidents"},
@@ -73,19 +73,18 @@ type ReporterInput struct {
 
 // IncidentInput is a report.
 type IncidentInput struct {
-	Category string         `json:"category" maxLength:"16"`
-	Title    string         `json:"title" maxLength:"200"`
-	Text     string         `json:"text,omitempty" maxLength:"5000"`
-	Priority int            `json:"priority,omitempty" minimum:"1" maximum:"4" doc:"1 is most urgent; the category's when left out"`
-	Location *LocationInput `json:"location,omitempty"`
-	Address  string         `json:"address,omitempty" maxLength:"300" doc:"Without location the place is looked up by it, see docs/PLACES.md; with location it is kept beside it"`
-	// AcceptApproximate takes the report however roughly its address is known.
-	AcceptApproximate bool           `json:"accept_approximate,omitempty" doc:"Of a report by its address alone: take it at once where no finer is known than the village or town, with the accuracy told in found, and without a place where nothing is known"`
-	ReportedAt        *time.Time     `json:"reported_at,omitempty"`
-	OccurredAt        *time.Time     `json:"occurred_at,omitempty"`
-	Source            string         `json:"source,omitempty" enum:"phone,field,hotline,petition,app,device"`
-	ExternalID        string         `json:"external_id,omitempty" maxLength:"200" doc:"The source's own number; unique within the source"`
-	Reporter          *ReporterInput `json:"reporter,omitempty"`
+	Category   string         `json:"category" maxLength:"16"`
+	Title      string         `json:"title" maxLength:"200"`
+	Text       string         `json:"text,omitempty" maxLength:"5000"`
+	Priority   int            `json:"priority,omitempty" minimum:"1" maximum:"4" doc:"1 is most urgent; the category's when left out"`
+	Location   *LocationInput `json:"location,omitempty"`
+	Address    string         `json:"address,omitempty" maxLength:"300" doc:"Without location the place is looked up by it, see docs/PLACES.md; with location it is kept beside it"`
+	Unsure     string         `json:"unsure,omitempty" enum:"keep,approximate,ask" doc:"Of a report by its address alone that fits no place for sure: keep takes it without a place and tells the candidates, as when left out; approximate takes the village or town, or the rough place, where one is known, with the accuracy told in found; ask refuses it and tells the candidates"`
+	ReportedAt *time.Time     `json:"reported_at,omitempty"`
+	OccurredAt *time.Time     `json:"occurred_at,omitempty"`
+	Source     string         `json:"source,omitempty" enum:"phone,field,hotline,petition,app,device"`
+	ExternalID string         `json:"external_id,omitempty" maxLength:"200" doc:"The source's own number; unique within the source"`
+	Reporter   *ReporterInput `json:"reporter,omitempty"`
 }
 
 type reportInput struct {
@@ -96,8 +95,9 @@ type reportInput struct {
 // Incident is an incident in the case view.
 type Incident struct {
 	store.PublicIncident
-	Notes    []string `json:"notes,omitempty" doc:"What the sender should know about the place"`
-	Repeated bool     `json:"repeated,omitempty" doc:"An earlier request made this incident"`
+	Notes      []string    `json:"notes,omitempty" doc:"What the sender should know about the place"`
+	Candidates []PlaceItem `json:"candidates,omitempty" doc:"Of a report without a place, by its address: the places that it may mean, the likeliest first"`
+	Repeated   bool        `json:"repeated,omitempty" doc:"An earlier request made this incident"`
 }
 
 type incidentOutput struct {
@@ -129,6 +129,9 @@ func (s *Server) reportIncident(ctx context.Context, a caller, in *reportInput) 
 			out, err := s.resultAnswer(ctx, res)
 			if err == nil {
 				out.Body.Notes, out.Body.Repeated = placed.Notes, res.Repeated
+				for _, c := range placed.Candidates {
+					out.Body.Candidates = append(out.Body.Candidates, placeItem(c))
+				}
 			}
 			return out, err
 		}
@@ -172,7 +175,7 @@ func (s *Server) unplaced(ctx context.Context, a caller, in *reportInput, reques
 func intakeReport(b IncidentInput) intake.Report {
 	r := intake.Report{
 		Category: b.Category, Title: b.Title, Text: b.Text, Priority: b.Priority, Source: b.Source, ExternalID: b.ExternalID,
-		Address: b.Address, Approximate: b.AcceptApproximate, Unplaced: b.AcceptApproximate, OccurredAt: b.OccurredAt, ReportedAt: b.ReportedAt,
+		Address: b.Address, Approximate: b.Unsure == "approximate", Unplaced: b.Unsure != "ask", OccurredAt: b.OccurredAt, ReportedAt: b.ReportedAt,
 	}
 	if l := b.Location; l != nil {
 		r.Lon, r.Lat, r.CRS = &l.Lon, &l.Lat, l.CRS

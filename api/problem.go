@@ -166,9 +166,11 @@ func (s *Server) answer(ctx context.Context, err error) error {
 }
 
 // shownFaults is how many faults of a boundary set an answer names.
-const shownFaults = 100
-// confirmPlace is what helps where an address gives no place to be sure of.
-const confirmPlace = "nothing was stored: confirm the place on the map and send it again with location and the address, under the same Idempotency-Key, or with accept_approximate"
+const (
+	shownFaults = 100
+	// confirmPlace is what helps where an address gives no place to be sure of.
+	confirmPlace = "nothing was stored: confirm the place on the map and send it again with location and the address, under the same Idempotency-Key, or without \"unsure\": \"ask\""
+)
 
 // refusedBySchema is the answer to a value that only the database noticed: its
 // sender may mend it, and the log asks for an earlier check.

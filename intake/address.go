@@ -38,9 +38,10 @@ func address(e *Env, d *draft) *Problem {
 	if c == nil {
 		if d.in.Unplaced {
 			d.out.Notes = append(d.out.Notes, "without a place: "+why)
+			d.out.Candidates = shown(found)
 			return nil
 		}
-		return &Problem{Field: "address", Message: why, Unplaced: true, Candidates: found[:min(len(found), shownCandidates)]}
+		return &Problem{Field: "address", Message: why, Unplaced: true, Candidates: shown(found)}
 	}
 	p := c.Point
 	d.out.Place.Point, d.out.Place.Raw = &p, &geo.Raw{Lon: p[0], Lat: p[1], Datum: geo.DatumWGS84}
@@ -52,6 +53,10 @@ func address(e *Env, d *draft) *Problem {
 		d.out.Notes = append(d.out.Notes, fmt.Sprintf("placed at %s by its address, give or take %.0f m", c.Entry.Name, c.AccuracyM))
 	}
 	return nil
+}
+
+func shown(found []gazetteer.Candidate) []gazetteer.Candidate {
+	return found[:min(len(found), shownCandidates)]
 }
 
 func foundBy(c *gazetteer.Candidate) dispatch.FoundBy {

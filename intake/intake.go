@@ -76,6 +76,9 @@ type Env struct {
 type Result struct {
 	dispatch.Report
 	Notes []string
+	// Candidates are the places that an address may mean of which none is sure, the
+	// likeliest first.
+	Candidates []gazetteer.Candidate
 }
 
 // draft is a report on its way through the stages.

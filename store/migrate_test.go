@@ -21,7 +21,7 @@ import (
 )
 
 // with is the schema plus one more migration.
-func with(t *testing.T, sql string) fs.FS {
+func with(t *testing.T, sql string) fstest.MapFS {
 	t.Helper()
 	out := fstest.MapFS{"90000_more.sql": {Data: []byte("-- +goose Up\n" + sql + "\n-- +goose Down\nSELECT 1;\n")}}
 	names, err := fs.Glob(migrations.FS, "*.sql")

@@ -168,7 +168,8 @@ func TestNoSecretStandsInAnAddress(t *testing.T) {
 	k := st.keyring()
 	for _, o := range st.contract() {
 		for _, p := range o.params {
-			if p.In != "header" && secretWord.MatchString(p.Name) {
+			named := p.In == "path" && p.Name == "code" // a grid's code is its name
+			if p.In != "header" && !named && secretWord.MatchString(p.Name) {
 				t.Errorf("%s takes %s in its address: addresses stand in logs and histories", o, p.Name)
 			}
 		}

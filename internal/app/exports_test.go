@@ -60,7 +60,7 @@ func TestIncidentsAsAFile(t *testing.T) {
 	path := st.told(hall, "0301", 107.2, 38.3)
 	west := st.told(hall, "0301", 107.2, 38.2)
 	st.exec("UPDATE incident SET geom = ST_SetSRID(ST_MakePoint(-107.1234567, -8.5), 4326) WHERE id = $1", idOf(t, west))
-	st.call("POST", "/api/v1/incidents", hall, `{"category":"0502","title":"只有地址","address":"某处","accept_approximate":true}`)
+	st.call("POST", "/api/v1/incidents", hall, `{"category":"0502","title":"只有地址","address":"某处"}`)
 	a := st.get("/api/v1/exports/incidents.csv?"+because, hall)
 	head, rows := table(t, a)
 	if got := strings.Join(head, ","); got != "number,category,category_name,priority,state,grid,reported_at,ack_due,stage_due,closed_at,lon,lat,title,address,accuracy_m" {

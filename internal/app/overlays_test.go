@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-
 	"onemap/auth"
 	"onemap/geo/grid"
 	"onemap/store"

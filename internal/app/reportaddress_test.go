@@ -48,6 +48,12 @@ func (st *stand) address(token, address, more string, headers ...string) (answer
 	return a, r
 }
 
+// What becomes of a report whose address is not sure.
+const (
+	ask     = `,"unsure":"ask"`
+	roughly = `,"unsure":"approximate"`
+)
+
 // someAddresses are places of both towns; each town has a 供销社.
 const someAddresses = placesCSV + `s1,供销社,,,107.1,38.1
 s2,供销社,,,107.9,38.1
@@ -86,7 +92,7 @@ func TestAReportByAddressIsPlacedWhereTheAddressIsSure(t *testing.T) {
 	if _, _, _, err := st.bring("more.csv", "编号,名称,经度,纬度\nx1,甲镇卫生院,107.3,38.1\n", PlacesOptions{CRS: "wgs84"}); err != nil {
 		t.Fatal(err)
 	}
-	st.wait("second place of the name", func() bool { a, _ := st.address(hall, "甲镇卫生院", ""); return a.status == 422 })
+	st.wait("second place of the name", func() bool { a, _ := st.address(hall, "甲镇卫生院", ask); return a.status == 422 })
 	if a, again := st.address(hall, "甲镇卫生院", `,"external_id":"x-1"`); a.status != 201 || again.ID != r.ID || !again.Repeated {
 		t.Errorf("asked again by its external id: %d %s", a.status, a.body)
 	}
@@ -100,7 +106,7 @@ func TestAnAddressThatIsNotSureIsConfirmedByAPerson(t *testing.T) {
 	st := addressStand(t)
 	hall := st.token(auth.HallOperator, "")
 	before := st.count("SELECT count(*) FROM incident")
-	a, r := st.address(hall, "供销社", "", "Idempotency-Key: k")
+	a, r := st.address(hall, "供销社", ask, "Idempotency-Key: k")
 	if a.status != 422 || len(r.Candidates) != 2 || !strings.Contains(r.Detail, "several places") || !strings.Contains(r.Detail, "confirm the place on the map") {
 		t.Fatalf("two of a name: %d %s", a.status, a.body)
 	}
@@ -119,7 +125,6 @@ func TestAnAddressThatIsNotSureIsConfirmedByAPerson(t *testing.T) {
 	if a, again := st.address(hall, "供销社", confirmed, "Idempotency-Key: k"); a.status != 201 || !again.Repeated || again.ID != r.ID {
 		t.Errorf("and again: %d %s", a.status, a.body)
 	}
-	const roughly = `,"accept_approximate":true`
 	for _, c := range []struct {
 		address, why string // why it is not sure
 		place, by    string // and what is made of it all the same
@@ -132,9 +137,15 @@ func TestAnAddressThatIsNotSureIsConfirmedByAPerson(t *testing.T) {
 		{"没听说过的地方", "nothing is known", "none", "", "", 0},
 		{"供销社", "several places", "none", "", "", 0},
 	} {
-		a, r := st.address(hall, c.address, "")
+		a, r := st.address(hall, c.address, ask)
 		if a.status != 422 || !strings.Contains(r.Detail, c.why) {
 			t.Errorf("%s: %d %s, want %q", c.address, a.status, a.body, c.why)
+		}
+		for _, kept := range []string{"", `,"unsure":"keep"`} {
+			if a, r = st.address(hall, c.address, kept); a.status != 201 || r.Place != "none" || r.Point != nil || r.Found != nil || r.Address != c.address ||
+				!strings.Contains(strings.Join(r.Notes, " "), c.why) || (len(r.Candidates) > 0) != (c.why != "nothing is known") {
+				t.Errorf("%s, kept: %d %s", c.address, a.status, a.body)
+			}
 		}
 		if a, r = st.address(hall, c.address, roughly); a.status != 201 || r.Place != c.place || len(r.Notes) == 0 || r.Address != c.address {
 			t.Errorf("%s, roughly: %d %s", c.address, a.status, a.body)
@@ -170,10 +181,10 @@ func TestAnAddressIsLookedUpInOnesOwnGridsAlone(t *testing.T) {
 		{"town A", townA, "和平街3号", "乙镇"},
 		{"village A1", villageA1, "供销社", "107.1"},
 	} {
-		if a, _ := st.address(c.token, c.address, ""); a.status != 422 || strings.Contains(strings.ReplaceAll(string(a.body), "the likeliest", ""), c.hidden) {
+		if a, _ := st.address(c.token, c.address, ask); a.status != 422 || strings.Contains(strings.ReplaceAll(string(a.body), "the likeliest", ""), c.hidden) {
 			t.Errorf("%s reports %s: %d %s", c.who, c.address, a.status, a.body)
 		}
-		if a, r := st.address(c.token, c.address, `,"accept_approximate":true`); a.status != 201 || r.Place != "none" {
+		if a, r := st.address(c.token, c.address, roughly); a.status != 201 || r.Place != "none" || len(r.Candidates) > 0 && strings.Contains(fmt.Sprint(r.Candidates), strings.Trim(c.hidden, `"`)) {
 			t.Errorf("%s reports %s, roughly: %d %s", c.who, c.address, a.status, a.body)
 		}
 	}
