@@ -27,6 +27,7 @@ import (
 	"onemap/geo/gazetteer"
 	"onemap/geo/road"
 	"onemap/hub"
+	"onemap/layer"
 	"onemap/people"
 	"onemap/store"
 	"onemap/store/ledger"
@@ -51,6 +52,8 @@ type Options struct {
 	Roads     func() *road.Graph       // what travel times are worked out along
 	People    func() *people.Directory // workers and devices
 	Places    func() *gazetteer.Index  // the address search
+	Layers    func() *layer.Book       // named layers and cameras
+	Media     *Media                   // the media gateway; nil without one
 	Now       func() time.Time
 	Log       *slog.Logger
 	Pages     fs.FS // the built front end
@@ -81,6 +84,7 @@ type Server struct {
 	strangers chan struct{} // places for secrets from an address that sends many wrong ones
 	door      *door
 	large     chan struct{}  // bodies of more than openBody that are read
+	openings  *auth.Throttle // of cameras, by person
 	batches   chan struct{}  // and of more than maxBody
 	proxies   []netip.Prefix // those whose headers are believed
 }
@@ -103,6 +107,7 @@ func New(o Options) *Server {
 	gin.SetMode(gin.ReleaseMode)
 	o.Limits.setDefaults()
 	s := &Server{o: o, gin: gin.New(), gates: newGates(o.Limits), unknown: auth.NewLockout(o.Limits.WrongSecrets, time.Minute, 10*time.Minute, maxCallers)}
+	s.openings = auth.NewThrottle(o.Limits.CameraLinksPerMinute, time.Minute, maxCallers)
 	s.door, s.strangers = newDoor(o.Limits), make(chan struct{}, 2)
 	s.large, s.batches = make(chan struct{}, largeAtOnce), make(chan struct{}, largeAtOnce)
 	s.gin.RemoteIPHeaders = []string{"X-Forwarded-For"}
@@ -140,6 +145,8 @@ func New(o Options) *Server {
 	s.figures()
 	s.workers()
 	s.nearest()
+	s.layers()
+	s.cameras()
 	s.tracks()
 	s.exports()
 	s.mapRoutes()

@@ -41,9 +41,12 @@ const (
 	LayerGrids   Resource = "layer_grids"
 	LayerRoads   Resource = "layer_roads"
 	LayerCameras Resource = "layer_cameras"
-	Account      Resource = "account" // accounts, without rights
-	GrantData    Resource = "grant"   // the rights of accounts
-	TokenData    Resource = "token"   // machine tokens, wall links, sessions
+	NamedLayer   Resource = "named_layer"    // what a centre brought in; each narrows it: see DecideLayer
+	LayerSetting Resource = "layer_settings" // how a named layer is drawn, and who may see it
+	CameraLink   Resource = "camera_link"    // looking through a camera
+	Account      Resource = "account"        // accounts, without rights
+	GrantData    Resource = "grant"          // the rights of accounts
+	TokenData    Resource = "token"          // machine tokens, wall links, sessions
 	AuditLog     Resource = "audit"
 	ServerStatus Resource = "status" // what the server is busy with
 )
@@ -87,6 +90,10 @@ export_counts read    -            -              -         grid?         grid? 
 layer_grids   read    -            -              -         grid          grid          grid       grid          grid         grid           grid            grid
 layer_roads   read    -            -              -         grid          grid          grid       grid          grid         grid           grid            grid
 layer_cameras read    -            -              -         grid          grid          grid       grid          grid         grid           -               grid
+named_layer   read    -            -              -         grid          grid          grid       grid          grid         grid           -               grid
+layer_settings write  grid         -              -         -             -             -          -             -            -              -               -
+layer_settings read   grid         grid           grid      grid          grid          grid       grid          grid         grid           grid            grid
+camera_link   reveal  -            -              -         -             grid?         grid?      grid?         -            -              -               -
 account       read    all          all            all       -             -             -          -             -            -              -               -
 account       write   all          -              -         -             -             -          grid          -            -              -               -
 grant         write   -            all            -         -             -             -          grid          -            -              -               -
@@ -220,7 +227,7 @@ type Decision struct {
 // personsOnly is what a token made over the web may not do, whatever its role, and
 // it sees no sensitive category: who makes tokens would read by them what no
 // administrator reads.
-var personsOnly = []subject{{Reporter, Reveal}, {RowExport, Read}, {Track, Read}}
+var personsOnly = []subject{{Reporter, Reveal}, {RowExport, Read}, {Track, Read}, {CameraLink, Reveal}}
 
 // Decide answers whether the actor may do action with resource, and to which of
 // them: the Scope. Errors: ErrNobody, ErrForbidden, ErrLocked. It allocates

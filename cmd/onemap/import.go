@@ -23,6 +23,8 @@ type importCmd struct {
 	Incidents importIncidentsCmd `cmd:"" help:"Bring in past incidents from CSV, XLSX or a file of points."`
 	Places    importPlacesCmd    `cmd:"" help:"Bring in named places (schools, wells, shops) from a table or a file of points, for the address search."`
 	Addresses importAddressesCmd `cmd:"" help:"Bring in an address library from a table or a file of points, for the address search."`
+	Layer     importLayerCmd     `cmd:"" help:"Bring in a named layer of points, lines or polygons: resource points, hydrants, reservoirs."`
+	Cameras   importCamerasCmd   `cmd:"" help:"Bring in camera points with their GB/T 28181 codes."`
 	Roads     importRoadsCmd     `cmd:"" help:"Bring in roads from an OpenStreetMap extract or GeoJSON lines."`
 }
 
