@@ -248,9 +248,9 @@ func (s *Server) listFeatures(_ context.Context, a caller, in *featuresInput) (*
 	}
 	list, last := FeatureList{Items: []FeatureItem{}}, int64(0)
 	var shapes []*geojson.Feature
-	for i := range set.Features {
+	for i := set.After(after); i < len(set.Features); i++ {
 		f := &set.Features[i]
-		if f.ID <= after || within != nil && !f.Geom.Bound().Intersects(*within) || !f.In(scope) {
+		if within != nil && !f.Geom.Bound().Intersects(*within) || !f.In(scope) {
 			continue
 		}
 		if len(list.Items) == in.Limit {

@@ -42,7 +42,7 @@ const (
 	LayerRoads   Resource = "layer_roads"
 	LayerCameras Resource = "layer_cameras"
 	NamedLayer   Resource = "named_layer"    // what a centre brought in; each narrows it: see DecideLayer
-	LayerSetting Resource = "layer_settings" // how a named layer is drawn, and who may see it
+	LayerSetting Resource = "setting_layer" // how a named layer is drawn, and who may see it
 	CameraLink   Resource = "camera_link"    // looking through a camera
 	Account      Resource = "account"        // accounts, without rights
 	GrantData    Resource = "grant"          // the rights of accounts
@@ -91,9 +91,9 @@ layer_grids   read    -            -              -         grid          grid  
 layer_roads   read    -            -              -         grid          grid          grid       grid          grid         grid           grid            grid
 layer_cameras read    -            -              -         grid          grid          grid       grid          grid         grid           -               grid
 named_layer   read    -            -              -         grid          grid          grid       grid          grid         grid           -               grid
-layer_settings write  grid         -              -         -             -             -          -             -            -              -               -
-layer_settings read   grid         grid           grid      grid          grid          grid       grid          grid         grid           grid            grid
-camera_link   reveal  -            -              -         -             grid?         grid?      grid?         -            -              -               -
+setting_layer write grid          -              -         -             -             -          -             -            -              -               -
+setting_layer read  grid          grid           grid      grid          grid          grid       grid          grid         grid           grid            grid
+camera_link   reveal -            -              -         -             grid?         grid?      grid?         -            -              -               -
 account       read    all          all            all       -             -             -          -             -            -              -               -
 account       write   all          -              -         -             -             -          grid          -            -              -               -
 grant         write   -            all            -         -             -             -          grid          -            -              -               -

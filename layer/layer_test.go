@@ -99,10 +99,10 @@ func TestNearestAgreesWithBruteForce(t *testing.T) {
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
 	for _, shapes := range []bool{false, true} {
-		for _, n := range []int{0, 1, 16, 17, 700} {
+		for _, n := range []int{0, 1, 16, 17, 400} {
 			features := cloud(rng, n, shapes)
 			s := layer.NewSet(layer.Layer{}, slices.Clone(features), nil)
-			for range 25 {
+			for range 12 {
 				p := geo.WGS84{105 + 5*rng.Float64(), 36 + 4*rng.Float64()}
 				k := 1 + rng.IntN(12)
 				odd := rng.IntN(2) == 0

@@ -135,6 +135,15 @@ func eachPoint(g orb.Geometry, f func(orb.Point)) {
 	}
 }
 
+// After is the index of the first feature whose id is greater.
+func (s *Set) After(id int64) int {
+	i, ok := slices.BinarySearchFunc(s.Features, id, func(f Feature, id int64) int { return cmp.Compare(f.ID, id) })
+	if ok {
+		i++
+	}
+	return i
+}
+
 // Feature is the feature with this id, or nil.
 func (s *Set) Feature(id int64) *Feature {
 	i, ok := slices.BinarySearchFunc(s.Features, id, func(f Feature, id int64) int { return cmp.Compare(f.ID, id) })

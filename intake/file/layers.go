@@ -69,7 +69,8 @@ type FeatureReader struct {
 	o       FeatureOptions
 	kind    layer.Kind // of all; "" when a column says
 	columns map[string]int
-	props   []int // columns that are kept as properties
+	props   []int            // columns that are kept as properties
+	seen    map[string]int64 // external ids, each with the row that has it
 }
 
 // OpenFeatures opens a file of features. A file with a column about persons is
@@ -85,7 +86,7 @@ func OpenFeatures(path string, opt Options, o FeatureOptions) (*FeatureReader, e
 		_ = f.file.Close() // read only; the first error says more
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	out := &FeatureReader{Reader: r, o: o, columns: map[string]int{}}
+	out := &FeatureReader{Reader: r, o: o, columns: map[string]int{}, seen: map[string]int64{}}
 	if err := out.bind(); err != nil {
 		_ = r.Close()
 		return nil, err
@@ -181,6 +182,9 @@ func (r *FeatureReader) Read() (Row, FeatureRecord, error) {
 		why = []string{row.Fault}
 	} else {
 		f, why = r.feature(row)
+		if why = append(why, once(r.seen, "编号", f.ExternalID)...); len(why) == 0 {
+			r.seen[f.ExternalID] = row.N
+		}
 	}
 	if len(why) > 0 {
 		return row, FeatureRecord{}, &RowError{Row: row.N, Line: row.Line, Reasons: why}
@@ -246,7 +250,7 @@ var geometryName = map[layer.Geometry]string{layer.Point: "点", layer.Line: "�
 func (r *FeatureReader) Geometry() layer.Geometry { return r.o.Geometry }
 
 func (r *FeatureReader) properties(row Row, fault func(string, ...any)) map[string]string {
-	props, size := map[string]string{}, 0
+	props := map[string]string{}
 	for _, i := range r.props {
 		if i >= len(row.Cells) {
 			continue
@@ -255,10 +259,9 @@ func (r *FeatureReader) properties(row Row, fault func(string, ...any)) map[stri
 		if v == "" || name == "" {
 			continue
 		}
-		size += len(name) + len(v) + 6
 		switch {
-		case strings.ContainsRune(v, 0):
-			fault("%s 含有空字符 (NUL)", name)
+		case strings.ContainsRune(name+v, 0):
+			fault("%s 含有空字符 (NUL)", short(name))
 		case len([]rune(v)) > maxPropText:
 			fault("%s 超过 %d 个字", name, maxPropText)
 		case hasIdentity(v) || mobile.MatchString(v):
@@ -266,7 +269,7 @@ func (r *FeatureReader) properties(row Row, fault func(string, ...any)) map[stri
 		}
 		props[name] = v
 	}
-	if size > maxPropsText {
+	if raw, err := PropsJSON(props); err != nil || len(raw) > maxPropsText {
 		fault("属性合计超过 %d 字节", maxPropsText)
 	}
 	return props
@@ -333,6 +336,14 @@ func PropsJSON(props map[string]string) ([]byte, error) {
 	return json.Marshal(props)
 }
 
+// once says why a row may not be taken when an earlier one was that has its id.
+func once(seen map[string]int64, what, id string) (why []string) {
+	if first, ok := seen[id]; ok {
+		why = []string{fmt.Sprintf("%s与第 %d 行重复", what, first)}
+	}
+	return why
+}
+
 // cameraNames are the names that the columns of a file of cameras have.
 var cameraNames = map[string][]string{
 	"code":    {"gb_code", "gbcode", "国标编码", "国标ID", "设备编码", "设备国标编码", "DeviceID", "deviceid"},
@@ -358,6 +369,7 @@ type CameraReader struct {
 	*Reader
 	datum   geo.Datum // of rows that name none; "" when each must
 	columns map[string]int
+	seen    map[string]int64 // codes, each with the row that has it
 }
 
 // OpenCameras opens a file of cameras. datum is that of the rows without one of
@@ -368,7 +380,7 @@ func OpenCameras(path string, o Options, datum geo.Datum) (*CameraReader, error)
 	if err != nil {
 		return nil, err
 	}
-	c := &CameraReader{Reader: r, datum: datum, columns: map[string]int{}}
+	c := &CameraReader{Reader: r, datum: datum, columns: map[string]int{}, seen: map[string]int64{}}
 	if err := c.bind(); err != nil {
 		_ = r.Close()
 		return nil, err
@@ -421,6 +433,9 @@ func (c *CameraReader) Read() (Row, CameraRecord, error) {
 		why = []string{row.Fault}
 	} else {
 		k, why = c.camera(row)
+		if why = append(why, once(c.seen, "gb_code ", k.Code)...); len(why) == 0 {
+			c.seen[k.Code] = row.N
+		}
 	}
 	if len(why) > 0 {
 		return row, CameraRecord{}, &RowError{Row: row.N, Line: row.Line, Reasons: why}
@@ -454,7 +469,7 @@ func (c *CameraReader) camera(row Row) (k CameraRecord, why []string) {
 			return layer.Unknown
 		}
 		v, err := decimal(text)
-		n := int(v + 0.5)
+		n := int(math.Round(min(max(v, -1), 1e6)))
 		if err != nil || v < 0 || n < least || n > most {
 			fault("%s 应为 %d 至 %d 的数，实为 %s", field, least, most, short(text))
 			return layer.Unknown

@@ -284,27 +284,9 @@ func (im *layerImport) read() (featureRow, error) {
 	return r, nil
 }
 
-// repeats are the ids of one batch, each with the row that has it.
-type repeats map[string]int64
-
-// once says why a row may not be taken when an earlier one of the batch has its id.
-func (s repeats) once(what, id string, row int64) (why []string) {
-	if first, ok := s[id]; ok {
-		return []string{fmt.Sprintf("%s 与第 %d 行重复", what, first)}
-	}
-	s[id] = row
-	return nil
-}
-
 // commit stores one batch, its audit entry and the word to every node, and moves
 // the job's cursor, in one transaction.
 func (im *layerImport) commit(ctx context.Context, b *job.Batch[featureRow]) error {
-	keys := repeats{}
-	for i := range b.Rows {
-		if r := &b.Rows[i]; len(r.why) == 0 {
-			r.why = keys.once("编号", r.f.ExternalID, r.row.N)
-		}
-	}
 	return im.o.DB.InTx(ctx, func(tx pgx.Tx) error {
 		var batch []store.LayerFeature
 		for _, r := range b.Rows {
@@ -361,29 +343,22 @@ func (im *layerImport) commit(ctx context.Context, b *job.Batch[featureRow]) err
 }
 
 func (im *layerImport) dryRun(ctx context.Context) (job.Counts, []Told, error) {
-	return countRows(ctx, im.rows(), im.o.Now, im.o.Progress, im.table.Progress, func(r *featureRow, keys repeats) (file.Row, bool, []string) {
-		if len(r.why) == 0 {
-			r.why = keys.once("编号", r.f.ExternalID, r.row.N)
-		}
+	return countRows(ctx, im.rows(), im.o.Now, im.o.Progress, im.table.Progress, func(r featureRow) (file.Row, bool, []string) {
 		return r.row, r.inGrid, r.why
-	}, 1000)
+	})
 }
 
 // countRows counts what an import of all rows would do, but for what is there
 // already: judge says of a row whether it lies in a grid, and why it is refused.
-// Ids are compared within a batch, as the import does.
 func countRows[R any](ctx context.Context, rows iter.Seq2[R, error], now func() time.Time, progress func(job.Progress), read func() (int64, int64),
-	judge func(*R, repeats) (file.Row, bool, []string), batch int64,
+	judge func(R) (file.Row, bool, []string),
 ) (c job.Counts, told []Told, err error) {
-	began, keys := now(), repeats{}
+	began := now()
 	for r, err := range rows {
 		if err != nil {
 			return c, told, err
 		}
-		if c.Rows()%batch == 0 {
-			clear(keys)
-		}
-		row, inGrid, why := judge(&r, keys)
+		row, inGrid, why := judge(r)
 		switch {
 		case len(why) > 0:
 			if c.Rejected++; len(told) < maxTold {
@@ -456,12 +431,9 @@ func ImportCameras(ctx context.Context, o CameraOptions) (res job.Result, reject
 	}
 	defer im.table.Close()
 	if o.DryRun {
-		res.Counts, told, err = countRows(ctx, im.rows(), o.Now, o.Progress, im.table.Progress, func(r *cameraRow, keys repeats) (file.Row, bool, []string) {
-			if len(r.why) == 0 {
-				r.why = keys.once("gb_code", r.c.Code, r.row.N)
-			}
+		res.Counts, told, err = countRows(ctx, im.rows(), o.Now, o.Progress, im.table.Progress, func(r cameraRow) (file.Row, bool, []string) {
 			return r.row, r.c.GridID != 0, r.why
-		}, job.DefaultBatch)
+		})
 	} else {
 		rejects = rejectsBeside(o.File, o.Rejects)
 		res, err = im.run(ctx, rejects)
@@ -514,12 +486,6 @@ func (im *cameraImport) rows() iter.Seq2[cameraRow, error] {
 }
 
 func (im *cameraImport) commit(ctx context.Context, b *job.Batch[cameraRow]) error {
-	keys := repeats{}
-	for i := range b.Rows {
-		if r := &b.Rows[i]; len(r.why) == 0 {
-			r.why = keys.once("gb_code", r.c.Code, r.row.N)
-		}
-	}
 	return im.o.DB.InTx(ctx, func(tx pgx.Tx) error {
 		var batch []store.NewCamera
 		for _, r := range b.Rows {

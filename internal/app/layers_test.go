@@ -19,6 +19,7 @@ import (
 	"onemap/geo"
 	"onemap/intake/file"
 	"onemap/internal/job"
+	"onemap/store"
 )
 
 // stationsCSV is resource points of the stand's county: two in town A, one in town B,
@@ -167,6 +168,29 @@ func TestAnImportedLayerIsServedByScopeAndAccess(t *testing.T) {
 	forbidden, unknown := st.get("/tiles/stations.json", auditor), st.get("/tiles/statiens.json", auditor)
 	if strings.Replace(string(forbidden.body), "stations", "statiens", 1) != string(unknown.body) || forbidden.status != unknown.status {
 		t.Errorf("forbidden %s, unknown %s", forbidden.body, unknown.body)
+	}
+	// A wall that was given a set of layers shows those of it alone.
+	security := st.token(auth.SecurityAdmin, "")
+	for set, want := range map[string]int{`["grids","stations"]`: 201, `["statiens"]`: 422} {
+		if a := st.call("POST", "/api/v1/walls", security, `{"name":"hall-1","layers":`+set+`}`); a.status != want {
+			t.Errorf("a wall of %s: %d %s", set, a.status, a.body)
+		}
+	}
+	for _, set := range [][]string{{"grids"}, {"stations"}} {
+		secret, until := store.NewSecret(), time.Now().Add(time.Hour)
+		c := store.Credential{Kind: store.Token, Role: auth.Wall, Layers: set, ExpiresAt: &until}
+		if _, err := st.s.db.SaveCredential(t.Context(), st.s.db.Pool, secret, c); err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]int{"grids": 404, "stations": 200}[set[0]]
+		for _, path := range []string{"/tiles/stations.json", "/api/v1/layers/stations/features", "/api/v1/layers/stations/nearest?lon=107.2&lat=38.3&crs=wgs84"} {
+			if a := st.get(path, secret); a.status != want {
+				t.Errorf("wall of %v, %s: %d %s", set, path, a.status, a.body)
+			}
+		}
+		if told := strings.Contains(string(st.get("/api/v1/layers", secret).body), "stations"); told != (want == 200) {
+			t.Errorf("wall of %v is told of the layer: %v", set, told)
+		}
 	}
 	// Style, zooms and access are changed by a system administrator alone, and seen at once.
 	const change = `{"style":{"colour":"#d4380d","icon":"station","label":"等级"},"min_zoom":10,"access":["dispatcher","hall_operator"]}`
@@ -367,8 +391,17 @@ func TestCamerasByTheirCodes(t *testing.T) {
 		}
 	}
 	layers, _, err := unpack(a)
-	if err != nil || len(layers) == 0 || layers[0].Features[0].Properties["fov"] != 60.0 || layers[0].Features[0].Properties["heading"] != 0.0 {
-		t.Errorf("tile %d %v %v", a.status, layers[0].Features[0].Properties, err)
+	if err != nil || len(layers) == 0 {
+		t.Fatal(err)
+	}
+	found := false
+	for _, f := range layers[0].Features {
+		if p := f.Properties; p["name"] == "路口枪机" {
+			found = p["fov"] == 60.0 && p["heading"] == 0.0
+		}
+	}
+	if !found {
+		t.Errorf("tile %v", layers[0].Features)
 	}
 	var in struct{ ID string }
 	if err := json.Unmarshal(st.report(hall, 107.2, 38.301).body, &in); err != nil {
@@ -392,8 +425,3 @@ func TestCamerasByTheirCodes(t *testing.T) {
 		t.Errorf("%+v %v", res.Counts, err)
 	}
 }
-
-var (
-	_ = layer.Cameras
-	_ store.LayerFeature
-)
