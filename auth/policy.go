@@ -41,12 +41,12 @@ const (
 	LayerGrids   Resource = "layer_grids"
 	LayerRoads   Resource = "layer_roads"
 	LayerCameras Resource = "layer_cameras"
-	NamedLayer   Resource = "named_layer"    // what a centre brought in; each narrows it: see DecideLayer
+	NamedLayer   Resource = "named_layer"   // what a centre brought in; each narrows it: see DecideLayer
 	LayerSetting Resource = "setting_layer" // how a named layer is drawn, and who may see it
-	CameraLink   Resource = "camera_link"    // looking through a camera
-	Account      Resource = "account"        // accounts, without rights
-	GrantData    Resource = "grant"          // the rights of accounts
-	TokenData    Resource = "token"          // machine tokens, wall links, sessions
+	CameraLink   Resource = "camera_link"   // looking through a camera
+	Account      Resource = "account"       // accounts, without rights
+	GrantData    Resource = "grant"         // the rights of accounts
+	TokenData    Resource = "token"         // machine tokens, wall links, sessions
 	AuditLog     Resource = "audit"
 	ServerStatus Resource = "status" // what the server is busy with
 )

@@ -17,14 +17,14 @@ import (
 	"onemap/tiles"
 )
 
-// named is a layer of all signed-in readers, zooms 10 to 13, in the first two towns.
+// named is a layer that walls may see, zooms 10 to 13, in the first two towns.
 func named(g layer.Geometry, shapes ...orb.Geometry) *layer.Set {
 	var features []layer.Feature
 	for i, s := range shapes {
 		own, _ := town(i % 2)
 		features = append(features, layer.Feature{ID: int64(i + 1), Name: string(rune('a' + i%26)), Kind: layer.Station, Duty: layer.Resident, Label: "级", Geom: s, Grids: []int32{own.No}})
 	}
-	return layer.NewSet(layer.Layer{Code: "pts", Name: "点", Geometry: g, MinZoom: 10, MaxZoom: 13, Access: auth.LayerAccess{auth.SignedIn}}, features, nil)
+	return layer.NewSet(layer.Layer{Code: "pts", Name: "点", Geometry: g, MinZoom: 10, MaxZoom: 13, Access: auth.LayerAccess{auth.Walls}}, features, nil)
 }
 
 func TestANamedLayerKeepsToItsZoomsScopeAndAccess(t *testing.T) {
@@ -53,7 +53,9 @@ func TestANamedLayerKeepsToItsZoomsScopeAndAccess(t *testing.T) {
 				t.Errorf("another town sees the %s at z%d", g, z)
 			}
 		}
-		if _, _, err := s.Tile(context.Background(), "pts", 10, 0, 0, reader("wall", 1, 5000)); !errors.Is(err, tiles.ErrUnknownLayer) {
+		desks := layer.NewSet(layer.Layer{Code: "pts", Geometry: g, MaxZoom: 18, Access: auth.LayerAccess{auth.SignedIn}}, nil, nil)
+		other := tiles.New(tiles.Options{Tree: county, Named: func() *layer.Book { return layer.NewBook([]*layer.Set{desks}) }})
+		if _, _, err := other.Tile(context.Background(), "pts", 10, 0, 0, wholeCounty()); !errors.Is(err, tiles.ErrUnknownLayer) {
 			t.Errorf("a wall without access: %v", err)
 		}
 		if _, err := s.TileJSON("pts", auth.Actor{}); !errors.Is(err, tiles.ErrUnknownLayer) {
