@@ -33,7 +33,10 @@ describe('named layers', () => {
   });
 
   it('follows the style, and shows a layer up to its last zoom', () => {
-    const [fill, line] = namedLayers([layer({ geometry: 'polygon', max_zoom: 12, style: { colour: '#d4380d', fill_opacity: 0, width: 4 } })], 32);
+    const [fill, line] = namedLayers(
+      [layer({ geometry: 'polygon', max_zoom: 12, style: { colour: '#d4380d', fill_opacity: 0, width: 4 } })],
+      32,
+    );
     expect(fill).toMatchObject({ minzoom: 9, maxzoom: 13, paint: { 'fill-color': '#d4380d', 'fill-opacity': 0 } });
     expect(line).toMatchObject({ paint: { 'line-color': '#d4380d', 'line-width': 8 } });
   });

@@ -84,10 +84,7 @@ function shapes(l: NamedLayer, u: number): LayerSpecification[] {
   };
   if (l.geometry === 'line') return [line];
   const opacity = l.style.fill_opacity ?? DEFAULT_FILL;
-  return [
-    { id: `${sourceOf(l)}-fill`, type: 'fill', ...of(l), paint: { 'fill-color': colour, 'fill-opacity': opacity } },
-    line,
-  ];
+  return [{ id: `${sourceOf(l)}-fill`, type: 'fill', ...of(l), paint: { 'fill-color': colour, 'fill-opacity': opacity } }, line];
 }
 
 function marks(l: NamedLayer, u: number): LayerSpecification[] {
