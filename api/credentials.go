@@ -244,7 +244,7 @@ type wallInput struct {
 		Name      string   `json:"name" minLength:"1" maxLength:"40" pattern:"^[A-Za-z0-9_-]+$" doc:"What to call this wall, for example hall-1"`
 		Grid      string   `json:"grid,omitempty" maxLength:"64" doc:"Code of the grid it shows; every county when left out"`
 		County    string   `json:"county,omitempty" maxLength:"64" doc:"Code of the grid's county, where several counties use the grid's code"`
-		Layers    []string `json:"layers,omitempty" minItems:"1" maxItems:"16" enum:"grids,roads,cameras" doc:"The layers it shows; all when left out"`
+		Layers    []string `json:"layers,omitempty" minItems:"1" maxItems:"64" doc:"The layers it shows: grids, roads, cameras, and named layers by their codes; all that walls may see when left out"`
 		Addresses []string `json:"addresses,omitempty" maxItems:"32" doc:"Where it may stand: addresses and networks such as 10.1.2.0/24; anywhere when left out"`
 	}
 }
@@ -278,7 +278,7 @@ var (
 	wallName    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`)
 	wallLayers  = []string{"grids", "roads", "cameras"}
 	errWallName = errors.New("a wall's name is 1 to 40 letters, digits, - and _")
-	errLayer    = errors.New("a wall's layers are of grids, roads, cameras")
+	errLayer    = errors.New("a wall's layers are of grids, roads, cameras, and named layers of its county that walls may see (access walls)")
 	errAddress  = errors.New("this is no address and no network such as 10.1.2.0/24")
 )
 
@@ -301,9 +301,6 @@ func MakeWallLink(ctx context.Context, db *store.DB, a auth.Actor, base string, 
 	if !wallName.MatchString(w.Name) {
 		return "", time.Time{}, errWallName
 	}
-	if slices.ContainsFunc(w.Layers, func(l string) bool { return !slices.Contains(wallLayers, l) }) {
-		return "", time.Time{}, errLayer
-	}
 	networks, err := Networks(w.Addresses)
 	if err != nil {
 		return "", time.Time{}, err
@@ -317,6 +314,11 @@ func MakeWallLink(ctx context.Context, db *store.DB, a auth.Actor, base string, 
 		if w.inside != nil && !w.inside(g.GridCode, g.No) {
 			return store.ErrNoGrid // as if there were none
 		}
+		for _, l := range w.Layers {
+			if err := wallMayShow(ctx, tx, l, g); err != nil {
+				return err
+			}
+		}
 		id, err := db.SaveCredential(ctx, tx, code, store.Credential{
 			Kind: store.WallCode, Role: auth.Wall, GridCode: g.GridCode, RootCode: g.RootCode, Wall: w.Name, Layers: w.Layers, Addresses: networks,
 			CreatedBy: a.ID, CreatedAt: now, ExpiresAt: &expires,
@@ -329,6 +331,18 @@ func MakeWallLink(ctx context.Context, db *store.DB, a auth.Actor, base string, 
 	})
 	// The code stands in the fragment, which a browser never sends or logs.
 	return strings.TrimSuffix(base, "/") + "/wall#code=" + code, expires, err
+}
+
+// wallMayShow says why a wall cannot show a layer.
+func wallMayShow(ctx context.Context, tx pgx.Tx, code string, g store.Grant) error {
+	if slices.Contains(wallLayers, code) {
+		return nil
+	}
+	l, err := store.LayerNamed(ctx, tx, code)
+	if errors.Is(err, store.ErrNotFound) || err == nil && (!slices.Contains(l.Access, auth.Walls) || g.RootCode != "" && g.RootCode != l.Root) {
+		return errLayer
+	}
+	return err
 }
 
 // Networks reads addresses and networks; none is nil.

@@ -33,6 +33,7 @@ type Limits struct {
 
 	LoginsPerMinute        int // of one account; 5
 	AddressLoginsPerMinute int // from one address; 30
+	CameraLinksPerMinute   int // of one person; 20
 	RevealsPerDay          int // of one person; 50
 	ExportsPerDay          int // of one person; 5
 	ExportRows             int // of one export; 5,000
@@ -58,6 +59,7 @@ var limits = []limit{
 	{"wrong-secrets", func(l *Limits) *int { return &l.WrongSecrets }, 120},
 	{"logins-per-minute", func(l *Limits) *int { return &l.LoginsPerMinute }, 5},
 	{"address-logins-per-minute", func(l *Limits) *int { return &l.AddressLoginsPerMinute }, 30},
+	{"camera-links-per-minute", func(l *Limits) *int { return &l.CameraLinksPerMinute }, 20},
 	{"reveals-per-day", func(l *Limits) *int { return &l.RevealsPerDay }, 50},
 	{"exports-per-day", func(l *Limits) *int { return &l.ExportsPerDay }, 5},
 	{"export-rows", func(l *Limits) *int { return &l.ExportRows }, 5000},

@@ -39,7 +39,7 @@ func (s *Server) mapRoutes() {
 	paths := s.huma.OpenAPI()
 	paths.AddOperation(&huma.Operation{
 		OperationID: "tilejson", Method: http.MethodGet, Path: "/tiles/{layer}.json", Tags: []string{"tiles"}, Security: security,
-		Summary: "TileJSON 3.0 of a layer: grids, roads, cameras", Parameters: []*huma.Param{name("layer", "string")},
+		Summary: "TileJSON 3.0 of a layer: grids, roads, cameras, or a named layer", Parameters: []*huma.Param{name("layer", "string")},
 		Responses: bytesOf("application/json", "TileJSON"),
 	})
 	tile := bytesOf("application/vnd.mapbox-vector-tile", "A vector tile (MVT 2.1), gzip; ETag changes with its content")

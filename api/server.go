@@ -26,6 +26,7 @@ import (
 	"onemap/geo/gazetteer"
 	"onemap/geo/road"
 	"onemap/hub"
+	"onemap/layer"
 	"onemap/people"
 	"onemap/store"
 	"onemap/store/ledger"
@@ -52,6 +53,8 @@ type Options struct {
 	Places    func() *gazetteer.Index  // the address search
 	Due       func()                   // an enactment of grids is due: told so that it is not waited for; may be nil
 	Overlays  func() *store.OverlaySet // areas beside the tree
+	Layers    func() *layer.Book       // named layers and cameras
+	Media     *Media                   // the media gateway; nil without one
 	Now       func() time.Time
 	Log       *slog.Logger
 	Pages     fs.FS // the built front end
@@ -82,6 +85,7 @@ type Server struct {
 	strangers chan struct{} // places for secrets from an address that sends many wrong ones
 	door      *door
 	large     chan struct{}  // bodies of more than openBody that are read
+	openings  *auth.Throttle // of cameras, by person
 	batches   chan struct{}  // and of more than maxBody
 	proxies   []netip.Prefix // those whose headers are believed
 	comparing comparisons    // of boundary sets
@@ -96,6 +100,7 @@ func New(o Options) *Server {
 		o.Due = func() {}
 	}
 	s := &Server{o: o, gin: gin.New(), gates: newGates(o.Limits), unknown: auth.NewLockout(o.Limits.WrongSecrets, time.Minute, 10*time.Minute, maxCallers)}
+	s.openings = auth.NewThrottle(o.Limits.CameraLinksPerMinute, time.Minute, maxCallers)
 	s.door, s.strangers = newDoor(o.Limits), make(chan struct{}, 2)
 	s.large, s.batches = make(chan struct{}, largeAtOnce), make(chan struct{}, largeAtOnce)
 	s.gin.RemoteIPHeaders = []string{"X-Forwarded-For"}
@@ -135,6 +140,8 @@ func New(o Options) *Server {
 	s.figures()
 	s.workers()
 	s.nearest()
+	s.layers()
+	s.cameras()
 	s.tracks()
 	s.exports()
 	s.mapRoutes()

@@ -42,9 +42,12 @@ const (
 	LayerGrids   Resource = "layer_grids"
 	LayerRoads   Resource = "layer_roads"
 	LayerCameras Resource = "layer_cameras"
-	Account      Resource = "account" // accounts, without rights
-	GrantData    Resource = "grant"   // the rights of accounts
-	TokenData    Resource = "token"   // machine tokens, wall links, sessions
+	NamedLayer   Resource = "named_layer"   // what a centre brought in; each narrows it: see DecideLayer
+	LayerSetting Resource = "setting_layer" // how a named layer is drawn, and who may see it
+	CameraLink   Resource = "camera_link"   // looking through a camera
+	Account      Resource = "account"       // accounts, without rights
+	GrantData    Resource = "grant"         // the rights of accounts
+	TokenData    Resource = "token"         // machine tokens, wall links, sessions
 	AuditLog     Resource = "audit"
 	ServerStatus Resource = "status" // what the server is busy with
 )
@@ -89,6 +92,10 @@ export_counts read    -            -              -         grid?         grid? 
 layer_grids   read    -            -              -         grid          grid          grid       grid          grid         grid           grid            grid
 layer_roads   read    -            -              -         grid          grid          grid       grid          grid         grid           grid            grid
 layer_cameras read    -            -              -         grid          grid          grid       grid          grid         grid           -               grid
+named_layer   read    -            -              -         grid          grid          grid       grid          grid         grid           -               grid
+setting_layer write grid          -              -         -             -             -          -             -            -              -               -
+setting_layer read  grid          grid           grid      grid          grid          grid       grid          grid         grid           grid            grid
+camera_link   reveal -            -              -         -             grid?         grid?      grid?         -            -              -               -
 account       read    all          all            all       -             -             -          -             -            -              -               -
 account       write   all          -              -         -             -             -          grid          -            -              -               -
 grant         write   -            all            -         -             -             -          grid          -            -              -               -
@@ -222,7 +229,7 @@ type Decision struct {
 // personsOnly is what a token made over the web may not do, whatever its role, and
 // it sees no sensitive category: who makes tokens would read by them what no
 // administrator reads.
-var personsOnly = []subject{{Reporter, Reveal}, {RowExport, Read}, {Track, Read}}
+var personsOnly = []subject{{Reporter, Reveal}, {RowExport, Read}, {Track, Read}, {CameraLink, Reveal}}
 
 // Decide answers whether the actor may do action with resource, and to which of
 // them: the Scope. Errors: ErrNobody, ErrForbidden, ErrLocked. It allocates

@@ -34,7 +34,7 @@ func (p *part) add(id int64, g orb.Geometry, props geojson.Properties) {
 // and shows its towns there.
 const (
 	roadsFrom   = 7
-	camerasFrom = 11
+	CamerasFrom = 11 // cameras
 )
 
 // gridsFrom is the first zoom that shows grids of the level.

@@ -100,7 +100,7 @@ func (c *spotSet) draw(t tile, s auth.Scope) []part {
 			continue
 		}
 		cameras.add(r.ID, t.dot(c.spots[i]), geojson.Properties{
-			"id": strconv.FormatInt(r.ID, 10), "name": r.Name, "heading": r.Heading,
+			"id": strconv.FormatInt(r.ID, 10), "name": r.Name, "heading": r.Heading, "fov": r.FOV,
 		})
 	}
 	return []part{cameras}

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package tiles draws what a centre has on the map as Mapbox vector tiles: its
-// grids with their names, its roads, its cameras. Every tile is drawn for an
-// actor and holds nothing outside the actor's scope.
+// grids with their names, its roads, its cameras, its named layers. Every tile is
+// drawn for an actor and holds nothing outside the actor's scope.
 //
 //	source -> generation (projected, thinned once a zoom) -> clip -> encode -> gzip -> cache by scope
 //
@@ -23,6 +23,7 @@ import (
 
 	"onemap/auth"
 	"onemap/geo/grid"
+	"onemap/layer"
 )
 
 var (
@@ -58,14 +59,15 @@ type Line struct {
 	Grid        int32
 }
 
-// Spot is a camera. Heading is in degrees from north, -1 when unknown. Grid is
-// the number of the grid it stands in, 0 when that is not known. P is WGS-84.
+// Spot is a camera. Heading, in degrees from north, and FOV, its field of view in
+// degrees, are -1 when unknown. Grid is the number of the grid it stands in, 0 when
+// that is not known. P is WGS-84.
 type Spot struct {
-	ID      int64
-	Name    string
-	Heading int
-	P       orb.Point
-	Grid    int32
+	ID           int64
+	Name         string
+	Heading, FOV int
+	P            orb.Point
+	Grid         int32
 }
 
 // Options names where the data come from. Each function is called for every
@@ -76,6 +78,7 @@ type Options struct {
 	Tree    func() *grid.Tree
 	Roads   func() []Line
 	Cameras func() []Spot
+	Named   func() *layer.Book // the named layers
 
 	CacheBytes int    // ready tiles kept in memory; default 32 MiB
 	Prefix     string // before the tile addresses in TileJSON, as "https://host"
@@ -87,6 +90,7 @@ type Server struct {
 	cache   *cache
 	roads   latest[Line, lineSet]
 	cameras latest[Spot, spotSet]
+	named   namedSets
 
 	building sync.Mutex // one generation is made at a time
 	current  atomic.Pointer[generation]
@@ -105,6 +109,9 @@ func New(o Options) *Server {
 	if o.Cameras == nil {
 		o.Cameras = func() []Spot { return nil }
 	}
+	if o.Named == nil {
+		o.Named = func() *layer.Book { return nil }
+	}
 	if o.CacheBytes <= 0 {
 		o.CacheBytes = 32 << 20
 	}
@@ -114,10 +121,11 @@ func New(o Options) *Server {
 	return s
 }
 
-// layer is what one address serves.
-type layer struct {
+// plan is what one address serves.
+type plan struct {
 	resource auth.Resource
 	minzoom  int
+	maxzoom  int // the deepest tile
 	fields   []vectorLayer
 	source   func(s *Server) source
 }
@@ -135,34 +143,54 @@ type vectorLayer struct {
 	MaxZoom int               `json:"maxzoom"`
 }
 
-func layerNamed(name string) (layer, error) {
+func layerNamed(name string) (plan, error) {
 	gridFields := map[string]string{"no": "Number", "code": "String", "name": "String", "level": "Number"}
 	switch name {
 	case "grids":
-		return layer{auth.LayerGrids, 0, []vectorLayer{
+		return plan{auth.LayerGrids, 0, MaxZoom, []vectorLayer{
 			{"grids", gridFields, 0, dataZoom},
 			{"labels", gridFields, 0, dataZoom},
 		}, func(s *Server) source { return s.generation() }}, nil
 	case "roads":
 		f := map[string]string{"class": "String", "name": "String"}
-		return layer{auth.LayerRoads, roadsFrom, []vectorLayer{{"roads", f, roadsFrom, dataZoom}}, func(s *Server) source { return s.roads.now(s) }}, nil
+		return plan{auth.LayerRoads, roadsFrom, MaxZoom, []vectorLayer{{"roads", f, roadsFrom, dataZoom}}, func(s *Server) source { return s.roads.now(s) }}, nil
 	case "cameras":
-		f := map[string]string{"id": "String", "name": "String", "heading": "Number"}
-		return layer{auth.LayerCameras, camerasFrom, []vectorLayer{{"cameras", f, camerasFrom, dataZoom}}, func(s *Server) source { return s.cameras.now(s) }}, nil
+		f := map[string]string{"id": "String", "name": "String", "heading": "Number", "fov": "Number"}
+		return plan{auth.LayerCameras, CamerasFrom, MaxZoom, []vectorLayer{{"cameras", f, CamerasFrom, dataZoom}}, func(s *Server) source { return s.cameras.now(s) }}, nil
 	}
-	return layer{}, fmt.Errorf("%w %.20q", ErrUnknownLayer, name)
+	return plan{}, unknown(name)
+}
+
+func unknown(name string) error { return fmt.Errorf("%w %.40q", ErrUnknownLayer, name) }
+
+// find is the layer of that name, and what of it the actor may see. A named layer
+// that the actor may not see is unknown.
+func (s *Server) find(name string, a auth.Actor) (plan, auth.Decision, error) {
+	l, err := layerNamed(name)
+	if err == nil {
+		d, err := auth.Decide(a, auth.Read, l.resource)
+		if err != nil {
+			err = fmt.Errorf("%w: %w", ErrForbidden, err)
+		}
+		return l, d, err
+	}
+	set := s.o.Named().Named(name)
+	if set == nil || set.Code == layer.Cameras {
+		return plan{}, auth.Decision{}, unknown(name)
+	}
+	d, err := set.Decide(a)
+	if err != nil {
+		return plan{}, auth.Decision{}, unknown(name)
+	}
+	return namedPlan(set), d, nil
 }
 
 // TileJSON describes a layer for the actor, its bounds being those of what the
 // actor may see. Errors: ErrUnknownLayer, ErrForbidden.
 func (s *Server) TileJSON(name string, a auth.Actor) ([]byte, error) {
-	l, err := layerNamed(name)
+	l, d, err := s.find(name, a)
 	if err != nil {
 		return nil, err
-	}
-	d, err := auth.Decide(a, auth.Read, l.resource)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrForbidden, err)
 	}
 	doc := struct {
 		TileJSON string        `json:"tilejson"`
@@ -177,7 +205,7 @@ func (s *Server) TileJSON(name string, a auth.Actor) ([]byte, error) {
 		"3.0.0", name,
 		[]string{s.o.Prefix + "/tiles/" + name + "/{z}/{x}/{y}.mvt"},
 		"xyz",
-		l.minzoom, dataZoom, nil, l.fields,
+		l.minzoom, min(dataZoom, l.maxzoom), nil, l.fields,
 	}
 	if b, ok := s.generation().bounds(d.Scope); ok {
 		doc.Bounds = &[4]float64{b.Min[0], b.Min[1], b.Max[0], b.Max[1]}
@@ -189,18 +217,17 @@ func (s *Server) TileJSON(name string, a auth.Actor) ([]byte, error) {
 // the content alone. The caller must not change body. Errors: ErrUnknownLayer,
 // ErrOutOfRange, ErrForbidden, ErrEmpty, and the context's.
 func (s *Server) Tile(ctx context.Context, name string, z, x, y int, a auth.Actor) (body []byte, etag string, err error) {
-	l, err := layerNamed(name)
-	if err != nil {
+	l, d, err := s.find(name, a)
+	if errors.Is(err, ErrUnknownLayer) {
 		return nil, "", err
 	}
 	if z < 0 || z > MaxZoom || x < 0 || y < 0 || x >= 1<<z || y >= 1<<z {
 		return nil, "", fmt.Errorf("%w: %d/%d/%d", ErrOutOfRange, z, x, y)
 	}
-	d, err := auth.Decide(a, auth.Read, l.resource)
 	if err != nil {
-		return nil, "", fmt.Errorf("%w: %w", ErrForbidden, err)
+		return nil, "", err
 	}
-	if z < l.minzoom {
+	if z < l.minzoom || z > l.maxzoom {
 		return nil, "", ErrEmpty
 	}
 	src, t := l.source(s), tile{z, x, y}

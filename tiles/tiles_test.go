@@ -496,7 +496,7 @@ func TestGoldenTiles(t *testing.T) {
 			return []tiles.Line{{ID: 9, Class: "trunk", Name: "演示路", Geom: orb.LineString{{107, 38}, {108, 38.3}}}}
 		}),
 		Cameras: sync.OnceValue(func() []tiles.Spot {
-			return []tiles.Spot{{ID: 5, Name: "演示机位", Heading: 45, P: orb.Point{107.4, 38.1}, Grid: 2}}
+			return []tiles.Spot{{ID: 5, Name: "演示机位", Heading: 45, FOV: 60, P: orb.Point{107.4, 38.1}, Grid: 2}}
 		}),
 	})
 	for name, c := range map[string]struct {

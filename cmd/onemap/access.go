@@ -212,7 +212,7 @@ type wallLinkCmd struct {
 	Name    string   `help:"What to call this wall." default:"wall-1"`
 	Grid    string   `help:"Code of the grid it shows; everything when left out."`
 	County  string   `help:"Code of the grid's county, where several counties use its code."`
-	Layers  []string `help:"The layers it shows, of grids, roads, cameras; all when left out."`
+	Layers  []string `help:"The layers it shows, of grids, roads, cameras, and named layers by their codes; all that walls may see when left out."`
 	Address []string `help:"Where it may stand: addresses and networks such as 10.1.2.0/24; anywhere when left out."`
 	URL     string   `help:"Address the wall reaches this server at (default: the server's own, of its last start)."`
 }

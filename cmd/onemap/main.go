@@ -32,7 +32,7 @@ type cli struct {
 	Wall    wallCmd    `cmd:"" help:"Make one-time links for walls, and end walls."`
 	User    userCmd    `cmd:"" help:"Accounts, for a lone administrator at the machine."`
 	Grids   gridsCmd   `cmd:"" help:"Draw a draft grid tree."`
-	Import  importCmd  `cmd:"" help:"Bring in grids, past incidents, places, addresses and roads from files."`
+	Import  importCmd  `cmd:"" help:"Bring in grids, past incidents, places, addresses, layers, cameras and roads from files."`
 	Migrate migrateCmd `cmd:"" help:"Bring the database's schema up to date."`
 	Backup  backupCmd  `cmd:"" help:"Write everything into one encrypted file."`
 	Restore restoreCmd `cmd:"" help:"Make a centre of a backup, in a new data folder."`

@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"time"
 
 	"onemap/api"
 	"onemap/internal/app"
@@ -23,6 +24,9 @@ type serveCmd struct {
 	TLSCert      string         `help:"Certificate file of the main listener; without one the data folder's own is used (onemap tls init), if there is one." name:"tls-cert" env:"ONEMAP_TLS_CERT" type:"existingfile" placeholder:"FILE"`
 	TLSKey       string         `help:"Key file of --tls-cert." name:"tls-key" env:"ONEMAP_TLS_KEY" type:"existingfile" placeholder:"FILE"`
 	Proxies      []string       `help:"Networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; none when left out." name:"trusted-proxies" env:"ONEMAP_TRUSTED_PROXIES" placeholder:"CIDR"`
+	MediaGateway string         `help:"Address of a camera's pictures at a media gateway, with {gb_code} and {protocol} (hls, flv or webrtc) in it, see docs/LAYERS.md; no camera is opened when left out." name:"media-gateway" env:"ONEMAP_MEDIA_GATEWAY" placeholder:"URL"`
+	MediaKeyFile string         `help:"File of the key that links to the media gateway are signed with, 32 bytes or more." name:"media-key-file" env:"ONEMAP_MEDIA_KEY_FILE" type:"existingfile" placeholder:"FILE"`
+	MediaTTL     time.Duration  `help:"How long a link to a camera is good for." name:"media-ttl" default:"60s" env:"ONEMAP_MEDIA_TTL"`
 	Limits       map[string]int `help:"Limits other than the defaults of docs/SECURITY.md, as name=number;name=number." name:"limits" env:"ONEMAP_LIMITS" placeholder:"NAME=NUMBER"`
 	Demo         bool           `help:"Load the made-up banner when the database is empty, and let a pretend field move in it." env:"ONEMAP_DEMO"`
 	DemoSeed     uint64         `help:"Seed of the made-up banner." default:"1" env:"ONEMAP_DEMO_SEED"`
@@ -45,7 +49,8 @@ func (c *serveCmd) Run(ctx context.Context, say messages) error {
 	}
 	s, err := app.Start(ctx, app.Options{
 		Listen: c.Listen, DeviceListen: c.DeviceListen, AdminListen: c.AdminListen, Data: c.dir(), DatabaseURL: c.DatabaseURL,
-		Demo: c.Demo, DemoSeed: c.DemoSeed, DemoPast: c.DemoPast, DemoField: c.DemoField, TLSCert: c.TLSCert, TLSKey: c.TLSKey, TrustedProxies: c.Proxies, Limits: limits, Version: version, Log: c.log(), Out: say,
+		Demo: c.Demo, DemoSeed: c.DemoSeed, DemoPast: c.DemoPast, DemoField: c.DemoField, TLSCert: c.TLSCert, TLSKey: c.TLSKey, TrustedProxies: c.Proxies,
+		MediaGateway: c.MediaGateway, MediaKeyFile: c.MediaKeyFile, MediaTTL: c.MediaTTL, Limits: limits, Version: version, Log: c.log(), Out: say,
 	})
 	if err != nil {
 		return err

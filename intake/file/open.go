@@ -54,6 +54,7 @@ type opened struct {
 	size   int64
 	gz     bool        // a gzip file: format is of what is in it
 	zip    *zip.Reader // of a Shapefile or a workbook
+	any    bool        // rows of shapes may be of any geometry, not points alone
 }
 
 // open opens path and finds its format out: by the first bytes, for a zip by what

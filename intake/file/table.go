@@ -62,7 +62,7 @@ func (o *opened) table(opt Options) (*Reader, error) {
 		}
 	default:
 		if r.shapes, err = o.shapes(opt, opt.limits(PackedLimits)); err == nil {
-			r.rows, err = newPoints(r.shapes, opt.limits(PackedLimits))
+			r.rows, err = newPoints(r.shapes, opt.limits(PackedLimits), o.any)
 		}
 	}
 	return r, err
@@ -158,10 +158,11 @@ type points struct {
 	shapes   *Shapes
 	header   []string // attributes, then the two columns of the place
 	features []feature
+	any      bool    // other shapes than points are rows too; their coordinates stay empty
 	at       counter // rows read; only its count is used
 }
 
-func newPoints(s *Shapes, lim Limits) (*points, error) {
+func newPoints(s *Shapes, lim Limits, other bool) (*points, error) {
 	features, err := readFeatures(s)
 	if err != nil {
 		return nil, err
@@ -169,7 +170,7 @@ func newPoints(s *Shapes, lim Limits) (*points, error) {
 	if int64(len(features)) > lim.Rows {
 		return nil, fmt.Errorf("the file has %d features, more than %d", len(features), lim.Rows)
 	}
-	p := &points{shapes: s, features: features, header: slices.Clone(s.Columns())}
+	p := &points{shapes: s, features: features, any: other, header: slices.Clone(s.Columns())}
 	if p.header == nil {
 		if p.header = propertyNames(features); len(p.header) > lim.Columns {
 			return nil, fmt.Errorf("the features have more than %d different properties", lim.Columns)
@@ -199,7 +200,7 @@ func (p *points) Next() (Row, error) {
 	for k, name := range p.header[:len(p.header)-2] {
 		row.Cells[k] = cellText(f.Properties[name])
 	}
-	if f.Geometry == nil || row.Fault != "" {
+	if f.Geometry == nil || row.Fault != "" || p.any && f.Geometry.Type != "Point" {
 		return row, nil
 	}
 	var at struct{ position }

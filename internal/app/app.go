@@ -36,36 +36,40 @@ import (
 
 // Server is a running product.
 type Server struct {
-	o          Options
-	db         *store.DB // the owner's: migrations, partitions, the sequencer, the pump
-	pools      pools
-	urlAs      func(role string) string
-	catalogue  *store.Catalogue
-	seal       *store.Sealer
-	ledger     *ledger.Ledger
-	hub        *hub.Hub
-	tiles      *tiles.Server
-	fixes      *fixWriter
-	metrics    *metrics
-	api        *api.Server
-	layers     atomic.Pointer[layers]
-	overlays   atomic.Pointer[store.OverlaySet]
-	places     atomic.Pointer[gazetteer.Index]
-	layersDue  chan struct{} // the configuration has changed: people, layers and overlays
-	placesDue  chan struct{} // places or grids have changed: the address search
-	plansDue   chan struct{} // an enactment of grids is due
-	treeAhead  chan int32    // a draft has its numbers: its tree is read before it is in force
-	behind     atomic.Bool   // people, layers or overlays wait to be read again
-	load       atomic.Pointer[api.Loading]
-	wake       chan struct{} // something was committed: the sequencer
-	heads      chan struct{} // the feed has grown: the pump
-	pumped     atomic.Int64  // unix nanoseconds of the pump's last good look at the feed
-	whole      caughtUp      // when the pump was last at the feed's end
-	unnumbered waiting       // the outbox, as the pump saw it last
-	ready      chan struct{} // closed once the hub has its state
-	answers    lookOnce      // whether the database answers
+	o            Options
+	db           *store.DB // the owner's: migrations, partitions, the sequencer, the pump
+	pools        pools
+	urlAs        func(role string) string
+	catalogue    *store.Catalogue
+	seal         *store.Sealer
+	ledger       *ledger.Ledger
+	hub          *hub.Hub
+	tiles        *tiles.Server
+	fixes        *fixWriter
+	metrics      *metrics
+	api          *api.Server
+	layers       atomic.Pointer[layers]
+	overlays     atomic.Pointer[store.OverlaySet]
+	places       atomic.Pointer[gazetteer.Index]
+	named        atomic.Pointer[named]
+	layersDue    chan struct{} // the configuration has changed: people, layers and overlays
+	placesDue    chan struct{} // places or grids have changed: the address search
+	namedDue     chan struct{} // named layers, cameras or grids have changed
+	camerasMoved atomic.Bool   // cameras wait to be read again
+	plansDue     chan struct{} // an enactment of grids is due
+	treeAhead    chan int32    // a draft has its numbers: its tree is read before it is in force
+	behind       atomic.Bool   // people, layers or overlays wait to be read again
+	load         atomic.Pointer[api.Loading]
+	wake         chan struct{} // something was committed: the sequencer
+	heads        chan struct{} // the feed has grown: the pump
+	pumped       atomic.Int64  // unix nanoseconds of the pump's last good look at the feed
+	whole        caughtUp      // when the pump was last at the feed's end
+	unnumbered   waiting       // the outbox, as the pump saw it last
+	ready        chan struct{} // closed once the hub has its state
+	answers      lookOnce      // whether the database answers
 
 	main, device net.Listener
+	media        *api.Media  // the media gateway; nil without one
 	secure       *tls.Config // of the main listener; nil without TLS
 	failed       chan error
 	ends         []end
@@ -88,7 +92,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	o.setDefaults()
 	s := &Server{
 		o: o, wake: make(chan struct{}, 1), heads: make(chan struct{}, 1), layersDue: make(chan struct{}, 1), placesDue: make(chan struct{}, 1),
-		plansDue: make(chan struct{}, 1), treeAhead: make(chan int32, 4), ready: make(chan struct{}), failed: make(chan error, 8),
+		plansDue: make(chan struct{}, 1), namedDue: make(chan struct{}, 1), treeAhead: make(chan int32, 4), ready: make(chan struct{}), failed: make(chan error, 8),
 	}
 	s.load.Store(&api.Loading{})
 	o.Log.Info("starting", "version", o.Version, "options", o)
@@ -182,7 +186,9 @@ func (s *Server) checkOptions(context.Context) error {
 	if _, err := api.Networks(s.o.TrustedProxies); err != nil {
 		return fmt.Errorf("--trusted-proxies: %w: name an address or a network, for example 10.1.2.3 or 10.1.2.0/24", err)
 	}
-	return nil
+	var err error
+	s.media, err = api.NewMedia(s.o.MediaGateway, s.o.MediaKeyFile, s.o.MediaTTL)
+	return err
 }
 
 func (s *Server) makeData(context.Context) error {
@@ -309,7 +315,7 @@ func (s *Server) startListeners(ctx context.Context) error {
 	s.api = api.New(api.Options{
 		DB: s.pools.changes, Reports: s.pools.reports, Reads: s.pools.reads, WallReads: s.pools.walls, Care: s.pools.care, Sealer: s.seal,
 		Catalogue: s.catalogue, Ledger: s.ledger, Hub: s.hub, Tiles: s.tiles, Dots: s.fixes.Live().Dots, Roads: s.roads, People: s.fixes.Directory,
-		Places: s.places.Load, Overlays: s.overlays.Load, Due: s.nudge(s.plansDue), Now: s.o.Now, Log: s.o.Log, Pages: pages, Ready: s.isReady, Status: func() api.Loading { return *s.load.Load() },
+		Places: s.places.Load, Overlays: s.overlays.Load, Layers: s.namedLayers, Media: s.media, Due: s.nudge(s.plansDue), Now: s.o.Now, Log: s.o.Log, Pages: pages, Ready: s.isReady, Status: func() api.Loading { return *s.load.Load() },
 		Version: s.o.Version, Link: s.URL, Limits: s.o.Limits, Proxies: s.o.TrustedProxies, Refused: func(rule string) { s.metrics.refused.WithLabelValues(rule).Inc() },
 	})
 	if s.secure, err = s.certificate(); err != nil {

@@ -88,7 +88,7 @@ func TestAWallStandsWhereItMay(t *testing.T) {
 	}
 	link(422, `{"name":"w","addresses":["10.0.0.0/33"]}`)
 	link(422, `{"name":"w","addresses":["hall.example"]}`)
-	link(400, `{"name":"w","layers":["secrets"]}`)
+	link(422, `{"name":"w","layers":["secrets"]}`)
 	link(400, `{"name":"w","layers":[]}`)
 	code := link(201, `{"name":"w","layers":["grids"],"addresses":["127.0.0.3","127.0.1.0/24"]}`)
 	wall := st.deskAt("127.0.0.3")

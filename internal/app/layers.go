@@ -12,13 +12,12 @@ import (
 	"onemap/tiles"
 )
 
-// layers is what the map draws beside the grids, read whole. tiles cuts them to each reader's scope. The roads are drawn,
-// and are the net that travel times are worked out along.
+// layers is the roads, read whole. They are drawn, and are the net that travel times
+// are worked out along. Cameras and named layers: see named.
 type layers struct {
-	roads   []tiles.Line
-	net     *road.Graph
-	of      roadSet // that net was made of
-	cameras []tiles.Spot
+	roads []tiles.Line
+	net   *road.Graph
+	of    roadSet // that net was made of
 }
 
 func (s *Server) reloadLayers(ctx context.Context) error {
@@ -27,17 +26,10 @@ func (s *Server) reloadLayers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cameras, err := s.db.Cameras(ctx, scope)
-	if err != nil {
-		return err
-	}
 	l := &layers{}
 	l.follow(s.layers.Load(), roads)
 	for _, r := range roads {
 		l.roads = append(l.roads, tiles.Line{ID: r.ID, Class: road.Class(r.Class).Drawn(), Name: r.Name, Geom: r.Geom})
-	}
-	for _, c := range cameras {
-		l.cameras = append(l.cameras, tiles.Spot{ID: c.ID, Name: c.Name, Heading: c.Heading, P: c.Point, Grid: c.GridNo})
 	}
 	s.layers.Store(l)
 	return nil

@@ -33,13 +33,17 @@ func (s *Server) startLoops(ctx context.Context) error {
 	if err := s.reloadOverlays(ctx); err != nil {
 		return err
 	}
+	if err := s.reloadNamed(ctx, true); err != nil {
+		return err
+	}
 	if err := s.reloadPlaces(ctx); err != nil {
 		return err
 	}
 	s.tiles = tiles.New(tiles.Options{
 		Tree:    func() *grid.Tree { return s.catalogue.Now().Tree },
 		Roads:   func() []tiles.Line { return s.layers.Load().roads },
-		Cameras: func() []tiles.Spot { return s.layers.Load().cameras },
+		Cameras: func() []tiles.Spot { return s.named.Load().spots },
+		Named:   s.namedLayers,
 	})
 	s.whole.note(time.Now()) // nothing is read yet: the age counts from here
 	s.hub = hub.New(hub.Options{
@@ -53,6 +57,7 @@ func (s *Server) startLoops(ctx context.Context) error {
 	}).Run)
 	s.loop("pump", s.pump)
 	s.loop("places", s.followPlaces)
+	s.loop("layers", s.followNamed)
 	s.loop("audit seal", (&ledger.AuditSealer{
 		DB: s.pools.care, Key: s.seal.AuditKey(), Anchor: filepath.Join(s.o.Data, ledger.AnchorFile), Now: s.o.Now, Log: s.o.Log,
 	}).Run)
@@ -106,6 +111,8 @@ func (s *Server) pump(ctx context.Context) {
 		if err == nil { // what changed before st's head is told by no event any more
 			err = s.reloadConfig(ctx)
 			s.nudge(s.placesDue)()
+			s.camerasMoved.Store(true)
+			s.nudge(s.namedDue)()
 		}
 		switch {
 		case err == nil && epoch == "":
@@ -191,10 +198,12 @@ func (s *Server) pumpOnce(ctx context.Context, system auth.Scope, epoch feed.Epo
 func (s *Server) before(ctx context.Context, evs []feed.Event) error {
 	reload := false
 	for _, e := range evs {
+		defer s.layersTold(e) // once the new tree is in force
 		switch e.Kind {
 		case "grids.enacted":
 			reload = true
 			defer s.nudge(s.placesDue)() // once the new tree is in force
+			defer s.nudge(s.namedDue)()
 		case "grids.numbered":
 			s.numbered(e)
 		case "config.changed":

@@ -212,6 +212,14 @@ func (r *run) walk(t *testing.T) {
 			}
 		case "layer", "tile":
 			r.tiles(l)
+		case "named layer":
+			r.namedLayers(l)
+		case "layer settings":
+			r.layerSettings(l)
+		case "incident near":
+			r.nearIncidents(l)
+		case "camera":
+			r.eachCamera(l)
 		case "list accounts", "list credentials", "list audit", "account", "grant", "credential", "report", "stream":
 			// in admin, writes and stream: they change something, or are told of what does
 		case "none":

@@ -109,6 +109,7 @@ type hand struct {
 }
 
 type lens struct {
+	id         string
 	name, grid string
 	at         [2]float64
 }
@@ -239,8 +240,14 @@ func (w *world) map_(t *testing.T, db *store.DB) {
 			FROM grid g JOIN grid_version v ON v.id = g.version_id WHERE v.root_code = $5 AND g.code = $6`,
 			fmt.Sprintf("%020d", 15062400001310000+n), c.name, p.at[0], p.at[1], p.county, p.code)
 		w.cameras = append(w.cameras, c)
+		w.layerPoint(t, db, p)
 		w.exec(t, db, `INSERT INTO place (source, external_id, kind, name, root_code, geom, raw_lon, raw_lat, raw_datum)
 			VALUES ('test', $1, 'address', $1, $2, ST_SetSRID(ST_MakePoint($3, $4), 4326), $3, $4, 'wgs84')`, wellIn(key), p.county, p.at[0], p.at[1])
+	}
+	for _, c := range w.cameras {
+		if err := db.Pool.QueryRow(t.Context(), "SELECT id::text FROM camera WHERE name = $1", c.name).Scan(&c.id); err != nil {
+			t.Fatal(err)
+		}
 	}
 	w.exec(t, db, `INSERT INTO road (ext_id, name, class, geom) VALUES ('r1', '大路', 'trunk', ST_GeomFromText('LINESTRING(107 38.1, 110 38.1)', 4326))`)
 }

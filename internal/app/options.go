@@ -31,9 +31,12 @@ type Options struct {
 	DemoField    bool   // with Demo: let a pretend field walk and report
 	DemoPast     int    // past incidents of the banner; 300,000
 
-	TLSCert, TLSKey string     // files of the main listener's certificate; the data folder's own (tls init) when empty
-	TrustedProxies  []string   // networks whose X-Forwarded-For is believed; none when empty
-	Limits          api.Limits // of what callers may ask for
+	TLSCert, TLSKey string        // files of the main listener's certificate; the data folder's own (tls init) when empty
+	TrustedProxies  []string      // networks whose X-Forwarded-For is believed; none when empty
+	MediaGateway    string        // address of a camera's pictures with {gb_code} and {protocol}; "" for no gateway
+	MediaKeyFile    string        // the key that links to it are signed with
+	MediaTTL        time.Duration // how long a link is good for; one minute
+	Limits          api.Limits    // of what callers may ask for
 
 	Version string
 	Log     *slog.Logger
@@ -55,6 +58,9 @@ func (o *Options) setDefaults() {
 		o.DemoPast = 300_000
 	}
 	orElse(&o.Version, "dev")
+	if o.MediaTTL == 0 {
+		o.MediaTTL = time.Minute
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -98,7 +104,7 @@ func (o Options) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.String("listen", o.Listen), slog.String("device_listen", o.DeviceListen), slog.String("admin_listen", o.AdminListen),
 		slog.String("data", o.Data), slog.String("database", db), slog.Bool("demo", o.Demo), slog.Uint64("demo_seed", o.DemoSeed),
-		slog.Bool("demo_field", o.DemoField),
+		slog.Bool("demo_field", o.DemoField), slog.Bool("media_gateway", o.MediaGateway != ""),
 	)
 }
 

@@ -21,6 +21,8 @@ type Banner struct {
 	Workers []Worker
 	Points  []Address
 	Cameras []Camera
+	// Resources is the named layer of resource points.
+	Resources []Resource
 
 	towns    []town
 	villages []village
@@ -80,6 +82,7 @@ func newBanner(seed uint64, drafts []grid.Draft) (*Banner, error) {
 	b.employ()
 	b.number()
 	b.hangCameras()
+	b.placeResources()
 	return b, nil
 }
 

@@ -149,7 +149,7 @@ func (l *loader) begin(ctx context.Context) error {
 	}
 	var full bool
 	err = l.DB.Pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM grid_version) OR EXISTS (SELECT FROM incident) OR EXISTS (SELECT FROM worker)
-		OR EXISTS (SELECT FROM device) OR EXISTS (SELECT FROM road) OR EXISTS (SELECT FROM place) OR EXISTS (SELECT FROM camera)
+		OR EXISTS (SELECT FROM device) OR EXISTS (SELECT FROM road) OR EXISTS (SELECT FROM place) OR EXISTS (SELECT FROM camera) OR EXISTS (SELECT FROM layer)
 		OR EXISTS (SELECT FROM import_job)`).Scan(&full)
 	if err != nil {
 		return fmt.Errorf("demo: is the database empty: %w", err)

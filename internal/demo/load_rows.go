@@ -11,9 +11,11 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"onemap/auth"
 	"onemap/dispatch"
 	"onemap/geo/cell"
 	"onemap/geo/grid"
+	"onemap/layer"
 	"onemap/store"
 	"onemap/store/ledger"
 )
@@ -111,11 +113,34 @@ func (l *loader) copyPlaces(ctx context.Context, c *copier) {
 		addresses = append(addresses, []any{"demo", a.ExtID, "address", a.Std, string(l.banner.Tree.Nodes()[0].Code), a.Point, a.Point[0], a.Point[1], "wgs84"})
 	}
 	for _, k := range l.banner.Cameras {
-		cameras = append(cameras, []any{k.Code, k.Name, id(k.Grid), int16(k.Heading), k.Point})
+		cameras = append(cameras, []any{k.Code, k.Name, id(k.Grid), int16(k.Heading), int16(k.FOV), int32(k.RangeM), RootCode, k.Point})
 	}
 	c.copy(ctx, "road", []string{"ext_id", "name", "class", "oneway", "geom"}, roads)
 	c.copy(ctx, "place", []string{"source", "external_id", "kind", "name", "root_code", "geom", "raw_lon", "raw_lat", "raw_datum"}, addresses)
-	c.copy(ctx, "camera", []string{"gb_code", "name", "grid_id", "heading", "geom"}, cameras)
+	c.copy(ctx, "camera", []string{"gb_code", "name", "grid_id", "heading", "fov", "range_m", "root_code", "geom"}, cameras)
+	l.copyLayer(ctx, c)
+}
+
+// resourceLayer is the demo's named layer.
+var resourceLayer = layer.Layer{
+	Code: "resources", Name: "演示资源点", Geometry: layer.Point, Style: layer.Style{Colour: "#d46b08", Icon: "station", Label: "name"},
+	MinZoom: 9, MaxZoom: layer.MaxZoom, Access: auth.LayerAccess{auth.Walls}, Root: RootCode, Source: "演示数据：虚构的资源点",
+}
+
+// copyLayer stores the resource points as a named layer.
+func (l *loader) copyLayer(ctx context.Context, c *copier) {
+	if c.err != nil {
+		return
+	}
+	var id int64
+	if id, c.err = store.SaveLayer(ctx, c.tx, resourceLayer, l.Until); c.err != nil {
+		return
+	}
+	var rows [][]any
+	for _, r := range l.banner.Resources {
+		rows = append(rows, []any{id, r.ExtID, r.Name, string(r.Kind), string(r.Duty), r.Point, r.Point[0], r.Point[1], "wgs84"})
+	}
+	c.copy(ctx, "layer_feature", []string{"layer_id", "external_id", "name", "kind", "duty_mode", "geom", "raw_lon", "raw_lat", "raw_datum"}, rows)
 }
 
 // converter makes the ledger's rows of made-up incidents.

@@ -9,6 +9,7 @@ import (
 	"github.com/paulmach/orb"
 
 	"onemap/geo/grid"
+	"onemap/layer"
 )
 
 // Address is an entry of the address library (标准地址库).
@@ -26,7 +27,17 @@ type Camera struct {
 	Name    string
 	Grid    grid.Code
 	Heading int
+	FOV     int       // degrees
+	RangeM  int       // metres
 	Point   orb.Point // WGS-84
+}
+
+// Resource is a made-up resource point: a centre, a station, a department.
+type Resource struct {
+	ExtID, Name string
+	Kind        layer.Kind
+	Duty        layer.DutyMode
+	Point       orb.Point // WGS-84
 }
 
 // number gives the houses of each leaf their numbers: many in the seats, some
@@ -91,6 +102,7 @@ func (b *Banner) hangCameras() {
 		b.Cameras = append(b.Cameras, Camera{
 			Code: fmt.Sprintf("%s%02d00%d0%06d", RootCode, b.leaves[l].town+1, kind, n),
 			Name: fmt.Sprintf("%s%03d号", name, n), Grid: b.leafCode(l), Heading: r.IntN(360), Point: q.place(),
+			FOV: []int{60, 75, 90, 110, 360}[n%5], RangeM: []int{120, 200, 300}[n%3],
 		})
 	}
 	for i, t := range b.towns {
@@ -119,6 +131,27 @@ func (b *Banner) hangCameras() {
 		road := b.Roads[r.IntN(len(b.Roads))]
 		if road.Class == "trunk" || road.Class == "primary" {
 			hang(flat(road.Line[0]).scatter(r, 0.008), road.Name+"卡口")
+		}
+	}
+}
+
+// placeResources gives each town a centre, a station and a department's office, and
+// some villages a post whose people come when called.
+func (b *Banner) placeResources() {
+	r := stream(b.Seed, "resources", 0)
+	add := func(q xy, name string, kind layer.Kind, duty layer.DutyMode) {
+		b.Resources = append(b.Resources, Resource{fmt.Sprintf("demo-resource-%03d", len(b.Resources)+1), name, kind, duty, q.place()})
+	}
+	for i, t := range b.towns {
+		near := func() xy { return t.centre.scatter(r, 0.15) }
+		turns := []layer.DutyMode{layer.Resident, layer.Rotating, layer.OnCall}
+		add(near(), t.name+"演示综治中心", layer.Centre, layer.Resident)
+		add(near(), t.name+"演示应急站", layer.Station, turns[i%2])
+		add(near(), t.name+"演示司法所", layer.Department, turns[(i+1)%3])
+	}
+	for i, v := range b.villages {
+		if i%6 == 0 {
+			add(v.centre.scatter(r, 0.1), v.name+"演示微型消防站", layer.Station, layer.OnCall)
 		}
 	}
 }

@@ -78,3 +78,11 @@ func PlacesChanged(ctx context.Context, tx pgx.Tx, now time.Time) error {
 		Kind: "places.changed", Entity: feed.Key{Kind: "config", ID: "places"}, Ver: 1, Live: feed.None, OccurredAt: now,
 	})
 }
+
+// LayersChanged tells every node that the named layer with this code, or
+// layer.Cameras, has changed. It is called in the transaction that changed it.
+func LayersChanged(ctx context.Context, tx pgx.Tx, code string, now time.Time) error {
+	return Emit(ctx, tx, feed.Event{
+		Kind: "layers.changed", Entity: feed.Key{Kind: "config", ID: "layer:" + code}, Ver: 1, Live: feed.None, OccurredAt: now,
+	})
+}

@@ -119,6 +119,10 @@ func (l *Ledger) Do(ctx context.Context, actor auth.Actor, c Command) (Result, e
 	return res, nil
 }
 
+// Wake makes the sequencer run at once, after a commit that the Ledger did not make
+// itself.
+func (l *Ledger) Wake() { l.o.Wake() }
+
 // claim takes the idempotency key inside tx. When an earlier request has it, done
 // is true and id is what that request made; a request still under way is waited for.
 func (l *Ledger) claim(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Command) (id int64, done bool, err error) {

@@ -9,6 +9,7 @@ import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
 import 'maplibre-gl/dist/maplibre-gl.css';
 import { type Fold, INCIDENT_STYLES, type IncidentMarks } from './incidents';
 import { MarkLayer } from './marklayer';
+import type { NamedLayer } from './named';
 import { Pacer, type Power } from './pacer';
 import { ABOVE_MARKS, COUNTS, countsOf, FONT, LABEL_LAYERS, makeStyle, TILE_LAYERS, type Tiles, tileURL } from './style';
 import { WORKER_STYLES, type Workers } from './workers';
@@ -26,6 +27,7 @@ export interface HallMapOptions {
   container: HTMLElement;
   bbox: [number, number, number, number];
   tiles: Tiles;
+  named: NamedLayer[];
   workers: Workers;
   incidents: IncidentMarks;
   title: string;
@@ -97,7 +99,7 @@ export class HallMap {
       power: (p) => this.lower(p),
     });
     this.listen();
-    this.gl.setStyle(makeStyle(o.tiles, location.origin, this.unit, this.home), { diff: false });
+    this.gl.setStyle(makeStyle(o.tiles, o.named, location.origin, this.unit, this.home), { diff: false });
     this.raf = requestAnimationFrame(this.tick);
   }
 
@@ -114,7 +116,7 @@ export class HallMap {
     this.gl.resize();
     const camera = this.gl.cameraForBounds(this.o.bbox as LngLatBoundsLike, { padding: this.padding() });
     if (camera?.zoom !== undefined) this.home = camera.zoom;
-    this.gl.setStyle(makeStyle(this.o.tiles, location.origin, this.unit, this.home), { diff: false });
+    this.gl.setStyle(makeStyle(this.o.tiles, this.o.named, location.origin, this.unit, this.home), { diff: false });
     if (this.atHome) this.goHome(false);
   }
 

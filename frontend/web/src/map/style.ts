@@ -9,6 +9,7 @@ import { INK, MAP } from '../look/tokens';
 import { markOf } from '../wall/incident';
 import type { TileJSON } from '../wall/rest';
 import type { Fold } from './incidents';
+import { type NamedLayer, namedLayers, namedSources } from './named';
 
 export const TILE_LAYERS = ['grids', 'roads', 'cameras'] as const;
 export type TileLayer = (typeof TILE_LAYERS)[number];
@@ -41,8 +42,8 @@ export function tileURL(layer: TileLayer, origin: string, stamp = ''): string {
 }
 
 /** The style for a wall of u pixels whose county fits at the zoom `home`. */
-export function makeStyle(tiles: Tiles, origin: string, u: number, home: number): StyleSpecification {
-  const sources: Record<string, SourceSpecification> = {};
+export function makeStyle(tiles: Tiles, named: NamedLayer[], origin: string, u: number, home: number): StyleSpecification {
+  const sources: Record<string, SourceSpecification> = namedSources(named, origin);
   for (const layer of TILE_LAYERS) {
     const t = tiles[layer];
     if (t)
@@ -54,6 +55,7 @@ export function makeStyle(tiles: Tiles, origin: string, u: number, home: number)
   if (sources.roads) layers.push(roads(u, home));
   if (sources.grids) layers.push(...([4, 3, 2, 1] as const).map((l) => border(l, u, home)));
   if (sources.cameras) layers.push(cameras(u, home));
+  layers.push(...namedLayers(named, u));
   // Whatever lies higher has the first choice of room: urgent marks, towns, numbers, then the smaller names.
   const labels = (...levels: Level[]) => (sources.grids ? levels.map((l) => label(l, u, home)) : []);
   layers.push(...labels(4, 3), counts(u), ...labels(1, 2), guard(u));

@@ -7,6 +7,7 @@
 import { type InjectionKey, inject, ref, shallowRef } from 'vue';
 import { HallMap } from '../map/hallmap';
 import { IncidentMarks } from '../map/incidents';
+import { ICON_TEXT } from '../map/named';
 import { TILE_LAYERS, type Tiles } from '../map/style';
 import { type WorkerCounts, Workers } from '../map/workers';
 import { type SocketLike, SUBPROTOCOL, type Timers } from '../wire/client';
@@ -20,6 +21,7 @@ import { reloadAtNight, reloadOnce } from './reload';
 import {
   type Figures,
   getFigures,
+  getNamedLayers,
   getSession,
   getStatus,
   getTileJSON,
@@ -134,11 +136,12 @@ export class Hall {
       return;
     }
     const bbox = await this.bbox();
-    const [tiles] = await Promise.all([this.tiles(), this.fonts()]);
+    const [tiles, named] = await Promise.all([this.tiles(), getNamedLayers().catch(() => []), this.fonts()]);
     this.map = new HallMap({
       container,
       bbox,
       tiles,
+      named,
       workers: this.dots,
       incidents: this.marks,
       title,
@@ -248,7 +251,7 @@ export class Hall {
   private async fonts(): Promise<void> {
     const names = Promise.all([1, 2, 3, 4].map((l) => gridNames(l).catch(() => '')));
     const text = await Promise.race([names, new Promise<string[]>((r) => timers.set(() => r([]), NAMES_PATIENCE_MS))]);
-    const all = [...new Set(`${text.join('')}旗镇村网格0123456789`)].join('');
+    const all = [...new Set(`${text.join('')}旗镇村网格0123456789${ICON_TEXT}`)].join('');
     await Promise.race([
       Promise.all(['400', '500'].map((w) => document.fonts.load(`${w} 24px "Noto Sans SC Variable"`, all))),
       new Promise((r) => timers.set(() => r(null), NAMES_PATIENCE_MS)),

@@ -3,6 +3,8 @@
 
 // The few REST calls a wall makes, all to its own server.
 
+import type { NamedLayer } from '../map/named';
+
 export interface Session {
   role: string;
   view: string;
@@ -94,3 +96,9 @@ export interface TileJSON {
   maxzoom?: number;
 }
 export const getTileJSON = (layer: string) => get<TileJSON>(`/tiles/${layer}.json`);
+
+/** The named layers this wall shows; the cameras are a layer of the base map. */
+export async function getNamedLayers(): Promise<NamedLayer[]> {
+  const { items } = await get<{ items: NamedLayer[] }>('/api/v1/layers');
+  return items.filter((l) => l.code !== 'cameras');
+}

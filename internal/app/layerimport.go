@@ -1,0 +1,526 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"onemap/auth"
+	"onemap/geo"
+	"onemap/geo/grid"
+	"onemap/intake/file"
+	"onemap/internal/job"
+	"onemap/layer"
+	"onemap/store"
+	"onemap/store/ledger"
+)
+
+// LayerOptions name a file of features, the layer they go to, and how to read them.
+type LayerOptions struct {
+	DB       *store.DB
+	File     string
+	Open     file.Options
+	Read     file.FeatureOptions
+	Settings LayerSettings
+	Rejects  string // where refused rows go; "" is FILE.rejects.csv
+	Root     string // code of the county the layer is of; "" is the only one
+	DryRun   bool   // read, check and count; write nothing, no reject file either
+	Now      func() time.Time
+	Progress func(job.Progress)
+	Note     func(string) // optional: told what was left out of the file
+}
+
+// LayerSettings are what a layer is given with an import. A field left nil or empty
+// is left as it is, and of a new layer as the default says.
+type LayerSettings struct {
+	Code             string
+	Name             string
+	Style            *layer.Style
+	MinZoom, MaxZoom *int
+	Access           auth.LayerAccess
+	Source           string
+}
+
+// over puts the settings over those of l.
+func (s LayerSettings) over(l layer.Layer) layer.Layer {
+	if s.Name != "" {
+		l.Name = s.Name
+	}
+	if s.Style != nil {
+		l.Style = *s.Style
+	}
+	if s.MinZoom != nil {
+		l.MinZoom = *s.MinZoom
+	}
+	if s.MaxZoom != nil {
+		l.MaxZoom = *s.MaxZoom
+	}
+	if s.Access != nil {
+		l.Access = s.Access
+	}
+	if s.Source != "" {
+		l.Source = s.Source
+	}
+	return l
+}
+
+// newLayer is what a layer begins as.
+func newLayer(code, root string) layer.Layer {
+	return layer.Layer{Code: code, Root: root, MinZoom: 8, MaxZoom: layer.MaxZoom, Access: auth.LayerAccess{auth.SignedIn}}
+}
+
+// featureRow is a row of the file as a feature, or why it is refused.
+type featureRow struct {
+	row    file.Row
+	f      store.LayerFeature
+	inGrid bool
+	why    []string
+}
+
+// layerImport is one import of a layer on its way.
+type layerImport struct {
+	o     LayerOptions
+	tree  *grid.Tree
+	root  string
+	want  layer.Layer // settings to be written with the first batch
+	id    int64       // of the layer, once it is written
+	table *file.FeatureReader
+}
+
+// ImportLayer brings in a named layer, going on where an earlier run of the same
+// file and options stopped. The layer is made when there is none of its code. A
+// feature that was there under its external id takes the new values; one that the
+// file does not have stays. It returns the path of the reject file; of a dry run
+// the first refused rows instead.
+func ImportLayer(ctx context.Context, o LayerOptions) (res job.Result, rejects string, told []Told, err error) {
+	im, err := openLayer(ctx, o)
+	if err != nil {
+		return res, "", nil, err
+	}
+	defer im.table.Close()
+	if o.DryRun {
+		res.Counts, told, err = im.dryRun(ctx)
+	} else {
+		rejects = rejectsBeside(o.File, o.Rejects)
+		res, err = im.run(ctx, rejects)
+	}
+	for _, note := range im.table.Notes() {
+		if o.Note != nil {
+			o.Note(note)
+		}
+	}
+	return res, rejects, told, err
+}
+
+// rejectsBeside is the reject file of a file: as named, or beside it.
+func rejectsBeside(path, named string) string {
+	if named != "" {
+		return named
+	}
+	path = strings.TrimSuffix(path, ".gz")
+	return strings.TrimSuffix(path, filepath.Ext(path)) + ".rejects.csv"
+}
+
+func openLayer(ctx context.Context, o LayerOptions) (_ *layerImport, err error) {
+	if err := layer.CheckCode(o.Settings.Code); err != nil {
+		return nil, fmt.Errorf("--layer: %w", err)
+	}
+	im := &layerImport{o: o}
+	cat, err := store.NewCatalogue(ctx, o.DB)
+	if err != nil {
+		return nil, err
+	}
+	im.tree = cat.Now().Tree
+	at, err := rootOf(cat.Now(), o.Root)
+	if err != nil {
+		return nil, err
+	}
+	im.root = string(im.tree.Nodes()[at].Code)
+	if err := im.settle(ctx); err != nil {
+		return nil, err
+	}
+	if im.o.Read.Geometry == "" {
+		im.o.Read.Geometry = im.want.Geometry
+	}
+	im.table, err = file.OpenFeatures(o.File, o.Open, im.o.Read)
+	return im, err
+}
+
+// settle finds out what the layer will be.
+func (im *layerImport) settle(ctx context.Context) error {
+	im.want = newLayer(im.o.Settings.Code, im.root)
+	err := im.o.DB.InTx(ctx, func(tx pgx.Tx) error {
+		was, err := store.LayerNamed(ctx, tx, im.want.Code)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			return nil
+		case err != nil:
+			return err
+		case was.Root != im.root:
+			return fmt.Errorf("the layer %s is of the county %s: choose another code, or say --county %s", was.Code, was.Root, was.Root)
+		}
+		im.want = was
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	im.want = im.o.Settings.over(im.want)
+	if im.want.Name == "" {
+		return errors.New("say with --name what people call the layer")
+	}
+	return im.want.Check()
+}
+
+func (im *layerImport) run(ctx context.Context, rejects string) (job.Result, error) {
+	o := im.o
+	read := o.Read
+	read.Geometry = "" // the layer has one from its first import on
+	options, err := json.Marshal([]any{read, im.want.Code, im.root, o.Open.Encoding, o.Open.Sheet})
+	if err != nil {
+		return job.Result{}, err
+	}
+	// The settings are not of the fingerprint: the same file with another style is the
+	// same job, and changes the style alone.
+	print, err := job.Fingerprint(o.File, options)
+	if err != nil {
+		return job.Result{}, err
+	}
+	rows, stop := ahead(im.rows())
+	res, err := job.Run(ctx, o.DB.Pool, job.Options[featureRow]{
+		Kind: "layers", Fingerprint: print, FileName: filepath.Base(o.File), Rows: rows, Commit: im.commit, Rejects: rejects,
+		RejectHeader: file.RejectHeader(im.table.Header()), Read: im.table.Progress, Progress: o.Progress, Now: o.Now, BatchRows: 1000,
+	})
+	stop() // nothing reads the file any more
+	if err == nil && im.id == 0 {
+		err = im.settingsAlone(ctx)
+	}
+	return res, err
+}
+
+// settingsAlone writes the settings of a layer whose file had come in before.
+func (im *layerImport) settingsAlone(ctx context.Context) error {
+	return im.o.DB.InTx(ctx, func(tx pgx.Tx) error {
+		was, err := store.LayerNamed(ctx, tx, im.want.Code)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil // every row was refused: there is no layer
+		}
+		if err != nil {
+			return err
+		}
+		if same(was, im.want) {
+			return nil
+		}
+		return im.save(ctx, tx)
+	})
+}
+
+// same reports whether two layers have the same settings.
+func same(a, b layer.Layer) bool {
+	a.ID, a.Version, b.ID, b.Version = 0, 0, 0, 0
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && string(x) == string(y)
+}
+
+// save writes the settings, with their audit row and the word to every node.
+func (im *layerImport) save(ctx context.Context, tx pgx.Tx) (err error) {
+	now := im.o.Now()
+	if im.id, err = store.SaveLayer(ctx, tx, im.want, now); err != nil {
+		return err
+	}
+	w := im.want
+	data := map[string]any{"name": w.Name, "geometry": w.Geometry, "style": w.Style, "min_zoom": w.MinZoom, "max_zoom": w.MaxZoom, "access": w.Access, "source": w.Source}
+	if err := ledger.Audit(ctx, tx, auth.SystemActor("import of layers"), "", "layer.settings", "layer/"+w.Code, "", data); err != nil {
+		return err
+	}
+	return ledger.LayersChanged(ctx, tx, w.Code, now)
+}
+
+func (im *layerImport) rows() iter.Seq2[featureRow, error] {
+	return func(yield func(featureRow, error) bool) {
+		for {
+			r, err := im.read()
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if !yield(r, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (im *layerImport) read() (featureRow, error) {
+	row, rec, err := im.table.Read()
+	r := featureRow{row: row}
+	var bad *file.RowError
+	if errors.As(err, &bad) {
+		r.why = bad.Reasons
+		return r, nil
+	}
+	if err != nil {
+		return r, err
+	}
+	r.f = store.LayerFeature{ExternalID: rec.ExternalID, Name: rec.Name, Kind: rec.Kind, Duty: rec.Duty, Geom: rec.Geom, RawDatum: rec.Raw.Datum}
+	if layer.Of(rec.Geom) == layer.Point {
+		r.f.RawLon, r.f.RawLat = &rec.Raw.Lon, &rec.Raw.Lat
+	}
+	if r.f.Props, err = file.PropsJSON(rec.Props); err != nil {
+		return r, err
+	}
+	r.inGrid = len(layer.GridsOf(im.tree, rec.Geom, 0)) > 0
+	return r, nil
+}
+
+// commit stores one batch, its audit entry and the word to every node, and moves
+// the job's cursor, in one transaction.
+func (im *layerImport) commit(ctx context.Context, b *job.Batch[featureRow]) error {
+	return im.o.DB.InTx(ctx, func(tx pgx.Tx) error {
+		var batch []store.LayerFeature
+		for _, r := range b.Rows {
+			if len(r.why) == 0 {
+				batch = append(batch, r.f)
+			}
+		}
+		written, invalid := map[string]bool{}, map[string]string{}
+		if len(batch) > 0 {
+			if im.want.Geometry == "" {
+				im.want.Geometry = layer.Of(batch[0].Geom)
+			}
+			was, err := store.LayerNamed(ctx, tx, im.want.Code)
+			switch {
+			case err == nil && same(was, im.want):
+				im.id = was.ID
+			case err == nil || errors.Is(err, store.ErrNotFound):
+				if err := im.save(ctx, tx); err != nil {
+					return err
+				}
+			default:
+				return err
+			}
+			if written, invalid, err = store.SaveFeatures(ctx, tx, im.id, batch, im.o.Now()); err != nil {
+				return err
+			}
+		}
+		for _, r := range b.Rows {
+			if why, bad := invalid[r.f.ExternalID]; bad && len(r.why) == 0 {
+				r.why = []string{"图形无效：" + why}
+			}
+			switch {
+			case len(r.why) > 0:
+				b.Reject(file.RejectRecord(r.row, r.why))
+			case !written[r.f.ExternalID]:
+				b.Counts.Repeated++
+			case r.inGrid:
+				b.Counts.InGrid++
+			default:
+				b.Counts.Outside++
+			}
+		}
+		if n := b.Counts.InGrid + b.Counts.Outside; n > 0 {
+			data := map[string]any{"layer": im.want.Code, "features": n, "rows_from": b.First, "import_job": b.Job()}
+			if err := ledger.Audit(ctx, tx, auth.SystemActor("import of layers"), "", "layer.import", "layer/"+im.want.Code, "", data); err != nil {
+				return err
+			}
+			if err := ledger.LayersChanged(ctx, tx, im.want.Code, im.o.Now()); err != nil {
+				return err
+			}
+		}
+		return b.Advance(ctx, tx)
+	})
+}
+
+func (im *layerImport) dryRun(ctx context.Context) (job.Counts, []Told, error) {
+	return countRows(ctx, im.rows(), im.o.Now, im.o.Progress, im.table.Progress, func(r featureRow) (file.Row, bool, []string) {
+		return r.row, r.inGrid, r.why
+	})
+}
+
+// countRows counts what an import of all rows would do, but for what is there
+// already: judge says of a row whether it lies in a grid, and why it is refused.
+func countRows[R any](ctx context.Context, rows iter.Seq2[R, error], now func() time.Time, progress func(job.Progress), read func() (int64, int64),
+	judge func(R) (file.Row, bool, []string),
+) (c job.Counts, told []Told, err error) {
+	began := now()
+	for r, err := range rows {
+		if err != nil {
+			return c, told, err
+		}
+		row, inGrid, why := judge(r)
+		switch {
+		case len(why) > 0:
+			if c.Rejected++; len(told) < maxTold {
+				told = append(told, Told{row.N, row.Line, why})
+			}
+		case inGrid:
+			c.InGrid++
+		default:
+			c.Outside++
+		}
+		if c.Rows()%1000 == 0 {
+			if ctx.Err() != nil {
+				return c, told, ctx.Err()
+			}
+			if progress != nil {
+				done, total := read()
+				progress(job.Progress{Counts: c, Read: done, Total: total, Rate: float64(c.Rows()) / max(now().Sub(began).Seconds(), 0.001), Left: -1})
+			}
+		}
+	}
+	return c, told, nil
+}
+
+// CameraOptions name a file of cameras and how to read it.
+type CameraOptions struct {
+	DB       *store.DB
+	File     string
+	Open     file.Options
+	Datum    geo.Datum // of rows that name none of their own; "" where each does
+	Rejects  string    // where refused rows go; "" is FILE.rejects.csv
+	Root     string    // code of the county they are of; "" is the only one
+	DryRun   bool      // read, check and count; write nothing, no reject file either
+	Now      func() time.Time
+	Progress func(job.Progress)
+	Note     func(string) // optional: told what was left out of the file
+}
+
+// cameraRow is a row of the file as a camera, or why it is refused.
+type cameraRow struct {
+	row file.Row
+	c   store.NewCamera
+	why []string
+}
+
+// cameraImport is one import of cameras on its way.
+type cameraImport struct {
+	o     CameraOptions
+	tree  *grid.Tree
+	root  string
+	table *file.CameraReader
+}
+
+// ImportCameras brings in camera points, going on where an earlier run of the same
+// file and options stopped. A camera that was there under its code takes the new
+// values. It returns what ImportLayer does.
+func ImportCameras(ctx context.Context, o CameraOptions) (res job.Result, rejects string, told []Told, err error) {
+	im := &cameraImport{o: o}
+	cat, err := store.NewCatalogue(ctx, o.DB)
+	if err != nil {
+		return res, "", nil, err
+	}
+	im.tree = cat.Now().Tree
+	at, err := rootOf(cat.Now(), o.Root)
+	if err != nil {
+		return res, "", nil, err
+	}
+	im.root = string(im.tree.Nodes()[at].Code)
+	if im.table, err = file.OpenCameras(o.File, o.Open, o.Datum); err != nil {
+		return res, "", nil, err
+	}
+	defer im.table.Close()
+	if o.DryRun {
+		res.Counts, told, err = countRows(ctx, im.rows(), o.Now, o.Progress, im.table.Progress, func(r cameraRow) (file.Row, bool, []string) {
+			return r.row, r.c.GridID != 0, r.why
+		})
+	} else {
+		rejects = rejectsBeside(o.File, o.Rejects)
+		res, err = im.run(ctx, rejects)
+	}
+	for _, note := range im.table.Notes() {
+		if o.Note != nil {
+			o.Note(note)
+		}
+	}
+	return res, rejects, told, err
+}
+
+func (im *cameraImport) run(ctx context.Context, rejects string) (job.Result, error) {
+	o := im.o
+	print, err := job.Fingerprint(o.File, nil, string(o.Datum), im.root, o.Open.Encoding, o.Open.Sheet)
+	if err != nil {
+		return job.Result{}, err
+	}
+	rows, stop := ahead(im.rows())
+	res, err := job.Run(ctx, o.DB.Pool, job.Options[cameraRow]{
+		Kind: "cameras", Fingerprint: print, FileName: filepath.Base(o.File), Rows: rows, Commit: im.commit, Rejects: rejects,
+		RejectHeader: file.RejectHeader(im.table.Header()), Read: im.table.Progress, Progress: o.Progress, Now: o.Now,
+	})
+	stop() // nothing reads the file any more
+	return res, err
+}
+
+func (im *cameraImport) rows() iter.Seq2[cameraRow, error] {
+	return func(yield func(cameraRow, error) bool) {
+		for {
+			row, rec, err := im.table.Read()
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			r := cameraRow{row: row}
+			var bad *file.RowError
+			if errors.As(err, &bad) {
+				r.why, err = bad.Reasons, nil
+			} else if err == nil {
+				r.c = store.NewCamera{Camera: rec.Camera, Name: rec.Name, Root: im.root, Point: rec.Point.Orb(), Raw: rec.Raw}
+				if f := im.tree.Locate(rec.Point); f.Index >= 0 {
+					r.c.GridID = im.tree.Nodes()[f.Index].ID
+				}
+			}
+			if !yield(r, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (im *cameraImport) commit(ctx context.Context, b *job.Batch[cameraRow]) error {
+	return im.o.DB.InTx(ctx, func(tx pgx.Tx) error {
+		var batch []store.NewCamera
+		for _, r := range b.Rows {
+			if len(r.why) == 0 {
+				batch = append(batch, r.c)
+			}
+		}
+		written, others, err := store.SaveCameras(ctx, tx, batch)
+		if err != nil {
+			return err
+		}
+		for _, r := range b.Rows {
+			if len(r.why) == 0 && others[r.c.Code] {
+				r.why = []string{"gb_code 已属于另一个旗县"}
+			}
+			switch {
+			case len(r.why) > 0:
+				b.Reject(file.RejectRecord(r.row, r.why))
+			case !written[r.c.Code]:
+				b.Counts.Repeated++
+			case r.c.GridID != 0:
+				b.Counts.InGrid++
+			default:
+				b.Counts.Outside++
+			}
+		}
+		if n := b.Counts.InGrid + b.Counts.Outside; n > 0 {
+			data := map[string]any{"cameras": n, "rows_from": b.First}
+			if err := ledger.Audit(ctx, tx, auth.SystemActor("import of cameras"), "", "cameras.import", fmt.Sprintf("import_job/%d", b.Job()), "", data); err != nil {
+				return err
+			}
+			if err := ledger.LayersChanged(ctx, tx, layer.Cameras, im.o.Now()); err != nil {
+				return err
+			}
+		}
+		return b.Advance(ctx, tx)
+	})
+}

@@ -1,0 +1,154 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package layer
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/paulmach/orb"
+
+	"onemap/auth"
+	"onemap/geo"
+	"onemap/geo/grid"
+)
+
+// Set is a layer with all its features, ready to be looked through. It is never
+// changed.
+type Set struct {
+	Layer
+	Features []Feature // in order of ID
+	county   []auth.Interval
+	index    *index
+}
+
+// NewSet makes a Set. county are the grid numbers of the layer's county: who sees
+// none of them is not told that there is such a layer. nil is every county.
+func NewSet(l Layer, features []Feature, county []auth.Interval) *Set {
+	slices.SortFunc(features, func(a, b Feature) int { return cmp.Compare(a.ID, b.ID) })
+	return &Set{Layer: l, Features: features, county: county, index: newIndex(features)}
+}
+
+// Of reports whether the layer is of a county in which s sees a grid.
+func (s *Set) Of(sc auth.Scope) bool {
+	if s.county == nil || sc.All() {
+		return true
+	}
+	for _, c := range s.county {
+		if slices.ContainsFunc(sc.Intervals(), func(iv auth.Interval) bool { return iv.Lo <= c.Hi && c.Lo <= iv.Hi }) {
+			return true
+		}
+	}
+	return false
+}
+
+// Decide answers whether the actor may see the layer, and which of its features.
+// Errors: those of auth.Decide. Whoever is refused should be told that there is no
+// such layer.
+func (s *Set) Decide(a auth.Actor) (auth.Decision, error) {
+	if s.Code == Cameras {
+		return auth.Decide(a, auth.Read, auth.LayerCameras)
+	}
+	d, err := auth.DecideLayer(a, s.Code, s.Access)
+	if err == nil && !s.Of(d.Scope) {
+		err = auth.ErrForbidden
+	}
+	return d, err
+}
+
+// Book is every layer of a centre. It is never changed.
+type Book struct {
+	sets []*Set // by code
+}
+
+// NewBook makes a Book.
+func NewBook(sets []*Set) *Book {
+	sets = slices.Clone(sets)
+	slices.SortFunc(sets, func(a, b *Set) int { return cmp.Compare(a.Code, b.Code) })
+	return &Book{sets}
+}
+
+// All lists the layers by their codes.
+func (b *Book) All() []*Set {
+	if b == nil {
+		return nil
+	}
+	return b.sets
+}
+
+// Named is the layer with this code, or nil.
+func (b *Book) Named(code string) *Set {
+	for _, s := range b.All() {
+		if s.Code == code {
+			return s
+		}
+	}
+	return nil
+}
+
+// GridsOf are the numbers of the grids in which one of the points of g lies: a
+// town sees a line or a polygon that has a corner in it, the whole of it. A shape
+// outside every grid belongs to root, the number of the county it came with.
+func GridsOf(t *grid.Tree, g orb.Geometry, root int32) []int32 {
+	var nos []int32
+	last := orb.Point{1000, 1000}
+	add := func(p orb.Point) {
+		if p == last {
+			return
+		}
+		last = p
+		if f := t.Locate(geo.WGS84(p)); f.Index >= 0 {
+			if no := t.Nodes()[f.Index].No; !slices.Contains(nos, no) {
+				nos = append(nos, no)
+			}
+		}
+	}
+	eachPoint(g, add)
+	if len(nos) == 0 && root != 0 {
+		nos = []int32{root}
+	}
+	return nos
+}
+
+// eachPoint calls f with every point of g.
+func eachPoint(g orb.Geometry, f func(orb.Point)) {
+	switch g := g.(type) {
+	case orb.Point:
+		f(g)
+	case orb.LineString:
+		for _, p := range g {
+			f(p)
+		}
+	case orb.MultiLineString:
+		for _, l := range g {
+			eachPoint(l, f)
+		}
+	case orb.Polygon:
+		for _, r := range g {
+			eachPoint(orb.LineString(r), f)
+		}
+	case orb.MultiPolygon:
+		for _, p := range g {
+			eachPoint(p, f)
+		}
+	}
+}
+
+// After is the index of the first feature whose id is greater.
+func (s *Set) After(id int64) int {
+	i, ok := slices.BinarySearchFunc(s.Features, id, func(f Feature, id int64) int { return cmp.Compare(f.ID, id) })
+	if ok {
+		i++
+	}
+	return i
+}
+
+// Feature is the feature with this id, or nil.
+func (s *Set) Feature(id int64) *Feature {
+	i, ok := slices.BinarySearchFunc(s.Features, id, func(f Feature, id int64) int { return cmp.Compare(f.ID, id) })
+	if !ok {
+		return nil
+	}
+	return &s.Features[i]
+}

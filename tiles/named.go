@@ -1,0 +1,166 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tiles
+
+import (
+	"strconv"
+	"sync"
+
+	"github.com/paulmach/orb"
+	"github.com/paulmach/orb/geojson"
+
+	"onemap/auth"
+	"onemap/layer"
+)
+
+// namedSets keeps each named layer's set made of the newest layer.Set, so that
+// another one is projected and thinned anew alone.
+type namedSets struct {
+	mu     sync.Mutex // guards what follows
+	byCode map[string]*namedSet
+}
+
+// now returns the set of now of a layer. The same layer.Set keeps its set, and so
+// its tiles.
+func (n *namedSets) now(s *Server, set *layer.Set) *namedSet {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	was := n.byCode[set.Code]
+	if was != nil && was.set == set {
+		return was
+	}
+	if n.byCode == nil {
+		n.byCode = map[string]*namedSet{}
+	}
+	is := newNamedSet(s.made.Add(1), set)
+	n.byCode[set.Code] = is
+	return is
+}
+
+func namedPlan(set *layer.Set) plan {
+	f := map[string]string{"id": "String", "name": "String", "kind": "String", "duty_mode": "String", "label": "String"}
+	return plan{
+		auth.NamedLayer, set.MinZoom, set.MaxZoom,
+		[]vectorLayer{{set.Code, f, set.MinZoom, min(dataZoom, set.MaxZoom)}},
+		func(s *Server) source { return s.named.now(s, set) },
+	}
+}
+
+// namedSet is the features of a named layer, projected; lines and polygons are
+// thinned for each zoom. One of the two lists is empty.
+type namedSet struct {
+	id     uint64
+	set    *layer.Set
+	spots  []orb.Point
+	shape  []orb.Geometry
+	joints joints // where borders of polygons meet
+	thin   thinned[orb.Geometry]
+}
+
+func newNamedSet(id uint64, set *layer.Set) *namedSet {
+	n := &namedSet{id: id, set: set}
+	for i := range set.Features {
+		switch g := set.Features[i].Geom.(type) {
+		case orb.Point:
+			n.spots = append(n.spots, mercator(g))
+		default:
+			n.shape = append(n.shape, projected(g))
+		}
+	}
+	var polygons []orb.MultiPolygon
+	for _, g := range n.shape {
+		if mp, ok := g.(orb.MultiPolygon); ok {
+			polygons = append(polygons, mp)
+		}
+	}
+	n.joints = findJoints(polygons)
+	return n
+}
+
+// projected puts lines and polygons into the unit square, as their Multi kinds.
+func projected(g orb.Geometry) orb.Geometry {
+	switch g := g.(type) {
+	case orb.LineString:
+		return orb.MultiLineString{project(g)}
+	case orb.MultiLineString:
+		out := make(orb.MultiLineString, len(g))
+		for i, l := range g {
+			out[i] = project(l)
+		}
+		return out
+	case orb.Polygon:
+		return projected(orb.MultiPolygon{g})
+	case orb.MultiPolygon:
+		out := make(orb.MultiPolygon, len(g))
+		for i, p := range g {
+			for _, r := range p {
+				out[i] = append(out[i], orb.Ring(project(r)))
+			}
+		}
+		return out
+	}
+	return nil
+}
+
+// thinShape thins lines one by one, and polygons so that a border that two of them
+// share stays one.
+func (n *namedSet) thinShape(g orb.Geometry, tol float64) orb.Geometry {
+	switch g := g.(type) {
+	case orb.MultiLineString:
+		out := make(orb.MultiLineString, len(g))
+		for i, l := range g {
+			out[i] = thinLine(l, tol)
+		}
+		return out
+	case orb.MultiPolygon:
+		return n.joints.thin(g, tol)
+	}
+	return g
+}
+
+func (n *namedSet) number() uint64 { return n.id }
+
+func (n *namedSet) draw(t tile, s auth.Scope) []part {
+	out := part{name: n.set.Code}
+	props := func(f *layer.Feature) geojson.Properties {
+		p := geojson.Properties{"id": strconv.FormatInt(f.ID, 10), "name": f.Name, "kind": string(f.Kind)}
+		if f.Duty != "" {
+			p["duty_mode"] = string(f.Duty)
+		}
+		if f.Label != "" {
+			p["label"] = f.Label
+		}
+		return p
+	}
+	if n.set.Geometry == layer.Point {
+		for i, at := range n.spots {
+			if f := &n.set.Features[i]; t.holds(at) && f.In(s) {
+				out.add(f.ID, t.dot(at), props(f))
+			}
+		}
+		return []part{out}
+	}
+	frame := t.box()
+	for i, g := range n.thin.at(t.z, n.shape, n.thinShape) {
+		f := &n.set.Features[i]
+		if !g.bound.Intersects(frame) || !f.In(s) {
+			continue
+		}
+		switch g := g.geom.(type) {
+		case orb.MultiLineString:
+			var ls orb.MultiLineString
+			for _, l := range g {
+				ls = append(ls, t.lines(l)...)
+			}
+			if len(ls) > 0 {
+				out.add(f.ID, ls, props(f))
+			}
+		case orb.MultiPolygon:
+			if mp := t.polygons(g); len(mp) > 0 {
+				out.add(f.ID, mp, props(f))
+			}
+		}
+	}
+	return []part{out}
+}
