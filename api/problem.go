@@ -92,6 +92,7 @@ func (s *Server) answer(ctx context.Context, err error) error {
 	var in intake.Problems
 	var state *dispatch.StateError
 	var version *ledger.VersionError
+	var faults *store.FaultsError
 	switch {
 	case err == nil:
 		return nil
@@ -130,6 +131,14 @@ func (s *Server) answer(ctx context.Context, err error) error {
 		return problem(http.StatusForbidden, store.ErrFinerThanView.Error())
 	case errors.Is(err, store.ErrWallTooNarrow):
 		return problem(http.StatusUnprocessableEntity, store.ErrWallTooNarrow.Error())
+	case errors.As(err, &faults):
+		p := problem(http.StatusUnprocessableEntity, faults.Error())
+		for i, f := range faults.Faults[:min(len(faults.Faults), shownFaults)] {
+			p.Errors = append(p.Errors, ProblemItem{fmt.Sprintf("version.faults[%d]", i), f.Text})
+		}
+		return p
+	case errors.Is(err, store.ErrNotDraft), errors.Is(err, store.ErrBase), errors.Is(err, store.ErrNotInForce), errors.Is(err, store.ErrNothing), errors.Is(err, store.ErrNoPlan):
+		return problem(http.StatusConflict, plain(err))
 	case errors.Is(err, store.ErrLoginTaken), errors.Is(err, store.ErrProposed), errors.Is(err, store.ErrPasswordChanged):
 		return problem(http.StatusConflict, plain(err))
 	case unfit(err):
@@ -151,6 +160,9 @@ func (s *Server) answer(ctx context.Context, err error) error {
 	s.o.Log.Error("internal error", "request", requestID(ctx), "err", err)
 	return problem(http.StatusInternalServerError, "internal error; the log has it under request "+requestID(ctx))
 }
+
+// shownFaults is how many faults of a boundary set an answer names.
+const shownFaults = 100
 
 // refusedBySchema is the answer to a value that only the database noticed: its
 // sender may mend it, and the log asks for an earlier check.

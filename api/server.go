@@ -51,6 +51,7 @@ type Options struct {
 	Roads     func() *road.Graph       // what travel times are worked out along
 	People    func() *people.Directory // workers and devices
 	Places    func() *gazetteer.Index  // the address search
+	Due       func()                   // an enactment of grids is due: told so that it is not waited for; may be nil
 	Now       func() time.Time
 	Log       *slog.Logger
 	Pages     fs.FS // the built front end
@@ -83,6 +84,7 @@ type Server struct {
 	large     chan struct{}  // bodies of more than openBody that are read
 	batches   chan struct{}  // and of more than maxBody
 	proxies   []netip.Prefix // those whose headers are believed
+	comparing comparisons    // of boundary sets
 }
 
 // How large the body of a JSON request may be, in bytes: of one who has signed
@@ -102,6 +104,9 @@ func New(o Options) *Server {
 	useProblems()
 	gin.SetMode(gin.ReleaseMode)
 	o.Limits.setDefaults()
+	if o.Due == nil {
+		o.Due = func() {}
+	}
 	s := &Server{o: o, gin: gin.New(), gates: newGates(o.Limits), unknown: auth.NewLockout(o.Limits.WrongSecrets, time.Minute, 10*time.Minute, maxCallers)}
 	s.door, s.strangers = newDoor(o.Limits), make(chan struct{}, 2)
 	s.large, s.batches = make(chan struct{}, largeAtOnce), make(chan struct{}, largeAtOnce)
@@ -136,6 +141,7 @@ func New(o Options) *Server {
 	s.incidents()
 	s.reporters()
 	s.grids()
+	s.gridVersions()
 	s.places()
 	s.figures()
 	s.workers()

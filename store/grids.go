@@ -39,30 +39,25 @@ func (e *FaultsError) Error() string {
 
 // LoadTree returns the tree of all enacted grids.
 func (db *DB) LoadTree(ctx context.Context) (*grid.Tree, error) {
-	rows, err := db.Pool.Query(ctx, `SELECT g.id, g.version_id, g.level, g.code, g.name, coalesce(g.parent_id, 0), g.no, g.last_no, g.geom, g.label_pt
-		FROM grid g JOIN grid_version v ON v.id = g.version_id WHERE v.state = 'enacted' ORDER BY g.no`)
+	versions, err := enactedVersions(ctx, db.Pool)
 	if err != nil {
-		return nil, fmt.Errorf("store: load the grid tree: %w", err)
+		return nil, err
 	}
-	place := map[int64]int{}
-	nodes, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (n grid.Node, err error) {
-		var parent int64
-		err = r.Scan(&n.ID, &n.Version, &n.Level, &n.Code, &n.Name, &parent, &n.No, &n.Last, &n.Geom, &n.Label)
-		n.Parent = -1
-		if i, ok := place[parent]; ok {
-			n.Parent = i
-		}
-		place[n.ID] = len(place)
-		return n, err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("store: load the grid tree: %w", err)
-	}
-	t, err := grid.NewTree(nodes)
+	t, err := treeOf(ctx, db.Pool, versions)
 	if err != nil {
 		return nil, fmt.Errorf("store: load the grid tree: %w", err)
 	}
 	return t, nil
+}
+
+// enactedVersions are the versions in force, one a county.
+func enactedVersions(ctx context.Context, db Querier) ([]int32, error) {
+	var versions []int32
+	err := db.QueryRow(ctx, "SELECT coalesce(array_agg(id ORDER BY id), '{}') FROM grid_version WHERE state = 'enacted'").Scan(&versions)
+	if err != nil {
+		return nil, fmt.Errorf("store: grid versions in force: %w", err)
+	}
+	return versions, nil
 }
 
 // SaveDraft stores a boundary set as a new draft version and returns its
@@ -82,7 +77,8 @@ func (db *DB) SaveDraft(ctx context.Context, ds []grid.Draft, madeUp bool, note 
 		if err := stageDrafts(ctx, tx, ds); err != nil {
 			return err
 		}
-		err := tx.QueryRow(ctx, "INSERT INTO grid_version (root_code, made_up, note) VALUES ($1, $2, $3) RETURNING id", root, madeUp, note).Scan(&version)
+		err := tx.QueryRow(ctx, `INSERT INTO grid_version (root_code, made_up, note, base_id)
+			VALUES ($1, $2, $3, (SELECT id FROM grid_version WHERE root_code = $1 AND state = 'enacted')) RETURNING id`, root, madeUp, note).Scan(&version)
 		if err != nil {
 			return fmt.Errorf("store: new grid version of %s: %w", root, err)
 		}
@@ -169,9 +165,13 @@ var faultTexts = map[grid.FaultKind]string{
 
 // CheckVersion has PostGIS compare the areas of a stored version: overlaps of
 // siblings, gaps between the children of a grid, children outside their parent;
-// the largest share first. An exact tiling gives none.
+// the largest share first. An exact tiling gives none. The grids of a version never
+// change, so it is done once and kept.
 func (db *DB) CheckVersion(ctx context.Context, version int32) ([]grid.Fault, error) {
-	var faults []grid.Fault
+	if faults, known, err := db.KnownFaults(ctx, version); known || err != nil {
+		return faults, err
+	}
+	faults := []grid.Fault{}
 	err := db.InTx(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = '10min'"); err != nil {
 			return err
@@ -190,13 +190,36 @@ func (db *DB) CheckVersion(ctx context.Context, version int32) ([]grid.Fault, er
 			}
 			faults = append(faults, found...)
 		}
-		return nil
+		slices.SortStableFunc(faults, func(a, b grid.Fault) int { return cmp.Compare(b.Share, a.Share) })
+		data, err := json.Marshal(faults)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, "UPDATE grid_version SET faults = $2 WHERE id = $1", version, data)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("store: check grid version %d: %w", version, err)
 	}
-	slices.SortStableFunc(faults, func(a, b grid.Fault) int { return cmp.Compare(b.Share, a.Share) })
 	return faults, nil
+}
+
+// KnownFaults is what CheckVersion found; known is false when it never looked. A
+// version that is not there is ErrNotFound.
+func (db *DB) KnownFaults(ctx context.Context, version int32) (faults []grid.Fault, known bool, err error) {
+	var raw []byte
+	err = db.Pool.QueryRow(ctx, "SELECT faults FROM grid_version WHERE id = $1", version).Scan(&raw)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		err = ErrNotFound
+	case err == nil && raw != nil:
+		known = true
+		err = json.Unmarshal(raw, &faults)
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("store: faults of grid version %d: %w", version, err)
+	}
+	return faults, known, nil
 }
 
 func findFaults(ctx context.Context, tx pgx.Tx, kind grid.FaultKind, version int32) ([]grid.Fault, error) {
