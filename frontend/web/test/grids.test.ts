@@ -280,7 +280,7 @@ describe('the list', () => {
   test('a plan is cancelled, and a refusal says what is possible now', async () => {
     const s = await open('#/grids', [inForce, version(3, { planned: plan })]);
     s.server.on('DELETE /grid-versions/3/plan', () => refuse(409, { detail: 'no enactment of this version is planned' }));
-    await s.press('取消第 3 版的定时启用');
+    await s.press('取消定时：第 3 版');
     s.list.versions = [inForce, version(3)];
     await s.w.get('dialog button.bad').trigger('click');
     await settle();
@@ -293,7 +293,7 @@ describe('the list', () => {
     const old = version(1, { state: 'retired', retired_at: '2026-11-21T08:00:00+08:00' });
     const s = await open('#/grids', [old, inForce]);
     s.server.on('POST /grid-versions/2/undo', () => json(version(5)));
-    await s.press('撤销第 2 版的启用');
+    await s.press('撤销启用：第 2 版');
     expect(s.w.get('dialog').text()).toContain('按上一版（第 1 版）的边界生成一个新版本');
     await s.send();
     expect(s.server.count('POST /grid-versions/2/undo')).toBe(0);

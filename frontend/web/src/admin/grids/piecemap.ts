@@ -52,6 +52,7 @@ export interface Chosen {
 export class PieceMap {
   private readonly gl: GLMap;
   private rem = remPx();
+  private atHome = true;
   private chosen: Chosen = {};
   private fault: [number, number] | null = null;
 
@@ -75,9 +76,14 @@ export class PieceMap {
     this.gl.keyboard.disableRotation();
     this.dress();
     this.gl.on('resize', () => {
-      if (this.rem === remPx()) return;
-      this.rem = remPx();
-      this.dress();
+      if (this.rem !== remPx()) {
+        this.rem = remPx();
+        this.dress();
+      }
+      if (this.atHome) this.gl.fitBounds(o.home, { padding: this.rem, animate: false });
+    });
+    this.gl.on('movestart', (e) => {
+      if ((e as { originalEvent?: unknown }).originalEvent) this.atHome = false;
     });
     const told = { key: '', code: '' };
     const tell = (to: (key: string, code: string) => void) => (e: MapMouseEvent) => {
@@ -97,10 +103,12 @@ export class PieceMap {
   }
 
   zoomBy(steps: number): void {
+    this.atHome = false;
     this.gl.zoomTo(this.gl.getZoom() + steps, { animate: !still() });
   }
 
   show(box: Box | null = null): void {
+    this.atHome = !box;
     this.gl.fitBounds(box ?? this.o.home, {
       padding: this.rem * (box ? 4 : 1),
       maxZoom: CLOSEST_ZOOM,
@@ -120,7 +128,9 @@ export class PieceMap {
   showFault(at: [number, number] | null): void {
     this.fault = at;
     (this.gl.getSource('fault') as GeoJSONSource | undefined)?.setData(point(at));
-    if (at) this.gl.easeTo({ center: at, zoom: Math.max(this.gl.getZoom(), CLOSEST_ZOOM - 1), animate: !still() });
+    if (!at) return;
+    this.atHome = false;
+    this.gl.easeTo({ center: at, zoom: Math.max(this.gl.getZoom(), CLOSEST_ZOOM - 1), animate: !still() });
   }
 
   /** Whether everything there is has been drawn. */
