@@ -126,7 +126,7 @@ func (s *Server) exportIncidents(ctx context.Context, c caller, in *exportInput)
 	if err != nil {
 		return nil, err
 	}
-	f, err := s.filter(c, &listInput{
+	f, err := s.filter(ctx, c, &listInput{
 		BBox: in.BBox, From: in.From, To: in.To, Category: in.Category, State: in.State, Open: in.Open, Grid: in.Grid, Text: in.Text, Overdue: in.Overdue,
 	})
 	if err != nil {

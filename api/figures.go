@@ -112,10 +112,7 @@ func (s *Server) today(ctx context.Context, a caller, _ *struct{}) (*todayOutput
 		out.ByLevel = append(out.ByLevel, LevelCount{l + 1, cat.Centre.Level(l + 1), t.ByLevel[l+1]})
 	}
 	for _, g := range t.ByGrid {
-		if i, ok := cat.Tree.ByNo(g.No); ok {
-			n := cat.Tree.Nodes()[i]
-			out.ByTown = append(out.ByTown, TownCount{string(n.Code), n.Name, g.Reported, g.Open})
-		}
+		out.ByTown = append(out.ByTown, TownCount{g.Code, g.Name, g.Reported, g.Open})
 	}
 	out.Workers = s.countWorkers(a.Actor)
 	return &todayOutput{out}, nil

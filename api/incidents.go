@@ -106,6 +106,7 @@ const gridTries = 3
 func (s *Server) reportIncident(ctx context.Context, a caller, in *reportInput) (*incidentOutput, error) {
 	var last error
 	for range gridTries {
+		seen := s.o.Catalogue.Now()
 		placed, err := intake.Run(s.intakeEnv(a.Actor), intakeReport(in.Body))
 		if err != nil {
 			return nil, err
@@ -127,7 +128,7 @@ func (s *Server) reportIncident(ctx context.Context, a caller, in *reportInput) 
 		if !isGridsChanged(err) {
 			break
 		}
-		if err := s.o.Catalogue.Reload(ctx); err != nil {
+		if err := s.o.Catalogue.Renew(ctx, seen); err != nil {
 			return nil, err
 		}
 	}
@@ -206,6 +207,8 @@ type JournalItem struct {
 	At       time.Time  `json:"at" doc:"The server's time of the act"`
 	DeviceAt *time.Time `json:"device_at" doc:"The actor's own clock, where it was told"`
 	Reason   string     `json:"reason,omitempty"`
+
+	Moved *store.GridMove `json:"moved,omitempty" doc:"Where a redraw of the grids took it from and to"`
 }
 
 type journalOutput struct {
@@ -223,7 +226,7 @@ func (s *Server) getJournal(ctx context.Context, a caller, in *incidentID) (*jou
 	out.Body.Items = make([]JournalItem, len(rows))
 	for i, r := range rows {
 		if a.View != auth.CaseView {
-			r.Reason = "" // it tells of the case
+			r.Reason, r.Moved = "", nil // they tell of the case
 		}
 		out.Body.Items[i] = JournalItem(r)
 	}
@@ -295,7 +298,7 @@ type listOutput struct {
 }
 
 func (s *Server) listIncidents(ctx context.Context, a caller, in *listInput) (*listOutput, error) {
-	f, err := s.filter(a, in)
+	f, err := s.filter(ctx, a, in)
 	if err != nil {
 		return nil, err
 	}
@@ -327,7 +330,7 @@ func (s *Server) listIncidents(ctx context.Context, a caller, in *listInput) (*l
 }
 
 // filter reads the filter of a list. A grid that its reader may not see is none.
-func (s *Server) filter(c caller, in *listInput) (store.IncidentFilter, error) {
+func (s *Server) filter(ctx context.Context, c caller, in *listInput) (store.IncidentFilter, error) {
 	f := store.IncidentFilter{From: in.From, To: in.To, Category: in.Category, TopCategory: s.o.Catalogue.Now().Categories[in.Category].Parent == "", States: in.State, Text: in.Text, At: s.o.Now()}
 	if len(in.BBox) == 4 {
 		b := orb.Bound{Min: orb.Point{in.BBox[0], in.BBox[1]}, Max: orb.Point{in.BBox[2], in.BBox[3]}}
@@ -361,8 +364,12 @@ func (s *Server) filter(c caller, in *listInput) (store.IncidentFilter, error) {
 		if len(grids) == 0 {
 			return f, errNoGrid
 		}
-		for _, i := range grids {
-			f.Grids = append(f.Grids, auth.Interval{Lo: t.Nodes()[i].No, Hi: t.Nodes()[i].Last})
+		for _, i := range grids { // closed incidents stand in the grids of their time
+			numbers, err := s.o.Reads.NumbersOf(ctx, string(t.Nodes()[t.Path(i)[0]].Code), in.Grid)
+			if err != nil {
+				return f, err
+			}
+			f.Grids = append(f.Grids, numbers...)
 		}
 	}
 	if in.Cursor != "" {

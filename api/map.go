@@ -5,6 +5,7 @@ package api
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"net/http"
 	"strconv"
@@ -154,6 +155,7 @@ func (s *Server) stream(c *gin.Context) {
 			return leaseError(err)
 		}
 		if is, err := auth.StreamOf(now.actor); err != nil || is.Tag != st.Tag {
+			s.known.drop(sha256.Sum256([]byte(string(kind) + " " + secret))) // who connects again is looked up anew
 			return hub.ErrScopeChanged
 		}
 		return nil

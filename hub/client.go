@@ -37,6 +37,7 @@ type client struct {
 	free   context.CancelFunc
 
 	wake  chan struct{} // the queue has grown
+	again chan struct{} // the lease is to be renewed soon
 	space chan struct{} // the queue has shrunk
 	ended chan struct{} // closed by end
 	read  chan struct{} // closed when the reader has read its last
@@ -63,7 +64,7 @@ func newClient(h *Hub, a auth.Actor, s auth.Stream, ip string, lease func(contex
 	ctx, free := context.WithCancel(h.ctx)
 	return &client{
 		h: h, actor: a, stream: s, ip: ip, lease: lease, ctx: ctx, free: free,
-		wake: make(chan struct{}, 1), space: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), again: make(chan struct{}, 1), space: make(chan struct{}, 1),
 		ended: make(chan struct{}), read: make(chan struct{}), wrote: make(chan struct{}),
 	}
 }
@@ -185,7 +186,10 @@ func (c *client) writeLoop() {
 			return
 		case <-ping.C:
 			c.push(control(opPing, ""))
+		case <-c.again:
+			lease.Reset(time.Millisecond + time.Duration(c.h.o.Rand()*float64(recheckIn)))
 		case <-lease.C:
+			lease.Reset(every)
 			if !renewing && c.lease != nil {
 				renewing = true
 				c.h.wg.Go(func() { renewed <- c.renew() })

@@ -278,6 +278,20 @@ func urgent(e *feed.Event) bool {
 	return json.Unmarshal(data, &m) == nil && m.Priority == 1
 }
 
+// recheckIn is how soon every lease is renewed after Recheck: spread, so that not
+// all ask in the same instant.
+const recheckIn = time.Second
+
+// Recheck has every socket renew its lease within a second: what its reader may see
+// may have changed.
+func (h *Hub) Recheck() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for c := range h.clients {
+		signal(c.again)
+	}
+}
+
 // head is the newest published event. The caller holds h.mu.
 func (h *Hub) head() feed.Seq {
 	if h.state == nil {

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -22,15 +23,18 @@ import (
 // grid tree, the categories, the departments and the names of this centre. Reads
 // are lock-free; Reload swaps all of it at once.
 type Catalogue struct {
-	db    *DB
-	now   atomic.Pointer[Catalog]
-	mu    sync.Mutex
-	paths map[int64][]GridRef // guarded by mu: paths of grids that are no longer enacted
+	db      *DB
+	now     atomic.Pointer[Catalog]
+	reading chan struct{}       // held by who reads the configuration
+	mu      sync.Mutex          // guards what follows
+	paths   map[int64][]GridRef // paths of grids that are no longer enacted
+	ahead   *Catalog            // a tree that is about to be in force
 }
 
 // Catalog is one consistent reading of the configuration. It is never changed.
 type Catalog struct {
 	Tree        *grid.Tree
+	versions    []int32 // that Tree is made of
 	Categories  map[string]dispatch.Category
 	Order       []string         // category codes in order
 	Departments map[string]int64 // by name
@@ -55,8 +59,64 @@ func (c Centre) Level(n int) string {
 
 // NewCatalogue loads the configuration.
 func NewCatalogue(ctx context.Context, db *DB) (*Catalogue, error) {
-	c := &Catalogue{db: db, paths: map[int64][]GridRef{}}
+	c := &Catalogue{db: db, paths: map[int64][]GridRef{}, reading: make(chan struct{}, 1)}
 	return c, c.Reload(ctx)
+}
+
+// With is c as it would be with another tree in force. It stays as it is.
+func (c *Catalogue) With(t *grid.Tree) *Catalogue {
+	n := *c.Now()
+	n.Tree, n.versions = t, nil
+	w := &Catalogue{db: c.db, paths: map[int64][]GridRef{}, reading: make(chan struct{}, 1)}
+	w.now.Store(&n)
+	return w
+}
+
+// Renew is Reload for whoever found seen to be out of date: of many at a time one
+// reads.
+func (c *Catalogue) Renew(ctx context.Context, seen *Catalog) error {
+	return c.reload(ctx, func() bool { return c.Now() != seen })
+}
+
+// Prepare reads the tree that will be in force once a draft is, so that the change
+// itself takes no time.
+func (c *Catalogue) Prepare(ctx context.Context, draft int32) error {
+	var versions []int32
+	err := c.db.Pool.QueryRow(ctx, `SELECT coalesce(array_agg(v.id ORDER BY v.id), '{}') FROM grid_version v, grid_version d
+		WHERE d.id = $1 AND (v.id = d.id OR v.state = 'enacted' AND v.root_code <> d.root_code)`, draft).Scan(&versions)
+	if err != nil {
+		return fmt.Errorf("store: prepare grid version %d: %w", draft, err)
+	}
+	t, err := treeOf(ctx, c.db.Pool, versions)
+	if err != nil {
+		return fmt.Errorf("store: prepare grid version %d: %w", draft, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ahead = &Catalog{Tree: t, versions: versions}
+	return nil
+}
+
+// tree is the tree in force: one that is at hand, or read anew. The grids of a
+// version never change.
+func (c *Catalogue) tree(ctx context.Context) (*grid.Tree, []int32, error) {
+	versions, err := enactedVersions(ctx, c.db.Pool)
+	if err != nil {
+		return nil, nil, err
+	}
+	c.mu.Lock()
+	ahead := c.ahead
+	c.mu.Unlock()
+	for _, at := range []*Catalog{c.Now(), ahead} {
+		if at != nil && slices.Equal(at.versions, versions) {
+			return at.Tree, versions, nil
+		}
+	}
+	t, err := treeOf(ctx, c.db.Pool, versions)
+	if err != nil {
+		return nil, nil, fmt.Errorf("store: load the grid tree: %w", err)
+	}
+	return t, versions, nil
 }
 
 // Now returns the newest configuration.
@@ -64,9 +124,23 @@ func (c *Catalogue) Now() *Catalog { return c.now.Load() }
 
 // Reload reads the configuration again. On an error the old one stays.
 func (c *Catalogue) Reload(ctx context.Context) error {
+	return c.reload(ctx, func() bool { return false })
+}
+
+// reload reads the configuration, one at a time, unless that is needless by then.
+func (c *Catalogue) reload(ctx context.Context, needless func() bool) error {
+	select {
+	case c.reading <- struct{}{}:
+		defer func() { <-c.reading }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if needless() {
+		return nil
+	}
 	n := &Catalog{Categories: map[string]dispatch.Category{}, Departments: map[string]int64{}, DeptNames: map[int64]string{}}
 	var err error
-	if n.Tree, err = c.db.LoadTree(ctx); err != nil {
+	if n.Tree, n.versions, err = c.tree(ctx); err != nil {
 		return err
 	}
 	cats, err := c.db.Categories(ctx)

@@ -30,7 +30,8 @@ type Today struct {
 
 // GridCount counts a grid's share of the day.
 type GridCount struct {
-	No       int32
+	Code     string
+	Name     string
 	Reported int
 	Open     int
 }
@@ -107,10 +108,11 @@ func (t *Today) grids(ctx context.Context, tx pgx.Tx, s auth.Scope, from, to tim
 	var q query
 	q.add(`WITH mine AS (SELECT i.grid_no, i.reported_at, i.open FROM incident i
 		WHERE (i.open OR i.reported_at >= ? AND i.reported_at < ?) AND `, from, to).incidentsInScope(s, "i").
-		add(`) SELECT t.no, count(*) FILTER (WHERE m.reported_at >= ? AND m.reported_at < ?), count(*) FILTER (WHERE m.open)
+		add(`) SELECT t.code, t.name, count(*) FILTER (WHERE m.reported_at >= ? AND m.reported_at < ?), count(*) FILTER (WHERE m.open)
 		FROM grid t JOIN grid_version v ON v.id = t.version_id AND v.state = 'enacted'
-		LEFT JOIN mine m ON m.grid_no BETWEEN t.no AND t.last_no AND (t.level = 2 OR m.grid_no = t.no)
-		WHERE t.level <= 2 AND `, from, to).inScope(s, "t.no").add(" GROUP BY t.no, t.code, t.level ORDER BY t.level DESC, t.code, t.no")
+		JOIN grid o ON o.code = t.code AND o.no IS NOT NULL JOIN grid_version ov ON ov.id = o.version_id AND ov.root_code = v.root_code
+		LEFT JOIN mine m ON m.grid_no BETWEEN o.no AND o.last_no AND (t.level = 2 OR m.grid_no = o.no)
+		WHERE t.level <= 2 AND `, from, to).inScope(s, "t.no").add(" GROUP BY t.no, t.code, t.name, t.level ORDER BY t.level DESC, t.code, t.no")
 	rows, err := tx.Query(ctx, q.sql.String(), q.args...)
 	if err != nil {
 		return err

@@ -14,7 +14,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/paulmach/orb"
 
-	"onemap/feed"
 	"onemap/geo/grid"
 )
 
@@ -251,11 +250,16 @@ func (db *DB) Enact(ctx context.Context, version int32) error {
 	return db.EnactWith(ctx, version, EnactOptions{})
 }
 
-// EnactWith makes a draft version the boundaries of its county: its grids get
-// the next free numbers in pre-order, children by code, the version before is
-// retired, and an event tells every node to load the tree again. Faults above
-// the tolerance are a *FaultsError unless they are accepted. Enacting what is
-// enacted already is an error.
+// ErrOpenIncidents refuses to enact a version past the ledger: incidents that are
+// still open would stay in grids that are no longer in force.
+var ErrOpenIncidents = errors.New("the county has open incidents, which have to move with the redraw")
+
+// EnactWith makes a draft version the boundaries of a county that has no open
+// incident yet; package ledger enacts every other. Its grids get the next free
+// numbers in pre-order, children by code, the version before is retired, and an
+// event tells every node to load the tree again. Faults above the tolerance are a
+// *FaultsError unless they are accepted. Other errors: ErrNotFound, ErrNotDraft,
+// ErrBase, ErrOpenIncidents.
 func (db *DB) EnactWith(ctx context.Context, version int32, o EnactOptions) error {
 	o.Actor = cmp.Or(o.Actor, "system")
 	o.Tolerance = cmp.Or(o.Tolerance, Tolerance)
@@ -263,137 +267,45 @@ func (db *DB) EnactWith(ctx context.Context, version int32, o EnactOptions) erro
 	if err != nil {
 		return err
 	}
-	var grave []grid.Fault
-	for _, f := range faults {
-		if f.Share > o.Tolerance {
-			grave = append(grave, f)
-		}
-	}
+	grave := Grave(faults, o.Tolerance)
 	if len(grave) > 0 && !o.AcceptFaults {
 		return &FaultsError{Faults: grave, What: fmt.Sprintf("grid version %d is not enacted", version)}
 	}
 	err = db.InTx(ctx, func(tx pgx.Tx) error {
-		e := enactment{version: version, options: o, grave: len(grave)}
-		return e.run(ctx, tx)
+		v, err := HoldDraft(ctx, tx, version)
+		if err != nil {
+			return err
+		}
+		if err := NumberDraft(ctx, tx, v); err != nil {
+			return err
+		}
+		if err := HoldCounty(ctx, tx, v.Root); err != nil {
+			return err
+		}
+		switch open, err := OpenToMove(ctx, tx, v); {
+		case err != nil:
+			return err
+		case len(open) > 0:
+			return ErrOpenIncidents
+		}
+		if err := TellEnacted(ctx, tx, v); err != nil {
+			return err
+		}
+		if err := PutInForce(ctx, tx, v); err != nil {
+			return err
+		}
+		data, err := json.Marshal(map[string]any{
+			"version": v.ID, "before": v.Base, "grids": v.Grids, "tolerance": o.Tolerance, "faults_accepted": len(grave),
+		})
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, "INSERT INTO audit_log (actor, action, object, reason, data) VALUES ($1, 'grids.enact', $2, $3, $4)",
+			o.Actor, "grids/"+v.Root, o.Reason, data)
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("store: enact grid version %d: %w", version, err)
 	}
 	return nil
-}
-
-// enactment is one transaction of EnactWith.
-type enactment struct {
-	version  int32
-	options  EnactOptions
-	grave    int
-	rootCode string
-	rootName string
-	no, last int32
-	grids    int
-}
-
-// numberingLock keeps two counties from drawing grid numbers at the same time:
-// each version's numbers are one interval.
-const numberingLock = 0x67726964
-
-func (e *enactment) run(ctx context.Context, tx pgx.Tx) error {
-	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", numberingLock); err != nil {
-		return err
-	}
-	var state string
-	err := tx.QueryRow(ctx, "SELECT root_code, state FROM grid_version WHERE id = $1", e.version).Scan(&e.rootCode, &state)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return ErrNotFound
-	} else if err != nil {
-		return err
-	}
-	if state != "draft" {
-		return fmt.Errorf("it is %s already", state)
-	}
-	// whoever files an incident holds these rows FOR SHARE until it is stored
-	if _, err := tx.Exec(ctx, "SELECT FROM grid_version WHERE root_code = $1 ORDER BY id FOR UPDATE", e.rootCode); err != nil {
-		return err
-	}
-	if err := e.number(ctx, tx); err != nil {
-		return fmt.Errorf("number the grids: %w", err)
-	}
-	var before *int32
-	err = tx.QueryRow(ctx, "UPDATE grid_version SET state = 'retired', retired_at = now() WHERE root_code = $1 AND state = 'enacted' RETURNING id", e.rootCode).Scan(&before)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return err
-	}
-	if _, err := tx.Exec(ctx, "UPDATE grid_version SET state = 'enacted', enacted_at = now() WHERE id = $1", e.version); err != nil {
-		return err
-	}
-	return e.tell(ctx, tx, before)
-}
-
-// number gives the grids of the version their numbers.
-func (e *enactment) number(ctx context.Context, tx pgx.Tx) error {
-	type row struct {
-		ID, Parent int64
-		Name       string
-	}
-	rows, err := tx.Query(ctx, `SELECT id, coalesce(parent_id, 0) AS parent, name FROM grid WHERE version_id = $1 ORDER BY code COLLATE "C"`, e.version)
-	if err != nil {
-		return err
-	}
-	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[row])
-	if err != nil {
-		return err
-	}
-	var nos []int32
-	if err := tx.QueryRow(ctx, "SELECT array_agg(nextval('grid_number')::integer) FROM generate_series(1, $1)", len(all)).Scan(&nos); err != nil {
-		return err
-	}
-	slices.Sort(nos)
-	children := map[int64][]row{}
-	for _, r := range all {
-		children[r.Parent] = append(children[r.Parent], r)
-	}
-	var ids []int64
-	lasts := make([]int32, 0, len(all))
-	var walk func(r row)
-	walk = func(r row) {
-		at := len(ids)
-		ids, lasts = append(ids, r.ID), append(lasts, 0)
-		for _, c := range children[r.ID] {
-			walk(c)
-		}
-		lasts[at] = nos[len(ids)-1]
-	}
-	for _, r := range children[0] {
-		e.rootName = r.Name
-		walk(r)
-	}
-	e.grids, e.no, e.last = len(ids), nos[0], nos[len(ids)-1]
-	_, err = tx.Exec(ctx, `UPDATE grid g SET no = u.no, last_no = u.last_no
-		FROM unnest($1::bigint[], $2::integer[], $3::integer[]) AS u (id, no, last_no) WHERE g.id = u.id`, ids, nos[:len(ids)], lasts)
-	return err
-}
-
-// tell writes the audit row and the event.
-func (e *enactment) tell(ctx context.Context, tx pgx.Tx, before *int32) error {
-	data, err := json.Marshal(map[string]any{
-		"version": e.version, "before": before, "grids": e.grids, "no": e.no, "last_no": e.last,
-		"tolerance": e.options.Tolerance, "faults_accepted": e.grave,
-	})
-	if err != nil {
-		return err
-	}
-	audience, err := json.Marshal(feed.Audience{Grid: e.no})
-	if err != nil {
-		return err
-	}
-	shared, err := json.Marshal(map[string]any{"version": e.version, "code": e.rootCode, "name": e.rootName})
-	if err != nil {
-		return err
-	}
-	b := &pgx.Batch{}
-	b.Queue("INSERT INTO audit_log (actor, action, object, reason, data) VALUES ($1, 'grids.enact', $2, $3, $4)",
-		e.options.Actor, "grids/"+e.rootCode, e.options.Reason, data)
-	b.Queue(`INSERT INTO outbox (kind, entity_kind, entity_id, ver, live, occurred_at, after_aud, shared, case_view)
-		VALUES ('grids.enacted', 'grids', $1, $2, 'none', now(), $3, $4, $4)`, e.rootCode, e.version, audience, shared)
-	return tx.SendBatch(ctx, b).Close()
 }

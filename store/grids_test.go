@@ -95,12 +95,20 @@ func TestEnactRetiresTheVersionBefore(t *testing.T) {
 	db := open(t)
 	first := save(t, db, twoTowns())
 	other := save(t, db, []grid.Draft{{Code: "D", Level: 1, Name: "邻县", Geom: quad(5, 5, 6, 6)}})
-	second := save(t, db, twoTowns())
-	for _, v := range []int32{first, other, second} {
+	stale := save(t, db, twoTowns())
+	enact := func(v int32) {
+		t.Helper()
 		if err := db.EnactWith(t.Context(), v, store.EnactOptions{Actor: "admin:1", Reason: "new borders"}); err != nil {
 			t.Fatal(err)
 		}
 	}
+	enact(first)
+	enact(other)
+	second := save(t, db, twoTowns())
+	if err := db.Enact(t.Context(), stale); !errors.Is(err, store.ErrBase) {
+		t.Errorf("a set that came in before the one in force: %v", err)
+	}
+	enact(second)
 	tree := load(t, db)
 	if len(tree.Nodes()) != 4 || len(tree.Roots()) != 2 {
 		t.Fatalf("%d grids, %d roots", len(tree.Nodes()), len(tree.Roots()))

@@ -191,3 +191,17 @@ func (db *DB) VersionTree(ctx context.Context, _ auth.Scope, version int32) (*gr
 	}
 	return t, nil
 }
+
+// NumbersOf are the grid numbers of a code of a county, in every version.
+func (db *DB) NumbersOf(ctx context.Context, root, code string) ([]auth.Interval, error) {
+	rows, err := db.Pool.Query(ctx, `SELECT g.no, g.last_no FROM grid g JOIN grid_version v ON v.id = g.version_id
+		WHERE g.code = $2 AND v.root_code = $1 AND g.no IS NOT NULL ORDER BY g.no`, root, code)
+	if err != nil {
+		return nil, fmt.Errorf("store: numbers of grid %s: %w", code, err)
+	}
+	out, err := pgx.CollectRows(rows, pgx.RowToStructByPos[auth.Interval])
+	if err != nil {
+		return nil, fmt.Errorf("store: numbers of grid %s: %w", code, err)
+	}
+	return out, nil
+}

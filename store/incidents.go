@@ -5,6 +5,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -119,6 +120,14 @@ func FindIncident(ctx context.Context, tx Querier, s auth.Scope, v auth.View, id
 		return Incident{}, fmt.Errorf("store: incident %d: %w", id, err)
 	}
 	in, err := pgx.CollectExactlyOneRow(rows, scanIncident)
+	if lock && errors.Is(err, pgx.ErrNoRows) {
+		// Waited for a redraw of the grids: joined to its former grid the row is not
+		// found any more. A second look begins after the redraw.
+		if rows, err = tx.Query(ctx, q.sql.String(), q.args...); err != nil {
+			return Incident{}, fmt.Errorf("store: incident %d: %w", id, err)
+		}
+		in, err = pgx.CollectExactlyOneRow(rows, scanIncident)
+	}
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Incident{}, fmt.Errorf("store: incident %d: %w", id, ErrNotFound)
 	}
@@ -200,6 +209,21 @@ type JournalEntry struct {
 	At       time.Time
 	DeviceAt *time.Time
 	Reason   string
+	Moved    *GridMove // of a redraw; nil for every other entry
+}
+
+// GridMove is how a redraw moved an incident.
+type GridMove struct {
+	From GridStand `json:"from"`
+	To   GridStand `json:"to"`
+}
+
+// GridStand is where an incident stood in one version: whether in a grid, and the
+// codes of its grids, the county first.
+type GridStand struct {
+	Version int32    `json:"version"`
+	Place   string   `json:"place"`
+	Path    []string `json:"path"`
 }
 
 // Journal returns every act on the incident, oldest first, or ErrNotFound.
@@ -207,14 +231,19 @@ func (db *DB) Journal(ctx context.Context, s auth.Scope, v auth.View, id int64) 
 	if _, err := db.Incident(ctx, s, v, id); err != nil {
 		return nil, err
 	}
-	rows, err := db.Pool.Query(ctx, `SELECT n, version, kind, coalesce(from_state, ''), coalesce(to_state, ''), actor, at, device_at, reason
-		FROM incident_journal WHERE incident_id = $1 ORDER BY n`, id)
+	rows, err := db.Pool.Query(ctx, `SELECT n, version, kind, coalesce(from_state, ''), coalesce(to_state, ''), actor, at, device_at, reason,
+		CASE kind WHEN 'regrid' THEN data END FROM incident_journal WHERE incident_id = $1 ORDER BY n`, id)
 	if err != nil {
 		return nil, fmt.Errorf("store: journal of incident %d: %w", id, err)
 	}
 	out, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (e JournalEntry, err error) {
 		var device pgtype.Timestamptz
-		err = r.Scan(&e.N, &e.Version, &e.Kind, &e.From, &e.To, &e.Actor, &e.At, &device, &e.Reason)
+		var raw []byte
+		err = r.Scan(&e.N, &e.Version, &e.Kind, &e.From, &e.To, &e.Actor, &e.At, &device, &e.Reason, &raw)
+		if err == nil && raw != nil {
+			e.Moved = &GridMove{}
+			err = json.Unmarshal(raw, e.Moved)
+		}
 		if device.Valid {
 			e.DeviceAt = &device.Time
 		}

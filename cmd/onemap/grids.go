@@ -18,12 +18,17 @@ import (
 	"onemap/geo/grid"
 	"onemap/intake/file"
 	"onemap/store"
+	"onemap/store/ledger"
 )
 
 type gridsCmd struct {
-	Draft gridsDraftCmd `cmd:"" help:"Draw a draft grid tree inside an outline."`
-	Check gridsCheckCmd `cmd:"" help:"Compare the areas of a stored version: overlaps, gaps, grids outside their parent."`
-	Enact gridsEnactCmd `cmd:"" help:"Make a draft version the boundaries of its county."`
+	Draft    gridsDraftCmd    `cmd:"" help:"Draw a draft grid tree inside an outline."`
+	Check    gridsCheckCmd    `cmd:"" help:"Compare the areas of a stored version: overlaps, gaps, grids outside their parent."`
+	Versions gridsVersionsCmd `cmd:"" help:"List every version: drafts, those in force, those retired, and what is planned."`
+	Preview  gridsPreviewCmd  `cmd:"" help:"Say what enacting a draft would change."`
+	Enact    gridsEnactCmd    `cmd:"" help:"Make a draft version the boundaries of its county, now or at a time; open incidents move."`
+	Cancel   gridsCancelCmd   `cmd:"" help:"Cancel a planned enactment."`
+	Undo     gridsUndoCmd     `cmd:"" help:"Bring back the boundaries before those in force, as a new version; open incidents move back."`
 }
 
 // enactFlags say what may pass when a version is enacted.
@@ -33,8 +38,8 @@ type enactFlags struct {
 	Reason       string  `help:"Why; kept in the audit."`
 }
 
-func (f enactFlags) enact() store.EnactOptions {
-	return store.EnactOptions{Actor: "system:command", Reason: f.Reason, Tolerance: f.Tolerance / 100, AcceptFaults: f.AcceptFaults}
+func (f enactFlags) enact(version int32) ledger.Enactment {
+	return ledger.Enactment{Version: version, Reason: f.Reason, Tolerance: f.Tolerance / 100, AcceptFaults: f.AcceptFaults}
 }
 
 type gridsDraftCmd struct {
@@ -68,7 +73,7 @@ func (c *gridsDraftCmd) Run(ctx context.Context, out io.Writer) error {
 	if err != nil || !c.Enact {
 		return err
 	}
-	return enactGrids(ctx, db, version, c.enact(), out)
+	return enactGrids(ctx, db, c.enact(version), out)
 }
 
 func (c *gridsDraftCmd) draw() ([]grid.Draft, error) {
@@ -150,21 +155,6 @@ func (c *gridsCheckCmd) Run(ctx context.Context, out io.Writer) error {
 	return reportFaults(ctx, db, c.Version, out)
 }
 
-type gridsEnactCmd struct {
-	place
-	enactFlags
-	Version int32 `arg:"" help:"Number of the version."`
-}
-
-func (c *gridsEnactCmd) Run(ctx context.Context, out io.Writer) error {
-	db, done, err := c.openToChange(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
-	return enactGrids(ctx, db, c.Version, c.enact(), out)
-}
-
 // importGridsCmd brings in files that hold one level each, or the whole tree.
 type importGridsCmd struct {
 	place
@@ -217,7 +207,7 @@ func (c *importGridsCmd) Run(ctx context.Context, out io.Writer) error {
 	if err != nil || !c.Enact {
 		return err
 	}
-	return enactGrids(ctx, db, version, c.enact(), out)
+	return enactGrids(ctx, db, c.enact(version), out)
 }
 
 // boundaries says how each file is read.
@@ -350,17 +340,4 @@ func printFaults(out io.Writer, faults []grid.Fault) {
 		}
 	}
 	fmt.Fprintf(out, "; %.0f m2 in all\n", area)
-}
-
-func enactGrids(ctx context.Context, db *store.DB, version int32, o store.EnactOptions, out io.Writer) error {
-	err := db.EnactWith(ctx, version, o)
-	var fe *store.FaultsError
-	if errors.As(err, &fe) {
-		return fmt.Errorf("%w; raise --tolerance or say --accept-faults to enact it all the same: onemap grids enact %d", err, version)
-	}
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(out, "grid version %d is enacted\n", version)
-	return err
 }

@@ -49,7 +49,7 @@ func (o operation) String() string { return o.method + " " + o.path }
 
 // filled is the route's address with ids that nothing has.
 func (o operation) filled() string {
-	return strings.NewReplacer("{id}", "987654321", "{n}", "1", "{layer}", "grids", "{z}", "8", "{x}", "204", "{y}", "98").Replace(o.path)
+	return strings.NewReplacer("{id}", "987654321", "{n}", "1", "{version}", "987654321", "{layer}", "grids", "{z}", "8", "{x}", "204", "{y}", "98").Replace(o.path)
 }
 
 func (o operation) writes() bool { return o.method != "GET" }

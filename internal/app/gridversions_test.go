@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/paulmach/orb"
 
@@ -125,5 +126,149 @@ func TestAPreviewSaysWhatARedrawChanges(t *testing.T) {
 	}
 	if strings.Contains(string(a.body), "消防") {
 		t.Error("a title in the preview")
+	}
+}
+
+// standing is where each open incident stands: its grid's code and its version.
+func (st *stand) standing() map[string]string {
+	st.t.Helper()
+	rows, err := st.s.db.Pool.Query(st.t.Context(), `SELECT i.id::text, g.code || ' ' || i.version || ' ' || g.version_id FROM incident i JOIN grid g ON g.id = i.grid_id WHERE i.open`)
+	if err != nil {
+		st.t.Fatal(err)
+	}
+	defer rows.Close()
+	out := map[string]string{}
+	for rows.Next() {
+		var id, at string
+		if err := rows.Scan(&id, &at); err != nil {
+			st.t.Fatal(err)
+		}
+		out[id] = at
+	}
+	return out
+}
+
+func TestADraftIsEnactedAndUndoneOverTheWeb(t *testing.T) {
+	st := newStand(t)
+	admin, desk, townA, townB := st.token(auth.SystemAdmin, ""), st.token(auth.HallOperator, ""), st.token(auth.TownOperator, "A"), st.token(auth.TownOperator, "B")
+	stays, moves, falls := "", "", ""
+	for id, p := range map[*string][2]float64{&stays: {107.2, 38.3}, &moves: {107.2, 38.1}, &falls: {107.55, 38.4}} {
+		*id = st.report(desk, p[0], p[1]).json(t)["id"].(string)
+	}
+	before := st.standing()
+	seesA, seesB := st.live(townA, `{"type":"hello","topics":["events"]}`), st.live(townB, `{"type":"hello","topics":["events"]}`)
+	for _, l := range []*live{seesA, seesB} {
+		if m := l.next(); m.Type != "reset" {
+			t.Fatalf("%+v", m)
+		}
+	}
+	v := st.draft(redraw())
+	path := fmt.Sprintf("/api/v1/grid-versions/%d", v)
+	if a := st.call("POST", path+"/enact", desk, `{"reason":"x"}`); a.status != 403 {
+		t.Errorf("a desk enacts: %d", a.status)
+	}
+	if a := st.call("POST", path+"/enact", admin, `{"reason":" "}`); a.status != 422 {
+		t.Errorf("without a reason: %d", a.status)
+	}
+	a := st.call("POST", path+"/enact", admin, `{"reason":"撤并"}`)
+	if a.status != 200 || a.json(t)["state"] != "enacted" {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	got := st.standing()
+	for id, want := range map[string]string{stays: "A1 1", moves: "A2 2", falls: "A1 2"} {
+		if got[id] != fmt.Sprintf("%s %d", want, v) {
+			t.Errorf("incident %s stands in %q, want %s", id, got[id], want)
+		}
+	}
+	// What A2 held went to town B with its grid, and the other way round: each town is
+	// told of the one it got, and that the one it lost is gone.
+	st.wait("the new tree", func() bool { return strings.Contains(string(st.get("/api/v1/grids", admin).body), "甲三") })
+	for name, c := range map[string]struct{ token, has, lacks string }{"A": {townA, falls, moves}, "B": {townB, moves, falls}} {
+		if a := st.get("/api/v1/incidents/"+c.has, c.token); a.status != 200 {
+			t.Errorf("town %s does not see what it got: %d %s", name, a.status, a.body)
+		}
+		if a := st.get("/api/v1/incidents/"+c.lacks, c.token); a.status != 404 {
+			t.Errorf("town %s sees what it lost: %d", name, a.status)
+		}
+	}
+	var j struct {
+		Items []struct {
+			Kind, Reason string
+			Moved        *struct{ From, To struct{ Path []string } }
+		}
+	}
+	if a := st.get("/api/v1/incidents/"+falls+"/journal", townA); json.Unmarshal(a.body, &j) != nil || len(j.Items) != 2 || j.Items[1].Kind != "regrid" ||
+		j.Items[1].Reason != "撤并" || j.Items[1].Moved == nil || strings.Join(j.Items[1].Moved.From.Path, "/") != "C/B/B1" || strings.Join(j.Items[1].Moved.To.Path, "/") != "C/A/A1" {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if a := st.call("POST", path+"/enact", admin, `{"reason":"again"}`); a.status != 409 {
+		t.Errorf("enacted twice: %d %s", a.status, a.body)
+	}
+	if a := st.call("POST", "/api/v1/grid-versions/1/undo", admin, `{"reason":"again"}`); a.status != 409 {
+		t.Errorf("undo of what is retired: %d %s", a.status, a.body)
+	}
+	u := st.call("POST", path+"/undo", admin, `{"reason":"看错了"}`)
+	if u.status != 200 || u.json(t)["state"] != "enacted" || u.json(t)["undoes"] != float64(v) {
+		t.Fatalf("%d %s", u.status, u.body)
+	}
+	for id, at := range st.standing() {
+		if code, was := strings.Fields(at)[0], strings.Fields(before[id])[0]; code != was {
+			t.Errorf("incident %s is back in %s, was in %s", id, code, was)
+		}
+	}
+	for _, l := range []*live{seesA, seesB} { // a socket is never left with a scope that lacks the new numbers
+		_ = l.c.Close()
+	}
+}
+
+func TestAPlannedEnactmentIsDoneOnceWhenItIsDue(t *testing.T) {
+	clock := &testClock{at: time.Now()}
+	st := newStandWith(t, Options{Now: clock.now})
+	admin := st.token(auth.SystemAdmin, "")
+	first, second := st.draft(redraw()), st.draft(redraw())
+	at := clock.now().Add(30 * time.Minute).UTC().Truncate(time.Second)
+	plan := func(v int32, body string) answer {
+		return st.call("POST", fmt.Sprintf("/api/v1/grid-versions/%d/enact", v), admin, body)
+	}
+	body := fmt.Sprintf(`{"reason":"新区划","at":%q}`, at.Format(time.RFC3339))
+	if a := plan(first, `{"reason":"x","at":"2020-01-01T00:00:00Z"}`); a.status != 422 {
+		t.Errorf("in the past: %d %s", a.status, a.body)
+	}
+	a := plan(first, body)
+	planned, _ := a.json(t)["planned"].(map[string]any)
+	if a.status != 200 || a.json(t)["state"] != "draft" || planned["reason"] != "新区划" || planned["failed"] != "" {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	if a := st.call("DELETE", fmt.Sprintf("/api/v1/grid-versions/%d/plan", first), admin, ""); a.status != 204 {
+		t.Errorf("cancelled: %d %s", a.status, a.body)
+	}
+	if a := st.call("DELETE", fmt.Sprintf("/api/v1/grid-versions/%d/plan", first), admin, ""); a.status != 409 {
+		t.Errorf("cancelled twice: %d %s", a.status, a.body)
+	}
+	for _, v := range []int32{first, second} {
+		if a := plan(v, body); a.status != 200 {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+	}
+	if n := st.count("SELECT count(*) FROM grid_version WHERE state = 'enacted' AND id > 1"); n != 0 {
+		t.Error("enacted before its time")
+	}
+	clock.move(31 * time.Minute)
+	st.wait("the plans to be carried out", func() bool {
+		return st.count("SELECT count(*) FROM grid_plan WHERE failed_at IS NULL") == 0
+	})
+	if n := st.count("SELECT count(*) FROM audit_log WHERE action = 'grids.enact' AND (data->>'version')::int = $1", first); n != 1 {
+		t.Errorf("the first was enacted %d times", n)
+	}
+	var list struct {
+		Items []struct {
+			Version int32
+			State   string
+			Planned *struct{ Failed string }
+		}
+	}
+	if a := st.get("/api/v1/grid-versions", admin); json.Unmarshal(a.body, &list) != nil || len(list.Items) != 3 || list.Items[1].State != "enacted" ||
+		list.Items[1].Planned != nil || list.Items[0].Planned == nil || !strings.Contains(list.Items[0].Planned.Failed, "no longer those") {
+		t.Errorf("%d %s", a.status, a.body)
 	}
 }

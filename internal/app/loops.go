@@ -54,6 +54,8 @@ func (s *Server) startLoops(ctx context.Context) error {
 		DB: s.pools.care, Key: s.seal.AuditKey(), Anchor: filepath.Join(s.o.Data, ledger.AnchorFile), Now: s.o.Now, Log: s.o.Log,
 	}).Run)
 	s.loop("catch up", s.followConfig)
+	s.loop("plans", s.followPlans)
+	s.loop("tree ahead", s.followTrees)
 	s.loop("memory", s.boundMemory)
 	s.loop("care", func(ctx context.Context) { s.every(ctx, time.Hour, "care", s.care) })
 	s.onStop("hub", s.hub.Stop)
@@ -190,6 +192,8 @@ func (s *Server) before(ctx context.Context, evs []feed.Event) error {
 		case "grids.enacted":
 			reload = true
 			defer s.nudge(s.placesDue)() // once the new tree is in force
+		case "grids.numbered":
+			s.numbered(e)
 		case "config.changed":
 			reload = true
 		case "places.changed":

@@ -147,7 +147,7 @@ func (w *world) checkRows(t *testing.T, o *oracle) {
 		if l.kind != "route" || l.resource == "open" {
 			continue
 		}
-		path := strings.NewReplacer("{id}", "1", "{n}", "1", "{layer}", "grids", "{z}", "9", "{x}", "408", "{y}", "197").Replace(l.path)
+		path := strings.NewReplacer("{id}", "1", "{n}", "1", "{version}", "1", "{layer}", "grids", "{z}", "9", "{x}", "408", "{y}", "197").Replace(l.path)
 		for _, token := range []string{"", "nonsense"} {
 			if a := w.call(l.method, path, token, ""); a.status != http.StatusUnauthorized {
 				t.Errorf("%s %s as nobody: %d, want 401: %.200s", l.method, path, a.status, a.body)
@@ -188,6 +188,8 @@ func (r *run) walk(t *testing.T) {
 			}
 		case "list grids":
 			r.listGrids(l)
+		case "grid versions", "grid version":
+			r.gridVersions(l)
 		case "place":
 			r.places(l)
 		case "find place":

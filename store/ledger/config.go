@@ -33,24 +33,37 @@ type badgeGrid struct {
 // brought in, and puts each worker's badge into the live state. It is called in
 // the transaction that changed them, or after it.
 func ConfigChanged(ctx context.Context, tx pgx.Tx, now time.Time) error {
+	err := Emit(ctx, tx, feed.Event{Kind: "config.changed", Entity: feed.Key{Kind: "config", ID: "all"}, Ver: 1, Live: feed.None, OccurredAt: now})
+	if err != nil {
+		return err
+	}
+	return tellBadges(ctx, tx, nil, now)
+}
+
+// tellBadges puts each worker's badge into the live state; before is whom each was
+// told to so far, where that may be another.
+func tellBadges(ctx context.Context, tx pgx.Tx, before []store.WorkerRow, now time.Time) error {
 	workers, err := store.Workers(ctx, tx, auth.System("every worker's badge"), now)
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
-	events := []feed.Event{{Kind: "config.changed", Entity: feed.Key{Kind: "config", ID: "all"}, Ver: 1, Live: feed.None}}
+	was := map[uint32]int32{}
+	for _, w := range before {
+		was[w.ID] = w.GridNo
+	}
+	b := &pgx.Batch{}
 	for _, w := range workers {
 		data, err := json.Marshal(badge{fmt.Sprint(w.ID), w.Badge, w.Skills, badgeGrid{w.GridCode, w.GridName}})
 		if err != nil {
 			return fmt.Errorf("ledger: badge of worker %d: %w", w.ID, err)
 		}
-		events = append(events, feed.Event{
-			Kind: "worker.changed", Entity: feed.Key{Kind: "worker", ID: fmt.Sprint(w.ID)}, Ver: w.Ver, Live: feed.Put,
+		e := feed.Event{
+			Kind: "worker.changed", Entity: feed.Key{Kind: "worker", ID: fmt.Sprint(w.ID)}, Ver: w.Ver, Live: feed.Put, OccurredAt: now,
 			After: feed.Audience{Grid: w.GridNo, Workers: []int64{int64(w.ID)}}, Shared: data, Case: data,
-		})
-	}
-	b := &pgx.Batch{}
-	for _, e := range events {
-		e.OccurredAt = now
+		}
+		if no := was[w.ID]; no != 0 {
+			e.Before = feed.Audience{Grid: no, Workers: []int64{int64(w.ID)}}
+		}
 		if err := emit(b, e); err != nil {
 			return err
 		}

@@ -182,6 +182,9 @@ func (l *Ledger) copyPast(ctx context.Context, tx pgx.Tx, actor auth.Actor, note
 	if err != nil {
 		return err
 	}
+	if err := holdOpen(ctx, tx, batch); err != nil {
+		return err
+	}
 	now := l.o.Now()
 	for i := range batch {
 		p := &batch[i]
@@ -213,6 +216,23 @@ func (l *Ledger) copyPast(ctx context.Context, tx pgx.Tx, actor auth.Actor, note
 		return err
 	}
 	return tx.SendBatch(ctx, b).Close()
+}
+
+// holdOpen keeps the grids that open incidents of a batch were placed in from being
+// replaced until they are stored; ErrGridsChanged when they have been.
+func holdOpen(ctx context.Context, tx pgx.Tx, batch []Past) error {
+	versions := map[int32]bool{}
+	for _, p := range batch {
+		if p.State.Open() {
+			versions[p.Place.GridVersion] = true
+		}
+	}
+	for v := range versions {
+		if _, err := tx.Exec(ctx, "SELECT hold_grids($1)", v); err != nil {
+			return gridsChanged(err)
+		}
+	}
+	return nil
 }
 
 func takeIDs(ctx context.Context, tx pgx.Tx, n int) ([]int64, error) {

@@ -37,7 +37,7 @@ func (e *VersionError) Error() string {
 	return fmt.Sprintf("the incident is at version %d, not %d", e.Have, e.Want)
 }
 
-// Options name what a Ledger works with; all are needed but Reports and Wake.
+// Options name what a Ledger works with; all are needed but Reports, Wake and ScopesKnow.
 type Options struct {
 	DB        *store.DB
 	Reports   *store.DB // where reports are written, so that nothing else takes their connections; DB when nil
@@ -46,6 +46,9 @@ type Options struct {
 	Calendar  calendar.Calendar
 	Now       func() time.Time
 	Wake      func() // called after each commit, so that the sequencer runs at once
+	// ScopesKnow is how long it takes until everybody's scope holds the numbers of a
+	// draft: longer than any node remembers what somebody may see. Default 2.5 s.
+	ScopesKnow time.Duration
 }
 
 // Ledger writes the record.
@@ -55,6 +58,9 @@ type Ledger struct{ o Options }
 func New(o Options) *Ledger {
 	if o.Wake == nil {
 		o.Wake = func() {}
+	}
+	if o.ScopesKnow == 0 {
+		o.ScopesKnow = 2500 * time.Millisecond
 	}
 	if o.Reports == nil {
 		o.Reports = o.DB
@@ -177,22 +183,34 @@ func audit(b *pgx.Batch, actor auth.Actor, requestID, action, object, reason str
 	return nil
 }
 
-// emit puts one event into the outbox.
-func emit(b *pgx.Batch, e feed.Event) error {
+// outboxColumns are what an event is stored as, in the order of outboxRow.
+var outboxColumns = []string{"kind", "entity_kind", "entity_id", "ver", "live", "occurred_at", "before_aud", "after_aud", "shared", "case_view"}
+
+func outboxRow(e feed.Event) ([]any, error) {
 	var before []byte
 	var err error
 	if e.Before.Grid != 0 {
 		if before, err = json.Marshal(e.Before); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	after, err := json.Marshal(e.After)
 	if err != nil {
+		return nil, err
+	}
+	return []any{
+		e.Kind, e.Entity.Kind, e.Entity.ID, int32(e.Ver), string(e.Live), e.OccurredAt, before, after, nullable(e.Shared), nullable(e.Case),
+	}, nil
+}
+
+// emit puts one event into the outbox.
+func emit(b *pgx.Batch, e feed.Event) error {
+	row, err := outboxRow(e)
+	if err != nil {
 		return err
 	}
 	b.Queue(`INSERT INTO outbox (kind, entity_kind, entity_id, ver, live, occurred_at, before_aud, after_aud, shared, case_view)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		e.Kind, e.Entity.Kind, e.Entity.ID, e.Ver, string(e.Live), e.OccurredAt, before, after, nullable(e.Shared), nullable(e.Case))
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, row...)
 	return nil
 }
 

@@ -21,7 +21,7 @@ func PlanEnactment(ctx context.Context, tx pgx.Tx, actor auth.Actor, version int
 	if err := store.SavePlan(ctx, tx, version, p, now); err != nil {
 		return err
 	}
-	return Audit(ctx, tx, actor, p.RequestID, "grids.plan", versionName(version), p.Reason,
+	return Audit(ctx, tx, actor, p.RequestID, "grids.plan", VersionName(version), p.Reason,
 		map[string]any{"version": version, "at": p.At, "accept_faults": p.AcceptFaults})
 }
 
@@ -30,8 +30,8 @@ func CancelEnactment(ctx context.Context, tx pgx.Tx, actor auth.Actor, requestID
 	if err := store.DropPlan(ctx, tx, v.ID); err != nil {
 		return err
 	}
-	return Audit(ctx, tx, actor, requestID, "grids.plan_cancel", versionName(v.ID), "", map[string]any{"version": v.ID})
+	return Audit(ctx, tx, actor, requestID, "grids.plan_cancel", VersionName(v.ID), "", map[string]any{"version": v.ID})
 }
 
-// versionName is what the audit log calls a version.
-func versionName(id int32) string { return fmt.Sprintf("grids/version/%d", id) }
+// VersionName is what the audit log calls a boundary set.
+func VersionName(id int32) string { return fmt.Sprintf("grids/version/%d", id) }

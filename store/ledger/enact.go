@@ -1,0 +1,329 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"onemap/auth"
+	"onemap/dispatch"
+	"onemap/feed"
+	"onemap/geo"
+	"onemap/geo/grid"
+	"onemap/store"
+)
+
+// Enactment is a draft to be made the boundaries of its county.
+type Enactment struct {
+	Version      int32
+	Reason       string  // kept in the audit and in the journal of what moves
+	RequestID    string  // for the audit
+	Tolerance    float64 // largest share of a fault; 0 is store.Tolerance
+	AcceptFaults bool    // somebody has seen the faults and wants it all the same
+	Planned      bool    // carries out a plan: one that was cancelled meanwhile is store.ErrNoPlan
+}
+
+// Enacted is what an enactment did.
+type Enacted struct {
+	Version, Before int32         // Before is 0 where no version was in force
+	Grids           int           // of the new tree
+	Open            int           // open incidents of the county: all of them have a new grid number
+	Moved           int           // of Open: their path is another, and the journal says so
+	Held            time.Duration // how long reports had to wait
+}
+
+// moveBatch is how many incidents move in one statement.
+const moveBatch = 2000
+
+// Enact makes a draft the boundaries of its county, at one moment: in one
+// transaction the version before is retired and every open incident of the county
+// goes to the leaf of the new tree at its exact place, or to the county where none
+// is. Closed ones keep the grid and number of their time.
+//
+// The draft gets its numbers first, in a transaction of its own, so that everybody's
+// scope holds them when incidents begin to carry them. Reports go on until the last
+// moment: what is open is moved first, and only then are they kept waiting, for
+// those that came in since. Errors: *store.FaultsError, store.ErrNotFound,
+// ErrNotDraft, ErrBase, ErrNoPlan.
+func (l *Ledger) Enact(ctx context.Context, actor auth.Actor, e Enactment) (Enacted, error) {
+	out, err := l.enact(ctx, actor, e)
+	if err != nil {
+		return Enacted{}, fmt.Errorf("ledger: enact grid version %d: %w", e.Version, err)
+	}
+	l.o.Wake()
+	return out, nil
+}
+
+func (l *Ledger) enact(ctx context.Context, actor auth.Actor, e Enactment) (Enacted, error) {
+	e.Tolerance = cmp.Or(e.Tolerance, store.Tolerance)
+	faults, err := l.o.DB.CheckVersion(ctx, e.Version)
+	if err != nil {
+		return Enacted{}, err
+	}
+	grave := store.Grave(faults, e.Tolerance)
+	if len(grave) > 0 && !e.AcceptFaults {
+		return Enacted{}, &store.FaultsError{Faults: grave, What: "it is not enacted"}
+	}
+	if err := l.announce(ctx, e.Version); err != nil {
+		return Enacted{}, err
+	}
+	next, err := l.o.DB.VersionTree(ctx, auth.System("the tree to come"), e.Version)
+	if err != nil {
+		return Enacted{}, err
+	}
+	r := redraw{l: l.over(next), actor: actor, e: e, next: next, out: Enacted{Version: e.Version, Grids: len(next.Nodes())}}
+	err = l.o.DB.InTx(ctx, func(tx pgx.Tx) error { return r.run(ctx, tx, len(grave)) })
+	return r.out, err
+}
+
+// announce numbers the draft and waits until everybody's scope holds the numbers.
+func (l *Ledger) announce(ctx context.Context, version int32) error {
+	var v store.GridVersion
+	err := l.o.DB.InTx(ctx, func(tx pgx.Tx) (err error) {
+		if v, err = store.HoldDraft(ctx, tx, version); err != nil {
+			return err
+		}
+		return store.NumberDraft(ctx, tx, v)
+	})
+	if err != nil || v.Base == 0 { // nobody sees anything of a county without grids
+		return err
+	}
+	l.o.Wake()
+	left, err := store.UnknownFor(ctx, l.o.DB.Pool, version, l.o.ScopesKnow)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(left):
+		return nil
+	}
+}
+
+// over is l with another tree in force.
+func (l *Ledger) over(t *grid.Tree) *Ledger {
+	o := l.o
+	o.Catalogue = o.Catalogue.With(t)
+	return &Ledger{o}
+}
+
+// redraw is the transaction of one enactment.
+type redraw struct {
+	l     *Ledger // sees the new tree
+	actor auth.Actor
+	e     Enactment
+	next  *grid.Tree
+	out   Enacted
+}
+
+func (r *redraw) run(ctx context.Context, tx pgx.Tx, accepted int) error {
+	if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = '5min'"); err != nil {
+		return err
+	}
+	v, err := store.HoldDraft(ctx, tx, r.e.Version)
+	if err != nil {
+		return err
+	}
+	r.out.Before = v.Base
+	if r.e.Planned {
+		if err := store.DropPlan(ctx, tx, v.ID); err != nil {
+			return err
+		}
+	}
+	homes, err := store.Workers(ctx, tx, auth.System("whom each worker's badge was told to"), r.l.o.Now())
+	if err != nil {
+		return err
+	}
+	if err := store.TellEnacted(ctx, tx, v); err != nil {
+		return err
+	}
+	if err := r.move(ctx, tx, v); err != nil {
+		return err
+	}
+	if err := store.HoldCounty(ctx, tx, v.Root); err != nil {
+		return err
+	}
+	held := time.Now()
+	if err := r.move(ctx, tx, v); err != nil { // what came in meanwhile
+		return err
+	}
+	if err := store.PutInForce(ctx, tx, v); err != nil {
+		return err
+	}
+	if err := r.cameras(ctx, tx, v); err != nil {
+		return err
+	}
+	if err := tellBadges(ctx, tx, homes, r.l.o.Now()); err != nil {
+		return err
+	}
+	r.out.Held = time.Since(held)
+	return Audit(ctx, tx, r.actor, r.e.RequestID, "grids.enact", "grids/"+v.Root, r.e.Reason, map[string]any{
+		"version": v.ID, "before": v.Base, "undoes": v.Undoes, "grids": r.out.Grids, "tolerance": r.e.Tolerance, "faults_accepted": accepted,
+		"open": r.out.Open, "moved": r.out.Moved,
+	})
+}
+
+// move takes every open incident that stands in another version into the new one.
+func (r *redraw) move(ctx context.Context, tx pgx.Tx, v store.GridVersion) error {
+	ids, err := store.OpenToMove(ctx, tx, v)
+	if err != nil {
+		return err
+	}
+	for len(ids) > 0 {
+		n := min(len(ids), moveBatch)
+		ins, err := store.LockOpen(ctx, tx, ids[:n])
+		if err != nil {
+			return err
+		}
+		if err := r.moveBatch(ctx, tx, ins); err != nil {
+			return err
+		}
+		ids = ids[n:]
+	}
+	return nil
+}
+
+// moved is one incident on its way into the new tree.
+type moved struct {
+	store.Incident
+	step  []byte // where it stood and where it stands, for its journal; nil where the path stays the same
+	event feed.Event
+}
+
+func (r *redraw) moveBatch(ctx context.Context, tx pgx.Tx, ins []store.Incident) error {
+	now := r.l.o.Now()
+	all := make([]moved, len(ins))
+	for i, in := range ins {
+		var err error
+		if all[i], err = r.moveOne(ctx, in, now); err != nil {
+			return err
+		}
+		if all[i].step != nil {
+			r.out.Moved++
+		}
+	}
+	r.out.Open += len(all)
+	return writeMoved(ctx, tx, all, r.actor.ID, r.e.Reason, now)
+}
+
+// moveOne says where an incident stands in the new tree. Where only the numbers of
+// its grids are new, its version stays and its journal says nothing: nobody who
+// works on it has to look again. Its event tells the new numbers all the same.
+func (r *redraw) moveOne(ctx context.Context, in store.Incident, now time.Time) (moved, error) {
+	before := r.l.audience(in)
+	from, to := in.Place, r.place(in.Place)
+	was, err := r.codes(ctx, from.GridID)
+	if err != nil {
+		return moved{}, err
+	}
+	is, err := r.codes(ctx, to.GridID)
+	if err != nil {
+		return moved{}, err
+	}
+	m := moved{Incident: in}
+	m.Place = to
+	kind := "incident.changed"
+	if from.Kind != to.Kind || !slices.Equal(was, is) {
+		handling := r.l.o.Catalogue.Now().Categories[in.Category].HandlingLevel
+		ch := dispatch.Regrid(in.Incident, handling, from, to, r.e.Reason)
+		m.Incident.Incident, kind = ch.After, ch.Event
+		m.step, err = json.Marshal(map[string]store.GridStand{
+			"from": {Version: from.GridVersion, Place: string(from.Kind), Path: was}, "to": {Version: to.GridVersion, Place: string(to.Kind), Path: is},
+		})
+		if err != nil {
+			return moved{}, err
+		}
+	}
+	m.event, err = r.l.event(ctx, m.Incident, kind, before, now)
+	return m, err
+}
+
+// place is p in the new tree: its leaf, or the county.
+func (r *redraw) place(p dispatch.Place) dispatch.Place {
+	at := r.next.Roots()[0]
+	if p.Point != nil {
+		p.Kind = dispatch.Outside
+		if f := r.next.Locate(*p.Point); f.Index >= 0 {
+			at, p.Kind = f.Index, dispatch.InGrid
+		}
+	}
+	n := r.next.Nodes()[at]
+	p.GridID, p.GridNo, p.GridLevel, p.GridVersion = n.ID, n.No, n.Level, n.Version
+	return p
+}
+
+// codes are the codes of a grid's path, the county first.
+func (r *redraw) codes(ctx context.Context, gridID int64) ([]string, error) {
+	path, err := r.l.o.Catalogue.Path(ctx, gridID)
+	codes := make([]string, len(path))
+	for i, g := range path {
+		codes[i] = g.Code
+	}
+	return codes, err
+}
+
+// writeMoved stores where incidents stand now, their journal entries and events.
+func writeMoved(ctx context.Context, tx pgx.Tx, all []moved, actor, reason string, now time.Time) error {
+	var ids, grids []int64
+	var nos, versions []int32
+	var owners []int16
+	var places []string
+	var told struct {
+		ids      []int64
+		versions []int32
+		states   []string
+		data     []string
+	}
+	events := make([][]any, 0, len(all))
+	for _, m := range all {
+		p := m.Place
+		ids, grids, nos, places = append(ids, m.ID), append(grids, p.GridID), append(nos, p.GridNo), append(places, string(p.Kind))
+		versions, owners = append(versions, int32(m.Version)), append(owners, int16(m.OwnerLevel))
+		if m.step != nil {
+			told.ids, told.versions = append(told.ids, m.ID), append(told.versions, int32(m.Version))
+			told.states, told.data = append(told.states, string(m.State)), append(told.data, string(m.step))
+		}
+		row, err := outboxRow(m.event)
+		if err != nil {
+			return err
+		}
+		events = append(events, row)
+	}
+	if _, err := tx.Exec(ctx, `UPDATE incident i SET grid_id = u.grid_id, grid_no = u.grid_no, place = u.place, version = u.version, owner_level = u.owner
+		FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::text[], $5::integer[], $6::smallint[]) AS u (id, grid_id, grid_no, place, version, owner)
+		WHERE i.id = u.id`, ids, grids, nos, places, versions, owners); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `INSERT INTO incident_journal (incident_id, n, version, kind, from_state, to_state, actor, at, reason, data)
+		SELECT u.id, (SELECT coalesce(max(j.n), 0) + 1 FROM incident_journal j WHERE j.incident_id = u.id), u.version, 'regrid', u.state, u.state, $5, $6, $7, u.data
+		FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::jsonb[]) AS u (id, version, state, data)`,
+		told.ids, told.versions, told.states, told.data, actor, now, reason); err != nil {
+		return err
+	}
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{"outbox"}, outboxColumns, pgx.CopyFromRows(events))
+	return err
+}
+
+// cameras puts the cameras of the county into the new tree.
+func (r *redraw) cameras(ctx context.Context, tx pgx.Tx, v store.GridVersion) error {
+	all, err := store.CamerasOf(ctx, tx, v)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	var ids, grids []int64
+	for _, c := range all {
+		at := geo.WGS84(c.At)
+		to := r.place(dispatch.Place{Point: &at})
+		ids, grids = append(ids, c.ID), append(grids, to.GridID)
+	}
+	return store.MoveCameras(ctx, tx, ids, grids)
+}

@@ -1,0 +1,348 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/paulmach/orb"
+
+	"onemap/auth"
+	"onemap/dispatch"
+	"onemap/geo/grid"
+	"onemap/store"
+	"onemap/store/ledger"
+)
+
+// redrawn is the county with the border between the towns at x, and a third town
+// below the equator.
+func redrawn(x float64) []grid.Draft {
+	square := func(x0, y0, x1, y1 float64) orb.MultiPolygon {
+		return orb.MultiPolygon{{{{x0, y0}, {x1, y0}, {x1, y1}, {x0, y1}, {x0, y0}}}}
+	}
+	return []grid.Draft{
+		{Code: "C", Level: 1, Name: "县", Geom: orb.MultiPolygon{{{{0, -0.1}, {2, -0.1}, {2, 0}, {2, 1}, {x, 1}, {0, 1}, {0, 0}, {0, -0.1}}}}},
+		{Code: "W", Parent: "C", Level: 2, Name: "西镇", Geom: square(0, 0, x, 1)},
+		{Code: "E", Parent: "C", Level: 2, Name: "东镇", Geom: square(x, 0, 2, 1)},
+		{Code: "S", Parent: "C", Level: 2, Name: "南镇", Geom: orb.MultiPolygon{{{{0, -0.1}, {2, -0.1}, {2, 0}, {x, 0}, {0, 0}, {0, -0.1}}}}},
+	}
+}
+
+func (w *world) draft(t *testing.T, ds []grid.Draft) int32 {
+	t.Helper()
+	v, err := w.db.SaveDraft(t.Context(), ds, false, "redrawn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// stands is where an incident stands: its grid's code, its kind of place, its
+// version and its grid's version.
+type stands struct {
+	code, place string
+	version     int
+	of          int32
+	owner       int
+}
+
+func (w *world) stands(t *testing.T, where string) map[int64]stands {
+	t.Helper()
+	rows, err := w.db.Pool.Query(t.Context(), `SELECT i.id, g.code, i.place, i.version, g.version_id, i.owner_level FROM incident i
+		JOIN grid g ON g.id = i.grid_id AND g.no = i.grid_no WHERE `+where)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	out := map[int64]stands{}
+	for rows.Next() {
+		var id int64
+		var s stands
+		if err := rows.Scan(&id, &s.code, &s.place, &s.version, &s.of, &s.owner); err != nil {
+			t.Fatal(err)
+		}
+		out[id] = s
+	}
+	return out
+}
+
+// misplaced asks PostGIS which open incidents are not in the one leaf, by brute
+// force, that covers their place in the version in force.
+func (w *world) misplaced(t *testing.T) int {
+	t.Helper()
+	return w.count(t, `incident i JOIN grid g ON g.id = i.grid_id JOIN grid_version v ON v.id = g.version_id
+		LEFT JOIN LATERAL (SELECT l.id FROM grid l JOIN grid_version lv ON lv.id = l.version_id AND lv.state = 'enacted'
+			WHERE l.no = l.last_no AND ST_Covers(l.geom, i.geom) ORDER BY l.code COLLATE "C" LIMIT 1) leaf ON true`,
+		`i.open AND (v.state <> 'enacted' OR i.grid_no <> g.no OR i.place = 'in_grid' AND leaf.id IS DISTINCT FROM g.id
+			OR i.place <> 'in_grid' AND (leaf.id IS NOT NULL OR g.level <> 1))`)
+}
+
+func TestARedrawMovesWhatIsOpenAndItsUndoMovesItBack(t *testing.T) {
+	w := newWorld(t)
+	seed := uint64(time.Now().UnixNano())
+	rnd := rand.New(rand.NewPCG(seed, 5))
+	t.Logf("seed %d", seed)
+	categories := []string{"0301", "0101", "0102", "0401", "9901"}
+	for i := range 80 {
+		lon, lat := rnd.Float64()*2.4-0.2, rnd.Float64()*1.2-0.15
+		if i%8 == 0 { // on the borders of then and now
+			lon = []float64{1, 0.7}[i/8%2]
+		}
+		id := w.report(t, categories[i%5], lon, lat, ledger.Command{}).Incident.ID
+		if i%4 == 0 {
+			if _, err := w.act(id, 1, dispatch.Refuse, "because"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	before, closed := w.stands(t, "i.open"), w.stands(t, "NOT i.open")
+	if _, err := w.db.Pool.Exec(t.Context(), "INSERT INTO camera (gb_code, name, grid_id, geom) SELECT '12345678901234567890', 'c', id, ST_SetSRID(ST_MakePoint(0.9, 0.5), 4326) FROM grid WHERE code = 'W'"); err != nil {
+		t.Fatal(err)
+	}
+	v := w.draft(t, redrawn(0.7))
+	stale := w.draft(t, redrawn(0.6))
+	sys := auth.System("test")
+	gv, err := store.FindGridVersion(t.Context(), w.db.Pool, store.Counties{Every: true}, v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff, err := w.db.DiffGrids(t.Context(), gv.Base, v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, err := w.db.PreviewGrids(t.Context(), sys, gv, gv.Base, diff, w.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin := auth.Actor{ID: "account:9"}
+	done, err := w.led.Enact(t.Context(), admin, ledger.Enactment{Version: v, Reason: "merged", RequestID: "r1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.cat.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	after := w.stands(t, "i.open")
+	moved := 0
+	for id, b := range before {
+		a := after[id]
+		switch {
+		case a.of != v:
+			t.Errorf("incident %d stands in version %d", id, a.of)
+		case a.code != b.code || a.place != b.place:
+			moved++
+			if a.version != b.version+1 {
+				t.Errorf("incident %d moved from %s to %s at version %d, before %d", id, b.code, a.code, a.version, b.version)
+			}
+		case a.version != b.version || a.owner != b.owner:
+			t.Errorf("incident %d stays in %s: version %d, before %d", id, b.code, a.version, b.version)
+		}
+	}
+	if done.Open != len(before) || done.Moved != moved || moved == 0 || moved == len(before) {
+		t.Errorf("%+v of %d open, %d moved", done, len(before), moved)
+	}
+	if said.Totals.OpenMoving != moved || said.Totals.Open != len(before) {
+		t.Errorf("the preview said %+v; %d of %d moved", said.Totals, moved, len(before))
+	}
+	for _, g := range said.Changes {
+		n := w.count(t, "incident i JOIN grid g ON g.id = i.grid_id JOIN grid o ON o.version_id = g.version_id AND g.no BETWEEN o.no AND o.last_no", fmt.Sprintf("i.open AND g.version_id = %d AND o.code = '%s'", v, g.Code))
+		if g.Open != n {
+			t.Errorf("the preview said %d open in %s, there are %d", g.Open, g.Code, n)
+		}
+	}
+	if n := w.misplaced(t); n != 0 {
+		t.Errorf("%d open incidents are not where PostGIS puts them", n)
+	}
+	if got := w.stands(t, "NOT i.open"); len(got) != len(closed) || !equalStands(got, closed) {
+		t.Error("a closed incident was touched")
+	}
+	if n := w.count(t, "camera c JOIN grid g ON g.id = c.grid_id", fmt.Sprintf("g.code = 'E' AND g.version_id = %d", v)); n != 1 {
+		t.Error("the camera is not in the east")
+	}
+	w.journalsTell(t, before, after, "merged")
+	w.referee(t)
+
+	if _, err := w.led.Enact(t.Context(), admin, ledger.Enactment{Version: stale}); !errors.Is(err, store.ErrBase) {
+		t.Errorf("a draft over boundaries that are gone: %v", err)
+	}
+	if gv, err = store.FindGridVersion(t.Context(), w.db.Pool, store.Counties{Every: true}, v); err != nil || gv.State != "enacted" || gv.Replaced == 0 {
+		t.Fatalf("%+v, %v", gv, err)
+	}
+	back, err := w.db.CopyToUndo(t.Context(), gv)
+	if err != nil || back.Undoes != v || back.Grids != 3 {
+		t.Fatalf("%+v, %v", back, err)
+	}
+	if again, err := w.db.CopyToUndo(t.Context(), gv); err != nil || again.ID != back.ID {
+		t.Errorf("a second copy: %+v, %v", again, err)
+	}
+	if _, err := w.led.Enact(t.Context(), admin, ledger.Enactment{Version: back.ID, Reason: "a mistake"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.cat.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for id, a := range w.stands(t, "i.open") {
+		if b := before[id]; a.code != b.code || a.place != b.place || a.owner != b.owner || a.of != back.ID {
+			t.Errorf("incident %d is back as %+v, was %+v", id, a, b)
+		}
+	}
+	if n := w.misplaced(t); n != 0 {
+		t.Errorf("%d open incidents are not where PostGIS puts them after the undo", n)
+	}
+	w.referee(t)
+	if _, err := w.db.CopyToUndo(t.Context(), gv); !errors.Is(err, store.ErrNotInForce) {
+		t.Errorf("undo of what is retired: %v", err)
+	}
+	if n := w.count(t, "audit_log", "action = 'grids.enact' AND actor = 'account:9' AND (data->>'moved')::int > 0"); n != 2 {
+		t.Errorf("%d rows of audit", n)
+	}
+}
+
+func equalStands(a, b map[int64]stands) bool {
+	for id, s := range a {
+		if b[id] != s {
+			return false
+		}
+	}
+	return true
+}
+
+// journalsTell holds the journals of what moved against where it stood and stands.
+func (w *world) journalsTell(t *testing.T, before, after map[int64]stands, reason string) {
+	t.Helper()
+	for id, b := range before {
+		a := after[id]
+		entries, err := w.db.Journal(t.Context(), auth.System("test"), auth.CaseView, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := entries[len(entries)-1]
+		if a.code == b.code && a.place == b.place {
+			if e.Kind == "regrid" {
+				t.Errorf("incident %d stays and its journal says it moved", id)
+			}
+			continue
+		}
+		m := e.Moved
+		if e.Kind != "regrid" || e.Reason != reason || e.Actor != "account:9" || e.Version != a.version || m == nil || m.From.Version != b.of || m.To.Version != a.of ||
+			m.From.Path[len(m.From.Path)-1] != b.code || m.To.Path[len(m.To.Path)-1] != a.code || m.To.Path[0] != "C" || m.From.Place != b.place || m.To.Place != a.place {
+			t.Errorf("incident %d from %+v to %+v: %+v %+v", id, b, a, e, m)
+		}
+	}
+}
+
+// referee holds the live state against the rows, audience included.
+func (w *world) referee(t *testing.T) {
+	t.Helper()
+	w.sequence(t)
+	_, st, err := ledger.LoadState(t.Context(), w.db, auth.System("test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := w.db.Incidents(t.Context(), auth.System("test"), auth.CaseView, store.IncidentFilter{Limit: 1000, Open: ptr(true)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	live := map[string]feedItem{}
+	for _, it := range st.Items() {
+		if it.Key.Kind == "incident" {
+			live[it.Key.ID] = feedItem{it.Audience.Grid, it.Shared, it.Case, it.Ver}
+		}
+	}
+	if len(live) != len(rows) {
+		t.Errorf("%d live, %d open", len(live), len(rows))
+	}
+	for _, in := range rows {
+		shared, full, err := w.cat.Payloads(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := live[fmt.Sprint(in.ID)]; got.grid != in.Place.GridNo || got.ver != in.Version || !same(t, got.shared, shared) || !same(t, got.full, full) {
+			t.Errorf("incident %d at number %d: live state %d\n%s\n%s\nrow\n%s\n%s", in.ID, in.Place.GridNo, got.grid, got.shared, got.full, shared, full)
+		}
+	}
+}
+
+type feedItem struct {
+	grid         int32
+	shared, full json.RawMessage
+	ver          int
+}
+
+func TestNoReportIsLostBetweenTwoVersions(t *testing.T) {
+	w := newWorld(t)
+	stop, ended := make(chan struct{}), make(chan error, 4)
+	for i := range 4 {
+		go func() {
+			rnd := rand.New(rand.NewPCG(uint64(i), 9))
+			for {
+				select {
+				case <-stop:
+					ended <- nil
+					return
+				default:
+				}
+				seen := w.cat.Now()
+				c := ledger.Command{Report: w.placed(t, "0301", rnd.Float64()*2.2, rnd.Float64())}
+				_, err := w.led.Do(t.Context(), w.operator, c)
+				if errors.Is(err, ledger.ErrGridsChanged) {
+					err = w.cat.Renew(t.Context(), seen)
+				}
+				if err != nil {
+					ended <- err
+					return
+				}
+			}
+		}()
+	}
+	reports := func(n int) {
+		for want := w.count(t, "incident", "") + n; w.count(t, "incident", "") < want; {
+			if len(ended) > 0 {
+				t.Fatal(<-ended)
+			}
+		}
+	}
+	for _, x := range []float64{0.3, 1.7, 0.9} {
+		reports(20)
+		if _, err := w.led.Enact(t.Context(), w.operator, ledger.Enactment{Version: w.draft(t, redrawn(x)), AcceptFaults: true}); err != nil {
+			t.Error(err)
+		}
+		if n := w.misplaced(t); n != 0 {
+			t.Errorf("border at %v: %d open incidents are not where PostGIS puts them", x, n)
+		}
+	}
+	reports(20)
+	close(stop)
+	for range 4 {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := w.misplaced(t); n != 0 {
+		t.Errorf("%d open incidents are not where PostGIS puts them", n)
+	}
+}
+
+func TestAPlanThatWasCancelledIsNotCarriedOut(t *testing.T) {
+	w := newWorld(t)
+	v := w.draft(t, redrawn(0.5))
+	_, err := w.led.Enact(t.Context(), w.operator, ledger.Enactment{Version: v, Planned: true})
+	if !errors.Is(err, store.ErrNoPlan) || w.count(t, "grid_version", "state = 'draft'") != 1 {
+		t.Errorf("got %v", err)
+	}
+	ds := redrawn(0.5)
+	ds[1].Geom = orb.MultiPolygon{{{{0, 0}, {0.4, 0}, {0.4, 1}, {0, 1}, {0, 0}}}}
+	_, err = w.led.Enact(t.Context(), w.operator, ledger.Enactment{Version: w.draft(t, ds)})
+	var faults *store.FaultsError
+	if !errors.As(err, &faults) || !slices.ContainsFunc(faults.Faults, func(f grid.Fault) bool { return strings.Contains(f.Text, "uncovered") }) {
+		t.Errorf("a gap: %v", err)
+	}
+}
