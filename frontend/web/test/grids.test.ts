@@ -9,7 +9,7 @@ import { enableAutoUnmount } from '@vue/test-utils';
 import axe from 'axe-core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import AdminPage from '../src/admin/AdminPage.vue';
-import { beforeOf, mayUndo, possibleNow, sift, sorted, turned, versionIn } from '../src/admin/grids/changes';
+import { beforeOf, isOutdated, mayUndo, possibleNow, sift, sorted, turned, versionIn } from '../src/admin/grids/changes';
 import { pairsOf, placeOf, wholeOf } from '../src/admin/grids/pieces';
 import type { Area, Borders, GridChange, GridPreview, GridVersion, Piece, Shapes } from '../src/admin/grids/types';
 import { gridsEn } from '../src/i18n/grids.en';
@@ -38,7 +38,7 @@ const version = (n: number, more: Partial<GridVersion> = {}): GridVersion => ({
   made_up: false,
   note: 'imported from set.geojson',
   grids: 4,
-  created_at: '2026-11-20T08:00:00+08:00',
+  created_at: '2026-11-21T09:00:00+08:00',
   enacted_at: null,
   retired_at: null,
   undoes: null,
@@ -195,6 +195,14 @@ describe('what one may do', () => {
       ['preview', 'enact'],
       ['preview', 'enact', 'dropPlan'],
     ]);
+  });
+
+  test('is not to enact a draft that came in before what is in force', () => {
+    const late = version(3, { created_at: '2026-11-22T08:00:00+08:00' });
+    const early = version(3, { created_at: '2026-11-20T08:00:00+08:00' });
+    expect([isOutdated(late, [inForce, late]), isOutdated(early, [inForce, early])]).toEqual([false, true]);
+    expect(isOutdated(early, [{ ...inForce, code: '2' }, early])).toBe(false);
+    expect(possibleNow(early, [inForce, early])).toEqual(['preview']);
   });
 
   test('an address names a version', () => {

@@ -65,6 +65,8 @@ export const gridsEn: GridsCatalogue = {
   enacting: 'Enacting…',
   undoing: 'Undoing…',
   notDraft: 'Version {n} is no draft: there is nothing to preview.',
+  outdated: 'Other boundaries came into force after this draft was imported: it cannot be enacted. Import it again, look again.',
+  outdatedShort: 'outdated: import it again',
   unknown: 'There is no version {n}.',
   totals: 'In all',
   sum: {

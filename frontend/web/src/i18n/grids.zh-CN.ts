@@ -62,6 +62,8 @@ export const gridsZh = {
   enacting: '正在启用…',
   undoing: '正在撤销…',
   notDraft: '第 {n} 版不是草案，没有可以预览的影响。',
+  outdated: '导入这个草案以后，启用中的边界换过，所以不能再启用它。请重新导入，再看影响。',
+  outdatedShort: '已过时，请重新导入',
   unknown: '没有第 {n} 版。',
   totals: '总的影响',
   sum: {

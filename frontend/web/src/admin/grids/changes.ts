@@ -67,10 +67,15 @@ export function beforeOf(v: GridVersion, all: readonly GridVersion[]): GridVersi
   );
 }
 
+/** Whether other boundaries came into force after a draft was imported: it cannot be enacted any more. */
+export const isOutdated = (v: GridVersion, all: readonly GridVersion[]) =>
+  v.state === 'draft' &&
+  all.some((o) => o.code === v.code && o.state === 'enacted' && Date.parse(o.enacted_at ?? '') > Date.parse(v.created_at ?? ''));
+
 /** What can be done with a version now: keys of the catalogue. */
 export function possibleNow(v: GridVersion | null, all: readonly GridVersion[]): string[] {
   if (!v) return [];
-  if (v.state === 'draft') return v.planned ? ['preview', 'enact', 'dropPlan'] : ['preview', 'enact'];
+  if (v.state === 'draft') return ['preview', ...(isOutdated(v, all) ? [] : ['enact']), ...(v.planned ? ['dropPlan'] : [])];
   return mayUndo(v, all) ? ['undo'] : [];
 }
 
