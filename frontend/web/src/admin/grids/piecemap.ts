@@ -28,6 +28,9 @@ setWorkerUrl(workerUrl);
 const LARGEST_CANVAS: [number, number] = [8192, 8192];
 const NOBODY = ' '; // no code and no key is a blank
 const CLOSEST_ZOOM = 15;
+/** How far around a small fault the map shows, and how long a degree is, in metres. */
+const LEAST_REACH_M = 400;
+const DEGREE_M = 111_320;
 
 export interface PieceMapOptions {
   container: HTMLElement;
@@ -124,13 +127,13 @@ export class PieceMap {
     this.gl.setFilter('chosen-grid', chosenGrid(chosen));
   }
 
-  /** Centres a fault and rings it. */
-  showFault(at: [number, number] | null): void {
+  /** Centres a fault, rings it, and shows what lies around it. */
+  showFault(at: [number, number], area_m2: number): void {
     this.fault = at;
     (this.gl.getSource('fault') as GeoJSONSource | undefined)?.setData(point(at));
-    if (!at) return;
-    this.atHome = false;
-    this.gl.easeTo({ center: at, zoom: Math.max(this.gl.getZoom(), CLOSEST_ZOOM - 1), animate: !still() });
+    const reach = Math.max(LEAST_REACH_M, Math.sqrt(area_m2) * 2) / DEGREE_M;
+    const wide = reach / Math.cos((at[1] * Math.PI) / 180);
+    this.show([at[0] - wide, at[1] - reach, at[0] + wide, at[1] + reach]);
   }
 
   /** Whether everything there is has been drawn. */
