@@ -50,10 +50,11 @@ type GridList struct {
 }
 
 type gridsInput struct {
-	Level  int    `query:"level" minimum:"0" maximum:"6" doc:"Only this level"`
-	Parent string `query:"parent" maxLength:"64" doc:"Only the children of the grid with this code"`
-	Cursor string `query:"cursor" maxLength:"64" doc:"Of the page before"`
-	Accept string `header:"Accept"`
+	Level   int    `query:"level" minimum:"0" maximum:"6" doc:"Only this level"`
+	Parent  string `query:"parent" maxLength:"64" doc:"Only the children of the grid with this code"`
+	Version int32  `query:"version" minimum:"0" doc:"Of this boundary set, in force or not; for who may change the grids of its county"`
+	Cursor  string `query:"cursor" maxLength:"64" doc:"Of the page before"`
+	Accept  string `header:"Accept"`
 }
 
 var errNoGrid = problem(http.StatusNotFound, "no grid with this code")
@@ -86,32 +87,61 @@ func (s *Server) grids() {
 	s.locateBatch()
 }
 
-func (s *Server) listGrids(_ context.Context, a caller, in *gridsInput) (*listOutput, error) {
-	t := s.o.Catalogue.Now().Tree
+// treeFor is the tree in force, or that of one version, and which of its grids the
+// caller sees.
+func (s *Server) treeFor(ctx context.Context, a caller, version int32) (*grid.Tree, func(*grid.Node) bool, error) {
+	if version == 0 {
+		return s.o.Catalogue.Now().Tree, func(n *grid.Node) bool { return a.Scope.Sees(n.No) }, nil
+	}
+	var err error
+	if a.Decision, err = auth.Decide(a.Actor, auth.Write, auth.Grid); err != nil {
+		return nil, nil, err
+	}
+	if _, err = store.FindGridVersion(ctx, s.o.Reads.Pool, counties(ctx, a), version); err != nil {
+		return nil, nil, err
+	}
+	t, err := s.o.Reads.VersionTree(ctx, a.Scope, version)
+	return t, func(*grid.Node) bool { return true }, err
+}
+
+func (s *Server) listGrids(ctx context.Context, a caller, in *gridsInput) (*listOutput, error) {
+	t, sees, err := s.treeFor(ctx, a, in.Version)
+	if err != nil {
+		return nil, err
+	}
+	key := func(n *grid.Node) string { // a draft's grids have no numbers
+		if in.Version != 0 {
+			return string(n.Code)
+		}
+		return strconv.Itoa(int(n.No))
+	}
 	var parents []int
 	if in.Parent != "" {
-		if parents = visible(t, a.Scope, in.Parent); len(parents) == 0 {
+		parents = visible(t, a.Scope, in.Parent)
+		if i, ok := t.ByCode(grid.Code(in.Parent)); ok && in.Version != 0 {
+			parents = []int{i}
+		}
+		if len(parents) == 0 {
 			return nil, errNoGrid
 		}
 	}
 	list := GridList{Items: []GridItem{}}
 	var fs []*geojson.Feature
-	skip, last := in.Cursor != "", 0
+	skip, last := in.Cursor != "", ""
 	for i, n := range t.Nodes() {
 		if skip {
-			skip = strconv.Itoa(int(n.No)) != in.Cursor
+			skip = key(&n) != in.Cursor
 			continue
 		}
-		if !a.Scope.Sees(n.No) || in.Level != 0 && n.Level != in.Level || in.Parent != "" && !slices.Contains(parents, n.Parent) {
+		if !sees(&n) || in.Level != 0 && n.Level != in.Level || in.Parent != "" && !slices.Contains(parents, n.Parent) {
 			continue
 		}
 		if len(list.Items) == gridPage {
-			c := strconv.Itoa(last)
-			list.Cursor = &c
+			list.Cursor = &last
 			break
 		}
 		g := gridItem(t, i)
-		list.Items, last = append(list.Items, g), int(n.No)
+		list.Items, last = append(list.Items, g), key(&n)
 		if wantsFeatures(in.Accept) {
 			f := geojson.NewFeature(n.Geom)
 			f.Properties = geojson.Properties{"code": g.Code, "name": g.Name, "level": g.Level, "parent": g.Parent}

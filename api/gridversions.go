@@ -308,9 +308,12 @@ func (s *Server) planned(ctx context.Context, a caller, v store.GridVersion, pla
 	return s.versionNow(ctx, a, v.ID, !plan.At.After(s.o.Now()))
 }
 
-// enactWait is how long a request waits for an enactment that is due: less than
-// its deadline.
-const enactWait = 4500 * time.Millisecond
+// How long a request waits for what goes on without it, and how much of its time it
+// keeps to answer in.
+const (
+	enactWait = 4500 * time.Millisecond
+	answerIn  = 300 * time.Millisecond
+)
 
 // versionNow is a version as it is now, or, where it is due, as it is once it has
 // been enacted or could not be.
@@ -318,7 +321,12 @@ func (s *Server) versionNow(ctx context.Context, a caller, id int32, due bool) (
 	if due {
 		s.o.Due()
 	}
-	for end := time.Now().Add(enactWait); ; {
+	end, ok := ctx.Deadline()
+	if !ok {
+		end = time.Now().Add(enactWait)
+	}
+	end = end.Add(-answerIn)
+	for {
 		v, err := store.FindGridVersion(ctx, s.o.DB.Pool, counties(ctx, a), id)
 		if err != nil {
 			return nil, err

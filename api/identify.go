@@ -38,7 +38,7 @@ func (k known) stale(now time.Time) bool { return now.Sub(k.at) >= knownFor }
 // knowledge remembers secrets' holders for a moment, so that a screen that asks
 // for a hundred tiles is looked up once, and one who asks every second seldom
 // waits for it. Whatever ends or changes a credential forgets all; other nodes
-// follow within two moments.
+// follow within two moments: less than ledger.Options.ScopesKnow.
 type knowledge struct {
 	mu       sync.Mutex // guards what follows
 	by       map[[sha256.Size]byte]known

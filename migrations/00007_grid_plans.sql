@@ -33,6 +33,20 @@ CREATE TABLE grid_plan (
 CREATE INDEX grid_plan_due ON grid_plan (enact_at) WHERE failed_at IS NULL;
 GRANT SELECT, INSERT, UPDATE, DELETE ON grid_plan TO onemap_app;
 
+-- As before, and whoever enacts a version takes its turn: reports that come later
+-- wait behind, however many they are, for the row alone would let them pass. The
+-- first number is store.numberingLock.
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION hold_grids(held integer) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock_shared(1735551332, held);
+  PERFORM FROM grid_version WHERE id = held AND state = 'enacted' FOR SHARE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the grids changed' USING ERRCODE = 'OM001';
+  END IF;
+END $$;
+-- +goose StatementEnd
+
 -- +goose Down
 -- There is no way back: restore a backup instead.
 SELECT 1;

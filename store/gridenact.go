@@ -35,10 +35,13 @@ func HoldDraft(ctx context.Context, tx pgx.Tx, version int32) (GridVersion, erro
 	return v, v.Enactable(ctx, tx)
 }
 
-// HoldCounty waits for the reports of a county that are being stored, and keeps new
-// ones out until the end of tx: each holds the version it was placed by.
-func HoldCounty(ctx context.Context, tx pgx.Tx, root string) error {
-	_, err := tx.Exec(ctx, "SELECT FROM grid_version WHERE root_code = $1 ORDER BY id FOR UPDATE", root)
+// HoldCounty waits for the reports of v's county that are being stored, and keeps
+// new ones out until the end of tx: each holds the version it was placed by.
+func HoldCounty(ctx context.Context, tx pgx.Tx, v GridVersion) error {
+	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1::integer, $2::integer)", numberingLock, v.Base); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, "SELECT FROM grid_version WHERE root_code = $1 ORDER BY id FOR UPDATE", v.Root)
 	return err
 }
 

@@ -101,7 +101,8 @@ func diffGrids(ctx context.Context, tx pgx.Tx, before, draft int32) ([]GridChang
 		coalesce(ap.code, ''), coalesce(bp.code, ''), coalesce(a.area_m2, 0), coalesce(b.area_m2, 0),
 		CASE WHEN b.id IS NULL THEN 'new' WHEN a.id IS NULL THEN 'gone'
 			WHEN a.level <> b.level OR ap.code IS DISTINCT FROM bp.code THEN 'moved'
-			WHEN NOT a.geom = b.geom AND ST_Area(ST_CollectionExtract(ST_SymDifference(a.geom, b.geom), 3)::geography) >= 1 THEN 'redrawn'
+			WHEN NOT a.geom = b.geom AND (abs(a.area_m2 - b.area_m2) >= 1
+				OR ST_Area(ST_CollectionExtract(ST_SymDifference(a.geom, b.geom), 3)::geography) >= 1) THEN 'redrawn'
 			WHEN a.name <> b.name THEN 'renamed' ELSE 'same' END
 		FROM (SELECT * FROM grid WHERE version_id = $2) a FULL JOIN (SELECT * FROM grid WHERE version_id = $1) b ON b.code = a.code
 		LEFT JOIN grid ap ON ap.id = a.parent_id LEFT JOIN grid bp ON bp.id = b.parent_id
@@ -269,8 +270,8 @@ func codesOf(t *grid.Tree, path []int) (codes []grid.Code) {
 // ofCounty adds the condition that column is a grid number of a county, in any of
 // its versions.
 func (q *query) ofCounty(root, column string) *query {
-	return q.add("EXISTS (SELECT FROM grid rg JOIN grid_version rv ON rv.id = rg.version_id WHERE rv.root_code = ? AND rg.level = 1 AND "+column+
-		" BETWEEN rg.no AND rg.last_no)", root)
+	return q.add("EXISTS (SELECT FROM grid rg JOIN grid_version rv ON rv.id = rg.version_id WHERE rv.root_code = ? AND rg.level = 1 AND ", root).
+		add(column).add(" BETWEEN rg.no AND rg.last_no)")
 }
 
 // countWorkers counts who serves each grid today, and who would serve none.

@@ -279,7 +279,7 @@ func (db *DB) EnactWith(ctx context.Context, version int32, o EnactOptions) erro
 		if err := NumberDraft(ctx, tx, v); err != nil {
 			return err
 		}
-		if err := HoldCounty(ctx, tx, v.Root); err != nil {
+		if err := HoldCounty(ctx, tx, v); err != nil {
 			return err
 		}
 		switch open, err := OpenToMove(ctx, tx, v); {

@@ -87,8 +87,8 @@ func (q *query) inCounties(c Counties, root string) *query {
 	if c.Every {
 		return q.add(" true ")
 	}
-	return q.add(" EXISTS (SELECT FROM grid cg JOIN grid_version cv ON cv.id = cg.version_id WHERE cg.level = 1 AND cg.no IS NOT NULL AND cv.root_code = "+root+" AND ").
-		inScope(c.Scope, "cg.no").add(") ")
+	return q.add(" EXISTS (SELECT FROM grid cg JOIN grid_version cv ON cv.id = cg.version_id WHERE cg.level = 1 AND cg.no IS NOT NULL AND cv.root_code = ").
+		add(root).add(" AND ").inScope(c.Scope, "cg.no").add(") ")
 }
 
 // GridVersions lists the boundary sets of the counties in scope, the newest first.

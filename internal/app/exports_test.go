@@ -503,6 +503,7 @@ func TestFiguresCountFormerGridsWhereTheirCodesStandNow(t *testing.T) {
 	at := time.Date(2026, 1, 6, 4, 0, 0, 0, time.UTC)
 	st.copies(idOf(t, st.report(hall, 107.2, 38.3).header.Get("Location")), "0301", at, 6) // A1
 	st.copies(idOf(t, st.report(hall, 107.7, 38.3).header.Get("Location")), "0301", at, 7) // B1
+	st.exec("UPDATE incident SET state = 'closed', closed_at = now()")
 	// The tree becomes history: in the new one B1 has another code.
 	square := func(x0, y0, x1, y1 float64) orb.MultiPolygon {
 		return orb.MultiPolygon{{{{x0, y0}, {x1, y0}, {x1, y1}, {x0, y1}, {x0, y0}}}}

@@ -72,10 +72,7 @@ func (l *Ledger) enact(ctx context.Context, actor auth.Actor, e Enactment) (Enac
 	if len(grave) > 0 && !e.AcceptFaults {
 		return Enacted{}, &store.FaultsError{Faults: grave, What: "it is not enacted"}
 	}
-	if err := l.announce(ctx, e.Version); err != nil {
-		return Enacted{}, err
-	}
-	next, err := l.o.DB.VersionTree(ctx, auth.System("the tree to come"), e.Version)
+	next, err := l.announce(ctx, e.Version)
 	if err != nil {
 		return Enacted{}, err
 	}
@@ -84,8 +81,9 @@ func (l *Ledger) enact(ctx context.Context, actor auth.Actor, e Enactment) (Enac
 	return r.out, err
 }
 
-// announce numbers the draft and waits until everybody's scope holds the numbers.
-func (l *Ledger) announce(ctx context.Context, version int32) error {
+// announce numbers the draft, reads its tree and waits until everybody's scope holds
+// the numbers.
+func (l *Ledger) announce(ctx context.Context, version int32) (*grid.Tree, error) {
 	var v store.GridVersion
 	err := l.o.DB.InTx(ctx, func(tx pgx.Tx) (err error) {
 		if v, err = store.HoldDraft(ctx, tx, version); err != nil {
@@ -93,19 +91,23 @@ func (l *Ledger) announce(ctx context.Context, version int32) error {
 		}
 		return store.NumberDraft(ctx, tx, v)
 	})
-	if err != nil || v.Base == 0 { // nobody sees anything of a county without grids
-		return err
+	if err != nil {
+		return nil, err
 	}
 	l.o.Wake()
+	next, err := l.o.DB.VersionTree(ctx, auth.System("the tree to come"), version)
+	if err != nil || v.Base == 0 { // nobody sees anything of a county without grids
+		return next, err
+	}
 	left, err := store.UnknownFor(ctx, l.o.DB.Pool, version, l.o.ScopesKnow)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
+		return nil, ctx.Err()
 	case <-time.After(left):
-		return nil
+		return next, nil
 	}
 }
 
@@ -149,7 +151,7 @@ func (r *redraw) run(ctx context.Context, tx pgx.Tx, accepted int) error {
 	if err := r.move(ctx, tx, v); err != nil {
 		return err
 	}
-	if err := store.HoldCounty(ctx, tx, v.Root); err != nil {
+	if err := store.HoldCounty(ctx, tx, v); err != nil {
 		return err
 	}
 	held := time.Now()
