@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -55,6 +56,10 @@ const moveBatch = 2000
 // ErrNotDraft, ErrBase, ErrNoPlan.
 func (l *Ledger) Enact(ctx context.Context, actor auth.Actor, e Enactment) (Enacted, error) {
 	out, err := l.enact(ctx, actor, e)
+	var faults *store.FaultsError
+	if errors.As(err, &faults) {
+		return Enacted{}, faults // it names the version itself
+	}
 	if err != nil {
 		return Enacted{}, fmt.Errorf("ledger: enact grid version %d: %w", e.Version, err)
 	}
@@ -70,7 +75,7 @@ func (l *Ledger) enact(ctx context.Context, actor auth.Actor, e Enactment) (Enac
 	}
 	grave := store.Grave(faults, e.Tolerance)
 	if len(grave) > 0 && !e.AcceptFaults {
-		return Enacted{}, &store.FaultsError{Faults: grave, What: "it is not enacted"}
+		return Enacted{}, &store.FaultsError{Faults: grave, What: fmt.Sprintf("grid version %d is not enacted", e.Version)}
 	}
 	next, err := l.announce(ctx, e.Version)
 	if err != nil {
