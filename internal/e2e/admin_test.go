@@ -72,7 +72,11 @@ func redraw(t *testing.T, s *server, token string) {
 	s.draft("faulty", lacking(t, swapped, two.Code))
 	link := regexp.MustCompile(`http://\S+#invite=\S+`).FindString(s.cli("user", "add", "--login", "redrawer", "--role", "system_admin"))
 
-	walk(t, "e2e/grids.mjs", "--base", s.URL, "--link", link, "--swapped", "2", "--faulty", "3", "--from", one.Code, "--to", two.Code)
+	args := []string{"--base", s.URL, "--link", link, "--swapped", "2", "--faulty", "3", "--from", one.Code, "--to", two.Code}
+	if soak() {
+		args = append(args, "--large")
+	}
+	walk(t, "e2e/grids.mjs", args...)
 	if at := filed(); at != one.Code {
 		t.Errorf("after the undoing the incident lies in %s, not in %s", at, one.Code)
 	}

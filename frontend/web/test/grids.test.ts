@@ -310,6 +310,9 @@ describe('the list', () => {
     expect(s.server.last('POST /grid-versions/2/undo')?.body).toEqual({ reason: 'wrong town' });
     expect(s.w.find('dialog').exists()).toBe(false);
     expect(s.w.get('p.notice').text()).toContain('正在撤销第 2 版');
+    s.list.versions = [version(5, { state: 'enacted', undoes: 2 })];
+    await s.press('刷新');
+    expect(s.w.get('p.notice').text()).toContain('第 2 版的启用已撤销');
   });
 });
 

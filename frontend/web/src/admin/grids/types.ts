@@ -34,6 +34,13 @@ export interface GridVersion {
   planned: Plan | null;
 }
 
+/** What was done with version n, for telling it: a key of the catalogue, and when it will be. */
+export interface Act {
+  key: 'enacted' | 'underway' | 'planned' | 'undone' | 'undoing' | 'dropped';
+  n: number;
+  at?: string;
+}
+
 export const CHANGES = ['new', 'gone', 'redrawn', 'renamed', 'moved', 'same'] as const;
 export type Change = (typeof CHANGES)[number];
 
