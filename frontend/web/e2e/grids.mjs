@@ -63,7 +63,7 @@ async function walk(page) {
       scripts.length,
     );
     await page.getByRole('link', { name: '网格', exact: true }).click();
-    await page.locator('tbody tr').first().waitFor();
+    await page.locator('tbody th', { hasText: `第 ${args.faulty} 版` }).waitFor();
     const rows = await page.locator('tbody tr').allInnerTexts();
     say('two drafts and what is in force', rows.length === 3 && rows.filter((r) => r.includes('草案')).length === 2, rows);
     await axe(page, 'versions');
@@ -76,9 +76,9 @@ async function walk(page) {
     say('in words', totals.includes('1 个未办结事件将换网格') && totals.includes('边界改动 2 个'), totals.replace(/\s+/g, ' '));
     const row = await page.locator('.changes tr', { has: button(page, `在地图上看 ${args.from}`) }).innerText();
     say('as a table', row.includes('1 → 0'), row.replace(/\s+/g, ' '));
+    await drawn(page);
     const legend = await page.locator('.legend li').allInnerTexts();
     say('as a legend', legend.length === 2 && legend.some((l) => new RegExp(`${args.from} → .*${args.to}`).test(l)), legend);
-    await drawn(page);
   });
   await step('the map says from and to under the pointer', async () => {
     const said = page.locator('.map-said');
