@@ -286,11 +286,17 @@ func (s *Server) enactVersion(ctx context.Context, a caller, in *enactInput) (*g
 	if err := v.Enactable(ctx, s.o.DB.Pool); err != nil {
 		return nil, err
 	}
-	known, err := s.compared(ctx, v.Base, v.ID)
+	faults, known, err := s.o.DB.KnownFaults(ctx, v.ID)
+	if err == nil && !known { // nobody has looked for them yet
+		var c *comparison
+		if c, err = s.compared(ctx, v.Base, v.ID); err == nil {
+			faults = c.faults
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
-	if grave := store.Grave(known.faults, 0); len(grave) > 0 && !plan.AcceptFaults {
+	if grave := store.Grave(faults, 0); len(grave) > 0 && !plan.AcceptFaults {
 		return nil, &store.FaultsError{Faults: grave, What: fmt.Sprintf("grid version %d is not enacted", v.ID)}
 	}
 	return s.planned(ctx, a, v, plan)
