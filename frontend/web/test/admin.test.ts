@@ -127,7 +127,7 @@ async function open(role: string, hash = '', accounts: Account[] = [account()]) 
 
 describe('who sees what', () => {
   test.each([
-    ['system_admin', ['accounts', 'audit', 'status']],
+    ['system_admin', ['accounts', 'grids', 'audit', 'status']],
     ['security_admin', ['accounts', 'credentials', 'audit', 'status']],
     ['auditor', ['audit', 'accounts', 'credentials', 'status']],
   ])('%s', async (role, sections) => {

@@ -18,6 +18,7 @@ export interface Asked {
   path: string;
   query: Record<string, string>;
   body: unknown;
+  accept: string;
 }
 type Answer = Response | Promise<Response>;
 type Handler = (asked: Asked) => Answer;
@@ -47,6 +48,7 @@ export class FakeServer {
       path: url.pathname.replace('/api/v1', ''),
       query: Object.fromEntries(url.searchParams),
       body: init.body ? JSON.parse(String(init.body)) : undefined,
+      accept: new Headers(init.headers).get('accept') ?? '',
     };
     this.asked.push(asked);
     const answer = this.routes.get(`${asked.method} ${asked.path}`);

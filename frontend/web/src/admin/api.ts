@@ -5,6 +5,8 @@
 
 import { type InjectionKey, inject } from 'vue';
 import type { Http, Query } from '../session/http';
+import { Problem } from '../session/problem';
+import type { Borders, EnactWish, GridInForce, GridPreview, GridVersion, Piece, Shapes } from './grids/types';
 
 type Id = string | number;
 
@@ -125,8 +127,11 @@ export interface Listed<T> {
 const PAGE = 200;
 const AUDIT_PAGE = 50;
 const MOST_PAGES = 25;
+/** How long the server may take to compare two boundary sets; until it has, it says to come again. */
+const COMPARE_MS = 200_000;
 const root = '/api/v1';
 const one = (id: Id) => encodeURIComponent(String(id));
+const versionPath = (version: number) => `${root}/grid-versions/${one(version)}`;
 
 export class AdminApi {
   constructor(private readonly http: Http) {}
@@ -158,6 +163,46 @@ export class AdminApi {
     return (await Promise.all(levels)).flatMap((l) => l.items ?? []);
   }
   status = () => this.http.get<ServerStatus>(`${root}/status`);
+
+  gridVersions = () => this.all<GridVersion>(`${root}/grid-versions`);
+  gridPreview = (version: number) => this.again(() => this.http.get<GridPreview>(`${versionPath(version)}/preview`));
+  /** The land that changes hands. */
+  gridPieces = (version: number) => this.again(() => this.http.shapes<Shapes<Piece>>(`${versionPath(version)}/preview`));
+  /** The version as it is then: still a draft when it is planned, or when enacting it goes on. */
+  enactGrids = (version: number, wish: EnactWish) => this.http.post<GridVersion>(`${versionPath(version)}/enact`, wish);
+  /** The version that brings the boundaries before back. */
+  undoGrids = (version: number, reason: string) => this.http.post<GridVersion>(`${versionPath(version)}/undo`, { reason });
+  dropPlan = (version: number) => this.http.del(`${versionPath(version)}/plan`);
+  /** The boundaries in force, with their names. */
+  async borders(): Promise<{ borders: Borders; grids: GridInForce[] }> {
+    const borders: Borders = { type: 'FeatureCollection', features: [] };
+    const grids: GridInForce[] = [];
+    let cursor = '';
+    for (let page = 0; page < MOST_PAGES; page++) {
+      const query: Query = cursor ? { cursor } : {};
+      const [names, shapes] = await Promise.all([
+        this.http.get<Listed<GridInForce>>(`${root}/grids`, query),
+        this.http.shapes<Borders>(`${root}/grids`, query),
+      ]);
+      grids.push(...(names.items ?? []));
+      borders.features.push(...shapes.features);
+      if (!names.cursor || names.cursor === cursor) break;
+      cursor = names.cursor;
+    }
+    return { borders, grids };
+  }
+
+  /** Asks until the server has its answer ready: meanwhile that is a 503 with a time to wait. */
+  private async again<T>(ask: () => Promise<T>): Promise<T> {
+    for (const end = Date.now() + COMPARE_MS; ; ) {
+      try {
+        return await ask();
+      } catch (e) {
+        if (!(e instanceof Problem) || e.status !== 503 || !e.waitS || Date.now() > end) throw e;
+        await new Promise((go) => setTimeout(go, e.waitS * 1000));
+      }
+    }
+  }
 
   /** Every page of a list, so that it can be searched here; `partial` when it is longer than anybody would read. */
   private async all<T>(path: string): Promise<{ items: T[]; partial: boolean }> {

@@ -9,6 +9,7 @@ import '@fontsource-variable/noto-sans-sc/index.css';
 import '../look/light.css';
 import '../ui/ui.css';
 import './admin.css';
+import './grids/grids.css';
 import { localeOf, makeI18nOf } from '../i18n';
 import { adminEn } from '../i18n/admin.en';
 import { adminZh } from '../i18n/admin.zh-CN';

@@ -6,7 +6,7 @@
 
 import type { Account, Grant } from './api';
 
-export const SECTIONS = ['accounts', 'credentials', 'audit', 'status'] as const;
+export const SECTIONS = ['accounts', 'grids', 'credentials', 'audit', 'status'] as const;
 export type Section = (typeof SECTIONS)[number];
 
 /** What the sections ask of a role. */
@@ -28,7 +28,7 @@ export interface Rights {
 
 const RIGHTS: Record<string, Rights> = {
   system_admin: {
-    sections: ['accounts', 'audit', 'status'],
+    sections: ['accounts', 'grids', 'audit', 'status'],
     accounts: true,
     disable: true,
     grants: false,

@@ -4,6 +4,7 @@
 // What the administration page says, English.
 
 import type { AdminCatalogue } from './admin.zh-CN';
+import { gridsEn } from './grids.en';
 import { sessionEn } from './session.en';
 
 export const adminEn: AdminCatalogue = {
@@ -13,7 +14,13 @@ export const adminEn: AdminCatalogue = {
     nav: 'Sections',
     skip: 'To the content',
     wide: 'everywhere',
-    section: { accounts: 'Accounts and grants', credentials: 'Tokens and walls', audit: 'Audit', status: 'System' },
+    section: {
+      accounts: 'Accounts and grants',
+      grids: 'Grids',
+      credentials: 'Tokens and walls',
+      audit: 'Audit',
+      status: 'System',
+    },
     notHere: {
       title: 'Nothing of yours is here',
       lead: 'You are signed in as {role}. This page is for system administrators, security administrators and auditors.',
@@ -102,6 +109,7 @@ export const adminEn: AdminCatalogue = {
       sensitive: 'Sensitive categories too (family, petitions, mental health, minors)',
       two: 'For this role both a security and a system administrator have to agree.',
     },
+    grids: gridsEn,
     credentials: {
       lead: 'Sign-ins, tokens, walls and invitations in use. What they say of themselves, never their content.',
       kind: 'Kind',

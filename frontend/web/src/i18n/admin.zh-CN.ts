@@ -3,6 +3,7 @@
 
 // What the administration page says, Chinese.
 
+import { gridsZh } from './grids.zh-CN';
 import { sessionZh } from './session.zh-CN';
 
 export const adminZh = {
@@ -12,7 +13,7 @@ export const adminZh = {
     nav: '管理栏目',
     skip: '跳到正文',
     wide: '全部范围',
-    section: { accounts: '账号与授权', credentials: '令牌与大屏', audit: '审计', status: '系统' },
+    section: { accounts: '账号与授权', grids: '网格', credentials: '令牌与大屏', audit: '审计', status: '系统' },
     notHere: {
       title: '这里没有您的页面',
       lead: '您以“{role}”登录，这个页面只供系统管理员、安全管理员和审计员使用。',
@@ -100,6 +101,7 @@ export const adminZh = {
       sensitive: '可办敏感类别（家庭、信访、精神障碍、未成年人）',
       two: '这个角色要安全管理员和系统管理员两人同意。',
     },
+    grids: gridsZh,
     credentials: {
       lead: '正在使用的登录、令牌、大屏和邀请。只显示说明，不显示内容。',
       kind: '种类',

@@ -33,6 +33,7 @@ export const sessionEn: SessionCatalogue = {
     required: 'This is needed',
     optional: 'optional',
     wait: 'Wait {s} s',
+    waited: '{s} s so far',
     yes: 'yes',
     no: 'no',
     never: 'never',

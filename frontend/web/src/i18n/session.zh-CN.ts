@@ -32,6 +32,7 @@ export const sessionZh = {
     required: '请填写此项',
     optional: '选填',
     wait: '请等待 {s} 秒',
+    waited: '已等 {s} 秒',
     yes: '是',
     no: '否',
     never: '从未',

@@ -22,3 +22,17 @@ export const LIGHT_STATUS = {
   urgent: '#AF162F',
   done: '#217C50',
 } as const;
+
+/** The light map: borders from the county (1) to the grid (4), and land that changes hands. */
+export const LIGHT_MAP = {
+  ground: '#EEF2F6',
+  county: '#FFFFFF',
+  border: { 1: '#12263A', 2: '#46586B', 3: '#8496A8', 4: '#BAC6D2' },
+  label: { 1: '#12263A', 2: '#12263A', 3: '#2E4256', 4: '#46586B' },
+  /** Where it goes, neighbours told apart. */
+  hands: ['#0840CC', '#D06A00', '#168A8A', '#A02C8C', '#6B8E00'],
+  /** To no grid. */
+  leaving: '#AF162F',
+  chosen: '#12263A',
+  fault: '#AF162F',
+} as const;

@@ -7,11 +7,12 @@
 import { type GeoJSONSource, Map as GLMap, type LngLatBoundsLike, setWorkerUrl, type VectorTileSource } from 'maplibre-gl';
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
 import 'maplibre-gl/dist/maplibre-gl.css';
+import { FONT } from './font';
 import { type Fold, INCIDENT_STYLES, type IncidentMarks } from './incidents';
 import { MarkLayer } from './marklayer';
 import type { NamedLayer } from './named';
 import { Pacer, type Power } from './pacer';
-import { ABOVE_MARKS, COUNTS, countsOf, FONT, LABEL_LAYERS, makeStyle, TILE_LAYERS, type Tiles, tileURL } from './style';
+import { ABOVE_MARKS, COUNTS, countsOf, LABEL_LAYERS, makeStyle, TILE_LAYERS, type Tiles, tileURL } from './style';
 import { WORKER_STYLES, type Workers } from './workers';
 
 setWorkerUrl(workerUrl);

@@ -15,7 +15,6 @@ export const TILE_LAYERS = ['grids', 'roads', 'cameras'] as const;
 export type TileLayer = (typeof TILE_LAYERS)[number];
 export type Tiles = Partial<Record<TileLayer, TileJSON>>;
 
-export const FONT = '"Noto Sans SC Variable", "Noto Sans CJK SC", "Noto Sans SC", sans-serif';
 export const LABEL_LAYERS = ['label-2', 'label-1', 'label-3', 'label-4'];
 /** The source and layer of the numbers beside marks that stand for several incidents. */
 export const COUNTS = 'counts';

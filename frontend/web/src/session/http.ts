@@ -27,6 +27,10 @@ export class Http {
   get<T>(path: string, query: Query = {}): Promise<T> {
     return this.call('GET', withQuery(path, query));
   }
+  /** As get, where a list can be had as GeoJSON too. */
+  shapes<T>(path: string, query: Query = {}): Promise<T> {
+    return this.call('GET', withQuery(path, query), undefined, false, 'application/geo+json');
+  }
   post<T = void>(path: string, body?: unknown): Promise<T> {
     return this.call('POST', path, body);
   }
@@ -45,13 +49,13 @@ export class Http {
     return this.call('GET', path, undefined, true);
   }
 
-  private async call<T>(method: string, path: string, body?: unknown, quiet = false): Promise<T> {
+  private async call<T>(method: string, path: string, body?: unknown, quiet = false, accept = 'application/json'): Promise<T> {
     const init: RequestInit = {
       method,
       credentials: 'same-origin',
       cache: 'no-store',
       signal: AbortSignal.timeout(PATIENCE_MS),
-      headers: { accept: 'application/json' },
+      headers: { accept },
     };
     if (body !== undefined) {
       init.headers = { ...init.headers, 'content-type': 'application/json' };
