@@ -94,13 +94,17 @@ func (g *generation) draw(t tile, s auth.Scope) []part {
 		if t.z < gridsFrom(n.Level) || !sees(s, n) {
 			continue
 		}
+		inside, named := shapes[i].bound.Intersects(box), t.holds(g.labels[i])
+		if !inside && !named {
+			continue
+		}
 		props := geojson.Properties{"no": n.No, "code": string(n.Code), "name": n.Name, "level": n.Level}
-		if shapes[i].bound.Intersects(box) {
+		if inside {
 			if mp := t.polygons(shapes[i].geom); len(mp) > 0 {
 				grids.add(int64(n.No), mp, props)
 			}
 		}
-		if t.holds(g.labels[i]) {
+		if named {
 			labels.add(int64(n.No), t.dot(g.labels[i]), props)
 		}
 	}
