@@ -79,7 +79,7 @@ func (s *Server) unlock(ctx context.Context, a caller, in *unlockInput) (*struct
 	left, right := 0, false
 	err = s.slowly(ctx, s.door.inside, func() (err error) {
 		if left, err = s.o.DB.TryPIN(ctx, c.ID); err == nil && left >= 0 {
-			right = s.o.CheckPassword(hash, in.Body.PIN+in.Body.Password)
+			right = auth.CheckPassword(hash, in.Body.PIN+in.Body.Password)
 		}
 		return err
 	})

@@ -55,18 +55,16 @@ type Options struct {
 	Overlays  func() *store.OverlaySet // areas beside the tree
 	Layers    func() *layer.Book       // named layers and cameras
 	Media     *Media                   // the media gateway; nil without one
-
-	CheckPassword func(hash, text string) bool // auth.CheckPassword when nil
-	Now           func() time.Time
-	Log           *slog.Logger
-	Pages         fs.FS // the built front end
-	Ready         func(context.Context) error
-	Status        func() Loading // progress of the demo load
-	Version       string         // of the program
-	Link          func() string  // base address people reach this server at
-	Limits        Limits
-	Proxies       []string     // networks whose X-Forwarded-For is believed; none when empty
-	Refused       func(string) // told of each limit met, by rule; may be nil
+	Now       func() time.Time
+	Log       *slog.Logger
+	Pages     fs.FS // the built front end
+	Ready     func(context.Context) error
+	Status    func() Loading // progress of the demo load
+	Version   string         // of the program
+	Link      func() string  // base address people reach this server at
+	Limits    Limits
+	Proxies   []string     // networks whose X-Forwarded-For is believed; none when empty
+	Refused   func(string) // told of each limit met, by rule; may be nil
 }
 
 // Loading is the progress of a load that goes on while the server serves. The
@@ -100,9 +98,6 @@ func New(o Options) *Server {
 	o.Limits.setDefaults()
 	if o.Due == nil {
 		o.Due = func() {}
-	}
-	if o.CheckPassword == nil {
-		o.CheckPassword = auth.CheckPassword
 	}
 	s := &Server{o: o, gin: gin.New(), gates: newGates(o.Limits), unknown: auth.NewLockout(o.Limits.WrongSecrets, time.Minute, 10*time.Minute, maxCallers)}
 	s.openings = auth.NewThrottle(o.Limits.CameraLinksPerMinute, time.Minute, maxCallers)

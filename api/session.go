@@ -148,7 +148,7 @@ func (s *Server) signInPerson(ctx context.Context, login, password, code string)
 		hash = auth.DummyHash
 	}
 	right := false
-	if err := s.slowly(ctx, s.door.outside, func() error { right = s.o.CheckPassword(hash, password); return nil }); err != nil {
+	if err := s.slowly(ctx, s.door.outside, func() error { right = auth.CheckPassword(hash, password); return nil }); err != nil {
 		return nil, err
 	}
 	if !right || !there || account.State != store.AccountActive || account.Active == nil {
@@ -341,7 +341,7 @@ func (s *Server) prove(ctx context.Context, a caller, password string) (store.Cr
 		return c, secrets, err
 	}
 	right := false
-	if err := s.slowly(ctx, s.door.inside, func() error { right = s.o.CheckPassword(secrets.Password, password); return nil }); err != nil {
+	if err := s.slowly(ctx, s.door.inside, func() error { right = auth.CheckPassword(secrets.Password, password); return nil }); err != nil {
 		return c, secrets, err
 	}
 	if !right {

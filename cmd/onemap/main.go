@@ -40,8 +40,6 @@ type cli struct {
 	Doctor  doctorCmd  `cmd:"" help:"Look at the database, its roles, the key, the clock and the disk, and say what to do."`
 	Audit   auditCmd   `cmd:"" help:"Check the audit log."`
 	Version versionCmd `cmd:"" help:"Print the version."`
-
-	CheckPasswords checkPasswordsCmd `cmd:"" hidden:"" help:"Check passwords for a server that runs."`
 }
 
 type versionCmd struct{}
@@ -50,11 +48,6 @@ func (versionCmd) Run(out io.Writer) error {
 	_, err := fmt.Fprintln(out, version)
 	return err
 }
-
-// checkPasswordsCmd is a process that serve starts.
-type checkPasswordsCmd struct{}
-
-func (checkPasswordsCmd) Run(out io.Writer) error { return app.CheckPasswords(os.Stdin, out) }
 
 type migrateCmd struct{ place }
 

@@ -47,12 +47,7 @@ func (c *serveCmd) Run(ctx context.Context, say messages) error {
 		// between them, and favours those that were waiting.
 		runtime.GOMAXPROCS(2 * runtime.GOMAXPROCS(0))
 	}
-	var checker []string
-	if self, err := os.Executable(); err == nil {
-		checker = []string{self, "check-passwords"}
-	}
 	s, err := app.Start(ctx, app.Options{
-		Checker: checker,
 		Listen: c.Listen, DeviceListen: c.DeviceListen, AdminListen: c.AdminListen, Data: c.dir(), DatabaseURL: c.DatabaseURL,
 		Demo: c.Demo, DemoSeed: c.DemoSeed, DemoPast: c.DemoPast, DemoField: c.DemoField, TLSCert: c.TLSCert, TLSKey: c.TLSKey, TrustedProxies: c.Proxies,
 		MediaGateway: c.MediaGateway, MediaKeyFile: c.MediaKeyFile, MediaTTL: c.MediaTTL, Limits: limits, Version: version, Log: c.log(), Out: say,

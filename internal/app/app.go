@@ -312,12 +312,10 @@ func (s *Server) startListeners(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	passwords := &checker{command: s.o.Checker, log: s.o.Log}
-	s.onStop("password checks", func(context.Context) error { passwords.stop(); return nil })
 	s.api = api.New(api.Options{
 		DB: s.pools.changes, Reports: s.pools.reports, Reads: s.pools.reads, WallReads: s.pools.walls, Care: s.pools.care, Sealer: s.seal,
 		Catalogue: s.catalogue, Ledger: s.ledger, Hub: s.hub, Tiles: s.tiles, Dots: s.fixes.Live().Dots, Roads: s.roads, People: s.fixes.Directory,
-		Places: s.places.Load, Overlays: s.overlays.Load, Layers: s.namedLayers, Media: s.media, CheckPassword: passwords.check, Due: s.nudge(s.plansDue), Now: s.o.Now, Log: s.o.Log, Pages: pages, Ready: s.isReady, Status: func() api.Loading { return *s.load.Load() },
+		Places: s.places.Load, Overlays: s.overlays.Load, Layers: s.namedLayers, Media: s.media, Due: s.nudge(s.plansDue), Now: s.o.Now, Log: s.o.Log, Pages: pages, Ready: s.isReady, Status: func() api.Loading { return *s.load.Load() },
 		Version: s.o.Version, Link: s.URL, Limits: s.o.Limits, Proxies: s.o.TrustedProxies, Refused: func(rule string) { s.metrics.refused.WithLabelValues(rule).Inc() },
 	})
 	if s.secure, err = s.certificate(); err != nil {

@@ -35,7 +35,6 @@ type Options struct {
 	TrustedProxies  []string      // networks whose X-Forwarded-For is believed; none when empty
 	MediaGateway    string        // address of a camera's pictures with {gb_code} and {protocol}; "" for no gateway
 	MediaKeyFile    string        // the key that links to it are signed with
-	Checker         []string      // the command of a process that checks passwords; the server itself does without one
 	MediaTTL        time.Duration // how long a link is good for; one minute
 	Limits          api.Limits    // of what callers may ask for
 

@@ -63,52 +63,21 @@ func postmaster(data string) string {
 	return pid
 }
 
-// resident is how many pages of memory a process has; 0 when it has ended.
-func resident(pid int) (pages int64) {
-	raw, _ := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
-	if f := strings.Fields(string(raw)); len(f) > 1 {
-		pages, _ = strconv.ParseInt(f[1], 10, 64)
-	}
-	return pages
-}
-
-// childOf is the process that a process has started with a word in its command; 0
-// when there is none.
-func childOf(parent int, word string) int {
-	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, path := range all {
-		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-		if raw, _ := os.ReadFile(path); !strings.Contains(string(raw), word) {
-			continue
-		}
-		stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		_, rest, _ := strings.Cut(string(stat), ") ")
-		if f := strings.Fields(rest); len(f) > 1 && f[1] == strconv.Itoa(parent) {
-			return pid
-		}
-	}
-	return 0
-}
-
-// watch samples the server's memory until quit, that of its process for passwords
-// included.
+// watch samples the server's memory until quit.
 func (g *gauge) watch(quit <-chan struct{}) {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
-	checks, looked := 0, time.Time{}
 	for {
 		select {
 		case <-quit:
 			return
 		case at := <-tick.C:
-			pages := resident(g.s.cmd.Process.Pid)
-			if pages == 0 {
+			raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", g.s.cmd.Process.Pid))
+			f := strings.Fields(string(raw))
+			if err != nil || len(f) < 2 {
 				continue // it has ended, which is told elsewhere
 			}
-			if resident(checks) == 0 && at.Sub(looked) > time.Second {
-				checks, looked = childOf(g.s.cmd.Process.Pid, "check-passwords"), at
-			}
-			pages += resident(checks)
+			pages, _ := strconv.ParseInt(f[1], 10, 64)
 			g.mu.Lock()
 			g.rss = append(g.rss, memory{at, pages * int64(os.Getpagesize())})
 			g.mu.Unlock()
@@ -142,7 +111,6 @@ func (g *gauge) effort() effort {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	e := effort{at: time.Now(), server: ticks(strconv.Itoa(g.s.cmd.Process.Pid), false), test: time.Duration(u.Utime.Nano() + u.Stime.Nano())}
-	e.server += ticks(strconv.Itoa(childOf(g.s.cmd.Process.Pid, "check-passwords")), false)
 	e.database, e.crowd = ticks(g.first, true), ticks(g.crowd, false)
 	children, _ := os.ReadFile(fmt.Sprintf("/proc/%s/task/%s/children", g.first, g.first))
 	for pid := range strings.FieldsSeq(string(children)) {
