@@ -161,4 +161,13 @@ func TestOverlaysThroughTheDoor(t *testing.T) {
 	}
 	other.waits(clock, time.Second, ask+"lon=107.6&lat=38.3", town, `"overlays":[`+beat+`]`)
 	other.waits(clock, time.Second, "/api/v1/overlays", town, `"areas":1}`)
+
+	// Overlays that cannot be read keep no server from starting.
+	st.exec("ALTER TABLE overlay_area RENAME TO put_away")
+	third := st.node(Options{Now: clock.now, Limits: plenty()})
+	if a := third.get("/api/v1/overlays", hall); strings.TrimSpace(string(a.body)) != `{"items":[]}` {
+		t.Errorf("of overlays that cannot be read: %s", a.body)
+	}
+	st.exec("ALTER TABLE put_away RENAME TO overlay_area")
+	third.waits(clock, 0, "/api/v1/overlays", hall, `"code":"FIRE"`)
 }
