@@ -117,6 +117,25 @@ func TestCoverAgreesWithBruteForce(t *testing.T) {
 	}
 }
 
+// Memory does not grow as the areas times the squares.
+func TestCoverIsBoundedWhereManyLieOverEachOther(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 3))
+	var shapes []orb.MultiPolygon
+	for range 3000 { // so that squares are small
+		shapes = append(shapes, orb.MultiPolygon{{star(rng, 107+rng.Float64(), 38+rng.Float64(), 0.01)}})
+	}
+	for range 150 {
+		shapes = append(shapes, square(107+0.01*rng.Float64(), 38+0.01*rng.Float64(), 108, 39))
+	}
+	c := grid.NewCover(shapes)
+	if n := c.Listed(); n > 3<<20 {
+		t.Errorf("%d squares are listed", n)
+	}
+	if n := len(c.At(nil, geo.WGS84{107.5, 38.5})); n < 150 {
+		t.Errorf("%d areas over a place, of 150 and more", n)
+	}
+}
+
 func TestCheckAreas(t *testing.T) {
 	ok := square(0, 0, 1, 1)
 	bow := orb.MultiPolygon{{{{0, 0}, {1, 1}, {1, 0}, {0, 1}, {0, 0}}}}
