@@ -33,10 +33,11 @@ RACEABLE = $(shell $(GO) list ./... | grep -vE '^onemap/(dispatch|feed|frontend|
 # Where one thing after the other is the rule, the tests in which much happens at once. Whole servers, and what searches share.
 PARTLY = ./internal/app ./geo/gazetteer ./geo/road ./intake/file
 RACY = Matrix|Live|Socket|Stream|AtOnce|Once|Burst|Stop|Commit|Feed|Revoke|Locked|Together|Slow|Panic|AtATime|Moves|Number|ASecond|SharedByMany|AnotherReads
-# What the race detector has run in full is not run again. A package that heeds -short is, and a test of PARTLY's others.
+# What the race detector has run in full is not run again. A package that heeds -short is, a test of PARTLY's others, and of
+# internal/app each file that heeds it.
 SHORTENED = $(shell grep -rl --include='*_test.go' --exclude-dir=node_modules 'testing\.Short()' . | xargs -n1 dirname | sort -u | sed 's|^\.|onemap|')
 THE_REST = ./internal/app $(filter-out onemap/internal/app onemap/internal/e2e onemap/internal/archtest $(filter-out $(SHORTENED),$(RACEABLE)),$(shell $(GO) list ./...))
-RACED = ^($(shell grep -hoE '^func Test[A-Za-z0-9_]*($(RACY))[A-Za-z0-9_]*' internal/app/*_test.go | sed 's/^func //' | paste -sd '|'))$$
+RACED = ^($(shell grep -hoE '^func Test[A-Za-z0-9_]*($(RACY))[A-Za-z0-9_]*' $$(grep -L 'testing\.Short()' internal/app/*_test.go) | sed 's/^func //' | paste -sd '|'))$$
 # Runs go test and keeps what became of each test; make test ends with those that were skipped.
 RESULTS := bin/tested.txt
 PROVE = $(GO) run ./internal/prove

@@ -11,6 +11,7 @@ import (
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/paulmach/orb"
 	"github.com/paulmach/orb/geojson"
 
 	"onemap/auth"
@@ -71,8 +72,31 @@ func visible(t *grid.Tree, s auth.Scope, code string) (found []int) {
 	return found
 }
 
-// gridPage is the most grids in one answer.
-const gridPage = 2000
+// What ends a page of grids, or of areas: how many there are, or with their shapes
+// how many points those have together. A page holds one at least.
+const (
+	gridPage   = 2000
+	pagePoints = 200_000
+)
+
+// pointsOf is how many points a shape has.
+func pointsOf(mp orb.MultiPolygon) (n int) {
+	for _, part := range mp {
+		for _, ring := range part {
+			n += len(ring)
+		}
+	}
+	return n
+}
+
+// pageFeatures is features with the cursor of the next ones, if there are any.
+func pageFeatures(fs []*geojson.Feature, cursor *string) *geojson.FeatureCollection {
+	c := features(fs)
+	if cursor != nil {
+		c.ExtraMembers = geojson.Properties{"cursor": *cursor}
+	}
+	return c
+}
 
 func (s *Server) grids() {
 	route(s, need{auth.Read, auth.Grid}, huma.Operation{
@@ -129,7 +153,11 @@ func (s *Server) listGrids(ctx context.Context, a caller, in *gridsInput) (*list
 	list := GridList{Items: []GridItem{}}
 	var fs []*geojson.Feature
 	skip, last := in.Cursor != "", ""
+	points, withShapes := 0, wantsFeatures(in.Accept)
 	for i, n := range t.Nodes() {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		if skip {
 			skip = key(&n) != in.Cursor
 			continue
@@ -137,13 +165,14 @@ func (s *Server) listGrids(ctx context.Context, a caller, in *gridsInput) (*list
 		if !sees(&n) || in.Level != 0 && n.Level != in.Level || in.Parent != "" && !slices.Contains(parents, n.Parent) {
 			continue
 		}
-		if len(list.Items) == gridPage {
+		if len(list.Items) == gridPage || points >= pagePoints {
 			list.Cursor = &last
 			break
 		}
 		g := gridItem(t, i)
 		list.Items, last = append(list.Items, g), key(&n)
-		if wantsFeatures(in.Accept) {
+		if withShapes {
+			points += pointsOf(n.Geom)
 			f := geojson.NewFeature(n.Geom)
 			f.Properties = geojson.Properties{"code": g.Code, "name": g.Name, "level": g.Level, "parent": g.Parent}
 			fs = append(fs, f)
@@ -152,8 +181,8 @@ func (s *Server) listGrids(ctx context.Context, a caller, in *gridsInput) (*list
 	if skip {
 		return nil, problem(http.StatusBadRequest, "cursor is not one this server gave out")
 	}
-	if wantsFeatures(in.Accept) {
-		return &listOutput{"application/geo+json", features(fs)}, nil
+	if withShapes {
+		return &listOutput{"application/geo+json", pageFeatures(fs, list.Cursor)}, nil
 	}
 	return &listOutput{"application/json", list}, nil
 }

@@ -82,6 +82,7 @@ type overlaysOutput struct{ Body OverlayList }
 
 type areasInput struct {
 	Code   string `path:"code" maxLength:"64"`
+	County string `query:"county" maxLength:"64" doc:"Code of the county it belongs to, where two use the same code; without it, the first one in scope"`
 	Cursor string `query:"cursor" maxLength:"64" doc:"Of the page before"`
 	Accept string `header:"Accept"`
 }
@@ -144,27 +145,32 @@ func (s *Server) listOverlays(_ context.Context, a caller, _ *overlaysInput) (*o
 	return &overlaysOutput{list}, nil
 }
 
-// listAreas answers of the first overlay with this code in the caller's counties.
-func (s *Server) listAreas(_ context.Context, a caller, in *areasInput) (*listOutput, error) {
+// listAreas answers of the first overlay with this code in the caller's counties, or
+// in the one named.
+func (s *Server) listAreas(ctx context.Context, a caller, in *areasInput) (*listOutput, error) {
 	t, all := s.o.Catalogue.Now().Tree, s.o.Overlays().All()
 	var root *grid.Node
 	at := slices.IndexFunc(all, func(o store.Overlay) bool {
 		var ok bool
 		root, ok = county(t, o.Root)
-		return ok && o.Code == in.Code && inCounty(a.Scope, root)
+		return ok && o.Code == in.Code && (in.County == "" || o.Root == in.County) && inCounty(a.Scope, root)
 	})
 	if at < 0 {
 		return nil, errNoOverlay
 	}
 	list := AreaList{Items: []AreaItem{}}
 	var fs []*geojson.Feature
+	points, withShapes := 0, wantsFeatures(in.Accept)
 	for i := range all[at].Areas {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		area := &all[at].Areas[i]
 		if string(area.Code) <= in.Cursor || !seesArea(a.Scope, root, area) {
 			continue
 		}
-		if len(list.Items) == gridPage {
-			list.Cursor = &list.Items[gridPage-1].Code
+		if n := len(list.Items); n == gridPage || points >= pagePoints {
+			list.Cursor = &list.Items[n-1].Code
 			break
 		}
 		b := area.Geom.Bound()
@@ -173,14 +179,15 @@ func (s *Server) listAreas(_ context.Context, a caller, in *areasInput) (*listOu
 			BBox: [4]float64{b.Min[0], b.Min[1], b.Max[0], b.Max[1]},
 		}
 		list.Items = append(list.Items, item)
-		if wantsFeatures(in.Accept) {
+		if withShapes {
+			points += pointsOf(area.Geom)
 			f := geojson.NewFeature(area.Geom)
 			f.Properties = geojson.Properties{"overlay": in.Code, "code": item.Code, "name": item.Name, "parent": item.Parent}
 			fs = append(fs, f)
 		}
 	}
-	if wantsFeatures(in.Accept) {
-		return &listOutput{"application/geo+json", features(fs)}, nil
+	if withShapes {
+		return &listOutput{"application/geo+json", pageFeatures(fs, list.Cursor)}, nil
 	}
 	return &listOutput{"application/json", list}, nil
 }

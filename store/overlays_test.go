@@ -193,6 +193,14 @@ func TestOverlaysAgreeWithPostGIS(t *testing.T) {
 		t.Fatal(err)
 	}
 	set := overlaySet(t, db)
+	for _, a := range set.All()[0].Areas { // every pair, by the definition
+		var want []int32
+		err := db.Pool.QueryRow(t.Context(), `SELECT array_agg(g.no ORDER BY g.no) FROM grid g JOIN grid_version v ON v.id = g.version_id AND v.state = 'enacted'
+			JOIN overlay_area a ON ST_Relate(g.geom, a.geom, 'T********') WHERE a.code = $1`, a.Code).Scan(&want)
+		if err != nil || !slices.Equal(a.Grids, want) {
+			t.Errorf("area %s: grids %v, PostGIS says %v, %v", a.Code, a.Grids, want, err)
+		}
+	}
 
 	n := 1000
 	if os.Getenv("ONEMAP_SOAK") == "1" {
@@ -234,5 +242,48 @@ func TestOverlaysAgreeWithPostGIS(t *testing.T) {
 	t.Logf("%d places, %d on borders, %d in several areas", len(points), edges, several)
 	if edges < n || several < n/2 {
 		t.Error("too tame")
+	}
+}
+
+// BenchmarkOverlays reads an area of 20,000 points over 2,500 grids, and 2,500 small
+// areas in a county of as many points.
+func BenchmarkOverlays(b *testing.B) {
+	db := open(b)
+	wiggly := func(x, y, r float64) (out orb.Ring) {
+		for k := range 20_000 {
+			sin, cos := math.Sincos(2 * math.Pi * float64(k) / 20_000)
+			d := r * (1 - 0.0002*float64(k%2))
+			out = append(out, orb.Point{x + d*cos, y + d*sin})
+		}
+		return append(out, out[0])
+	}
+	const side = 50
+	var county orb.Ring
+	for k, c := range []orb.Point{{0, 0}, {2, 0}, {2, 2}, {0, 2}} {
+		to := []orb.Point{{1, 0}, {0, 1}, {-1, 0}, {0, -1}}[k]
+		for i := range 5000 {
+			county = append(county, orb.Point{c[0] + to[0]*float64(i)/2500, c[1] + to[1]*float64(i)/2500})
+		}
+	}
+	ds := []grid.Draft{{Code: "C", Level: 1, Name: "县", Geom: orb.MultiPolygon{{append(county, county[0])}}}}
+	areas := []grid.Area{{Code: "w", Name: "区", Geom: orb.MultiPolygon{{wiggly(1, 1, 0.9)}}}}
+	for k := range side * side {
+		x, y := float64(k%side)*2/side, float64(k/side)*2/side
+		box := quad(x, y, x+2.0/side, y+2.0/side)
+		ds = append(ds, grid.Draft{Code: grid.Code(fmt.Sprint("g", k)), Parent: "C", Level: 2, Name: "格", Geom: box})
+		areas = append(areas, grid.Area{Code: grid.Code(fmt.Sprint(k)), Name: "区", Geom: quad(x+0.01, y+0.01, x+0.05, y+0.05)})
+	}
+	version, err := db.SaveDraft(b.Context(), ds, true, "test")
+	if err == nil {
+		err = db.Enact(b.Context(), version)
+	}
+	if err == nil {
+		_, err = db.ReplaceOverlay(b.Context(), beats(areas...))
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		overlaySet(b, db)
 	}
 }

@@ -123,30 +123,51 @@ func (c *importOverlayCmd) read(o file.BoundaryOptions, say messages) (areas []g
 	for _, note := range s.Notes() {
 		fmt.Fprintf(say, "%s: %s\n", c.File, note)
 	}
-	// Who hangs below a refused area is refused in turn, until nothing changes.
-	for changed := true; changed; {
-		areas, changed = areas[:0], false
-		for _, r := range rows {
-			if r.Err == nil {
-				areas = append(areas, r.Area)
-			}
-		}
-		faults := map[grid.Code]string{}
-		for _, f := range grid.CheckAreas(areas) {
-			faults[f.Code] = f.Text
-		}
-		for i := range rows {
-			if text := faults[rows[i].Area.Code]; text != "" && rows[i].Err == nil {
-				rows[i].Err, changed = errors.New(text), true
-			}
-		}
-	}
+	areas = refuse(rows)
 	for _, r := range rows {
 		if r.Err != nil {
 			refused = append(refused, r)
 		}
 	}
 	return areas, refused, nil
+}
+
+// refuse marks the rows whose areas cannot be stored, and all that hang below them,
+// and returns the areas of the others.
+func refuse(rows []file.AreaRow) (areas []grid.Area) {
+	below := map[grid.Code][]grid.Code{}
+	for _, r := range rows {
+		if r.Err == nil {
+			areas = append(areas, r.Area)
+			below[r.Area.Parent] = append(below[r.Area.Parent], r.Area.Code)
+		}
+	}
+	faults := map[grid.Code]string{}
+	var refused []grid.Code
+	for _, f := range grid.CheckAreas(areas) {
+		if faults[f.Code] == "" {
+			refused = append(refused, f.Code)
+		}
+		faults[f.Code] = f.Text
+	}
+	for ; len(refused) > 0; refused = refused[1:] {
+		for _, c := range below[refused[0]] {
+			if c != "" && faults[c] == "" {
+				faults[c] = fmt.Sprintf("area %s: its parent %s is refused", c, refused[0])
+				refused = append(refused, c)
+			}
+		}
+	}
+	areas = areas[:0]
+	for i := range rows {
+		if text := faults[rows[i].Area.Code]; text != "" && rows[i].Err == nil {
+			rows[i].Err = errors.New(text)
+		}
+		if rows[i].Err == nil {
+			areas = append(areas, rows[i].Area)
+		}
+	}
+	return areas
 }
 
 // tellRefused lists the first refused areas.

@@ -4,11 +4,17 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/paulmach/orb"
+
+	"onemap/geo/grid"
+	"onemap/intake/file"
 	"onemap/internal/pgtest"
 )
 
@@ -78,6 +84,28 @@ func TestOverlayFromTheCommandLine(t *testing.T) {
 		want(wantCode, says, args(beats, strings.Fields(flags)...)...)
 	}
 	want(1, "--crs", "import", "overlay", beats, "--overlay", "X", "--name", "x", "--code", "no", "--area-name", "title")
+}
+
+// What hangs below a refused area is refused, however deep.
+func TestTheBelowOfARefusedAreaIsRefused(t *testing.T) {
+	ok := orb.MultiPolygon{{{{107, 38}, {108, 38}, {108, 39}, {107, 38}}}}
+	const n = 20_000
+	rows := make([]file.AreaRow, n, n+3)
+	for i := range rows {
+		rows[i].Area = grid.Area{Code: grid.Code(strconv.Itoa(i)), Name: "区", Parent: grid.Code(strconv.Itoa(i + 1)), Geom: ok}
+	}
+	rows[n-1].Area.Parent, rows[n-1].Area.Name = "", "" // no name: refused
+	rows = append(rows, file.AreaRow{Err: errors.New("read badly")},
+		file.AreaRow{Area: grid.Area{Code: "top", Name: "上", Geom: ok}}, file.AreaRow{Area: grid.Area{Code: "low", Name: "下", Parent: "top", Geom: ok}})
+	areas := refuse(rows)
+	if len(areas) != 2 || areas[0].Code != "top" || areas[1].Code != "low" || rows[n].Err.Error() != "read badly" {
+		t.Errorf("%d areas are left: %.200v", len(areas), areas)
+	}
+	for i, want := range map[int]string{n - 1: "no name", n - 2: "its parent 19999 is refused", 0: "area 0: its parent 1 is refused"} {
+		if err := rows[i].Err; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("row %d: %v, want %s", i, err, want)
+		}
+	}
 }
 
 // TestOverlayOfARealDistrict as a zipped Shapefile equals its GeoJSON twin.

@@ -32,9 +32,12 @@ type Hit struct {
 	OnEdge bool // the point is on its border
 }
 
-// maxCoverSide bounds the squares of a Cover: whole squares are listed once for
-// each shape over them.
-const maxCoverSide = 512
+// What bounds the squares of a Cover: on a side, and listed in all. A square is
+// listed once for each shape over it, and any number may lie over each other.
+const (
+	maxCoverSide   = 512
+	maxCoverListed = 2 << 20
+)
 
 // NewCover makes a Cover of shapes in WGS-84, valid as geo.CheckPolygon has it.
 // They must not be changed afterwards.
@@ -45,13 +48,18 @@ func NewCover(shapes []orb.MultiPolygon) *Cover {
 	}
 	sides := 0
 	c.bound = shapes[0].Bound()
-	for _, mp := range shapes {
-		c.bound = c.bound.Union(mp.Bound())
+	bounds := make([]orb.Bound, len(shapes))
+	for i, mp := range shapes {
+		bounds[i] = mp.Bound()
+		c.bound = c.bound.Union(bounds[i])
 		for range sidesOf(mp) {
 			sides++
 		}
 	}
 	n := min(max(int(math.Sqrt(20*float64(sides))), 32), maxCoverSide)
+	for n > 1 && c.listed(bounds, n) > maxCoverListed {
+		n = n * 7 / 8
+	}
 	c.cols, c.rows = n, n
 	c.sx = float64(n) / max(c.bound.Max[0]-c.bound.Min[0], 1e-9)
 	c.sy = float64(n) / max(c.bound.Max[1]-c.bound.Min[1], 1e-9)
@@ -66,6 +74,16 @@ func NewCover(shapes []orb.MultiPolygon) *Cover {
 	}
 	c.file(marks)
 	return c
+}
+
+// listed is about how many squares would be listed with n on a side: those that the
+// boxes of the shapes reach.
+func (c *Cover) listed(bounds []orb.Bound, n int) (sum float64) {
+	w, h := max(c.bound.Max[0]-c.bound.Min[0], 1e-9), max(c.bound.Max[1]-c.bound.Min[1], 1e-9)
+	for _, b := range bounds {
+		sum += ((b.Max[0]-b.Min[0])/w*float64(n) + 1) * ((b.Max[1]-b.Min[1])/h*float64(n) + 1)
+	}
+	return sum
 }
 
 // file puts the marks into the lists of their squares.

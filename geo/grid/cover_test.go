@@ -4,6 +4,7 @@
 package grid_test
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -117,6 +118,25 @@ func TestCoverAgreesWithBruteForce(t *testing.T) {
 	}
 }
 
+// Memory does not grow as the areas times the squares.
+func TestCoverIsBoundedWhereManyLieOverEachOther(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 3))
+	var shapes []orb.MultiPolygon
+	for range 3000 { // so that squares are small
+		shapes = append(shapes, orb.MultiPolygon{{star(rng, 107+rng.Float64(), 38+rng.Float64(), 0.01)}})
+	}
+	for range 150 {
+		shapes = append(shapes, square(107+0.01*rng.Float64(), 38+0.01*rng.Float64(), 108, 39))
+	}
+	c := grid.NewCover(shapes)
+	if n := c.Listed(); n > 3<<20 {
+		t.Errorf("%d squares are listed", n)
+	}
+	if n := len(c.At(nil, geo.WGS84{107.5, 38.5})); n < 150 {
+		t.Errorf("%d areas over a place, of 150 and more", n)
+	}
+}
+
 func TestCheckAreas(t *testing.T) {
 	ok := square(0, 0, 1, 1)
 	bow := orb.MultiPolygon{{{{0, 0}, {1, 1}, {1, 0}, {0, 1}, {0, 0}}}}
@@ -138,6 +158,35 @@ func TestCheckAreas(t *testing.T) {
 		if c.want == "" && len(faults) > 0 || c.want != "" && (len(faults) == 0 || !strings.Contains(string(faults[0].Kind)+" "+faults[0].Text, c.want)) {
 			t.Errorf("%s: %+v, want %q", name, faults, c.want)
 		}
+	}
+}
+
+// A way up through many areas, and many round in circles: each code is looked at once.
+func TestParentsRoundInCircles(t *testing.T) {
+	const n = 50_000
+	ok := square(0, 0, 1, 1)
+	var areas []grid.Area
+	add := func(code, parent string) {
+		areas = append(areas, grid.Area{Code: grid.Code(code), Name: "区", Parent: grid.Code(parent), Geom: ok})
+	}
+	add("top", "")
+	for i := range n {
+		add(fmt.Sprint("r", i), fmt.Sprint("r", (i+1)%n))
+	}
+	add("way0", "top")
+	for i := range n {
+		add(fmt.Sprint("way", i+1), fmt.Sprint("way", i))
+	}
+	add("low", "hangs")
+	add("hangs", "r7")
+	faults := grid.CheckAreas(areas)
+	for _, f := range faults {
+		if f.Code[0] == 'w' || f.Code == "top" || !strings.Contains(f.Text, "round in a circle") {
+			t.Fatalf("%+v", f)
+		}
+	}
+	if len(faults) != n+2 {
+		t.Errorf("%d faults, want %d", len(faults), n+2)
 	}
 }
 

@@ -8,3 +8,6 @@ func FindNeighbours(nodes []Node) {
 	t := &Tree{nodes: nodes}
 	t.meet()
 }
+
+// Listed is how many squares a Cover lists.
+func (c *Cover) Listed() int { return len(c.lists) }

@@ -37,6 +37,7 @@ func CheckAreas(areas []Area) []Fault {
 		}
 		parent[a.Code] = a.Parent
 	}
+	circles := inCircles(parent)
 	for _, a := range areas {
 		what := wrongWords(Draft{Code: a.Code, Name: a.Name, Level: 1})
 		switch {
@@ -49,7 +50,7 @@ func CheckAreas(areas []Area) []Fault {
 		}
 		if _, known := parent[a.Parent]; a.Parent != "" && !known {
 			add(FaultOrphan, a, fmt.Sprintf("its parent %s is not in the overlay", a.Parent))
-		} else if belowItself(parent, a.Code) {
+		} else if circles[a.Code] {
 			add(FaultOrphan, a, fmt.Sprintf("following the parents from %s leads round in a circle", a.Parent))
 		}
 		var pe *geo.PolygonError
@@ -61,13 +62,28 @@ func CheckAreas(areas []Area) []Fault {
 	return faults
 }
 
-// belowItself says whether the way up from a code comes back to it, or hangs below
-// such a circle: it is longer than any way without one.
-func belowItself(parent map[Code]Code, c Code) bool {
-	for range len(parent) {
-		if c = parent[c]; c == "" {
-			return false
+// inCircles finds the codes from which the way up comes back to where it was: those
+// of circles, and what hangs below them.
+func inCircles(parent map[Code]Code) map[Code]bool {
+	const ends = 1 // seen, with an end above
+	seen := make(map[Code]int, len(parent))
+	circles := map[Code]bool{}
+	walk := ends
+	for c := range parent {
+		walk++
+		var way []Code
+		for c != "" && seen[c] == 0 {
+			seen[c] = walk
+			way = append(way, c)
+			c = parent[c]
+		}
+		round := c != "" && (seen[c] == walk || circles[c])
+		for _, c := range way {
+			seen[c] = ends
+			if round {
+				circles[c] = true
+			}
 		}
 	}
-	return true
+	return circles
 }

@@ -52,13 +52,14 @@ type Server struct {
 	overlays     atomic.Pointer[store.OverlaySet]
 	places       atomic.Pointer[gazetteer.Index]
 	named        atomic.Pointer[named]
-	layersDue    chan struct{} // the configuration has changed: people, layers and overlays
+	layersDue    chan struct{} // the configuration has changed: people and layers
+	overlaysDue  chan struct{} // the configuration has changed: overlays
 	placesDue    chan struct{} // places or grids have changed: the address search
 	namedDue     chan struct{} // named layers, cameras or grids have changed
 	camerasMoved atomic.Bool   // cameras wait to be read again
 	plansDue     chan struct{} // an enactment of grids is due
 	treeAhead    chan int32    // a draft has its numbers: its tree is read before it is in force
-	behind       atomic.Bool   // people, layers or overlays wait to be read again
+	behind       atomic.Bool   // people or layers wait to be read again
 	load         atomic.Pointer[api.Loading]
 	wake         chan struct{} // something was committed: the sequencer
 	heads        chan struct{} // the feed has grown: the pump
@@ -92,7 +93,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	o.setDefaults()
 	s := &Server{
 		o: o, wake: make(chan struct{}, 1), heads: make(chan struct{}, 1), layersDue: make(chan struct{}, 1), placesDue: make(chan struct{}, 1),
-		plansDue: make(chan struct{}, 1), namedDue: make(chan struct{}, 1), treeAhead: make(chan int32, 4), ready: make(chan struct{}), failed: make(chan error, 8),
+		plansDue: make(chan struct{}, 1), overlaysDue: make(chan struct{}, 1), namedDue: make(chan struct{}, 1), treeAhead: make(chan int32, 4), ready: make(chan struct{}), failed: make(chan error, 8),
 	}
 	s.load.Store(&api.Loading{})
 	o.Log.Info("starting", "version", o.Version, "options", o)

@@ -30,9 +30,7 @@ func (s *Server) startLoops(ctx context.Context) error {
 	if err := s.reloadLayers(ctx); err != nil {
 		return err
 	}
-	if err := s.reloadOverlays(ctx); err != nil {
-		return err
-	}
+	s.firstOverlays(ctx)
 	if err := s.reloadNamed(ctx, true); err != nil {
 		return err
 	}
@@ -62,6 +60,7 @@ func (s *Server) startLoops(ctx context.Context) error {
 		DB: s.pools.care, Key: s.seal.AuditKey(), Anchor: filepath.Join(s.o.Data, ledger.AnchorFile), Now: s.o.Now, Log: s.o.Log,
 	}).Run)
 	s.loop("catch up", s.followConfig)
+	s.loop("overlays", s.followOverlays)
 	s.loop("plans", s.followPlans)
 	s.loop("tree ahead", s.followTrees)
 	s.loop("memory", s.boundMemory)
@@ -227,10 +226,11 @@ func (s *Server) reloadConfig(ctx context.Context) error {
 	}
 	s.behind.Store(true)
 	s.nudge(s.layersDue)()
+	s.nudge(s.overlaysDue)()
 	return nil
 }
 
-// followConfig reads people, layers and overlays again when the configuration has changed,
+// followConfig reads people and layers again when the configuration has changed,
 // until the end. Millions of roads may take their time: no event waits for them.
 func (s *Server) followConfig(ctx context.Context) {
 	for {
@@ -244,17 +244,17 @@ func (s *Server) followConfig(ctx context.Context) {
 	}
 }
 
-// catchUp reads people, layers and overlays again when they are behind the configuration.
+// catchUp reads people and layers again when they are behind the configuration.
 func (s *Server) catchUp(ctx context.Context) {
 	if !s.behind.Swap(false) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	if err := errors.Join(s.fixes.Refresh(ctx), s.reloadLayers(ctx), s.reloadOverlays(ctx)); err != nil {
+	if err := errors.Join(s.fixes.Refresh(ctx), s.reloadLayers(ctx)); err != nil {
 		s.behind.Store(true)
 		if ctx.Err() == nil {
-			s.o.Log.Warn("people, layers or overlays are behind; trying again", "err", err)
+			s.o.Log.Warn("people or layers are behind; trying again", "err", err)
 		}
 	}
 }

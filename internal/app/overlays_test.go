@@ -5,11 +5,15 @@ package app
 
 import (
 	"context"
+	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/paulmach/orb"
 
 	"onemap/auth"
 	"onemap/geo/grid"
@@ -161,4 +165,59 @@ func TestOverlaysThroughTheDoor(t *testing.T) {
 	}
 	other.waits(clock, time.Second, ask+"lon=107.6&lat=38.3", town, `"overlays":[`+beat+`]`)
 	other.waits(clock, time.Second, "/api/v1/overlays", town, `"areas":1}`)
+
+	// Another county uses the same code; and pages end where shapes have many points.
+	version, err = st.s.db.SaveDraft(t.Context(), []grid.Draft{{Code: "D", Level: 1, Name: "邻县", Geom: box(109, 38, 110, 38.5)}}, true, "test")
+	if err == nil {
+		err = st.s.db.Enact(t.Context(), version)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var round orb.Ring
+	const corners = 70_000
+	for k := range corners {
+		sin, cos := math.Sincos(2 * math.Pi * float64(k%corners) / corners)
+		round = append(round, orb.Point{109.5 + 0.2*cos, 38.25 + 0.2*sin})
+	}
+	var large []grid.Area
+	for _, code := range []grid.Code{"r1", "r2", "r3", "r4"} {
+		large = append(large, grid.Area{Code: code, Name: "圆", Geom: orb.MultiPolygon{{append(round, round[0])}}})
+	}
+	if _, err := st.s.db.ReplaceOverlay(t.Context(), store.OverlayImport{
+		Overlay: store.Overlay{Root: "D", Code: "BEAT", Name: "邻县警格", Kind: "police"}, Brought: large, Actor: "test", File: "test",
+	}); err != nil {
+		t.Fatal(err)
+	}
+	st.waits(clock, time.Second, "/api/v1/overlays/BEAT/areas?county=D", hall, `"code":"r4"`)
+	for path, want := range map[string]string{"county=C": `"code":"sea"`, "": `"code":"sea"`, "county=E": `"status":404`} {
+		if a := st.get("/api/v1/overlays/BEAT/areas?"+path, hall); !strings.Contains(string(a.body), want) {
+			t.Errorf("%s: %.300s, want %s", path, a.body, want)
+		}
+	}
+	if a := st.get("/api/v1/overlays/BEAT/areas?county=D", town); !strings.Contains(string(a.body), `"status":404`) {
+		t.Errorf("a county out of scope: %.300s", a.body)
+	}
+	for cursor, want := range map[string]struct {
+		count int
+		next  string
+	}{"": {3, "r3"}, "r3": {1, ""}} {
+		var page struct {
+			Features []struct{ Properties struct{ Code string } }
+			Cursor   string
+		}
+		a := st.call("GET", "/api/v1/overlays/BEAT/areas?county=D&cursor="+cursor, hall, "", "Accept: application/geo+json")
+		if err := json.Unmarshal(a.body, &page); err != nil || len(page.Features) != want.count || page.Cursor != want.next {
+			t.Errorf("after %q: %v, %d features, cursor %q, want %+v", cursor, err, len(page.Features), page.Cursor, want)
+		}
+	}
+
+	// Overlays that cannot be read keep no server from starting.
+	st.exec("ALTER TABLE overlay_area RENAME TO put_away")
+	third := st.node(Options{Now: clock.now, Limits: plenty()})
+	if a := third.get("/api/v1/overlays", hall); strings.TrimSpace(string(a.body)) != `{"items":[]}` {
+		t.Errorf("of overlays that cannot be read: %s", a.body)
+	}
+	st.exec("ALTER TABLE put_away RENAME TO overlay_area")
+	third.waits(clock, 0, "/api/v1/overlays", hall, `"code":"FIRE"`)
 }

@@ -9,8 +9,8 @@
 //
 // It shows what go test shows and writes the result of each test to FILE, behind
 // those of the parts before. With -last it then says which tests were skipped and
-// why, fails when a test of this module ran in no part, and ends with go test's own
-// lines.
+// why, fails when a test of this module ran in no part, or when -skip left out one
+// that did not pass before, and ends with go test's own lines.
 package main
 
 import (
@@ -71,8 +71,9 @@ func prove(file string, args []string, last bool, out io.Writer) error {
 	err = errors.Join(err, cmd.Wait())
 	if last {
 		_, err2 := kept.Seek(0, io.SeekStart)
-		never, err3 := summary(kept, os.DirFS("."), out)
-		err = errors.Join(err, err2, err3)
+		left, err4 := leftOut(args)
+		never, err3 := summary(kept, os.DirFS("."), left, out)
+		err = errors.Join(err, err2, err3, err4)
 		for _, name := range never {
 			fmt.Fprintln(out, "never run:", name)
 			err = errors.Join(err, errors.New(name+" ran in no part of the proof"))
@@ -166,9 +167,25 @@ func why(said string) string {
 	return strings.ReplaceAll(all[len(all)-1][1], "\t", " ")
 }
 
+// leftOut is what go test's -skip leaves out; nil is nothing.
+func leftOut(args []string) (*regexp.Regexp, error) {
+	for i, a := range args {
+		name, value, joined := strings.Cut(strings.TrimPrefix(a, "-"), "=")
+		if name != "-skip" && name != "skip" || !strings.HasPrefix(a, "-") {
+			continue
+		}
+		if !joined && i+1 < len(args) {
+			value = args[i+1]
+		}
+		return regexp.Compile(value)
+	}
+	return nil, nil
+}
+
 // summary writes which tests were skipped in every part, by reason, and returns
-// those of tree that are in no part.
-func summary(kept io.Reader, tree fs.FS, out io.Writer) (never []string, err error) {
+// those of tree that are in no part: a test that the last part left out must have
+// run in one before, where it is not enough that it was skipped.
+func summary(kept io.Reader, tree fs.FS, left *regexp.Regexp, out io.Writer) (never []string, err error) {
 	raw, err := io.ReadAll(kept)
 	if err != nil {
 		return nil, err
@@ -197,7 +214,8 @@ func summary(kept io.Reader, tree fs.FS, out io.Writer) (never []string, err err
 	}
 	all, err := tests(tree)
 	for _, name := range all {
-		if !seen[name] && skipped[name] == "" {
+		short := name[strings.LastIndex(name, ".")+1:]
+		if !seen[name] && (skipped[name] == "" || left != nil && left.MatchString(short)) {
 			never = append(never, name)
 		}
 	}

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,6 +59,59 @@ func TestBare(t *testing.T) { t.SkipNow() }
 	want := "== 3 tests ran, 2 were skipped\nskipped: a.TestGood/part: no part of it\nskipped: a.TestBare: no reason given\nok  \tonemap/b\t"
 	if !strings.HasPrefix(out.String(), want) {
 		t.Errorf("got %s, want %s", out, want)
+	}
+}
+
+// A test that the last part leaves out because another ran it did run there.
+func TestWhatTheLastPartLeavesOutHasRun(t *testing.T) {
+	moduleWith(t, map[string]string{"a/a_test.go": `package a
+import "testing"
+func TestShort(t *testing.T) { if testing.Short() { t.Skip("too long") } }
+func TestQuick(t *testing.T) {}
+func TestBare(t *testing.T) { t.Skip("no data") }
+`})
+	if err := prove("results", []string{"-short", "./a"}, false, &strings.Builder{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args []string
+		want string // run in no part
+	}{
+		{[]string{"-skip", "^(TestShort|TestQuick)$", "./a"}, "onemap/a.TestShort"},
+		{[]string{"--skip=Short", "./a"}, "onemap/a.TestShort"},
+		{[]string{"-skip=Quick", "./a"}, ""},
+	} {
+		out := &strings.Builder{}
+		err := prove("results", c.args, true, out)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || strings.Count(out.String(), "never run: ") != 1 || !strings.Contains(out.String(), "never run: "+c.want+"\n")) {
+			t.Errorf("%v: %v: %s", c.args, err, out)
+		}
+	}
+}
+
+// make test leaves out of its last part no test of a file that heeds -short: under
+// the race detector it may have done less.
+func TestShortenedTestsAreNotLeftOut(t *testing.T) {
+	dir := t.TempDir()
+	makefile, err := os.ReadFile("../../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"Makefile":                   string(makefile) + "\nshow:\n\t@echo '$(RACED)'\n",
+		"internal/app/full_test.go":  "package app\nfunc TestMatrix(t *testing.T) {}\n",
+		"internal/app/short_test.go": "package app\nfunc TestMatrixInFull(t *testing.T) { if testing.Short() { return } }\n",
+	} {
+		p := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(p), 0o755), os.WriteFile(p, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command("make", "-s", "show")
+	cmd.Dir = dir
+	cmd.Stderr = os.Stderr
+	if out, err := cmd.Output(); err != nil || strings.TrimSpace(string(out)) != "^(TestMatrix)$" {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 
