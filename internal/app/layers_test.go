@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -334,6 +335,57 @@ func TestAStoppedLayerGoesOn(t *testing.T) {
 	res, _, _, err = ImportLayer(t.Context(), o)
 	if err != nil || res.Counts.Rows() != 2500 || st.count("SELECT count(*) FROM layer WHERE code = 'dry'") != 0 {
 		t.Errorf("dry run: %+v %v", res, err)
+	}
+}
+
+// While an import runs a system administrator closes the layer and another import of
+// the same code begins: the one stays closed, the other mixes nothing.
+func TestAnImportLeavesWhatChangesBesideIt(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	admin := st.token(auth.SystemAdmin, "")
+	var b strings.Builder
+	b.WriteString("id,name,lon,lat\n")
+	for i := range 1500 {
+		fmt.Fprintf(&b, "%d,点%d,%v,%v\n", i, i, 107+float64(i%50)/51, 38+float64(i/50)/101)
+	}
+	path := writeFile(t, "many.csv", b.String())
+	changed := false
+	res, err := st.bringLayer(path, "pts", func(o *LayerOptions) {
+		o.Progress = func(job.Progress) {
+			if changed {
+				return
+			}
+			changed = true
+			if a := st.call("PATCH", "/api/v1/layers/pts", admin, `{"access":["dispatcher"]}`); a.status != 200 {
+				t.Errorf("%d %s", a.status, a.body)
+			}
+		}
+	})
+	if err != nil || res.Counts.Rows() != 1500 || !changed {
+		t.Fatalf("%+v %v", res, err)
+	}
+	if n := st.count("SELECT count(*) FROM layer WHERE code = 'pts' AND access = ARRAY['dispatcher']"); n != 1 {
+		t.Error("the import gave the walls a layer back that had been closed to them")
+	}
+	lines := writeFile(t, "l.geojson", `{"type":"FeatureCollection","features":[
+		{"type":"Feature","properties":{"id":"r1","name":"渠"},"geometry":{"type":"LineString","coordinates":[[107.1,38.3],[107.9,38.3]]}}]}`)
+	var once sync.Once
+	_, err = st.bringLayer(path, "mixed", func(o *LayerOptions) {
+		o.Now = func() time.Time {
+			once.Do(func() {
+				if _, err := st.bringLayer(lines, "mixed", nil); err != nil {
+					t.Error(err)
+				}
+			})
+			return time.Now()
+		}
+	})
+	if err == nil || !strings.Contains(err.Error(), "another code") {
+		t.Errorf("points into a layer of lines: %v", err)
+	}
+	if n := st.count("SELECT count(*) FROM layer_feature f JOIN layer l ON l.id = f.layer_id WHERE l.code = 'mixed'"); n != 1 {
+		t.Errorf("%d features in the layer of one line", n)
 	}
 }
 
