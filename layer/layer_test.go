@@ -16,6 +16,7 @@ import (
 
 	"onemap/auth"
 	"onemap/geo"
+	"onemap/geo/grid"
 	"onemap/layer"
 )
 
@@ -180,6 +181,47 @@ func TestACameraCoversWhatLiesInItsRangeAndView(t *testing.T) {
 			got = fmt.Sprint(*b)
 		}
 		if got != c.want {
+			t.Errorf("%s: %s, want %s", c.what, got, c.want)
+		}
+	}
+}
+
+// twoCounties are P, grids 1 and 2, and east of it Q, grids 3 and 4.
+func twoCounties(t *testing.T) *grid.Tree {
+	t.Helper()
+	box := func(x float64) orb.MultiPolygon {
+		return orb.MultiPolygon{{{{x, 38}, {x + 1, 38}, {x + 1, 39}, {x, 39}, {x, 38}}}}
+	}
+	tree, err := grid.NewTree([]grid.Node{
+		{ID: 1, Version: 1, Level: 1, Code: "P", Parent: -1, No: 1, Last: 2, Geom: box(107)},
+		{ID: 2, Version: 1, Level: 2, Code: "P1", Parent: 0, No: 2, Last: 2, Geom: box(107)},
+		{ID: 3, Version: 2, Level: 1, Code: "Q", Parent: -1, No: 3, Last: 4, Geom: box(108)},
+		{ID: 4, Version: 2, Level: 2, Code: "Q1", Parent: 2, No: 4, Last: 4, Geom: box(108)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
+
+func TestAFeatureKeepsToTheGridsOfItsCounty(t *testing.T) {
+	tree := twoCounties(t)
+	p := []auth.Interval{{Lo: 1, Hi: 2}}
+	for _, c := range []struct {
+		what   string
+		g      orb.Geometry
+		county []auth.Interval
+		root   int32
+		want   string
+	}{
+		{"in both", orb.LineString{{107.5, 38.5}, {108.5, 38.5}}, p, 1, "[2]"},
+		{"in the other", orb.Point{108.5, 38.5}, p, 1, "[1]"},
+		{"in none", orb.Point{110, 38.5}, p, 1, "[1]"},
+		{"in none, without a county's own", orb.Point{110, 38.5}, p, 0, "[]"},
+		{"of whatever county", orb.LineString{{107.5, 38.5}, {108.5, 38.5}}, nil, 0, "[2 4]"},
+		{"of a county that is not here", orb.Point{108.5, 38.5}, []auth.Interval{}, 0, "[]"},
+	} {
+		if got := fmt.Sprint(layer.GridsOf(tree, c.g, c.county, c.root)); got != c.want {
 			t.Errorf("%s: %s, want %s", c.what, got, c.want)
 		}
 	}

@@ -88,9 +88,13 @@ func (b *Book) Named(code string) *Set {
 }
 
 // GridsOf are the numbers of the grids in which one of the points of g lies: a
-// town sees a line or a polygon that has a corner in it, the whole of it. A shape
-// outside every grid belongs to root, the number of the county it came with.
-func GridsOf(t *grid.Tree, g orb.Geometry, root int32) []int32 {
+// town sees a line or a polygon that has a corner in it, the whole of it. Only
+// numbers in county count, those of the county g came with; nil is every county. A
+// shape outside every such grid belongs to root, the county's own number, if not 0.
+func GridsOf(t *grid.Tree, g orb.Geometry, county []auth.Interval, root int32) []int32 {
+	own := func(no int32) bool {
+		return county == nil || slices.ContainsFunc(county, func(iv auth.Interval) bool { return iv.Lo <= no && no <= iv.Hi })
+	}
 	var nos []int32
 	last := orb.Point{1000, 1000}
 	add := func(p orb.Point) {
@@ -99,7 +103,7 @@ func GridsOf(t *grid.Tree, g orb.Geometry, root int32) []int32 {
 		}
 		last = p
 		if f := t.Locate(geo.WGS84(p)); f.Index >= 0 {
-			if no := t.Nodes()[f.Index].No; !slices.Contains(nos, no) {
+			if no := t.Nodes()[f.Index].No; own(no) && !slices.Contains(nos, no) {
 				nos = append(nos, no)
 			}
 		}

@@ -92,6 +92,7 @@ type featureRow struct {
 type layerImport struct {
 	o     LayerOptions
 	tree  *grid.Tree
+	grids []auth.Interval // of the county
 	root  string
 	want  layer.Layer // what a new layer will be
 	id    int64       // of the layer, once its settings are written
@@ -147,6 +148,7 @@ func openLayer(ctx context.Context, o LayerOptions) (_ *layerImport, err error) 
 		return nil, err
 	}
 	im.root = string(im.tree.Nodes()[at].Code)
+	im.grids, _ = countyOf(im.tree, im.root)
 	if err := im.settle(ctx); err != nil {
 		return nil, err
 	}
@@ -302,7 +304,7 @@ func (im *layerImport) read() (featureRow, error) {
 	if r.f.Props, err = file.PropsJSON(rec.Props); err != nil {
 		return r, err
 	}
-	r.inGrid = len(layer.GridsOf(im.tree, rec.Geom, 0)) > 0
+	r.inGrid = len(layer.GridsOf(im.tree, rec.Geom, im.grids, 0)) > 0
 	return r, nil
 }
 
@@ -421,15 +423,17 @@ type CameraOptions struct {
 
 // cameraRow is a row of the file as a camera, or why it is refused.
 type cameraRow struct {
-	row file.Row
-	c   store.NewCamera
-	why []string
+	row    file.Row
+	c      store.NewCamera
+	inGrid bool
+	why    []string
 }
 
 // cameraImport is one import of cameras on its way.
 type cameraImport struct {
 	o     CameraOptions
 	tree  *grid.Tree
+	grids []auth.Interval // of the county
 	root  string
 	table *file.CameraReader
 }
@@ -449,13 +453,14 @@ func ImportCameras(ctx context.Context, o CameraOptions) (res job.Result, reject
 		return res, "", nil, err
 	}
 	im.root = string(im.tree.Nodes()[at].Code)
+	im.grids, _ = countyOf(im.tree, im.root)
 	if im.table, err = file.OpenCameras(o.File, o.Open, o.Datum); err != nil {
 		return res, "", nil, err
 	}
 	defer im.table.Close()
 	if o.DryRun {
 		res.Counts, told, err = countRows(ctx, im.rows(), o.Now, o.Progress, im.table.Progress, func(r cameraRow) (file.Row, bool, []string) {
-			return r.row, r.c.GridID != 0, r.why
+			return r.row, r.inGrid, r.why
 		})
 	} else {
 		rejects = rejectsBeside(o.File, o.Rejects)
@@ -497,9 +502,7 @@ func (im *cameraImport) rows() iter.Seq2[cameraRow, error] {
 				r.why, err = bad.Reasons, nil
 			} else if err == nil {
 				r.c = store.NewCamera{Camera: rec.Camera, Name: rec.Name, Root: im.root, Point: rec.Point.Orb(), Raw: rec.Raw}
-				if f := im.tree.Locate(rec.Point); f.Index >= 0 {
-					r.c.GridID = im.tree.Nodes()[f.Index].ID
-				}
+				r.inGrid = len(layer.GridsOf(im.tree, r.c.Point, im.grids, 0)) > 0
 			}
 			if !yield(r, err) || err != nil {
 				return
@@ -529,7 +532,7 @@ func (im *cameraImport) commit(ctx context.Context, b *job.Batch[cameraRow]) err
 				b.Reject(file.RejectRecord(r.row, r.why))
 			case !written[r.c.Code]:
 				b.Counts.Repeated++
-			case r.c.GridID != 0:
+			case r.inGrid:
 				b.Counts.InGrid++
 			default:
 				b.Counts.Outside++

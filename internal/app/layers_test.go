@@ -16,8 +16,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paulmach/orb"
+
 	"onemap/auth"
 	"onemap/geo"
+	"onemap/geo/grid"
 	"onemap/intake/file"
 	"onemap/internal/job"
 	"onemap/store"
@@ -386,6 +389,59 @@ func TestAnImportLeavesWhatChangesBesideIt(t *testing.T) {
 	}
 	if n := st.count("SELECT count(*) FROM layer_feature f JOIN layer l ON l.id = f.layer_id WHERE l.code = 'mixed'"); n != 1 {
 		t.Errorf("%d features in the layer of one line", n)
+	}
+}
+
+// A camera is where its point is, by the tree in force: neither what was stored with
+// it nor the tree its import began with says who sees it.
+func TestACameraFollowsTheTree(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	hall, townA := st.token(auth.HallOperator, ""), st.token(auth.TownOperator, "A")
+	path := writeFile(t, "cameras.csv", "gb_code,name,lon,lat\n15062401001320000001,界外,106.95,38.2\n15062401001310000002,甲,107.2,38.3\n")
+	res, _, _, err := ImportCameras(t.Context(), CameraOptions{DB: st.s.db, File: path, Datum: geo.DatumWGS84, Now: time.Now})
+	if err != nil || res.Counts.InGrid != 1 || res.Counts.Outside != 1 {
+		t.Fatalf("%+v %v", res.Counts, err)
+	}
+	st.exec("UPDATE camera SET grid_id = (SELECT id FROM grid WHERE code = 'B1')") // stale
+	sees := func(token string) int { l, _ := st.features(token, "cameras/features"); return len(l.Items) }
+	st.wait("cameras", func() bool { return sees(hall) == 2 })
+	if n := sees(townA); n != 1 {
+		t.Errorf("town A sees %d cameras", n)
+	}
+	if err := st.s.db.Enact(t.Context(), st.draft(redraw())); err != nil {
+		t.Fatal(err)
+	}
+	st.wait("the camera that lies in town A now", func() bool {
+		return sees(townA) == 2 && st.drawn(townA, "cameras", 14, 13059, 13059, 6308, 6308) == "界外"
+	})
+}
+
+// A camera of one county on another's ground is the one's to see.
+func TestACameraIsSeenInItsOwnCounty(t *testing.T) {
+	box := func(x float64) orb.MultiPolygon {
+		return orb.MultiPolygon{{{{x, 38}, {x + 1, 38}, {x + 1, 39}, {x, 39}, {x, 38}}}}
+	}
+	tree, err := grid.NewTree([]grid.Node{
+		{ID: 1, Version: 1, Level: 1, Code: "P", Parent: -1, No: 1, Last: 2, Geom: box(107)},
+		{ID: 2, Version: 1, Level: 2, Code: "P1", Parent: 0, No: 2, Last: 2, Geom: box(107)},
+		{ID: 3, Version: 2, Level: 1, Code: "Q", Parent: -1, No: 3, Last: 4, Geom: box(108)},
+		{ID: 4, Version: 2, Level: 2, Code: "Q1", Parent: 2, No: 4, Last: 4, Geom: box(108)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, spots := cameraSet(tree, []store.Camera{
+		{ID: 1, Root: "P", Point: orb.Point{107.5, 38.5}},
+		{ID: 2, Root: "P", Point: orb.Point{108.5, 38.5}},
+		{ID: 3, Point: orb.Point{108.5, 38.5}},
+		{ID: 4, Point: orb.Point{110, 38.5}},
+		{ID: 5, Root: "gone", Point: orb.Point{108.5, 38.5}},
+	})
+	for i, want := range []string{"[2] 2", "[1] 1", "[4] 4", "[1 3] 0", "[1 3] 0"} {
+		if got := fmt.Sprint(set.Features[i].Grids, spots[i].Grid); got != want {
+			t.Errorf("camera %d: %s, want %s", i+1, got, want)
+		}
 	}
 }
 

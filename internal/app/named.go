@@ -84,7 +84,7 @@ func namedSet(t *grid.Tree, l layer.Layer, rows []store.LayerFeature) *layer.Set
 	for i, r := range rows {
 		features[i] = layer.Feature{
 			ID: r.ID, ExternalID: r.ExternalID, Name: r.Name, Kind: r.Kind, Duty: r.Duty, Props: r.Props, Label: labelOf(l.Style, r), Geom: r.Geom,
-			Grids: layer.GridsOf(t, r.Geom, root),
+			Grids: layer.GridsOf(t, r.Geom, grids, root),
 		}
 	}
 	return layer.NewSet(l, features, grids)
@@ -99,8 +99,9 @@ func labelOf(s layer.Style, r store.LayerFeature) string {
 	return props[s.Label]
 }
 
-// cameraSet makes the layer of cameras. One that stands in no known grid is seen by
-// whoever sees its whole county, or, when that is not known either, a whole one.
+// cameraSet makes the layer of cameras, each in the grid it stands in now. One that
+// stands in none of its county is seen by whoever sees that as a whole, or, when its
+// county is not known either, a whole one.
 func cameraSet(t *grid.Tree, list []store.Camera) (*layer.Set, []tiles.Spot) {
 	var roots []int32
 	for _, i := range t.Roots() {
@@ -108,13 +109,16 @@ func cameraSet(t *grid.Tree, list []store.Camera) (*layer.Set, []tiles.Spot) {
 	}
 	spots, features := make([]tiles.Spot, len(list)), make([]layer.Feature, len(list))
 	for i, c := range list {
-		no := c.GridNo
-		if no == 0 && c.Root != "" {
-			_, no = countyOf(t, c.Root)
+		var county []auth.Interval // every one
+		no := int32(0)
+		if c.Root != "" {
+			county, no = countyOf(t, c.Root)
 		}
-		grids := []int32{no}
-		if no == 0 {
+		grids := layer.GridsOf(t, c.Point, county, no)
+		if len(grids) == 0 {
 			grids = roots
+		} else {
+			no = grids[0]
 		}
 		camera := c.Camera
 		features[i] = layer.Feature{ID: c.ID, ExternalID: c.Code, Name: c.Name, Kind: layer.Other, Label: c.Name, Geom: c.Point, Grids: grids, Camera: &camera}
