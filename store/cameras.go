@@ -58,7 +58,8 @@ type NewCamera struct {
 
 // SaveCameras writes a batch of cameras inside tx: new ones, and those that differ
 // from what is there under the same code. It returns the codes of what it wrote, and
-// those that another county has. No code may stand in the batch twice.
+// those that another county has: that brought it in, or, when nobody knows who did, on
+// whose ground it stands. No code may stand in the batch twice.
 func SaveCameras(ctx context.Context, tx pgx.Tx, batch []NewCamera) (written, others map[string]bool, err error) {
 	fail := func(err error) (map[string]bool, map[string]bool, error) {
 		return nil, nil, fmt.Errorf("store: save cameras: %w", err)
@@ -95,7 +96,9 @@ func SaveCameras(ctx context.Context, tx pgx.Tx, batch []NewCamera) (written, ot
 		}
 		return out, err
 	}
-	if others, err = set(`DELETE FROM camera_batch b USING camera c WHERE c.gb_code = b.gb_code AND c.root_code <> b.root_code RETURNING b.gb_code`); err != nil {
+	if others, err = set(`DELETE FROM camera_batch b USING camera c WHERE c.gb_code = b.gb_code AND (c.root_code <> b.root_code
+		OR c.root_code IS NULL AND (SELECT NOT bool_or(v.root_code = b.root_code) FROM grid g JOIN grid_version v ON v.id = g.version_id
+			WHERE v.state = 'enacted' AND g.level = 1 AND ST_Covers(g.geom, c.geom))) RETURNING b.gb_code`); err != nil {
 		return fail(err)
 	}
 	if written, err = set(`INSERT INTO camera AS c (gb_code, name, heading, fov, range_m, root_code, geom, raw_lon, raw_lat, raw_datum)
