@@ -227,6 +227,51 @@ func TestAFeatureKeepsToTheGridsOfItsCounty(t *testing.T) {
 	}
 }
 
+func TestAPageEndsByCountOrByPoints(t *testing.T) {
+	line := func(n int) orb.LineString {
+		l := make(orb.LineString, n)
+		for i := range l {
+			l[i] = orb.Point{107 + float64(i)/100, 38}
+		}
+		return l
+	}
+	var features []layer.Feature
+	for i, n := range []int{3, 3, 20, 2, 2} {
+		features = append(features, layer.Feature{ID: int64(i + 1), Geom: line(n), Grids: []int32{2}})
+	}
+	features = append(features, layer.Feature{ID: 6, Geom: line(2), Grids: []int32{4}}, layer.Feature{ID: 7, Geom: orb.Point{109, 38}, Grids: []int32{2}})
+	s := layer.NewSet(layer.Layer{}, features, nil)
+	d, err := auth.Decide(auth.NewActor(auth.Grant{ID: "town", Role: auth.TownOperator, Intervals: []auth.Interval{{Lo: 1, Hi: 2}}}), auth.Read, auth.NamedLayer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		after         int64
+		limit, points int
+		within        *orb.Bound
+		want          string
+	}{
+		{0, 10, 6, nil, "1 2 more"},
+		{2, 10, 6, nil, "3 more"}, // one at least
+		{3, 10, 6, nil, "4 5 7 "},
+		{0, 3, 100, nil, "1 2 3 more"},
+		{0, 9, 100, &orb.Bound{Min: orb.Point{108, 37}, Max: orb.Point{110, 39}}, "7 "},
+		{7, 9, 100, nil, ""},
+	} {
+		page, more := s.Page(d.Scope, c.within, c.after, c.limit, c.points)
+		got := ""
+		for _, f := range page {
+			got += fmt.Sprint(f.ID, " ")
+		}
+		if more {
+			got += "more"
+		}
+		if got != c.want {
+			t.Errorf("after %d, %d features, %d points: %q, want %q", c.after, c.limit, c.points, got, c.want)
+		}
+	}
+}
+
 func TestCodesAreOfCameras(t *testing.T) {
 	for code, good := range map[string]bool{
 		"15062401001310000001": true, "15062401001320000001": true,

@@ -23,6 +23,7 @@ import (
 	"onemap/geo/grid"
 	"onemap/intake/file"
 	"onemap/internal/job"
+	"onemap/layer"
 	"onemap/store"
 )
 
@@ -417,6 +418,14 @@ func TestACameraFollowsTheTree(t *testing.T) {
 	})
 }
 
+func TestALabelIsTheNameWhereThePropertyIsMissing(t *testing.T) {
+	for props, want := range map[string]string{`{"等级":"一级"}`: "一级", `{"类别":"x"}`: "站", `{"等级":""}`: "站", "": "站"} {
+		if got := labelOf(layer.Style{Label: "等级"}, store.LayerFeature{Name: "站", Props: []byte(props)}); got != want {
+			t.Errorf("%s: %q, want %q", props, got, want)
+		}
+	}
+}
+
 // A camera of one county on another's ground is the one's to see.
 func TestACameraIsSeenInItsOwnCounty(t *testing.T) {
 	box := func(x float64) orb.MultiPolygon {
@@ -525,11 +534,28 @@ func TestCamerasByTheirCodes(t *testing.T) {
 	if b := st.get("/api/v1/incidents/"+in.ID+"/nearest?layer=nothing", hall); b.status != 404 {
 		t.Errorf("of no layer: %d", b.status)
 	}
-	// A camera whose code another county has stays that county's.
-	st.exec("UPDATE camera SET root_code = 'Z' WHERE gb_code LIKE '%1'")
+	// A camera whose code another county has stays that county's; one of no county is
+	// whose ground it stands on, or anybody's.
+	st.exec("UPDATE camera SET root_code = CASE WHEN gb_code LIKE '%1' THEN 'Z' END")
 	path := writeFile(t, "again.csv", "gb_code,name,lon,lat\n15062401001320000001,抢来,107.3,38.3\n15062401001310000002,改名,107.3,38.3\n")
 	res, _, _, err := ImportCameras(t.Context(), CameraOptions{DB: st.s.db, File: path, Datum: geo.DatumWGS84, Now: time.Now})
 	if err != nil || res.Counts.Rejected != 1 || res.Counts.InGrid != 1 {
 		t.Errorf("%+v %v", res.Counts, err)
+	}
+	version, err := st.s.db.SaveDraft(t.Context(), []grid.Draft{{Code: "Q", Level: 1, Name: "邻县", Geom: box(110, 38, 111, 39)}}, true, "test")
+	if err == nil {
+		err = st.s.db.Enact(t.Context(), version)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	st.exec("UPDATE camera SET root_code = NULL, geom = CASE WHEN gb_code LIKE '%1' THEN ST_SetSRID(ST_MakePoint(110.5, 38.5), 4326) WHEN gb_code LIKE '%2' THEN ST_SetSRID(ST_MakePoint(100, 38), 4326) ELSE geom END")
+	path = writeFile(t, "third.csv", "gb_code,name,lon,lat\n15062401001320000001,邻县的,107.3,38.3\n15062401001310000002,无主,107.3,38.3\n15062401001320000003,本县,107.3,38.3\n")
+	res, _, _, err = ImportCameras(t.Context(), CameraOptions{DB: st.s.db, File: path, Root: "C", Datum: geo.DatumWGS84, Now: time.Now})
+	if err != nil || res.Counts.Rejected != 1 || res.Counts.InGrid != 2 {
+		t.Errorf("%+v %v", res.Counts, err)
+	}
+	if n := st.count("SELECT count(*) FROM camera WHERE root_code IS NULL AND gb_code = '15062401001320000001'"); n != 1 {
+		t.Error("a camera on the neighbour's ground was taken over")
 	}
 }

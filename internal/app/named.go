@@ -4,8 +4,12 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"strconv"
 	"strings"
 	"time"
 
@@ -87,16 +91,19 @@ func namedSet(t *grid.Tree, l layer.Layer, rows []store.LayerFeature) *layer.Set
 			Grids: layer.GridsOf(t, r.Geom, grids, root),
 		}
 	}
-	return layer.NewSet(l, features, grids)
+	set := layer.NewSet(l, features, grids)
+	set.Tag = fmt.Sprintf("%d.%d", l.Version, root) // a redraw gives the county another number
+	return set
 }
 
-// labelOf is what is written beside a feature.
+// labelOf is what is written beside a feature: its name where it lacks the property
+// that the style names.
 func labelOf(s layer.Style, r store.LayerFeature) string {
 	var props map[string]string
 	if s.Label == "" || s.Label == "name" || json.Unmarshal(r.Props, &props) != nil {
 		return r.Name
 	}
-	return props[s.Label]
+	return cmp.Or(props[s.Label], r.Name)
 }
 
 // cameraSet makes the layer of cameras, each in the grid it stands in now. One that
@@ -128,7 +135,13 @@ func cameraSet(t *grid.Tree, list []store.Camera) (*layer.Set, []tiles.Spot) {
 		Code: layer.Cameras, Name: "摄像头", Geometry: layer.Point, MinZoom: tiles.CamerasFrom, MaxZoom: layer.MaxZoom, Access: auth.LayerAccess{auth.Walls},
 		Style: layer.Style{Icon: "diamond"},
 	}
-	return layer.NewSet(l, features, nil), spots
+	set := layer.NewSet(l, features, nil)
+	h := fnv.New64a()
+	for i := range spots {
+		fmt.Fprintln(h, spots[i], features[i].Grids)
+	}
+	set.Tag = strconv.FormatUint(h.Sum64(), 16)
+	return set, spots
 }
 
 // cameraEvent is the entity of an event that tells of other cameras.
