@@ -410,12 +410,16 @@ func TestACameraFollowsTheTree(t *testing.T) {
 	if n := sees(townA); n != 1 {
 		t.Errorf("town A sees %d cameras", n)
 	}
+	list := st.get("/api/v1/layers", hall)
 	if err := st.s.db.Enact(t.Context(), st.draft(redraw())); err != nil {
 		t.Fatal(err)
 	}
 	st.wait("the camera that lies in town A now", func() bool {
 		return sees(townA) == 2 && st.drawn(townA, "cameras", 14, 13059, 13059, 6308, 6308) == "界外"
 	})
+	if now := st.get("/api/v1/layers", hall); now.status != 200 || !strings.Contains(string(now.body), `"tag"`) || string(now.body) == string(list.body) {
+		t.Errorf("the list does not tell that tiles are old: %s", now.body)
+	}
 }
 
 func TestALabelIsTheNameWhereThePropertyIsMissing(t *testing.T) {
