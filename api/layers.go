@@ -32,6 +32,7 @@ type LayerItem struct {
 	MinZoom  int            `json:"min_zoom" doc:"Drawn from this zoom on"`
 	MaxZoom  int            `json:"max_zoom" doc:"Drawn up to this zoom"`
 	Source   string         `json:"source,omitempty"`
+	Tag      string         `json:"tag,omitempty" doc:"Another one when features, settings or grids have changed: tiles that were kept are old then"`
 	Access   []string       `json:"access,omitempty" doc:"Who may see it: told to those who may change it"`
 }
 
@@ -94,7 +95,9 @@ func (s *Server) listLayers(_ context.Context, a caller, _ *struct{}) (*layerLis
 	for _, set := range s.o.Layers().All() {
 		mayWrite := err == nil && set.Code != layer.Cameras && s.wholeCounty(w.Scope, set.Root)
 		if _, err := set.Decide(a.Actor); err == nil || mayWrite {
-			out.Body.Items = append(out.Body.Items, settings(&set.Layer, mayWrite))
+			i := settings(&set.Layer, mayWrite)
+			i.Tag = set.Tag
+			out.Body.Items = append(out.Body.Items, i)
 		}
 	}
 	return out, nil
@@ -229,6 +232,9 @@ type featuresInput struct {
 	Accept string    `header:"Accept"`
 }
 
+// maxPagePoints is how many points a page has before it ends: about 8 MB of text.
+const maxPagePoints = 200_000
+
 func (s *Server) listFeatures(_ context.Context, a caller, in *featuresInput) (*listOutput, error) {
 	set, scope, opens, err := s.seen(a.Actor, in.Layer)
 	if err != nil {
@@ -246,19 +252,14 @@ func (s *Server) listFeatures(_ context.Context, a caller, in *featuresInput) (*
 			return nil, problem(http.StatusBadRequest, "cursor is not one this server gave out")
 		}
 	}
-	list, last := FeatureList{Items: []FeatureItem{}}, int64(0)
+	list := FeatureList{Items: []FeatureItem{}}
+	page, more := set.Page(scope, within, after, in.Limit, maxPagePoints)
+	if more {
+		c := strconv.FormatInt(page[len(page)-1].ID, 10)
+		list.Cursor = &c
+	}
 	var shapes []*geojson.Feature
-	for i := set.After(after); i < len(set.Features); i++ {
-		f := &set.Features[i]
-		if within != nil && !f.Geom.Bound().Intersects(*within) || !f.In(scope) {
-			continue
-		}
-		if len(list.Items) == in.Limit {
-			c := strconv.FormatInt(last, 10)
-			list.Cursor = &c
-			break
-		}
-		last = f.ID
+	for _, f := range page {
 		one := item(f, opens)
 		list.Items = append(list.Items, one)
 		if wantsFeatures(in.Accept) {

@@ -16,6 +16,7 @@ import (
 
 	"onemap/auth"
 	"onemap/geo"
+	"onemap/geo/grid"
 	"onemap/layer"
 )
 
@@ -181,6 +182,92 @@ func TestACameraCoversWhatLiesInItsRangeAndView(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("%s: %s, want %s", c.what, got, c.want)
+		}
+	}
+}
+
+// twoCounties are P, grids 1 and 2, and east of it Q, grids 3 and 4.
+func twoCounties(t *testing.T) *grid.Tree {
+	t.Helper()
+	box := func(x float64) orb.MultiPolygon {
+		return orb.MultiPolygon{{{{x, 38}, {x + 1, 38}, {x + 1, 39}, {x, 39}, {x, 38}}}}
+	}
+	tree, err := grid.NewTree([]grid.Node{
+		{ID: 1, Version: 1, Level: 1, Code: "P", Parent: -1, No: 1, Last: 2, Geom: box(107)},
+		{ID: 2, Version: 1, Level: 2, Code: "P1", Parent: 0, No: 2, Last: 2, Geom: box(107)},
+		{ID: 3, Version: 2, Level: 1, Code: "Q", Parent: -1, No: 3, Last: 4, Geom: box(108)},
+		{ID: 4, Version: 2, Level: 2, Code: "Q1", Parent: 2, No: 4, Last: 4, Geom: box(108)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
+
+func TestAFeatureKeepsToTheGridsOfItsCounty(t *testing.T) {
+	tree := twoCounties(t)
+	p := []auth.Interval{{Lo: 1, Hi: 2}}
+	for _, c := range []struct {
+		what   string
+		g      orb.Geometry
+		county []auth.Interval
+		root   int32
+		want   string
+	}{
+		{"in both", orb.LineString{{107.5, 38.5}, {108.5, 38.5}}, p, 1, "[2]"},
+		{"in the other", orb.Point{108.5, 38.5}, p, 1, "[1]"},
+		{"in none", orb.Point{110, 38.5}, p, 1, "[1]"},
+		{"in none, without a county's own", orb.Point{110, 38.5}, p, 0, "[]"},
+		{"of whatever county", orb.LineString{{107.5, 38.5}, {108.5, 38.5}}, nil, 0, "[2 4]"},
+		{"of a county that is not here", orb.Point{108.5, 38.5}, []auth.Interval{}, 0, "[]"},
+	} {
+		if got := fmt.Sprint(layer.GridsOf(tree, c.g, c.county, c.root)); got != c.want {
+			t.Errorf("%s: %s, want %s", c.what, got, c.want)
+		}
+	}
+}
+
+func TestAPageEndsByCountOrByPoints(t *testing.T) {
+	line := func(n int) orb.LineString {
+		l := make(orb.LineString, n)
+		for i := range l {
+			l[i] = orb.Point{107 + float64(i)/100, 38}
+		}
+		return l
+	}
+	var features []layer.Feature
+	for i, n := range []int{3, 3, 20, 2, 2} {
+		features = append(features, layer.Feature{ID: int64(i + 1), Geom: line(n), Grids: []int32{2}})
+	}
+	features = append(features, layer.Feature{ID: 6, Geom: line(2), Grids: []int32{4}}, layer.Feature{ID: 7, Geom: orb.Point{109, 38}, Grids: []int32{2}})
+	s := layer.NewSet(layer.Layer{}, features, nil)
+	d, err := auth.Decide(auth.NewActor(auth.Grant{ID: "town", Role: auth.TownOperator, Intervals: []auth.Interval{{Lo: 1, Hi: 2}}}), auth.Read, auth.NamedLayer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		after         int64
+		limit, points int
+		within        *orb.Bound
+		want          string
+	}{
+		{0, 10, 6, nil, "1 2 more"},
+		{2, 10, 6, nil, "3 more"}, // one at least
+		{3, 10, 6, nil, "4 5 7 "},
+		{0, 3, 100, nil, "1 2 3 more"},
+		{0, 9, 100, &orb.Bound{Min: orb.Point{108, 37}, Max: orb.Point{110, 39}}, "7 "},
+		{7, 9, 100, nil, ""},
+	} {
+		page, more := s.Page(d.Scope, c.within, c.after, c.limit, c.points)
+		got := ""
+		for _, f := range page {
+			got += fmt.Sprint(f.ID, " ")
+		}
+		if more {
+			got += "more"
+		}
+		if got != c.want {
+			t.Errorf("after %d, %d features, %d points: %q, want %q", c.after, c.limit, c.points, got, c.want)
 		}
 	}
 }

@@ -19,15 +19,21 @@ import (
 type Set struct {
 	Layer
 	Features []Feature // in order of ID
+	Tag      string    // tells one state of the layer and its grids from another
 	county   []auth.Interval
 	index    *index
+	bounds   []orb.Bound // of the features
 }
 
 // NewSet makes a Set. county are the grid numbers of the layer's county: who sees
 // none of them is not told that there is such a layer. nil is every county.
 func NewSet(l Layer, features []Feature, county []auth.Interval) *Set {
 	slices.SortFunc(features, func(a, b Feature) int { return cmp.Compare(a.ID, b.ID) })
-	return &Set{Layer: l, Features: features, county: county, index: newIndex(features)}
+	bounds := make([]orb.Bound, len(features))
+	for i := range features {
+		bounds[i] = features[i].Geom.Bound()
+	}
+	return &Set{Layer: l, Features: features, county: county, index: newIndex(features), bounds: bounds}
 }
 
 // Of reports whether the layer is of a county in which s sees a grid.
@@ -88,9 +94,13 @@ func (b *Book) Named(code string) *Set {
 }
 
 // GridsOf are the numbers of the grids in which one of the points of g lies: a
-// town sees a line or a polygon that has a corner in it, the whole of it. A shape
-// outside every grid belongs to root, the number of the county it came with.
-func GridsOf(t *grid.Tree, g orb.Geometry, root int32) []int32 {
+// town sees a line or a polygon that has a corner in it, the whole of it. Only
+// numbers in county count, those of the county g came with; nil is every county. A
+// shape outside every such grid belongs to root, the county's own number, if not 0.
+func GridsOf(t *grid.Tree, g orb.Geometry, county []auth.Interval, root int32) []int32 {
+	own := func(no int32) bool {
+		return county == nil || slices.ContainsFunc(county, func(iv auth.Interval) bool { return iv.Lo <= no && no <= iv.Hi })
+	}
 	var nos []int32
 	last := orb.Point{1000, 1000}
 	add := func(p orb.Point) {
@@ -99,7 +109,7 @@ func GridsOf(t *grid.Tree, g orb.Geometry, root int32) []int32 {
 		}
 		last = p
 		if f := t.Locate(geo.WGS84(p)); f.Index >= 0 {
-			if no := t.Nodes()[f.Index].No; !slices.Contains(nos, no) {
+			if no := t.Nodes()[f.Index].No; own(no) && !slices.Contains(nos, no) {
 				nos = append(nos, no)
 			}
 		}
@@ -135,13 +145,27 @@ func eachPoint(g orb.Geometry, f func(orb.Point)) {
 	}
 }
 
-// After is the index of the first feature whose id is greater.
-func (s *Set) After(id int64) int {
-	i, ok := slices.BinarySearchFunc(s.Features, id, func(f Feature, id int64) int { return cmp.Compare(f.ID, id) })
+// Page is the features in scope whose bounds meet within, if that is not nil, from
+// the first whose id is greater than after: at most limit of them, and no more than
+// have so many points together, but one at least. more says that others follow.
+func (s *Set) Page(sc auth.Scope, within *orb.Bound, after int64, limit, points int) (page []*Feature, more bool) {
+	from, ok := slices.BinarySearchFunc(s.Features, after, func(f Feature, id int64) int { return cmp.Compare(f.ID, id) })
 	if ok {
-		i++
+		from++
 	}
-	return i
+	for i := from; i < len(s.Features); i++ {
+		f := &s.Features[i]
+		if !f.In(sc) || within != nil && !s.bounds[i].Intersects(*within) {
+			continue
+		}
+		n := 0
+		eachPoint(f.Geom, func(orb.Point) { n++ })
+		if len(page) == limit || len(page) > 0 && n > points {
+			return page, true
+		}
+		page, points = append(page, f), points-n
+	}
+	return page, false
 }
 
 // Feature is the feature with this id, or nil.

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/paulmach/orb"
 
 	"onemap/feed"
 )
@@ -181,26 +180,4 @@ func LockOpen(ctx context.Context, tx pgx.Tx, ids []int64) ([]Incident, error) {
 		return nil
 	})
 	return ins, err
-}
-
-// PlacedCamera is a camera of a county and where it is.
-type PlacedCamera struct {
-	ID int64
-	At orb.Point
-}
-
-// CamerasOf lists the cameras that stand in a grid of v's county.
-func CamerasOf(ctx context.Context, tx pgx.Tx, v GridVersion) ([]PlacedCamera, error) {
-	rows, err := tx.Query(ctx, `SELECT c.id, c.geom FROM camera c JOIN grid g ON g.id = c.grid_id JOIN grid_version gv ON gv.id = g.version_id
-		WHERE gv.root_code = $1 ORDER BY c.id`, v.Root)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[PlacedCamera])
-}
-
-// MoveCameras puts cameras into grids, one each.
-func MoveCameras(ctx context.Context, tx pgx.Tx, ids, grids []int64) error {
-	_, err := tx.Exec(ctx, "UPDATE camera c SET grid_id = u.grid FROM unnest($1::bigint[], $2::bigint[]) AS u (id, grid) WHERE c.id = u.id", ids, grids)
-	return err
 }

@@ -46,8 +46,16 @@ func scanLayer(r pgx.CollectableRow) (l layer.Layer, err error) {
 	return l, err
 }
 
-// LayerNamed reads one layer, locked until tx ends. Without one it is ErrNotFound.
+// layerLock is the class of the locks that keep two transactions from making a
+// layer of one code.
+const layerLock = 0x6c617972
+
+// LayerNamed reads one layer. Its code, and the layer if there is one, are locked
+// until tx ends. Without one it is ErrNotFound.
 func LayerNamed(ctx context.Context, tx pgx.Tx, code string) (layer.Layer, error) {
+	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1::integer, hashtext($2))", layerLock, code); err != nil {
+		return layer.Layer{}, fmt.Errorf("store: layer %s: %w", code, err)
+	}
 	rows, err := tx.Query(ctx, "SELECT "+layerColumns+" FROM layer WHERE code = $1 FOR UPDATE", code)
 	if err != nil {
 		return layer.Layer{}, fmt.Errorf("store: layer %s: %w", code, err)

@@ -18,31 +18,47 @@ import (
 // another one is projected and thinned anew alone.
 type namedSets struct {
 	mu     sync.Mutex // guards what follows
-	byCode map[string]*namedSet
+	byCode map[string]*namedEntry
+}
+
+// namedEntry is a layer.Set and the set made of it, once, by whoever asks first.
+type namedEntry struct {
+	of   *layer.Set
+	make sync.Once
+	set  *namedSet
 }
 
 // now returns the set of now of a layer. The same layer.Set keeps its set, and so
-// its tiles.
+// its tiles. Whoever comes with an older one than the newest seen gets the newest's.
+// Only those who ask for the same layer wait while it is made.
 func (n *namedSets) now(s *Server, set *layer.Set) *namedSet {
+	e := n.entry(set)
+	e.make.Do(func() { e.set = newNamedSet(s.made.Add(1), e.of) })
+	return e.set
+}
+
+func (n *namedSets) entry(set *layer.Set) *namedEntry {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	was := n.byCode[set.Code]
-	if was != nil && was.set == set {
+	if was != nil && (was.of == set || was.of.ID == set.ID && was.of.Version > set.Version) {
 		return was
 	}
 	if n.byCode == nil {
-		n.byCode = map[string]*namedSet{}
+		n.byCode = map[string]*namedEntry{}
 	}
-	is := newNamedSet(s.made.Add(1), set)
-	n.byCode[set.Code] = is
-	return is
+	e := &namedEntry{of: set}
+	n.byCode[set.Code] = e
+	return e
 }
 
 func namedPlan(set *layer.Set) plan {
 	f := map[string]string{"id": "String", "name": "String", "kind": "String", "duty_mode": "String", "label": "String"}
+	// A layer that is drawn from a deeper zoom on is drawn from the tiles of dataZoom.
+	first := min(set.MinZoom, dataZoom)
 	return plan{
-		auth.NamedLayer, set.MinZoom, set.MaxZoom,
-		[]vectorLayer{{set.Code, f, set.MinZoom, min(dataZoom, set.MaxZoom)}},
+		auth.NamedLayer, first, set.MaxZoom,
+		[]vectorLayer{{set.Code, f, first, min(dataZoom, set.MaxZoom)}},
 		func(s *Server) source { return s.named.now(s, set) },
 	}
 }

@@ -5,6 +5,7 @@ package tiles_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"testing"
@@ -74,6 +75,40 @@ func TestAnotherSetMakesOtherTiles(t *testing.T) {
 	set = named(layer.Point, orb.Point{own.Label[0] + 5, own.Label[1]})
 	if two := fetch(t, s, "pts", at, a); len(one) != 1 || two != nil {
 		t.Errorf("before %v, after %v", one, two)
+	}
+}
+
+// A page asks for no tile deeper than TileJSON's maxzoom, 14: a layer that is drawn
+// from a deeper zoom on has its features in those.
+func TestALayerOfDeepZoomsIsInTheDeepestTilesAPageAsksFor(t *testing.T) {
+	own, a := town(0)
+	set := named(layer.Point, own.Label)
+	set.MinZoom, set.MaxZoom = 16, 18
+	s := tiles.New(tiles.Options{Tree: county, Named: func() *layer.Book { return layer.NewBook([]*layer.Set{set}) }})
+	var doc struct{ MinZoom, MaxZoom int }
+	told, err := s.TileJSON("pts", a)
+	if err != nil || json.Unmarshal(told, &doc) != nil || doc.MinZoom != 14 || doc.MaxZoom != 14 {
+		t.Fatalf("%s %v", told, err)
+	}
+	for z, want := range map[maptile.Zoom]int{13: 0, 14: 1, 16: 1, 18: 1} {
+		if got := features(fetch(t, s, "pts", maptile.At(own.Label, z), a), "pts"); len(got) != want {
+			t.Errorf("z%d: %d features", z, len(got))
+		}
+	}
+}
+
+// A request that began before a layer changed does not bring the old features back.
+func TestAnOlderSetDoesNotReplaceANewerOne(t *testing.T) {
+	own, a := town(0)
+	old, now := named(layer.Point, orb.Point{own.Label[0] + 5, own.Label[1]}), named(layer.Point, own.Label)
+	now.Version = 2
+	set := now
+	s := tiles.New(tiles.Options{Tree: county, Named: func() *layer.Book { return layer.NewBook([]*layer.Set{set}) }})
+	at := maptile.At(own.Label, 12)
+	for _, set = range []*layer.Set{now, old} {
+		if got := features(fetch(t, s, "pts", at, a), "pts"); len(got) != 1 {
+			t.Errorf("version %d: %d features", set.Version, len(got))
+		}
 	}
 }
 

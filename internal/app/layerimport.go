@@ -92,9 +92,10 @@ type featureRow struct {
 type layerImport struct {
 	o     LayerOptions
 	tree  *grid.Tree
+	grids []auth.Interval // of the county
 	root  string
-	want  layer.Layer // settings to be written with the first batch
-	id    int64       // of the layer, once it is written
+	want  layer.Layer // what a new layer will be
+	id    int64       // of the layer, once its settings are written
 	table *file.FeatureReader
 }
 
@@ -147,6 +148,7 @@ func openLayer(ctx context.Context, o LayerOptions) (_ *layerImport, err error) 
 		return nil, err
 	}
 	im.root = string(im.tree.Nodes()[at].Code)
+	im.grids, _ = countyOf(im.tree, im.root)
 	if err := im.settle(ctx); err != nil {
 		return nil, err
 	}
@@ -167,11 +169,9 @@ func (im *layerImport) settle(ctx context.Context) error {
 			return nil
 		case err != nil:
 			return err
-		case was.Root != im.root:
-			return fmt.Errorf("the layer %s is of the county %s: choose another code, or say --county %s", was.Code, was.Root, was.Root)
 		}
 		im.want = was
-		return nil
+		return im.fits(was)
 	})
 	if err != nil {
 		return err
@@ -181,6 +181,17 @@ func (im *layerImport) settle(ctx context.Context) error {
 		return errors.New("say with --name what people call the layer")
 	}
 	return im.want.Check()
+}
+
+// fits says why the features of this import can be none of a layer that is there.
+func (im *layerImport) fits(was layer.Layer) error {
+	if was.Root != im.root {
+		return fmt.Errorf("the layer %s is of the county %s: choose another code, or say --county %s", was.Code, was.Root, was.Root)
+	}
+	if g := im.want.Geometry; g != "" && was.Geometry != g {
+		return fmt.Errorf("the layer %s has the geometry %s since another import made it: bring %ss in under another code", was.Code, was.Geometry, g)
+	}
+	return nil
 }
 
 func (im *layerImport) run(ctx context.Context, rejects string) (job.Result, error) {
@@ -219,10 +230,10 @@ func (im *layerImport) settingsAlone(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if same(was, im.want) {
-			return nil
+		if err := im.fits(was); err != nil {
+			return err
 		}
-		return im.save(ctx, tx)
+		return im.settled(ctx, tx, was)
 	})
 }
 
@@ -234,13 +245,26 @@ func same(a, b layer.Layer) bool {
 	return errX == nil && errY == nil && string(x) == string(y)
 }
 
-// save writes the settings, with their audit row and the word to every node.
-func (im *layerImport) save(ctx context.Context, tx pgx.Tx) (err error) {
-	now := im.o.Now()
-	if im.id, err = store.SaveLayer(ctx, tx, im.want, now); err != nil {
+// settled puts the settings that were named over those of a layer that is there.
+// Only the first batch does: what somebody changes from then on stays.
+func (im *layerImport) settled(ctx context.Context, tx pgx.Tx, was layer.Layer) error {
+	want := im.o.Settings.over(was)
+	if err := want.Check(); err != nil {
 		return err
 	}
-	w := im.want
+	if same(was, want) {
+		im.id = was.ID
+		return nil
+	}
+	return im.save(ctx, tx, want)
+}
+
+// save writes the settings w, with their audit row and the word to every node.
+func (im *layerImport) save(ctx context.Context, tx pgx.Tx, w layer.Layer) (err error) {
+	now := im.o.Now()
+	if im.id, err = store.SaveLayer(ctx, tx, w, now); err != nil {
+		return err
+	}
 	data := map[string]any{"name": w.Name, "geometry": w.Geometry, "style": w.Style, "min_zoom": w.MinZoom, "max_zoom": w.MaxZoom, "access": w.Access, "source": w.Source}
 	if err := ledger.Audit(ctx, tx, auth.SystemActor("import of layers"), "", "layer.settings", "layer/"+w.Code, "", data); err != nil {
 		return err
@@ -280,7 +304,7 @@ func (im *layerImport) read() (featureRow, error) {
 	if r.f.Props, err = file.PropsJSON(rec.Props); err != nil {
 		return r, err
 	}
-	r.inGrid = len(layer.GridsOf(im.tree, rec.Geom, 0)) > 0
+	r.inGrid = len(layer.GridsOf(im.tree, rec.Geom, im.grids, 0)) > 0
 	return r, nil
 }
 
@@ -301,13 +325,14 @@ func (im *layerImport) commit(ctx context.Context, b *job.Batch[featureRow]) err
 			}
 			was, err := store.LayerNamed(ctx, tx, im.want.Code)
 			switch {
-			case err == nil && same(was, im.want):
-				im.id = was.ID
-			case err == nil || errors.Is(err, store.ErrNotFound):
-				if err := im.save(ctx, tx); err != nil {
-					return err
+			case errors.Is(err, store.ErrNotFound):
+				err = im.save(ctx, tx, im.want)
+			case err == nil:
+				if err = im.fits(was); err == nil && im.id == 0 {
+					err = im.settled(ctx, tx, was)
 				}
-			default:
+			}
+			if err != nil {
 				return err
 			}
 			if written, invalid, err = store.SaveFeatures(ctx, tx, im.id, batch, im.o.Now()); err != nil {
@@ -398,15 +423,17 @@ type CameraOptions struct {
 
 // cameraRow is a row of the file as a camera, or why it is refused.
 type cameraRow struct {
-	row file.Row
-	c   store.NewCamera
-	why []string
+	row    file.Row
+	c      store.NewCamera
+	inGrid bool
+	why    []string
 }
 
 // cameraImport is one import of cameras on its way.
 type cameraImport struct {
 	o     CameraOptions
 	tree  *grid.Tree
+	grids []auth.Interval // of the county
 	root  string
 	table *file.CameraReader
 }
@@ -426,13 +453,14 @@ func ImportCameras(ctx context.Context, o CameraOptions) (res job.Result, reject
 		return res, "", nil, err
 	}
 	im.root = string(im.tree.Nodes()[at].Code)
+	im.grids, _ = countyOf(im.tree, im.root)
 	if im.table, err = file.OpenCameras(o.File, o.Open, o.Datum); err != nil {
 		return res, "", nil, err
 	}
 	defer im.table.Close()
 	if o.DryRun {
 		res.Counts, told, err = countRows(ctx, im.rows(), o.Now, o.Progress, im.table.Progress, func(r cameraRow) (file.Row, bool, []string) {
-			return r.row, r.c.GridID != 0, r.why
+			return r.row, r.inGrid, r.why
 		})
 	} else {
 		rejects = rejectsBeside(o.File, o.Rejects)
@@ -474,9 +502,7 @@ func (im *cameraImport) rows() iter.Seq2[cameraRow, error] {
 				r.why, err = bad.Reasons, nil
 			} else if err == nil {
 				r.c = store.NewCamera{Camera: rec.Camera, Name: rec.Name, Root: im.root, Point: rec.Point.Orb(), Raw: rec.Raw}
-				if f := im.tree.Locate(rec.Point); f.Index >= 0 {
-					r.c.GridID = im.tree.Nodes()[f.Index].ID
-				}
+				r.inGrid = len(layer.GridsOf(im.tree, r.c.Point, im.grids, 0)) > 0
 			}
 			if !yield(r, err) || err != nil {
 				return
@@ -506,7 +532,7 @@ func (im *cameraImport) commit(ctx context.Context, b *job.Batch[cameraRow]) err
 				b.Reject(file.RejectRecord(r.row, r.why))
 			case !written[r.c.Code]:
 				b.Counts.Repeated++
-			case r.c.GridID != 0:
+			case r.inGrid:
 				b.Counts.InGrid++
 			default:
 				b.Counts.Outside++

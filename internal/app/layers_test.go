@@ -12,13 +12,18 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/paulmach/orb"
+
 	"onemap/auth"
 	"onemap/geo"
+	"onemap/geo/grid"
 	"onemap/intake/file"
 	"onemap/internal/job"
+	"onemap/layer"
 	"onemap/store"
 )
 
@@ -337,6 +342,122 @@ func TestAStoppedLayerGoesOn(t *testing.T) {
 	}
 }
 
+// While an import runs a system administrator closes the layer and another import of
+// the same code begins: the one stays closed, the other mixes nothing.
+func TestAnImportLeavesWhatChangesBesideIt(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	admin := st.token(auth.SystemAdmin, "")
+	var b strings.Builder
+	b.WriteString("id,name,lon,lat\n")
+	for i := range 1500 {
+		fmt.Fprintf(&b, "%d,点%d,%v,%v\n", i, i, 107+float64(i%50)/51, 38+float64(i/50)/101)
+	}
+	path := writeFile(t, "many.csv", b.String())
+	changed := false
+	res, err := st.bringLayer(path, "pts", func(o *LayerOptions) {
+		o.Progress = func(job.Progress) {
+			if changed {
+				return
+			}
+			changed = true
+			if a := st.call("PATCH", "/api/v1/layers/pts", admin, `{"access":["dispatcher"]}`); a.status != 200 {
+				t.Errorf("%d %s", a.status, a.body)
+			}
+		}
+	})
+	if err != nil || res.Counts.Rows() != 1500 || !changed {
+		t.Fatalf("%+v %v", res, err)
+	}
+	if n := st.count("SELECT count(*) FROM layer WHERE code = 'pts' AND access = ARRAY['dispatcher']"); n != 1 {
+		t.Error("the import gave the walls a layer back that had been closed to them")
+	}
+	lines := writeFile(t, "l.geojson", `{"type":"FeatureCollection","features":[
+		{"type":"Feature","properties":{"id":"r1","name":"渠"},"geometry":{"type":"LineString","coordinates":[[107.1,38.3],[107.9,38.3]]}}]}`)
+	var once sync.Once
+	_, err = st.bringLayer(path, "mixed", func(o *LayerOptions) {
+		o.Now = func() time.Time {
+			once.Do(func() {
+				if _, err := st.bringLayer(lines, "mixed", nil); err != nil {
+					t.Error(err)
+				}
+			})
+			return time.Now()
+		}
+	})
+	if err == nil || !strings.Contains(err.Error(), "another code") {
+		t.Errorf("points into a layer of lines: %v", err)
+	}
+	if n := st.count("SELECT count(*) FROM layer_feature f JOIN layer l ON l.id = f.layer_id WHERE l.code = 'mixed'"); n != 1 {
+		t.Errorf("%d features in the layer of one line", n)
+	}
+}
+
+// A camera is where its point is, by the tree in force: neither what was stored with
+// it nor the tree its import began with says who sees it.
+func TestACameraFollowsTheTree(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	hall, townA := st.token(auth.HallOperator, ""), st.token(auth.TownOperator, "A")
+	path := writeFile(t, "cameras.csv", "gb_code,name,lon,lat\n15062401001320000001,界外,106.95,38.2\n15062401001310000002,甲,107.2,38.3\n")
+	res, _, _, err := ImportCameras(t.Context(), CameraOptions{DB: st.s.db, File: path, Datum: geo.DatumWGS84, Now: time.Now})
+	if err != nil || res.Counts.InGrid != 1 || res.Counts.Outside != 1 {
+		t.Fatalf("%+v %v", res.Counts, err)
+	}
+	st.exec("UPDATE camera SET grid_id = (SELECT id FROM grid WHERE code = 'B1')") // stale
+	sees := func(token string) int { l, _ := st.features(token, "cameras/features"); return len(l.Items) }
+	st.wait("cameras", func() bool { return sees(hall) == 2 })
+	if n := sees(townA); n != 1 {
+		t.Errorf("town A sees %d cameras", n)
+	}
+	list := st.get("/api/v1/layers", hall)
+	if err := st.s.db.Enact(t.Context(), st.draft(redraw())); err != nil {
+		t.Fatal(err)
+	}
+	st.wait("the camera that lies in town A now", func() bool {
+		return sees(townA) == 2 && st.drawn(townA, "cameras", 14, 13059, 13059, 6308, 6308) == "界外"
+	})
+	if now := st.get("/api/v1/layers", hall); now.status != 200 || !strings.Contains(string(now.body), `"tag"`) || string(now.body) == string(list.body) {
+		t.Errorf("the list does not tell that tiles are old: %s", now.body)
+	}
+}
+
+func TestALabelIsTheNameWhereThePropertyIsMissing(t *testing.T) {
+	for props, want := range map[string]string{`{"等级":"一级"}`: "一级", `{"类别":"x"}`: "站", `{"等级":""}`: "站", "": "站"} {
+		if got := labelOf(layer.Style{Label: "等级"}, store.LayerFeature{Name: "站", Props: []byte(props)}); got != want {
+			t.Errorf("%s: %q, want %q", props, got, want)
+		}
+	}
+}
+
+// A camera of one county on another's ground is the one's to see.
+func TestACameraIsSeenInItsOwnCounty(t *testing.T) {
+	box := func(x float64) orb.MultiPolygon {
+		return orb.MultiPolygon{{{{x, 38}, {x + 1, 38}, {x + 1, 39}, {x, 39}, {x, 38}}}}
+	}
+	tree, err := grid.NewTree([]grid.Node{
+		{ID: 1, Version: 1, Level: 1, Code: "P", Parent: -1, No: 1, Last: 2, Geom: box(107)},
+		{ID: 2, Version: 1, Level: 2, Code: "P1", Parent: 0, No: 2, Last: 2, Geom: box(107)},
+		{ID: 3, Version: 2, Level: 1, Code: "Q", Parent: -1, No: 3, Last: 4, Geom: box(108)},
+		{ID: 4, Version: 2, Level: 2, Code: "Q1", Parent: 2, No: 4, Last: 4, Geom: box(108)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, spots := cameraSet(tree, []store.Camera{
+		{ID: 1, Root: "P", Point: orb.Point{107.5, 38.5}},
+		{ID: 2, Root: "P", Point: orb.Point{108.5, 38.5}},
+		{ID: 3, Point: orb.Point{108.5, 38.5}},
+		{ID: 4, Point: orb.Point{110, 38.5}},
+		{ID: 5, Root: "gone", Point: orb.Point{108.5, 38.5}},
+	})
+	for i, want := range []string{"[2] 2", "[1] 1", "[4] 4", "[1 3] 0", "[1 3] 0"} {
+		if got := fmt.Sprint(set.Features[i].Grids, spots[i].Grid); got != want {
+			t.Errorf("camera %d: %s, want %s", i+1, got, want)
+		}
+	}
+}
+
 const camerasCSV = `国标编码,设备名称,朝向,视场角,可视距离,坐标系,经度,纬度
 15062401001320000001,路口枪机,0,60,300,wgs84,107.2,38.3
 15062401001310000002,广场球机,,360,500,,107.201,38.3
@@ -417,11 +538,28 @@ func TestCamerasByTheirCodes(t *testing.T) {
 	if b := st.get("/api/v1/incidents/"+in.ID+"/nearest?layer=nothing", hall); b.status != 404 {
 		t.Errorf("of no layer: %d", b.status)
 	}
-	// A camera whose code another county has stays that county's.
-	st.exec("UPDATE camera SET root_code = 'Z' WHERE gb_code LIKE '%1'")
+	// A camera whose code another county has stays that county's; one of no county is
+	// whose ground it stands on, or anybody's.
+	st.exec("UPDATE camera SET root_code = CASE WHEN gb_code LIKE '%1' THEN 'Z' END")
 	path := writeFile(t, "again.csv", "gb_code,name,lon,lat\n15062401001320000001,抢来,107.3,38.3\n15062401001310000002,改名,107.3,38.3\n")
 	res, _, _, err := ImportCameras(t.Context(), CameraOptions{DB: st.s.db, File: path, Datum: geo.DatumWGS84, Now: time.Now})
 	if err != nil || res.Counts.Rejected != 1 || res.Counts.InGrid != 1 {
 		t.Errorf("%+v %v", res.Counts, err)
+	}
+	version, err := st.s.db.SaveDraft(t.Context(), []grid.Draft{{Code: "Q", Level: 1, Name: "邻县", Geom: box(110, 38, 111, 39)}}, true, "test")
+	if err == nil {
+		err = st.s.db.Enact(t.Context(), version)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	st.exec("UPDATE camera SET root_code = NULL, geom = CASE WHEN gb_code LIKE '%1' THEN ST_SetSRID(ST_MakePoint(110.5, 38.5), 4326) WHEN gb_code LIKE '%2' THEN ST_SetSRID(ST_MakePoint(100, 38), 4326) ELSE geom END")
+	path = writeFile(t, "third.csv", "gb_code,name,lon,lat\n15062401001320000001,邻县的,107.3,38.3\n15062401001310000002,无主,107.3,38.3\n15062401001320000003,本县,107.3,38.3\n")
+	res, _, _, err = ImportCameras(t.Context(), CameraOptions{DB: st.s.db, File: path, Root: "C", Datum: geo.DatumWGS84, Now: time.Now})
+	if err != nil || res.Counts.Rejected != 1 || res.Counts.InGrid != 2 {
+		t.Errorf("%+v %v", res.Counts, err)
+	}
+	if n := st.count("SELECT count(*) FROM camera WHERE root_code IS NULL AND gb_code = '15062401001320000001'"); n != 1 {
+		t.Error("a camera on the neighbour's ground was taken over")
 	}
 }

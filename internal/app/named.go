@@ -4,8 +4,12 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"strconv"
 	"strings"
 	"time"
 
@@ -84,23 +88,27 @@ func namedSet(t *grid.Tree, l layer.Layer, rows []store.LayerFeature) *layer.Set
 	for i, r := range rows {
 		features[i] = layer.Feature{
 			ID: r.ID, ExternalID: r.ExternalID, Name: r.Name, Kind: r.Kind, Duty: r.Duty, Props: r.Props, Label: labelOf(l.Style, r), Geom: r.Geom,
-			Grids: layer.GridsOf(t, r.Geom, root),
+			Grids: layer.GridsOf(t, r.Geom, grids, root),
 		}
 	}
-	return layer.NewSet(l, features, grids)
+	set := layer.NewSet(l, features, grids)
+	set.Tag = fmt.Sprintf("%d.%d", l.Version, root) // a redraw gives the county another number
+	return set
 }
 
-// labelOf is what is written beside a feature.
+// labelOf is what is written beside a feature: its name where it lacks the property
+// that the style names.
 func labelOf(s layer.Style, r store.LayerFeature) string {
 	var props map[string]string
 	if s.Label == "" || s.Label == "name" || json.Unmarshal(r.Props, &props) != nil {
 		return r.Name
 	}
-	return props[s.Label]
+	return cmp.Or(props[s.Label], r.Name)
 }
 
-// cameraSet makes the layer of cameras. One that stands in no known grid is seen by
-// whoever sees its whole county, or, when that is not known either, a whole one.
+// cameraSet makes the layer of cameras, each in the grid it stands in now. One that
+// stands in none of its county is seen by whoever sees that as a whole, or, when its
+// county is not known either, a whole one.
 func cameraSet(t *grid.Tree, list []store.Camera) (*layer.Set, []tiles.Spot) {
 	var roots []int32
 	for _, i := range t.Roots() {
@@ -108,13 +116,16 @@ func cameraSet(t *grid.Tree, list []store.Camera) (*layer.Set, []tiles.Spot) {
 	}
 	spots, features := make([]tiles.Spot, len(list)), make([]layer.Feature, len(list))
 	for i, c := range list {
-		no := c.GridNo
-		if no == 0 && c.Root != "" {
-			_, no = countyOf(t, c.Root)
+		var county []auth.Interval // every one
+		no := int32(0)
+		if c.Root != "" {
+			county, no = countyOf(t, c.Root)
 		}
-		grids := []int32{no}
-		if no == 0 {
+		grids := layer.GridsOf(t, c.Point, county, no)
+		if len(grids) == 0 {
 			grids = roots
+		} else {
+			no = grids[0]
 		}
 		camera := c.Camera
 		features[i] = layer.Feature{ID: c.ID, ExternalID: c.Code, Name: c.Name, Kind: layer.Other, Label: c.Name, Geom: c.Point, Grids: grids, Camera: &camera}
@@ -124,7 +135,13 @@ func cameraSet(t *grid.Tree, list []store.Camera) (*layer.Set, []tiles.Spot) {
 		Code: layer.Cameras, Name: "摄像头", Geometry: layer.Point, MinZoom: tiles.CamerasFrom, MaxZoom: layer.MaxZoom, Access: auth.LayerAccess{auth.Walls},
 		Style: layer.Style{Icon: "diamond"},
 	}
-	return layer.NewSet(l, features, nil), spots
+	set := layer.NewSet(l, features, nil)
+	h := fnv.New64a()
+	for i := range spots {
+		fmt.Fprintln(h, spots[i], features[i].Grids)
+	}
+	set.Tag = strconv.FormatUint(h.Sum64(), 16)
+	return set, spots
 }
 
 // cameraEvent is the entity of an event that tells of other cameras.

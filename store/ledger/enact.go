@@ -17,7 +17,6 @@ import (
 	"onemap/auth"
 	"onemap/dispatch"
 	"onemap/feed"
-	"onemap/geo"
 	"onemap/geo/grid"
 	"onemap/store"
 )
@@ -164,9 +163,6 @@ func (r *redraw) run(ctx context.Context, tx pgx.Tx, accepted int) error {
 		return err
 	}
 	if err := store.PutInForce(ctx, tx, v); err != nil {
-		return err
-	}
-	if err := r.cameras(ctx, tx, v); err != nil {
 		return err
 	}
 	if err := tellBadges(ctx, tx, homes, r.l.o.Now()); err != nil {
@@ -318,19 +314,4 @@ func writeMoved(ctx context.Context, tx pgx.Tx, all []moved, actor, reason strin
 	}
 	_, err := tx.CopyFrom(ctx, pgx.Identifier{"outbox"}, outboxColumns, pgx.CopyFromRows(events))
 	return err
-}
-
-// cameras puts the cameras of the county into the new tree.
-func (r *redraw) cameras(ctx context.Context, tx pgx.Tx, v store.GridVersion) error {
-	all, err := store.CamerasOf(ctx, tx, v)
-	if err != nil || len(all) == 0 {
-		return err
-	}
-	var ids, grids []int64
-	for _, c := range all {
-		at := geo.WGS84(c.At)
-		to := r.place(dispatch.Place{Point: &at})
-		ids, grids = append(ids, c.ID), append(grids, to.GridID)
-	}
-	return store.MoveCameras(ctx, tx, ids, grids)
 }

@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { describe, expect, it } from 'vitest';
-import { type NamedLayer, namedLayers, namedSources } from '../src/map/named';
+import { drawnAlike, type NamedLayer, namedLayers, namedSources } from '../src/map/named';
+import { LayersKeeper } from '../src/wall/layers';
 
 const layer = (over: Partial<NamedLayer>): NamedLayer => ({
   code: 'stations',
@@ -43,5 +44,54 @@ describe('named layers', () => {
 
   it('has a mark for an icon that it does not know', () => {
     expect(namedLayers([layer({ style: { icon: 'unheard-of' } })], 16)[0]).toMatchObject({ layout: { 'text-field': '●' } });
+  });
+});
+
+describe('the list of layers', () => {
+  it('is asked for again after a failure, and tells of what has changed alone', async () => {
+    const waits: number[] = [];
+    let next: () => void = () => undefined;
+    const answers = [
+      null,
+      [layer({ tag: '1' }), layer({ code: 'cameras', tag: 'a' })],
+      [layer({ tag: '1' }), layer({ code: 'cameras', tag: 'a' })],
+      [layer({ tag: '2' }), layer({ code: 'cameras', tag: 'b' })],
+    ];
+    const told: string[] = [];
+    const keeper = new LayersKeeper({
+      fetch: async () => {
+        const a = answers.shift();
+        if (!a) throw new Error('no answer');
+        return a;
+      },
+      named: (l) => void told.push(`named ${l.map((x) => x.code + x.tag)}`),
+      cameras: (tag) => void told.push(`cameras ${tag}`),
+      timers: {
+        now: () => 0,
+        set: (fn, ms) => {
+          waits.push(ms);
+          next = fn;
+          return 1;
+        },
+        clear: () => undefined,
+      },
+    });
+    await keeper.start();
+    for (let k = 0; k < 3; k++) {
+      next();
+      await new Promise((r) => setTimeout(r));
+    }
+    expect(waits).toEqual([5000, 60_000, 60_000, 60_000]);
+    expect(told).toEqual(['named stations1', 'named stations2', 'cameras b']);
+    expect(keeper.now.map((l) => l.code)).toEqual(['stations']);
+  });
+
+  it('has other tile addresses for other data, and the same style', () => {
+    const [a, b] = [[layer({ tag: '1.7' })], [layer({ tag: '2.7' })]];
+    expect(drawnAlike(a, b)).toBe(true);
+    expect(drawnAlike(a, [layer({ tag: '1.7', max_zoom: 17 })])).toBe(false);
+    expect(namedSources(b, 'https://wall')['named-stations']).toMatchObject({
+      tiles: ['https://wall/tiles/stations/{z}/{x}/{y}.mvt?tag=2.7'],
+    });
   });
 });

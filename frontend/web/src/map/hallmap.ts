@@ -10,7 +10,7 @@ import 'maplibre-gl/dist/maplibre-gl.css';
 import { FONT } from './font';
 import { type Fold, INCIDENT_STYLES, type IncidentMarks } from './incidents';
 import { MarkLayer } from './marklayer';
-import type { NamedLayer } from './named';
+import { drawnAlike, type NamedLayer, namedTiles, sourceOf } from './named';
 import { Pacer, type Power } from './pacer';
 import { ABOVE_MARKS, COUNTS, countsOf, LABEL_LAYERS, makeStyle, TILE_LAYERS, type Tiles, tileURL } from './style';
 import { WORKER_STYLES, type Workers } from './workers';
@@ -57,9 +57,11 @@ export class HallMap {
   private drawnVersion = -1;
   private announced = false;
   private folds: Fold[] = [];
+  private named: NamedLayer[];
 
   constructor(private readonly o: HallMapOptions) {
     this.unit = o.unit;
+    this.named = o.named;
     this.gl = new GLMap({
       container: o.container,
       style: { version: 8, sources: {}, layers: [] },
@@ -100,7 +102,7 @@ export class HallMap {
       power: (p) => this.lower(p),
     });
     this.listen();
-    this.gl.setStyle(makeStyle(o.tiles, o.named, location.origin, this.unit, this.home), { diff: false });
+    this.restyle();
     this.raf = requestAnimationFrame(this.tick);
   }
 
@@ -117,7 +119,7 @@ export class HallMap {
     this.gl.resize();
     const camera = this.gl.cameraForBounds(this.o.bbox as LngLatBoundsLike, { padding: this.padding() });
     if (camera?.zoom !== undefined) this.home = camera.zoom;
-    this.gl.setStyle(makeStyle(this.o.tiles, this.o.named, location.origin, this.unit, this.home), { diff: false });
+    this.restyle();
     if (this.atHome) this.goHome(false);
   }
 
@@ -160,6 +162,26 @@ export class HallMap {
     }
   }
 
+  /** Draws the named layers of now: other data are fetched, other settings are a new style. */
+  showNamed(named: NamedLayer[]): void {
+    const before = this.named;
+    this.named = named;
+    if (!drawnAlike(before, named)) {
+      this.restyle();
+      return;
+    }
+    for (const [k, l] of named.entries()) {
+      if (l.tag === before[k]?.tag) continue;
+      (this.gl.getSource(sourceOf(l)) as VectorTileSource | undefined)?.setTiles([namedTiles(l, location.origin)]);
+    }
+  }
+
+  /** The cameras have changed: fetch their tiles anew. */
+  reloadCameras(tag: string): void {
+    const source = this.gl.getSource('cameras') as VectorTileSource | undefined;
+    source?.setTiles([tileURL('cameras', location.origin, `?tag=${encodeURIComponent(tag)}`)]);
+  }
+
   /** Names on the map right now. */
   labels(): string[] {
     const layers = LABEL_LAYERS.filter((l) => this.gl.getLayer(l));
@@ -171,6 +193,10 @@ export class HallMap {
     cancelAnimationFrame(this.raf);
     clearTimeout(this.giveUp);
     this.gl.remove();
+  }
+
+  private restyle(): void {
+    this.gl.setStyle(makeStyle(this.o.tiles, this.named, location.origin, this.unit, this.home), { diff: false });
   }
 
   private listen(): void {

@@ -15,6 +15,8 @@ export interface NamedLayer {
   style: { colour?: string; icon?: string; width?: number; fill_opacity?: number; label?: string };
   min_zoom: number;
   max_zoom: number;
+  /** Another one when what the tiles show has changed. */
+  tag?: string;
 }
 
 /** Deeper tiles show nothing new. */
@@ -40,7 +42,17 @@ const GLYPHS: Record<string, string> = {
   department: '部',
 };
 
-const sourceOf = (l: NamedLayer) => `named-${l.code}`;
+export const sourceOf = (l: NamedLayer) => `named-${l.code}`;
+
+/** The tiles of a layer; other data have another address, so that no kept tile is shown again. */
+export const namedTiles = (l: NamedLayer, origin: string) =>
+  `${origin}/tiles/${l.code}/{z}/{x}/{y}.mvt${l.tag ? `?tag=${encodeURIComponent(l.tag)}` : ''}`;
+
+/** Whether two lists have the same layers drawn in the same way; their data may differ. */
+export function drawnAlike(a: NamedLayer[], b: NamedLayer[]): boolean {
+  const plain = (all: NamedLayer[]) => JSON.stringify(all.map((l) => ({ ...l, tag: '' })));
+  return plain(a) === plain(b);
+}
 
 /** Every character that the icons need. */
 export const ICON_TEXT = Object.values(GLYPHS).join('');
@@ -51,7 +63,7 @@ export function namedSources(named: NamedLayer[], origin: string): Record<string
       sourceOf(l),
       {
         type: 'vector',
-        tiles: [`${origin}/tiles/${l.code}/{z}/{x}/{y}.mvt`],
+        tiles: [namedTiles(l, origin)],
         minzoom: Math.min(DATA_ZOOM, l.min_zoom),
         maxzoom: Math.min(DATA_ZOOM, l.max_zoom),
       } satisfies SourceSpecification,

@@ -16,12 +16,13 @@ import { enter, type Refusal, takeCode } from './door';
 import { FiguresKeeper } from './figures';
 import type { HallHook } from './hook';
 import type { Incident } from './incident';
+import { LayersKeeper } from './layers';
 import { LiveHall } from './live';
 import { reloadAtNight, reloadOnce } from './reload';
 import {
   type Figures,
   getFigures,
-  getNamedLayers,
+  getLayers,
   getSession,
   getStatus,
   getTileJSON,
@@ -78,6 +79,7 @@ export class Hall {
   private code: string | null = null;
   private readonly started = Date.now();
   private readonly keeper: FiguresKeeper;
+  private readonly layers: LayersKeeper;
   private readonly motion = window.matchMedia('(prefers-reduced-motion: reduce)');
 
   constructor() {
@@ -102,6 +104,12 @@ export class Hall {
       show: (f) => {
         this.figures.value = f;
       },
+      timers,
+    });
+    this.layers = new LayersKeeper({
+      fetch: getLayers,
+      named: (l) => this.map?.showNamed(l),
+      cameras: (tag) => this.map?.reloadCameras(tag),
       timers,
     });
   }
@@ -136,12 +144,12 @@ export class Hall {
       return;
     }
     const bbox = await this.bbox();
-    const [tiles, named] = await Promise.all([this.tiles(), getNamedLayers().catch(() => []), this.fonts()]);
+    const [tiles] = await Promise.all([this.tiles(), this.layers.start(), this.fonts()]);
     this.map = new HallMap({
       container,
       bbox,
       tiles,
-      named,
+      named: this.layers.now,
       workers: this.dots,
       incidents: this.marks,
       title,
@@ -163,6 +171,7 @@ export class Hall {
 
   /** Takes the map down with its element. */
   unmountMap(): void {
+    this.layers.stop();
     this.map?.remove();
     this.map = null;
     this.mapReady = false;

@@ -97,8 +97,7 @@ export interface TileJSON {
 }
 export const getTileJSON = (layer: string) => get<TileJSON>(`/tiles/${layer}.json`);
 
-/** The named layers this wall shows; the cameras are a layer of the base map. */
-export async function getNamedLayers(): Promise<NamedLayer[]> {
-  const { items } = await get<{ items: NamedLayer[] }>('/api/v1/layers');
-  return items.filter((l) => l.code !== 'cameras');
+/** The layers this wall may show, the cameras among them. */
+export async function getLayers(): Promise<NamedLayer[]> {
+  return (await get<{ items: NamedLayer[] }>('/api/v1/layers')).items;
 }
