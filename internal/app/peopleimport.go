@@ -59,7 +59,7 @@ type peopleImport struct {
 	table *file.Reader
 	all   []rosterRow
 	// serves are the grids that the file names for each badge, broken the badges with a
-	// refused row.
+	// refused row; the badge "" is a refused row that may be anybody's.
 	serves map[string][]string
 	broken map[string]bool
 }
@@ -173,10 +173,9 @@ func (im *peopleImport) read(ctx context.Context) (columns []byte, err error) {
 		}
 		r.person = p
 		im.check(&r, known, first, devices)
-		if badge := r.person.Badge; badge != "" {
-			lastOf[badge] = len(im.all)
-			im.broken[badge] = im.broken[badge] || len(r.why) > 0
-		}
+		badge := r.person.Badge
+		lastOf[badge] = len(im.all)
+		im.broken[badge] = im.broken[badge] || len(r.why) > 0
 		im.all = append(im.all, r)
 	}
 	for _, i := range lastOf {
@@ -309,11 +308,11 @@ func (im *peopleImport) commit(ctx context.Context, b *job.Batch[rosterRow]) err
 }
 
 // endOthers ends the grids of a worker that the file does not name, after the
-// worker's last row; of a worker with a refused row, or without any grid in the file,
-// it ends none.
+// worker's last row. It ends none of a worker with a refused row, or without any grid
+// in the file, and none at all where the badge of a refused row can't be read.
 func (im *peopleImport) endOthers(ctx context.Context, to *store.Roster, r rosterRow) (bool, error) {
 	keep := im.serves[r.person.Badge]
-	if !im.o.ReplaceGrids || !r.last || im.broken[r.person.Badge] || len(keep) == 0 {
+	if !im.o.ReplaceGrids || !r.last || im.broken[r.person.Badge] || im.broken[""] || len(keep) == 0 {
 		return false, nil
 	}
 	return to.EndOthers(ctx, r.person.Badge, im.root, slices.Compact(slices.Sorted(slices.Values(keep))))
