@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -65,7 +66,8 @@ type peopleImport struct {
 }
 
 // ImportPeople brings in a roster of grid workers, going on where an earlier run of
-// the same file stopped. A worker is known again by badge; who is not in the file
+// the same file stopped, and anew where one had to refuse rows: what they name may be
+// there by now. A worker is known again by badge; who is not in the file
 // stays as stored. It returns the path of the reject file as well and, of a dry run,
 // the first refused rows. Counts: InGrid is new or changed with grids, Unlocated
 // without.
@@ -100,7 +102,7 @@ func ImportPeople(ctx context.Context, o PeopleOptions) (res job.Result, rejects
 	}
 	res, err = job.Run(ctx, o.DB.Pool, job.Options[rosterRow]{
 		Kind: "people", Fingerprint: print, FileName: filepath.Base(o.File), Rows: im.rows(), Commit: im.commit, Rejects: o.Rejects,
-		RejectHeader: file.RejectHeader(im.table.Header()), BatchRows: 1000, Progress: o.Progress, Now: o.Now,
+		RejectHeader: file.RejectHeader(im.table.Header()), BatchRows: 1000, Progress: o.Progress, Now: o.Now, Again: true,
 	})
 	return res, o.Rejects, nil, err
 }
@@ -299,7 +301,7 @@ func (im *peopleImport) commit(ctx context.Context, b *job.Batch[rosterRow]) err
 			if err := ledger.Audit(ctx, tx, auth.SystemActor("import of people"), "", "people.import", fmt.Sprintf("import_job/%d", b.Job()), "", data); err != nil {
 				return err
 			}
-			if err := ledger.ConfigChanged(ctx, tx, now); err != nil {
+			if err := ledger.ConfigChanged(ctx, tx, now, slices.Collect(maps.Keys(changedBy))...); err != nil {
 				return err
 			}
 		}

@@ -126,6 +126,14 @@ W2 C/B2 deputy 2026-11-21-`
 	if err != nil || res.Counts.Repeated != 3 || res.Counts.InGrid != 0 || st.served() != want || st.count("SELECT sum(ver) FROM worker") != before {
 		t.Errorf("again: %+v %v\n%s", res.Counts, err, st.served())
 	}
+	// Only badges that changed are told, each once.
+	if _, _, _, err = st.roster("badge,phone\nW1,0477-7620001\n", PeopleOptions{Now: at}); err != nil {
+		t.Fatal(err)
+	}
+	st.wait("every event handed on", func() bool { return st.count("SELECT count(*) FROM outbox") == 0 })
+	if n := st.count("SELECT count(*) FROM feed WHERE kind = 'worker.changed'"); n != 3 {
+		t.Errorf("%d badges are told of two new workers and one with another number", n)
+	}
 }
 
 func TestARosterMovesWorkers(t *testing.T) {
@@ -181,6 +189,16 @@ W2 C/B1 worker 2026-11-01-`
 	}
 	if c := bring(6, "W2,,,,d1,\n", PeopleOptions{Rebind: true}); c.Unlocated != 1 || carrier(5) != "W1" || carrier(7) != "W2" {
 		t.Errorf("taken from W1: %+v, carried by %s, then %s", c, carrier(5), carrier(7))
+	}
+	// The same file is looked at again while rows of it are refused.
+	if c := bring(7, "W6,,,,d1,\n", PeopleOptions{}); c.Rejected != 1 {
+		t.Errorf("a device that W2 carries: %+v", c)
+	}
+	st.exec("UPDATE device_binding SET valid_to = '2026-11-08' WHERE valid_to = 'infinity' AND device_id = (SELECT id FROM device WHERE unique_id = 'd1')")
+	for range 2 { // the second time it is done
+		if c := bring(9, "W6,,,,d1,\n", PeopleOptions{}); c != (job.Counts{Unlocated: 1}) || carrier(10) != "W6" {
+			t.Errorf("a device given back: %+v", c)
+		}
 	}
 }
 
