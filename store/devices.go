@@ -118,12 +118,15 @@ type WorkerRow struct {
 
 // Workers lists the active workers in scope, ordered by badge. Where they are is
 // in track.Live.
-func Workers(ctx context.Context, db Querier, scope auth.Scope, now time.Time) ([]WorkerRow, error) {
+func Workers(ctx context.Context, db Querier, scope auth.Scope, now time.Time, badges ...string) ([]WorkerRow, error) {
 	today := people.Local(now).Format(time.DateOnly)
 	var q query
 	q.add("WITH home AS ("+homeGrids+") ", today, today)
 	q.add("SELECT w.id, w.badge, w.ver, w.skills, coalesce(home.no, 0), coalesce(home.code, ''), coalesce(home.name, '') ")
 	q.add("FROM worker w LEFT JOIN home ON home.worker_id = w.id WHERE w.active AND ")
+	if len(badges) > 0 {
+		q.add("w.badge = ANY (?) AND ", badges)
+	}
 	q.inScope(scope, "home.no").add(" ORDER BY w.badge")
 	rows, err := db.Query(ctx, q.sql.String(), q.args...)
 	if err != nil {

@@ -187,26 +187,34 @@ func (r *Roster) grid(ctx context.Context, worker int64, code string, in RosterR
 	}
 	want := in.From
 	switch {
-	case want == "" && served && (role == in.Role || from >= r.Today):
+	case want == "" && served && (role == in.Role || from >= r.Today || in.To != "" && in.To <= r.Today):
 		want = from
 	case want == "":
 		want = r.Today
 	}
-	if served && want == from && role == in.Role && (in.To == "" || in.To == to) {
+	end := in.To
+	switch {
+	case end == "" || end > want:
+	case !served:
+		return false, nil // gone before: nothing to end
+	default:
+		end = want // it ends where it began: never served
+	}
+	if served && want == from && role == in.Role && (end == "" || end == to) {
 		return false, nil
 	}
-	// What was served until now ends where this begins.
-	_, err = r.Tx.Exec(ctx, `UPDATE worker_grid SET valid_to = $4 WHERE worker_id = $1 AND grid_code = $2 AND coalesce(root_code, $3) = $3
-		AND valid_from < $4 AND (valid_to IS NULL OR valid_to > $4)`, worker, code, in.Root, want)
-	if err != nil {
-		return false, err
-	}
-	_, err = r.Tx.Exec(ctx, `INSERT INTO worker_grid (worker_id, grid_code, root_code, role, valid_from, valid_to)
-		SELECT $1, $2, $3, $4, $5::date, coalesce(nullif($6, '')::date, min(later.valid_from)) -- not beyond what begins later
-		FROM worker_grid later WHERE later.worker_id = $1 AND later.grid_code = $2 AND coalesce(later.root_code, $3) = $3 AND later.valid_from > $5::date
+	// What was served until now ends where this begins. When it was to end is read as it
+	// was before: this ends then too unless the row says when, but not beyond what begins later.
+	_, err = r.Tx.Exec(ctx, `WITH before AS (
+			UPDATE worker_grid SET valid_to = $5 WHERE worker_id = $1 AND grid_code = $2 AND coalesce(root_code, $3) = $3
+			AND valid_from < $5 AND (valid_to IS NULL OR valid_to > $5))
+		INSERT INTO worker_grid (worker_id, grid_code, root_code, role, valid_from, valid_to)
+		SELECT $1, $2, $3, $4, $5::date, coalesce(nullif($6, '')::date,
+			least(min(o.valid_from) FILTER (WHERE o.valid_from > $5), max(o.valid_to) FILTER (WHERE o.valid_from < $5 AND o.valid_to > $5)))
+		FROM worker_grid o WHERE o.worker_id = $1 AND o.grid_code = $2 AND coalesce(o.root_code, $3) = $3
 		ON CONFLICT (worker_id, grid_code, valid_from) DO UPDATE SET root_code = excluded.root_code, role = excluded.role,
 			valid_to = CASE WHEN $6 = '' THEN worker_grid.valid_to ELSE excluded.valid_to END`,
-		worker, code, in.Root, in.Role, want, in.To)
+		worker, code, in.Root, in.Role, want, end)
 	return true, err
 }
 

@@ -172,6 +172,9 @@ func (f mapFile) checkPlace(m *Map) error {
 	switch f.WithoutPlace {
 	case "":
 		m.withoutPlace = "reject"
+		if !lon {
+			m.withoutPlace = "keep" // no row has coordinates: none is lost for that
+		}
 	case "reject", "keep", "find":
 	default:
 		return fmt.Errorf("without_place is %q: say reject or keep, or find to look addresses up", f.WithoutPlace)

@@ -176,10 +176,11 @@ const (
 )
 
 // Apply makes a Person of row. The error is always a *RowError with every reason
-// found; no reason repeats what is personal.
+// found; no reason repeats what is personal. Of a refused row the Person has Row and
+// Badge alone, the badge empty where none can be read.
 func (m *PersonMapper) Apply(row Row) (Person, error) {
 	if row.Fault != "" {
-		return Person{}, &RowError{Row: row.N, Line: row.Line, Reasons: []string{row.Fault}}
+		return Person{Row: row.N}, &RowError{Row: row.N, Line: row.Line, Reasons: []string{row.Fault}}
 	}
 	mp := m.mp
 	mp.reasons = nil
@@ -227,7 +228,11 @@ func (m *PersonMapper) Apply(row Row) (Person, error) {
 		}
 	}
 	if len(mp.reasons) > 0 {
-		return Person{}, &RowError{Row: row.N, Line: row.Line, Reasons: mp.reasons}
+		refused := Person{Row: row.N}
+		if !slices.ContainsFunc(mp.reasons, func(why string) bool { return strings.HasPrefix(why, "badge ") }) {
+			refused.Badge = p.Badge
+		}
+		return refused, &RowError{Row: row.N, Line: row.Line, Reasons: mp.reasons}
 	}
 	return p, nil
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -59,13 +60,14 @@ type peopleImport struct {
 	table *file.Reader
 	all   []rosterRow
 	// serves are the grids that the file names for each badge, broken the badges with a
-	// refused row.
+	// refused row; the badge "" is a refused row that may be anybody's.
 	serves map[string][]string
 	broken map[string]bool
 }
 
 // ImportPeople brings in a roster of grid workers, going on where an earlier run of
-// the same file stopped. A worker is known again by badge; who is not in the file
+// the same file stopped, and anew where one had to refuse rows: what they name may be
+// there by now. A worker is known again by badge; who is not in the file
 // stays as stored. It returns the path of the reject file as well and, of a dry run,
 // the first refused rows. Counts: InGrid is new or changed with grids, Unlocated
 // without.
@@ -100,7 +102,7 @@ func ImportPeople(ctx context.Context, o PeopleOptions) (res job.Result, rejects
 	}
 	res, err = job.Run(ctx, o.DB.Pool, job.Options[rosterRow]{
 		Kind: "people", Fingerprint: print, FileName: filepath.Base(o.File), Rows: im.rows(), Commit: im.commit, Rejects: o.Rejects,
-		RejectHeader: file.RejectHeader(im.table.Header()), BatchRows: 1000, Progress: o.Progress, Now: o.Now,
+		RejectHeader: file.RejectHeader(im.table.Header()), BatchRows: 1000, Progress: o.Progress, Now: o.Now, Again: true,
 	})
 	return res, o.Rejects, nil, err
 }
@@ -173,10 +175,9 @@ func (im *peopleImport) read(ctx context.Context) (columns []byte, err error) {
 		}
 		r.person = p
 		im.check(&r, known, first, devices)
-		if badge := r.person.Badge; badge != "" {
-			lastOf[badge] = len(im.all)
-			im.broken[badge] = im.broken[badge] || len(r.why) > 0
-		}
+		badge := r.person.Badge
+		lastOf[badge] = len(im.all)
+		im.broken[badge] = im.broken[badge] || len(r.why) > 0
 		im.all = append(im.all, r)
 	}
 	for _, i := range lastOf {
@@ -300,7 +301,7 @@ func (im *peopleImport) commit(ctx context.Context, b *job.Batch[rosterRow]) err
 			if err := ledger.Audit(ctx, tx, auth.SystemActor("import of people"), "", "people.import", fmt.Sprintf("import_job/%d", b.Job()), "", data); err != nil {
 				return err
 			}
-			if err := ledger.ConfigChanged(ctx, tx, now); err != nil {
+			if err := ledger.ConfigChanged(ctx, tx, now, slices.Collect(maps.Keys(changedBy))...); err != nil {
 				return err
 			}
 		}
@@ -309,11 +310,11 @@ func (im *peopleImport) commit(ctx context.Context, b *job.Batch[rosterRow]) err
 }
 
 // endOthers ends the grids of a worker that the file does not name, after the
-// worker's last row; of a worker with a refused row, or without any grid in the file,
-// it ends none.
+// worker's last row. It ends none of a worker with a refused row, or without any grid
+// in the file, and none at all where the badge of a refused row can't be read.
 func (im *peopleImport) endOthers(ctx context.Context, to *store.Roster, r rosterRow) (bool, error) {
 	keep := im.serves[r.person.Badge]
-	if !im.o.ReplaceGrids || !r.last || im.broken[r.person.Badge] || len(keep) == 0 {
+	if !im.o.ReplaceGrids || !r.last || im.broken[r.person.Badge] || im.broken[""] || len(keep) == 0 {
 		return false, nil
 	}
 	return to.EndOthers(ctx, r.person.Badge, im.root, slices.Compact(slices.Sorted(slices.Values(keep))))

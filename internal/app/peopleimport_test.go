@@ -126,6 +126,14 @@ W2 C/B2 deputy 2026-11-21-`
 	if err != nil || res.Counts.Repeated != 3 || res.Counts.InGrid != 0 || st.served() != want || st.count("SELECT sum(ver) FROM worker") != before {
 		t.Errorf("again: %+v %v\n%s", res.Counts, err, st.served())
 	}
+	// Only badges that changed are told, each once.
+	if _, _, _, err = st.roster("badge,phone\nW1,0477-7620001\n", PeopleOptions{Now: at}); err != nil {
+		t.Fatal(err)
+	}
+	st.wait("every event handed on", func() bool { return st.count("SELECT count(*) FROM outbox") == 0 })
+	if n := st.count("SELECT count(*) FROM feed WHERE kind = 'worker.changed'"); n != 3 {
+		t.Errorf("%d badges are told of two new workers and one with another number", n)
+	}
 }
 
 func TestARosterMovesWorkers(t *testing.T) {
@@ -156,6 +164,17 @@ W2 C/B1 worker 2026-11-01-`
 	if got := st.served(); got != want { // W2 is not in the file, and stays
 		t.Errorf("served:\n%s\nwant\n%s", got, want)
 	}
+	// Nothing is ended for a row refused for its form, nor for anybody by one without a badge.
+	bring(5, "W4,A1,,,,\nW4,A2,,,,\nW5,A1,,2026-01-01,,\n", PeopleOptions{})
+	bring(6, "W4,A1,,,,\nW4,A2,,someday,,\n", PeopleOptions{ReplaceGrids: true})
+	bring(6, "W4,A1,,,,\n,A2,,,,\n", PeopleOptions{ReplaceGrids: true})
+	bring(6, "W4,A1,,,,\nW4,A2,,,\n", PeopleOptions{ReplaceGrids: true}) // a cell is missing
+	if n := st.count("SELECT count(*) FROM worker_grid g JOIN worker w ON w.id = g.worker_id WHERE w.badge = 'W4' AND g.valid_to IS NULL"); n != 2 {
+		t.Errorf("W4 serves %d grids, not 2:\n%s", n, st.served())
+	}
+	if bring(6, "W4,A1,,,,\n", PeopleOptions{ReplaceGrids: true}); !strings.Contains(st.served(), "W4 C/A2 worker 2026-11-05-2026-11-06") {
+		t.Errorf("W4 still serves A2:\n%s", st.served())
+	}
 	carrier := func(d int) string {
 		t.Helper()
 		var badge string
@@ -170,6 +189,50 @@ W2 C/B1 worker 2026-11-01-`
 	}
 	if c := bring(6, "W2,,,,d1,\n", PeopleOptions{Rebind: true}); c.Unlocated != 1 || carrier(5) != "W1" || carrier(7) != "W2" {
 		t.Errorf("taken from W1: %+v, carried by %s, then %s", c, carrier(5), carrier(7))
+	}
+	// The same file is looked at again while rows of it are refused.
+	if c := bring(7, "W6,,,,d1,\n", PeopleOptions{}); c.Rejected != 1 {
+		t.Errorf("a device that W2 carries: %+v", c)
+	}
+	st.exec("UPDATE device_binding SET valid_to = '2026-11-08' WHERE valid_to = 'infinity' AND device_id = (SELECT id FROM device WHERE unique_id = 'd1')")
+	for range 2 { // the second time it is done
+		if c := bring(9, "W6,,,,d1,\n", PeopleOptions{}); c != (job.Counts{Unlocated: 1}) || carrier(10) != "W6" {
+			t.Errorf("a device given back: %+v", c)
+		}
+	}
+}
+
+// TestARosterKeepsDays: an end that is stored stays until the roster says another, and
+// who was gone before is not written again.
+func TestARosterKeepsDays(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	bring := func(d int, text string) job.Counts {
+		t.Helper()
+		res, _, _, err := st.roster("badge,grids,role,valid_from,valid_to\n"+text, PeopleOptions{Now: func() time.Time { return time.Date(2026, 11, d, 4, 0, 0, 0, time.UTC) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.Counts
+	}
+	bring(1, "W1,A1,,2026-01-01,2026-12-31\nW2,A1,,2026-01-01,2026-12-31\nW3,A1,,,\nW5,A1,,2026-12-01,\n")
+	bring(2, "W1,A1,head,,\nW2,A1,head,2026-11-10,\nW3,A1,head,,2026-10-01\nW5,A1,,,2026-10-01\n")
+	if c := bring(3, "W4,A1,,,2026-10-01\n"); c.InGrid != 1 {
+		t.Errorf("a worker is new: %+v", c)
+	}
+	for d := range 2 {
+		if c := bring(4+d, strings.Repeat("\n", d)+"W4,A1,,,2026-10-01\nW3,A1,head,,2026-10-01\nW5,A1,,,2026-10-01\n"); c.Repeated != 3 {
+			t.Errorf("gone before: %+v", c)
+		}
+	}
+	want := `W1 C/A1 head 2026-11-02-2026-12-31
+W1 C/A1 worker 2026-01-01-2026-11-02
+W2 C/A1 head 2026-11-10-2026-12-31
+W2 C/A1 worker 2026-01-01-2026-11-10
+W3 C/A1 head 2026-11-01-2026-11-01
+W5 C/A1 worker 2026-12-01-2026-12-01`
+	if got := st.served(); got != want {
+		t.Errorf("served:\n%s\nwant\n%s", got, want)
 	}
 }
 

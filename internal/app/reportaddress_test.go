@@ -225,7 +225,10 @@ func TestPastIncidentsByAddress(t *testing.T) {
 		text, _ := os.ReadFile(rejects) // none when nothing is refused
 		return res.Counts.String(), string(text)
 	}
-	counts, refused := bring("")
+	if counts, _ := bring(""); counts != "入格 1 无位置 3" { // a map that says nothing loses nothing
+		t.Errorf("by default: %s", counts)
+	}
+	counts, refused := bring(`"without_place":"reject",`)
 	if counts != "入格 1 拒收 3" {
 		t.Errorf("counts %s", counts)
 	}
@@ -234,7 +237,7 @@ func TestPastIncidentsByAddress(t *testing.T) {
 			t.Errorf("reject file lacks %q: %s", want, refused)
 		}
 	}
-	if counts, _ = bring(`"approximate":true,`); counts != "入格 2 拒收 2" {
+	if counts, _ = bring(`"approximate":true,"without_place":"reject",`); counts != "入格 2 拒收 2" {
 		t.Errorf("approximate: %s", counts)
 	}
 	if counts, _ = bring(`"approximate":true,"without_place":"keep",`); counts != "入格 2 无位置 2" {

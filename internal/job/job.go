@@ -57,10 +57,12 @@ type Options[R any] struct {
 	// The file is made when the first row is refused.
 	Rejects      string
 	RejectHeader []byte
-	BatchRows    int                        // optional: DefaultBatch
-	Read         func() (read, total int64) // optional: bytes of the file, for the time left
-	Progress     func(Progress)             // optional: called after every batch
-	Now          func() time.Time
+	// Again runs a job anew, from its first row, that had finished with refused rows.
+	Again     bool
+	BatchRows int                        // optional: DefaultBatch
+	Read      func() (read, total int64) // optional: bytes of the file, for the time left
+	Progress  func(Progress)             // optional: called after every batch
+	Now       func() time.Time
 }
 
 // Result says how a job stands when Run returns.

@@ -78,6 +78,16 @@ func (r *record) release(ctx context.Context) {
 	r.conn = nil
 }
 
+// reset puts the job back before its first row.
+func (r *record) reset(ctx context.Context) error {
+	if _, err := r.conn.Exec(ctx, `UPDATE import_job SET state = 'running', rows_done = 0, in_grid = 0, outside = 0, unlocated = 0,
+		repeated = 0, rejected = 0, started_at = now(), updated_at = now() WHERE id = $1`, r.id); err != nil {
+		return fmt.Errorf("job %d: %w", r.id, err)
+	}
+	r.state, r.done, r.counts = "running", 0, Counts{}
+	return nil
+}
+
 // finish marks the job done.
 func (r *record) finish(ctx context.Context) error {
 	if _, err := r.conn.Exec(ctx, `UPDATE import_job SET state = 'done', error = '', updated_at = now() WHERE id = $1`, r.id); err != nil {

@@ -30,20 +30,21 @@ type badgeGrid struct {
 }
 
 // ConfigChanged tells every node that people, layers or other settings were
-// brought in, and puts each worker's badge into the live state. It is called in
-// the transaction that changed them, or after it.
-func ConfigChanged(ctx context.Context, tx pgx.Tx, now time.Time) error {
+// brought in, and puts the workers with these badges into the live state, every
+// worker when none is named. It is called in the transaction that changed them, or
+// after it.
+func ConfigChanged(ctx context.Context, tx pgx.Tx, now time.Time, badges ...string) error {
 	err := Emit(ctx, tx, feed.Event{Kind: "config.changed", Entity: feed.Key{Kind: "config", ID: "all"}, Ver: 1, Live: feed.None, OccurredAt: now})
 	if err != nil {
 		return err
 	}
-	return tellBadges(ctx, tx, nil, now)
+	return tellBadges(ctx, tx, nil, now, badges...)
 }
 
-// tellBadges puts each worker's badge into the live state; before is whom each was
-// told to so far, where that may be another.
-func tellBadges(ctx context.Context, tx pgx.Tx, before []store.WorkerRow, now time.Time) error {
-	workers, err := store.Workers(ctx, tx, auth.System("every worker's badge"), now)
+// tellBadges puts the workers with these badges, or all, into the live state; before
+// is whom each was told to so far, where that may be another.
+func tellBadges(ctx context.Context, tx pgx.Tx, before []store.WorkerRow, now time.Time, badges ...string) error {
+	workers, err := store.Workers(ctx, tx, auth.System("every worker's badge"), now, badges...)
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
