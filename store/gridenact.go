@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/paulmach/orb"
@@ -93,13 +92,6 @@ func NumberDraft(ctx context.Context, tx pgx.Tx, v GridVersion) error {
 		return err
 	}
 	return tellGrids(ctx, tx, "grids.numbered", v)
-}
-
-// UnknownFor is how much of a time has still to pass since a draft got its numbers.
-func UnknownFor(ctx context.Context, db Querier, version int32, since time.Duration) (time.Duration, error) {
-	var left float64
-	err := db.QueryRow(ctx, "SELECT coalesce(extract(epoch FROM numbered_at - clock_timestamp()), 0)::float8 FROM grid_version WHERE id = $1", version).Scan(&left)
-	return max(0, since+time.Duration(left*float64(time.Second))), err
 }
 
 // PutInForce makes a numbered draft the version in force and retires the one before.

@@ -29,7 +29,10 @@ type Enactment struct {
 	RequestID    string  // for the audit
 	Tolerance    float64 // largest share of a fault; 0 is store.Tolerance
 	AcceptFaults bool    // somebody has seen the faults and wants it all the same
-	Planned      bool    // carries out a plan: one that was cancelled meanwhile is store.ErrNoPlan
+
+	// Plan is the plan it carries out, nil for none: one that was cancelled or
+	// replaced meanwhile is store.ErrNoPlan.
+	Plan *store.GridPlan
 }
 
 // Enacted is what an enactment did.
@@ -100,18 +103,17 @@ func (l *Ledger) announce(ctx context.Context, version int32) (*grid.Tree, error
 		return nil, err
 	}
 	l.o.Wake()
-	next, err := l.o.DB.VersionTree(ctx, auth.System("the tree to come"), version)
+	next, err := l.o.DB.VersionTree(ctx, store.Counties{Scope: auth.System("the tree to come"), Every: true}, version)
 	if err != nil || v.Base == 0 { // nobody sees anything of a county without grids
 		return next, err
 	}
-	left, err := store.UnknownFor(ctx, l.o.DB.Pool, version, l.o.ScopesKnow)
-	if err != nil {
+	if err := l.o.Folded(ctx); err != nil {
 		return nil, err
 	}
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	case <-time.After(left):
+	case <-time.After(l.o.ScopesKnow):
 		return next, nil
 	}
 }
@@ -141,8 +143,8 @@ func (r *redraw) run(ctx context.Context, tx pgx.Tx, accepted int) error {
 		return err
 	}
 	r.out.Before = v.Base
-	if r.e.Planned {
-		if err := store.DropPlan(ctx, tx, v.ID); err != nil {
+	if r.e.Plan != nil {
+		if err := store.TakePlan(ctx, tx, v.ID, *r.e.Plan); err != nil {
 			return err
 		}
 	}
