@@ -43,9 +43,10 @@ func (s *Server) compared(ctx context.Context, before, draft int32) (*comparison
 	defer wait.Stop()
 	select {
 	case <-c.done:
-		if s.open.Err() == nil {
-			return c, c.err
+		if s.open.Err() != nil {
+			return nil, retryLater("the server is being stopped; ask again in a moment")
 		}
+		return c, c.err
 	case <-ctx.Done():
 	case <-wait.C:
 	}

@@ -34,6 +34,18 @@ func HoldDraft(ctx context.Context, tx pgx.Tx, version int32) (GridVersion, erro
 	return v, v.Enactable(ctx, tx)
 }
 
+// HoldInForce keeps v in force until the end of tx; ErrNotInForce when it is not.
+func HoldInForce(ctx context.Context, tx pgx.Tx, v GridVersion) error {
+	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", numberingLock); err != nil {
+		return err
+	}
+	now, err := VersionInForce(ctx, tx, v.Root)
+	if err == nil && now != v.ID {
+		err = ErrNotInForce
+	}
+	return err
+}
+
 // HoldCounty waits for the reports of v's county that are being stored, and keeps
 // new ones out until the end of tx: each holds the version it was placed by.
 func HoldCounty(ctx context.Context, tx pgx.Tx, v GridVersion) error {

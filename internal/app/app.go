@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"onemap/api"
+	"onemap/auth"
 	"onemap/dispatch"
 	"onemap/dispatch/calendar"
 	"onemap/frontend"
@@ -258,6 +259,11 @@ func (s *Server) openRecord(ctx context.Context) error {
 	s.ledger = ledger.New(ledger.Options{
 		DB: s.pools.changes, Reports: s.pools.reports, Catalogue: s.catalogue, Sealer: s.seal, Calendar: calendar.Default(), Now: s.o.Now, Wake: s.nudge(s.wake), Folded: s.folded,
 	})
+	if n, err := s.ledger.Settle(ctx, auth.SystemActor("start")); err != nil {
+		s.o.Log.Warn("incidents in former grids stay there until the grids are redrawn", "err", err)
+	} else if n > 0 {
+		s.o.Log.Info("incidents in former grids are in those in force now", "incidents", n)
+	}
 	return nil
 }
 

@@ -10,8 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"onemap/auth"
 	"onemap/store"
+	"onemap/store/ledger"
 )
 
 func TestAPlanThatHasToWaitHoldsUpNoneBehindItAndNotForEver(t *testing.T) {
@@ -54,5 +57,35 @@ func TestAPlanThatHasToWaitHoldsUpNoneBehindItAndNotForEver(t *testing.T) {
 		if got := planAgain(c.server, c.try, c.err, at.Add(c.after), at); got != c.again {
 			t.Errorf("%s: again %v", name, got)
 		}
+	}
+}
+
+func TestANumberedDraftWaitsUntilThisNodeHasFoldedTheNews(t *testing.T) {
+	st := newStand(t)
+	tx, err := st.s.db.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(context.Background())
+	if _, err := tx.Exec(t.Context(), "SELECT FROM feed_head FOR UPDATE"); err != nil { // no event gets a number
+		t.Fatal(err)
+	}
+	err = st.s.pools.care.InTx(t.Context(), func(tx pgx.Tx) error { return ledger.PlacesChanged(t.Context(), tx, time.Now()) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := st.s.folded(short); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("passed what has no number: %v", err)
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := st.s.folded(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if st.count("SELECT count(*) FROM feed WHERE kind = 'places.changed'") != 1 || int(st.s.hub.Head()) < st.count("SELECT max(seq) FROM feed WHERE kind = 'places.changed'") {
+		t.Error("the node has not folded it")
 	}
 }

@@ -108,6 +108,21 @@ func TestARedrawMovesWhatIsOpenAndItsUndoMovesItBack(t *testing.T) {
 	if _, err := w.db.Pool.Exec(t.Context(), "INSERT INTO camera (gb_code, name, grid_id, geom) SELECT '12345678901234567890', 'c', id, ST_SetSRID(ST_MakePoint(0.9, 0.5), 4326) FROM grid WHERE code = 'W'"); err != nil {
 		t.Fatal(err)
 	}
+	for _, sql := range []string{
+		"INSERT INTO worker (badge) VALUES ('here'), ('elsewhere'), ('nowhere')",
+		"INSERT INTO worker_grid (worker_id, grid_code, root_code) SELECT id, CASE badge WHEN 'here' THEN 'W' ELSE 'D' END, CASE badge WHEN 'here' THEN 'C' ELSE 'D' END FROM worker WHERE badge <> 'nowhere'",
+	} {
+		if _, err := w.db.Pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other, err := w.db.SaveDraft(t.Context(), []grid.Draft{{Code: "D", Level: 1, Name: "邻县", Geom: orb.MultiPolygon{{{{5, 0}, {6, 0}, {6, 1}, {5, 1}, {5, 0}}}}}}, false, "other")
+	if err == nil {
+		err = w.db.Enact(t.Context(), other)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	v := w.draft(t, redrawn(0.7))
 	stale := w.draft(t, redrawn(0.6))
 	sys := auth.System("test")
@@ -127,6 +142,9 @@ func TestARedrawMovesWhatIsOpenAndItsUndoMovesItBack(t *testing.T) {
 	done, err := w.led.Enact(t.Context(), admin, ledger.Enactment{Version: v, Reason: "merged", RequestID: "r1"})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if n := w.count(t, "outbox", "kind = 'worker.changed' AND live = 'put'"); n != 1 {
+		t.Errorf("%d badges are told anew, one is in other grids", n)
 	}
 	if err := w.cat.Reload(t.Context()); err != nil {
 		t.Fatal(err)
@@ -397,5 +415,38 @@ func TestAPlanThatWasCancelledIsNotCarriedOut(t *testing.T) {
 	var faults *store.FaultsError
 	if !errors.As(err, &faults) || !slices.ContainsFunc(faults.Faults, func(f grid.Fault) bool { return strings.Contains(f.Text, "uncovered") }) {
 		t.Errorf("a gap: %v", err)
+	}
+}
+
+func TestWhatStandsInFormerGridsIsMovedOnce(t *testing.T) {
+	w := newWorld(t)
+	for _, lon := range []float64{0.2, 0.9, 1.5, 3} {
+		w.report(t, "0301", lon, 0.5, ledger.Command{})
+	}
+	v := w.draft(t, redrawn(0.7))
+	err := w.db.InTx(t.Context(), func(tx pgx.Tx) error { // as before schema 7: nothing moves
+		gv, err := store.HoldDraft(t.Context(), tx, v)
+		if err == nil {
+			err = store.NumberDraft(t.Context(), tx, gv)
+		}
+		if err != nil {
+			return err
+		}
+		return store.PutInForce(t.Context(), tx, gv)
+	})
+	if err == nil {
+		err = w.cat.Reload(t.Context())
+	}
+	if err != nil || w.misplaced(t) != 4 {
+		t.Fatalf("%d misplaced, %v", w.misplaced(t), err)
+	}
+	for _, want := range []int{4, 0} {
+		if n, err := w.led.Settle(t.Context(), auth.SystemActor("start")); err != nil || n != want {
+			t.Errorf("%d moved, %v; want %d", n, err, want)
+		}
+	}
+	w.referee(t)
+	if n := w.misplaced(t); n != 0 || w.count(t, "incident_journal", "kind = 'regrid'") != 1 || w.count(t, "audit_log", "action = 'grids.settle'") != 1 {
+		t.Errorf("%d misplaced", n)
 	}
 }
