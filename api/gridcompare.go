@@ -36,13 +36,16 @@ const (
 )
 
 // compared is the comparison of a draft with the version before it. One that takes
-// too long goes on, and whoever asks again finds it done.
+// too long goes on, and whoever asks again finds it done. Close cuts it off.
 func (s *Server) compared(ctx context.Context, before, draft int32) (*comparison, error) {
 	c := s.compare(before, draft)
 	wait := time.NewTimer(enactWait)
 	defer wait.Stop()
 	select {
 	case <-c.done:
+		if s.open.Err() != nil {
+			return nil, retryLater("the server is being stopped; ask again in a moment")
+		}
 		return c, c.err
 	case <-ctx.Done():
 	case <-wait.C:
@@ -72,9 +75,9 @@ func (s *Server) compare(before, draft int32) *comparison {
 	}
 	c := &comparison{done: make(chan struct{})}
 	k.by[key] = c
-	go func() { // ends by its deadline
+	go func() { // ends by its deadline, or with Close
 		defer close(c.done)
-		ctx, cancel := context.WithTimeout(context.Background(), compareFor)
+		ctx, cancel := context.WithTimeout(s.open, compareFor)
 		defer cancel()
 		select {
 		case k.turn <- struct{}{}:

@@ -125,7 +125,7 @@ func (s *Server) treeFor(ctx context.Context, a caller, version int32) (*grid.Tr
 	if _, err = store.FindGridVersion(ctx, s.o.Reads.Pool, counties(ctx, a), version); err != nil {
 		return nil, nil, err
 	}
-	t, err := s.o.Reads.VersionTree(ctx, a.Scope, version)
+	t, err := s.o.Reads.VersionTree(ctx, counties(ctx, a), version)
 	return t, func(*grid.Node) bool { return true }, err
 }
 

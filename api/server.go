@@ -89,7 +89,14 @@ type Server struct {
 	batches   chan struct{}  // and of more than maxBody
 	proxies   []netip.Prefix // those whose headers are believed
 	comparing comparisons    // of boundary sets
+
+	open  context.Context // what goes on without a request ends with it
+	close context.CancelFunc
 }
+
+// Close ends what goes on without a request, so that nothing waits for it. Requests
+// are answered on.
+func (s *Server) Close() { s.close() }
 
 // New makes the server's handler.
 func New(o Options) *Server {
@@ -100,6 +107,7 @@ func New(o Options) *Server {
 		o.Due = func() {}
 	}
 	s := &Server{o: o, gin: gin.New(), gates: newGates(o.Limits), unknown: auth.NewLockout(o.Limits.WrongSecrets, time.Minute, 10*time.Minute, maxCallers)}
+	s.open, s.close = context.WithCancel(context.Background())
 	s.openings = auth.NewThrottle(o.Limits.CameraLinksPerMinute, time.Minute, maxCallers)
 	s.door, s.strangers = newDoor(o.Limits), make(chan struct{}, 2)
 	s.large, s.batches = make(chan struct{}, largeAtOnce), make(chan struct{}, largeAtOnce)

@@ -177,8 +177,9 @@ func (c *client) writeLoop() {
 	every := c.h.o.Lease - time.Duration(c.h.o.Rand()*float64(c.h.o.Lease)/4)
 	lease := time.NewTicker(every)
 	defer lease.Stop()
+	soon := func() { lease.Reset(time.Millisecond + time.Duration(c.h.o.Rand()*float64(recheckIn))) }
 	renewed := make(chan error, 1)
-	renewing, good := false, time.Now()
+	renewing, more, good := false, false, time.Now()
 	for {
 		select {
 		case <-c.ended:
@@ -187,7 +188,9 @@ func (c *client) writeLoop() {
 		case <-ping.C:
 			c.push(control(opPing, ""))
 		case <-c.again:
-			lease.Reset(time.Millisecond + time.Duration(c.h.o.Rand()*float64(recheckIn)))
+			if more = renewing; !more { // what is under way may have asked before
+				soon()
+			}
 		case <-lease.C:
 			lease.Reset(every)
 			if !renewing && c.lease != nil {
@@ -196,6 +199,10 @@ func (c *client) writeLoop() {
 			}
 		case err := <-renewed:
 			renewing = false
+			if more {
+				more = false
+				soon()
+			}
 			if err == nil {
 				good = time.Now()
 			}

@@ -192,6 +192,37 @@ func TestLeaseDecidesHowLongASocketLives(t *testing.T) {
 	}
 }
 
+func TestARecheckDuringARenewalRenewsOnceMore(t *testing.T) {
+	bubble(t, hub.Options{Lease: 30 * time.Second}, func(t *testing.T, s *stand) {
+		var begun atomic.Int32
+		over := make(chan struct{})
+		s.lease = func(context.Context) error {
+			if begun.Add(1) == 1 {
+				<-over // it has asked what the reader may see, and is not back
+			}
+			return nil
+		}
+		later := func(p *peer) { // up to four seconds: reading, or nothing is written
+			p.want("tick")
+			p.want("tick")
+		}
+		p := s.visit(wallA)
+		p.want("reset")
+		s.Recheck()
+		later(p)
+		s.Recheck() // what the reader may see changes now
+		later(p)
+		if n := begun.Load(); n != 1 {
+			t.Fatalf("%d renewals", n)
+		}
+		close(over)
+		later(p)
+		if n := begun.Load(); n != 2 {
+			t.Errorf("%d renewals, want another one", n)
+		}
+	})
+}
+
 // field is a source of dots in the form of track.Live.
 type field struct {
 	mu  sync.Mutex

@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -32,6 +31,18 @@ func HoldDraft(ctx context.Context, tx pgx.Tx, version int32) (GridVersion, erro
 		return v, err
 	}
 	return v, v.Enactable(ctx, tx)
+}
+
+// HoldInForce keeps v in force until the end of tx; ErrNotInForce when it is not.
+func HoldInForce(ctx context.Context, tx pgx.Tx, v GridVersion) error {
+	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", numberingLock); err != nil {
+		return err
+	}
+	now, err := VersionInForce(ctx, tx, v.Root)
+	if err == nil && now != v.ID {
+		err = ErrNotInForce
+	}
+	return err
 }
 
 // HoldCounty waits for the reports of v's county that are being stored, and keeps
@@ -92,13 +103,6 @@ func NumberDraft(ctx context.Context, tx pgx.Tx, v GridVersion) error {
 		return err
 	}
 	return tellGrids(ctx, tx, "grids.numbered", v)
-}
-
-// UnknownFor is how much of a time has still to pass since a draft got its numbers.
-func UnknownFor(ctx context.Context, db Querier, version int32, since time.Duration) (time.Duration, error) {
-	var left float64
-	err := db.QueryRow(ctx, "SELECT coalesce(extract(epoch FROM numbered_at - clock_timestamp()), 0)::float8 FROM grid_version WHERE id = $1", version).Scan(&left)
-	return max(0, since+time.Duration(left*float64(time.Second))), err
 }
 
 // PutInForce makes a numbered draft the version in force and retires the one before.

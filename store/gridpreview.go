@@ -154,18 +154,19 @@ type GridPreview struct {
 }
 
 // PreviewGrids counts what enacting a draft would do to the incidents and the
-// workers of its county. It reads counts alone: no incident's id, place or text
-// leaves it. diff is DiffGrids of the version in force and the draft.
+// workers of its county, which the caller has found in s. It reads counts alone: no
+// incident's id, place or text leaves it. diff is DiffGrids of the version in force and the draft.
 func (db *DB) PreviewGrids(ctx context.Context, s auth.Scope, v GridVersion, before int32, diff *GridDiff, now time.Time) (GridPreview, error) {
 	p := GridPreview{Version: v.ID, Before: before, Changes: slices.Clone(diff.Changes)}
 	fail := func(err error) (GridPreview, error) {
 		return GridPreview{}, fmt.Errorf("store: preview grid version %d: %w", v.ID, err)
 	}
-	old, err := db.VersionTree(ctx, s, before)
+	county := Counties{Scope: s, Every: true} // v's, which its reader was shown to see
+	old, err := db.VersionTree(ctx, county, before)
 	if err != nil {
 		return fail(err)
 	}
-	next, err := db.VersionTree(ctx, s, v.ID)
+	next, err := db.VersionTree(ctx, county, v.ID)
 	if err != nil {
 		return fail(err)
 	}
@@ -177,7 +178,7 @@ func (db *DB) PreviewGrids(ctx context.Context, s auth.Scope, v GridVersion, bef
 	if err := p.countIncidents(ctx, db, s, v.Root, old, next, at, now); err != nil {
 		return fail(err)
 	}
-	if err := p.countWorkers(ctx, db, before, v.ID, at, now); err != nil {
+	if err := p.countWorkers(ctx, db, v, before, at, now); err != nil {
 		return fail(err)
 	}
 	return p, nil
@@ -274,18 +275,22 @@ func (q *query) ofCounty(root, column string) *query {
 		add(column).add(" BETWEEN rg.no AND rg.last_no)")
 }
 
-// countWorkers counts who serves each grid today, and who would serve none.
-func (p *GridPreview) countWorkers(ctx context.Context, db *DB, before, draft int32, at map[string]*GridChange, now time.Time) error {
+// countWorkers counts who serves each grid today, and who would serve none. A
+// worker's code may be said to be a county's: it is no other county's then.
+func (p *GridPreview) countWorkers(ctx context.Context, db *DB, v GridVersion, before int32, at map[string]*GridChange, now time.Time) error {
 	rows, err := db.Pool.Query(ctx, `WITH served AS (
-			SELECT DISTINCT w.id, wg.grid_code FROM worker_grid wg JOIN worker w ON w.id = wg.worker_id AND w.active
+			SELECT w.id, wg.grid_code, wg.root_code, coalesce(wg.root_code, $4) = $4 AS here FROM worker_grid wg JOIN worker w ON w.id = wg.worker_id AND w.active
 			WHERE wg.valid_from <= $3 AND (wg.valid_to IS NULL OR wg.valid_to > $3)
+		), elsewhere AS (
+			SELECT g.code, gv.root_code FROM grid g JOIN grid_version gv ON gv.id = g.version_id AND gv.state = 'enacted' AND gv.root_code <> $4
 		)
-		SELECT s.grid_code, count(*)::int, 0 FROM served s WHERE s.grid_code IN (SELECT code FROM grid WHERE version_id IN ($1, $2)) GROUP BY 1
+		SELECT s.grid_code, count(DISTINCT s.id)::int, 0 FROM served s WHERE s.here AND s.grid_code IN (SELECT code FROM grid WHERE version_id IN ($1, $2)) GROUP BY 1
 		UNION ALL
 		SELECT '', 0, count(*)::int FROM (SELECT s.id FROM served s GROUP BY s.id
-			HAVING bool_or(s.grid_code IN (SELECT code FROM grid WHERE version_id = $1))
-			AND NOT bool_or(s.grid_code IN (SELECT code FROM grid WHERE version_id = $2))) x`,
-		before, draft, people.Local(now).Format(time.DateOnly))
+			HAVING bool_or(s.here AND s.grid_code IN (SELECT code FROM grid WHERE version_id = $1))
+			AND NOT bool_or(s.here AND s.grid_code IN (SELECT code FROM grid WHERE version_id = $2))
+			AND NOT bool_or(EXISTS (SELECT FROM elsewhere e WHERE e.code = s.grid_code AND e.root_code = coalesce(s.root_code, e.root_code)))) x`,
+		before, v.ID, people.Local(now).Format(time.DateOnly), v.Root)
 	if err != nil {
 		return err
 	}

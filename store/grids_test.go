@@ -16,6 +16,7 @@ import (
 
 	"github.com/paulmach/orb"
 
+	"onemap/auth"
 	"onemap/geo"
 	"onemap/geo/grid"
 	"onemap/internal/pgtest"
@@ -118,6 +119,20 @@ func TestEnactRetiresTheVersionBefore(t *testing.T) {
 	}
 	if err := db.Enact(t.Context(), first); err == nil {
 		t.Error("a retired version was enacted again")
+	}
+	whole := func(code grid.Code) store.Counties {
+		i, _ := tree.ByCode(code)
+		n := tree.Nodes()[i]
+		d, err := auth.Decide(auth.NewActor(auth.Grant{ID: "token:1", Role: auth.SystemAdmin, Intervals: []auth.Interval{{Lo: n.No, Hi: n.Last}}}), auth.Write, auth.Grid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return store.Counties{Scope: d.Scope}
+	}
+	for code, want := range map[grid.Code]int{"C": 3, "D": 0} {
+		if tr, err := db.VersionTree(t.Context(), whole(code), first); err != nil || len(tr.Nodes()) != want {
+			t.Errorf("who sees %s sees %d grids of the old county, %v", code, len(tr.Nodes()), err)
+		}
 	}
 	if err := db.Enact(t.Context(), 999); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("version 999: %v", err)

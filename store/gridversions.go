@@ -38,7 +38,8 @@ type GridVersion struct {
 // GridPlan is an enactment to come, or one that failed.
 type GridPlan struct {
 	At           time.Time
-	By           string // id of the actor who planned it
+	Made         time.Time // when it was planned; with At it tells a plan from the one that took its place
+	By           string    // id of the actor who planned it
 	Reason       string
 	RequestID    string
 	Tolerance    float64 // largest share of a fault; 0 is the default Tolerance
@@ -65,17 +66,17 @@ type Counties struct {
 
 const selectVersions = `SELECT v.id, v.root_code, coalesce((SELECT g.name FROM grid g WHERE g.version_id = v.id AND g.level = 1), ''), v.state,
 	v.made_up, v.note, (SELECT count(*) FROM grid g WHERE g.version_id = v.id), v.created_at, v.enacted_at, v.retired_at, coalesce(v.base_id, 0),
-	coalesce(v.replaced_id, 0), coalesce(v.undoes_id, 0), v.numbered_at, p.enact_at, coalesce(p.planned_by, ''), coalesce(p.reason, ''),
+	coalesce(v.replaced_id, 0), coalesce(v.undoes_id, 0), v.numbered_at, p.enact_at, p.planned_at, coalesce(p.planned_by, ''), coalesce(p.reason, ''),
 	coalesce(p.request_id, ''), coalesce(p.tolerance, 0), coalesce(p.accept_faults, false), coalesce(p.failed, '')
 	FROM grid_version v LEFT JOIN grid_plan p ON p.version_id = v.id WHERE `
 
 func scanVersion(row pgx.CollectableRow) (v GridVersion, err error) {
 	var p GridPlan
-	var at *time.Time
+	var at, made *time.Time
 	err = row.Scan(&v.ID, &v.Root, &v.Name, &v.State, &v.MadeUp, &v.Note, &v.Grids, &v.CreatedAt, &v.EnactedAt, &v.RetiredAt, &v.Base,
-		&v.Replaced, &v.Undoes, &v.NumberedAt, &at, &p.By, &p.Reason, &p.RequestID, &p.Tolerance, &p.AcceptFaults, &p.Failed)
+		&v.Replaced, &v.Undoes, &v.NumberedAt, &at, &made, &p.By, &p.Reason, &p.RequestID, &p.Tolerance, &p.AcceptFaults, &p.Failed)
 	if at != nil {
-		p.At = *at
+		p.At, p.Made = *at, *made
 		v.Plan = &p
 	}
 	return v, err
@@ -182,9 +183,17 @@ func treeOf(ctx context.Context, db Querier, versions []int32) (*grid.Tree, erro
 	return grid.NewTree(nodes)
 }
 
-// VersionTree returns the tree of one version, in force or not. The grids of a
-// draft may have no numbers yet.
-func (db *DB) VersionTree(ctx context.Context, _ auth.Scope, version int32) (*grid.Tree, error) {
+// VersionTree returns the whole tree of one version, in force or not, of a county
+// among c; of any other it is a tree without grids. The grids of a draft may have no
+// numbers yet: a set is seen as a whole or not at all, so no interval is asked.
+func (db *DB) VersionTree(ctx context.Context, c Counties, version int32) (*grid.Tree, error) {
+	if !c.Every && version != 0 {
+		if _, err := FindGridVersion(ctx, db.Pool, c, version); errors.Is(err, ErrNotFound) {
+			version = 0
+		} else if err != nil {
+			return nil, err
+		}
+	}
 	t, err := treeOf(ctx, db.Pool, []int32{version})
 	if err != nil {
 		return nil, fmt.Errorf("store: the tree of grid version %d: %w", version, err)

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"onemap/api"
+	"onemap/auth"
 	"onemap/dispatch"
 	"onemap/dispatch/calendar"
 	"onemap/frontend"
@@ -257,8 +258,13 @@ func (s *Server) openRecord(ctx context.Context) error {
 		return err
 	}
 	s.ledger = ledger.New(ledger.Options{
-		DB: s.pools.changes, Reports: s.pools.reports, Catalogue: s.catalogue, Sealer: s.seal, Calendar: calendar.Default(), Now: s.o.Now, Wake: s.nudge(s.wake),
+		DB: s.pools.changes, Reports: s.pools.reports, Catalogue: s.catalogue, Sealer: s.seal, Calendar: calendar.Default(), Now: s.o.Now, Wake: s.nudge(s.wake), Folded: s.folded,
 	})
+	if n, err := s.ledger.Settle(ctx, auth.SystemActor("start")); err != nil {
+		s.o.Log.Warn("incidents in former grids stay there until the grids are redrawn", "err", err)
+	} else if n > 0 {
+		s.o.Log.Info("incidents in former grids are in those in force now", "incidents", n)
+	}
 	return nil
 }
 
@@ -330,8 +336,12 @@ func (s *Server) startListeners(ctx context.Context) error {
 			return err
 		}
 	}
-	s.main, err = s.listen(ctx, "listener", s.o.Listen, s.api.Handler(), s.secure)
-	return err
+	if s.main, err = s.listen(ctx, "listener", s.o.Listen, s.api.Handler(), s.secure); err != nil {
+		return err
+	}
+	// First of all: a listener waits for its requests, and a pool for its connections.
+	s.onStop("comparisons of grids", func(context.Context) error { s.api.Close(); return nil })
+	return nil
 }
 
 // listen serves handler at addr until the server stops, over TLS when secure is

@@ -4,6 +4,7 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	"github.com/jackc/pgx/v5"
 	"github.com/paulmach/orb"
 
 	"onemap/auth"
@@ -58,6 +60,17 @@ func TestAPreviewSaysWhatARedrawChanges(t *testing.T) {
 	}
 	st.exec("INSERT INTO worker (badge) VALUES ('W1'), ('W2')")
 	st.exec("INSERT INTO worker_grid (worker_id, grid_code) SELECT id, CASE badge WHEN 'W1' THEN 'B2' ELSE 'A1' END FROM worker")
+	// Of another county: one who serves a code that is used here too, one who serves one there as well as one that goes here.
+	st.exec("INSERT INTO worker (badge) VALUES ('D1'), ('D2')")
+	st.exec("INSERT INTO worker_grid (worker_id, grid_code, root_code) SELECT id, 'A1', 'D' FROM worker WHERE badge = 'D1'")
+	st.exec("INSERT INTO worker_grid (worker_id, grid_code, root_code) SELECT id, c, r FROM worker, (VALUES ('B2', 'C'), ('D', 'D')) AS x (c, r) WHERE badge = 'D2'")
+	other, err := st.s.db.SaveDraft(t.Context(), []grid.Draft{{Code: "D", Level: 1, Name: "邻县", Geom: box(105, 36, 106, 37)}}, false, "other")
+	if err == nil {
+		err = st.s.db.Enact(t.Context(), other)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	v := st.draft(redraw())
 	var list struct {
 		Items []struct {
@@ -68,8 +81,8 @@ func TestAPreviewSaysWhatARedrawChanges(t *testing.T) {
 			Planned           *struct{}
 		}
 	}
-	if a := st.get("/api/v1/grid-versions", admin); a.status != 200 || json.Unmarshal(a.body, &list) != nil || len(list.Items) != 2 ||
-		list.Items[0].Version != int(v) || list.Items[0].State != "draft" || list.Items[0].Grids != 7 || list.Items[1].State != "enacted" || list.Items[0].Code != "C" {
+	if a := st.get("/api/v1/grid-versions", admin); a.status != 200 || json.Unmarshal(a.body, &list) != nil || len(list.Items) != 3 ||
+		list.Items[0].Version != int(v) || list.Items[0].State != "draft" || list.Items[0].Grids != 7 || list.Items[2].State != "enacted" || list.Items[0].Code != "C" {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 	var p struct {
@@ -94,7 +107,7 @@ func TestAPreviewSaysWhatARedrawChanges(t *testing.T) {
 	for _, g := range p.Items {
 		got += fmt.Sprintf("%v:%v:%v>%v:%v ", g["code"], g["change"], g["open_before"], g["open_after"], g["workers"])
 	}
-	if w := "C:redrawn:6>6:0 A:redrawn:2>3:0 B:redrawn:2>2:0 A1:redrawn:1>2:1 A2:moved:1>1:0 A3:new:0>1:0 B1:redrawn:1>1:0 B2:gone:1>0:1 "; got != w {
+	if w := "C:redrawn:6>6:0 A:redrawn:2>3:0 B:redrawn:2>2:0 A1:redrawn:1>2:1 A2:moved:1>1:0 A3:new:0>1:0 B1:redrawn:1>1:0 B2:gone:1>0:2 "; got != w {
 		t.Errorf("the table says\n%s, want\n%s", got, w)
 	}
 	m := st.call("GET", fmt.Sprintf("/api/v1/grid-versions/%d/preview", v), admin, "", "Accept: application/geo+json")
@@ -289,6 +302,28 @@ func TestAPlannedEnactmentIsDoneOnceWhenItIsDue(t *testing.T) {
 	}
 	if a := st.get("/api/v1/grid-versions", admin); json.Unmarshal(a.body, &list) != nil || len(list.Items) != 3 || list.Items[1].State != "enacted" ||
 		list.Items[1].Planned != nil || list.Items[0].Planned == nil || !strings.Contains(list.Items[0].Planned.Failed, "no longer those") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+func TestAServerThatStopsWaitsForNoComparison(t *testing.T) {
+	st := newStand(t)
+	admin, v := st.token(auth.SystemAdmin, ""), st.draft(redraw())
+	c, err := pgx.Connect(t.Context(), st.s.o.DatabaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(context.Background())
+	if _, err := c.Exec(t.Context(), fmt.Sprintf("BEGIN; SELECT FROM grid_version WHERE id = %d FOR UPDATE", v)); err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan answer, 1)
+	go func() { got <- st.get(fmt.Sprintf("/api/v1/grid-versions/%d/preview", v), admin) }()
+	st.wait("the comparison to wait", func() bool { return st.count("SELECT count(*) FROM pg_locks WHERE NOT granted") > 0 })
+	if err := st.s.Stop(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if a := <-got; a.status != 503 || !strings.Contains(string(a.body), "being stopped") {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 }

@@ -6,6 +6,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,7 +20,7 @@ import (
 // How planned enactments of boundary sets are carried out.
 const (
 	planLook  = time.Second      // between two looks at what is due
-	planTries = 10 * time.Minute // while the database is not available an enactment is tried so long
+	planTries = 10 * time.Minute // an enactment that the database was not available for, or that took too long, is tried so long
 	planFor   = 5 * time.Minute  // one try
 	planLock  = 0x706c616e73     // one node at a time
 )
@@ -43,9 +44,7 @@ func (s *Server) followPlans(ctx context.Context) {
 // the transaction that carries it out: however often this runs, wherever it is cut
 // off, each is carried out once.
 func (s *Server) enactDue(ctx context.Context) error {
-	if _, _, err := s.pools.care.DuePlan(ctx, s.o.Now()); errors.Is(err, store.ErrNotFound) {
-		return nil
-	} else if err != nil {
+	if due, err := s.pools.care.DuePlans(ctx, s.o.Now()); err != nil || len(due) == 0 {
 		return err
 	}
 	conn, err := s.pools.care.Pool.Acquire(ctx)
@@ -64,48 +63,55 @@ func (s *Server) enactDue(ctx context.Context) error {
 			_ = conn.Conn().Close(uctx) // the lock ends with the connection
 		}
 	}()
-	for {
-		version, plan, err := s.pools.care.DuePlan(ctx, s.o.Now())
-		if errors.Is(err, store.ErrNotFound) {
-			return nil
-		}
-		if err == nil {
-			err = s.enactPlan(ctx, version, plan)
-		}
-		if err != nil {
-			return err
+	due, err := s.pools.care.DuePlans(ctx, s.o.Now()) // again: another node may have had the lock
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, p := range due { // one that has to wait holds up none behind it
+		if err := s.enactPlan(ctx, p); err != nil {
+			failed = append(failed, fmt.Errorf("grid version %d: %w", p.Version, err))
 		}
 	}
+	return errors.Join(failed...)
 }
 
 // enactPlan carries out one plan, or notes why it can't be. An error means that it
 // is tried again.
-func (s *Server) enactPlan(ctx context.Context, version int32, p store.GridPlan) error {
-	ctx, cancel := context.WithTimeout(ctx, planFor)
+func (s *Server) enactPlan(ctx context.Context, p store.DuePlan) error {
+	try, cancel := context.WithTimeout(ctx, planFor)
 	defer cancel()
-	done, err := s.ledger.Enact(ctx, auth.Actor{ID: p.By}, ledger.Enactment{
-		Version: version, Reason: p.Reason, RequestID: p.RequestID, Tolerance: p.Tolerance, AcceptFaults: p.AcceptFaults, Planned: true,
+	done, err := s.ledger.Enact(try, auth.Actor{ID: p.By}, ledger.Enactment{
+		Version: p.Version, Reason: p.Reason, RequestID: p.RequestID, Tolerance: p.Tolerance, AcceptFaults: p.AcceptFaults, Plan: &p.GridPlan,
 	})
 	switch {
 	case err == nil:
-		s.o.Log.Info("grids enacted", "version", done.Version, "before", done.Before, "grids", done.Grids, "open", done.Open, "moved", done.Moved, "reports_waited", done.Held)
+		s.o.Log.Info("grids enacted", "version", p.Version, "before", done.Before, "grids", done.Grids, "open", done.Open, "moved", done.Moved, "reports_waited", done.Held)
 		return nil
 	case errors.Is(err, store.ErrNoPlan):
-		return nil // cancelled
-	case ctx.Err() != nil || store.Unavailable(err) && s.o.Now().Before(p.At.Add(planTries)):
+		return nil // cancelled, or replaced by another
+	case planAgain(ctx, try, err, s.o.Now(), p.At):
 		return err
 	}
-	s.o.Log.Error("grids not enacted", "version", version, "err", err)
-	return s.pools.changes.InTx(context.WithoutCancel(ctx), func(tx pgx.Tx) error {
-		err := store.FailPlan(ctx, tx, version, planFault(err), s.o.Now())
-		if errors.Is(err, store.ErrNotFound) {
-			return nil // cancelled
+	s.o.Log.Error("grids not enacted", "version", p.Version, "err", err)
+	kept := context.WithoutCancel(ctx)
+	return s.pools.changes.InTx(kept, func(tx pgx.Tx) error {
+		err := store.FailPlan(kept, tx, p, planFault(err), s.o.Now())
+		if errors.Is(err, store.ErrNoPlan) {
+			return nil // cancelled, or replaced by another
 		}
 		if err != nil {
 			return err
 		}
-		return ledger.Audit(ctx, tx, auth.Actor{ID: p.By}, p.RequestID, "grids.plan_failed", ledger.VersionName(version), p.Reason, map[string]any{"version": version})
+		return ledger.Audit(kept, tx, auth.Actor{ID: p.By}, p.RequestID, "grids.plan_failed", ledger.VersionName(p.Version), p.Reason, map[string]any{"version": p.Version})
 	})
+}
+
+// planAgain reports whether a plan that was due at a time is tried again after an
+// error: whenever the server is being stopped, and else for planTries, where the
+// database was not available or the try ran out of its own time.
+func planAgain(server, try context.Context, err error, now, due time.Time) bool {
+	return server.Err() != nil || (try.Err() != nil || store.Unavailable(err)) && now.Before(due.Add(planTries))
 }
 
 // planFault is what people are told of a plan that could not be carried out.
@@ -119,10 +125,33 @@ func planFault(err error) string {
 	switch {
 	case errors.As(err, &faults):
 		return faults.Error()
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Sprintf("it takes longer than the %.0f minutes it may", planFor.Minutes())
 	case store.Unavailable(err):
 		return "the database was not available"
 	}
 	return "internal error; the server's log has it"
+}
+
+// folded waits until this node's pump has passed every event committed so far.
+func (s *Server) folded(ctx context.Context) error {
+	var last, seq int64 // the newest event that waits for its number, and the number to be passed
+	if err := s.pools.care.Pool.QueryRow(ctx, "SELECT coalesce(max(id), 0) FROM outbox").Scan(&last); err != nil {
+		return err
+	}
+	for waits := true; waits || int64(s.hub.Head()) < seq; {
+		if waits {
+			if err := s.pools.care.Pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM outbox WHERE id <= $1), seq FROM feed_head", last).Scan(&waits, &seq); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("events get no number, or do not reach this node: %w", ctx.Err())
+		case <-time.After(25 * time.Millisecond):
+		}
+	}
+	return nil
 }
 
 // numbered prepares this node for a draft that is about to be enacted.

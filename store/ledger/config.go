@@ -41,19 +41,24 @@ func ConfigChanged(ctx context.Context, tx pgx.Tx, now time.Time, badges ...stri
 	return tellBadges(ctx, tx, nil, now, badges...)
 }
 
-// tellBadges puts the workers with these badges, or all, into the live state; before
-// is whom each was told to so far, where that may be another.
+// tellBadges puts the workers with these badges, or all, into the live state. before
+// is whom each was told to so far, where that may be another: a worker whose grid is
+// the same is not told of then.
 func tellBadges(ctx context.Context, tx pgx.Tx, before []store.WorkerRow, now time.Time, badges ...string) error {
 	workers, err := store.Workers(ctx, tx, auth.System("every worker's badge"), now, badges...)
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
-	was := map[uint32]int32{}
+	was := make(map[uint32]int32, len(before))
 	for _, w := range before {
 		was[w.ID] = w.GridNo
 	}
 	b := &pgx.Batch{}
 	for _, w := range workers {
+		no, told := was[w.ID]
+		if told && no == w.GridNo { // a number is one grid's of one version for ever
+			continue
+		}
 		data, err := json.Marshal(badge{fmt.Sprint(w.ID), w.Badge, w.Skills, badgeGrid{w.GridCode, w.GridName}})
 		if err != nil {
 			return fmt.Errorf("ledger: badge of worker %d: %w", w.ID, err)
@@ -62,7 +67,7 @@ func tellBadges(ctx context.Context, tx pgx.Tx, before []store.WorkerRow, now ti
 			Kind: "worker.changed", Entity: feed.Key{Kind: "worker", ID: fmt.Sprint(w.ID)}, Ver: w.Ver, Live: feed.Put, OccurredAt: now,
 			After: feed.Audience{Grid: w.GridNo, Workers: []int64{int64(w.ID)}}, Shared: data, Case: data,
 		}
-		if no := was[w.ID]; no != 0 {
+		if no != 0 {
 			e.Before = feed.Audience{Grid: no, Workers: []int64{int64(w.ID)}}
 		}
 		if err := emit(b, e); err != nil {

@@ -28,7 +28,10 @@ type Enactment struct {
 	RequestID    string  // for the audit
 	Tolerance    float64 // largest share of a fault; 0 is store.Tolerance
 	AcceptFaults bool    // somebody has seen the faults and wants it all the same
-	Planned      bool    // carries out a plan: one that was cancelled meanwhile is store.ErrNoPlan
+
+	// Plan is the plan it carries out, nil for none: one that was cancelled or
+	// replaced meanwhile is store.ErrNoPlan.
+	Plan *store.GridPlan
 }
 
 // Enacted is what an enactment did.
@@ -99,18 +102,17 @@ func (l *Ledger) announce(ctx context.Context, version int32) (*grid.Tree, error
 		return nil, err
 	}
 	l.o.Wake()
-	next, err := l.o.DB.VersionTree(ctx, auth.System("the tree to come"), version)
+	next, err := l.o.DB.VersionTree(ctx, store.Counties{Scope: auth.System("the tree to come"), Every: true}, version)
 	if err != nil || v.Base == 0 { // nobody sees anything of a county without grids
 		return next, err
 	}
-	left, err := store.UnknownFor(ctx, l.o.DB.Pool, version, l.o.ScopesKnow)
-	if err != nil {
+	if err := l.o.Folded(ctx); err != nil {
 		return nil, err
 	}
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	case <-time.After(left):
+	case <-time.After(l.o.ScopesKnow):
 		return next, nil
 	}
 }
@@ -140,8 +142,8 @@ func (r *redraw) run(ctx context.Context, tx pgx.Tx, accepted int) error {
 		return err
 	}
 	r.out.Before = v.Base
-	if r.e.Planned {
-		if err := store.DropPlan(ctx, tx, v.ID); err != nil {
+	if r.e.Plan != nil {
+		if err := store.TakePlan(ctx, tx, v.ID, *r.e.Plan); err != nil {
 			return err
 		}
 	}
@@ -193,6 +195,53 @@ func (r *redraw) move(ctx context.Context, tx pgx.Tx, v store.GridVersion) error
 		ids = ids[n:]
 	}
 	return nil
+}
+
+// Settle moves the open incidents that stand in boundaries that are no longer in
+// force into those that are, as Enact does, and says how many those were. Enact
+// leaves none behind; servers before schema 7 enacted without moving anything.
+func (l *Ledger) Settle(ctx context.Context, actor auth.Actor) (int, error) {
+	all, err := store.GridVersions(ctx, l.o.DB.Pool, store.Counties{Every: true})
+	n := 0
+	for _, v := range all {
+		if v.State != "enacted" || err != nil {
+			continue
+		}
+		var open int
+		open, err = l.settle(ctx, actor, v)
+		n += open
+	}
+	if err != nil {
+		return n, fmt.Errorf("ledger: what stands in former grids: %w", err)
+	}
+	if n > 0 {
+		l.o.Wake()
+	}
+	return n, nil
+}
+
+func (l *Ledger) settle(ctx context.Context, actor auth.Actor, v store.GridVersion) (int, error) {
+	r := redraw{l: l, actor: actor, e: Enactment{Version: v.ID, Reason: "按现行网格重新归格"}}
+	err := l.o.DB.InTx(ctx, func(tx pgx.Tx) error {
+		ids, err := store.OpenToMove(ctx, tx, v)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		if err := store.HoldInForce(ctx, tx, v); err != nil {
+			return err
+		}
+		if r.next, err = l.o.DB.VersionTree(ctx, store.Counties{Scope: auth.System("the tree in force"), Every: true}, v.ID); err != nil {
+			return err
+		}
+		if err := r.move(ctx, tx, v); err != nil {
+			return err
+		}
+		return Audit(ctx, tx, actor, "", "grids.settle", "grids/"+v.Root, r.e.Reason, map[string]any{"version": v.ID, "open": r.out.Open, "moved": r.out.Moved})
+	})
+	if err != nil {
+		return 0, err
+	}
+	return r.out.Open, nil
 }
 
 // moved is one incident on its way into the new tree.

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/paulmach/orb"
 
 	"onemap/auth"
@@ -104,6 +105,21 @@ func TestARedrawMovesWhatIsOpenAndItsUndoMovesItBack(t *testing.T) {
 		}
 	}
 	before, closed := w.stands(t, "i.open"), w.stands(t, "NOT i.open")
+	for _, sql := range []string{
+		"INSERT INTO worker (badge) VALUES ('here'), ('elsewhere'), ('nowhere')",
+		"INSERT INTO worker_grid (worker_id, grid_code, root_code) SELECT id, CASE badge WHEN 'here' THEN 'W' ELSE 'D' END, CASE badge WHEN 'here' THEN 'C' ELSE 'D' END FROM worker WHERE badge <> 'nowhere'",
+	} {
+		if _, err := w.db.Pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other, err := w.db.SaveDraft(t.Context(), []grid.Draft{{Code: "D", Level: 1, Name: "邻县", Geom: orb.MultiPolygon{{{{5, 0}, {6, 0}, {6, 1}, {5, 1}, {5, 0}}}}}}, false, "other")
+	if err == nil {
+		err = w.db.Enact(t.Context(), other)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	v := w.draft(t, redrawn(0.7))
 	stale := w.draft(t, redrawn(0.6))
 	sys := auth.System("test")
@@ -123,6 +139,9 @@ func TestARedrawMovesWhatIsOpenAndItsUndoMovesItBack(t *testing.T) {
 	done, err := w.led.Enact(t.Context(), admin, ledger.Enactment{Version: v, Reason: "merged", RequestID: "r1"})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if n := w.count(t, "outbox", "kind = 'worker.changed' AND live = 'put'"); n != 1 {
+		t.Errorf("%d badges are told anew, one is in other grids", n)
 	}
 	if err := w.cat.Reload(t.Context()); err != nil {
 		t.Fatal(err)
@@ -170,11 +189,19 @@ func TestARedrawMovesWhatIsOpenAndItsUndoMovesItBack(t *testing.T) {
 	if gv, err = store.FindGridVersion(t.Context(), w.db.Pool, store.Counties{Every: true}, v); err != nil || gv.State != "enacted" || gv.Replaced == 0 {
 		t.Fatalf("%+v, %v", gv, err)
 	}
-	back, err := w.db.CopyToUndo(t.Context(), gv)
+	var back store.GridVersion
+	err = w.db.InTx(t.Context(), func(tx pgx.Tx) error { // while a report is being stored
+		if _, err := tx.Exec(t.Context(), "SELECT hold_grids($1)", v); err != nil {
+			return err
+		}
+		back, err = w.db.CopyToUndo(t.Context(), gv)
+		return err
+	})
 	if err != nil || back.Undoes != v || back.Grids != 3 {
 		t.Fatalf("%+v, %v", back, err)
 	}
-	if again, err := w.db.CopyToUndo(t.Context(), gv); err != nil || again.ID != back.ID {
+	again, err := w.db.CopyToUndo(t.Context(), gv)
+	if err != nil || again.ID != back.ID {
 		t.Errorf("a second copy: %+v, %v", again, err)
 	}
 	if _, err := w.led.Enact(t.Context(), admin, ledger.Enactment{Version: back.ID, Reason: "a mistake"}); err != nil {
@@ -328,15 +355,92 @@ func TestNoReportIsLostBetweenTwoVersions(t *testing.T) {
 func TestAPlanThatWasCancelledIsNotCarriedOut(t *testing.T) {
 	w := newWorld(t)
 	v := w.draft(t, redrawn(0.5))
-	_, err := w.led.Enact(t.Context(), w.operator, ledger.Enactment{Version: v, Planned: true})
+	_, err := w.led.Enact(t.Context(), w.operator, ledger.Enactment{Version: v, Plan: &store.GridPlan{At: w.now, Made: w.now}})
 	if !errors.Is(err, store.ErrNoPlan) || w.count(t, "grid_version", "state = 'draft'") != 1 {
 		t.Errorf("got %v", err)
 	}
+	// One that was replaced neither, nor is the other one failed in its place.
+	save := func(at time.Time) error {
+		return w.db.InTx(t.Context(), func(tx pgx.Tx) error {
+			return store.SavePlan(t.Context(), tx, v, store.GridPlan{At: at, Reason: "later"}, w.now)
+		})
+	}
+	if err := save(w.now); err != nil {
+		t.Fatal(err)
+	}
+	due, err := w.db.DuePlans(t.Context(), w.now)
+	if err != nil || len(due) != 1 {
+		t.Fatalf("%+v, %v", due, err)
+	}
+	if err := save(w.now.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.led.Enact(t.Context(), w.operator, ledger.Enactment{Version: v, Plan: &due[0].GridPlan}); !errors.Is(err, store.ErrNoPlan) {
+		t.Errorf("a plan that was replaced: %v", err)
+	}
+	err = w.db.InTx(t.Context(), func(tx pgx.Tx) error { return store.FailPlan(t.Context(), tx, due[0], "x", w.now) })
+	if n := w.count(t, "grid_plan", "failed_at IS NULL"); !errors.Is(err, store.ErrNoPlan) || n != 1 {
+		t.Errorf("%d plans to come, %v", n, err)
+	}
+	if due, err = w.db.DuePlans(t.Context(), w.now.Add(time.Hour)); err != nil || len(due) != 1 {
+		t.Fatalf("%+v, %v", due, err)
+	}
+	// Somebody presses again while it is carried out: no plan is left on what is in force.
+	ended := make(chan error, 1)
+	err = w.db.InTx(t.Context(), func(tx pgx.Tx) error {
+		if err := store.TakePlan(t.Context(), tx, v, due[0].GridPlan); err != nil {
+			return err
+		}
+		go func() { ended <- save(w.now) }()
+		waitFor(t, "the second to wait", func() bool { return w.count(t, "pg_locks", "NOT granted AND locktype = 'transactionid'") > 0 })
+		gv, err := store.HoldDraft(t.Context(), tx, v)
+		if err != nil {
+			return err
+		}
+		return store.PutInForce(t.Context(), tx, gv)
+	})
+	if second := <-ended; err != nil || !errors.Is(second, store.ErrNotDraft) || w.count(t, "grid_plan", "") != 0 {
+		t.Errorf("%v; pressed again: %v", err, second)
+	}
+	v = w.draft(t, redrawn(0.5))
 	ds := redrawn(0.5)
 	ds[1].Geom = orb.MultiPolygon{{{{0, 0}, {0.4, 0}, {0.4, 1}, {0, 1}, {0, 0}}}}
 	_, err = w.led.Enact(t.Context(), w.operator, ledger.Enactment{Version: w.draft(t, ds)})
 	var faults *store.FaultsError
 	if !errors.As(err, &faults) || !slices.ContainsFunc(faults.Faults, func(f grid.Fault) bool { return strings.Contains(f.Text, "uncovered") }) {
 		t.Errorf("a gap: %v", err)
+	}
+}
+
+func TestWhatStandsInFormerGridsIsMovedOnce(t *testing.T) {
+	w := newWorld(t)
+	for _, lon := range []float64{0.2, 0.9, 1.5, 3} {
+		w.report(t, "0301", lon, 0.5, ledger.Command{})
+	}
+	v := w.draft(t, redrawn(0.7))
+	err := w.db.InTx(t.Context(), func(tx pgx.Tx) error { // as before schema 7: nothing moves
+		gv, err := store.HoldDraft(t.Context(), tx, v)
+		if err == nil {
+			err = store.NumberDraft(t.Context(), tx, gv)
+		}
+		if err != nil {
+			return err
+		}
+		return store.PutInForce(t.Context(), tx, gv)
+	})
+	if err == nil {
+		err = w.cat.Reload(t.Context())
+	}
+	if err != nil || w.misplaced(t) != 4 {
+		t.Fatalf("%d misplaced, %v", w.misplaced(t), err)
+	}
+	for _, want := range []int{4, 0} {
+		if n, err := w.led.Settle(t.Context(), auth.SystemActor("start")); err != nil || n != want {
+			t.Errorf("%d moved, %v; want %d", n, err, want)
+		}
+	}
+	w.referee(t)
+	if n := w.misplaced(t); n != 0 || w.count(t, "incident_journal", "kind = 'regrid'") != 1 || w.count(t, "audit_log", "action = 'grids.settle'") != 1 {
+		t.Errorf("%d misplaced", n)
 	}
 }

@@ -65,8 +65,9 @@ func (l *Ledger) History() *History {
 // Import stores a batch of past incidents in one transaction: incidents and
 // journal by COPY, one audit entry, and one event "incidents.imported" a county.
 // Those still open also enter the live state, each marked as history so that no
-// screen announces it. also, if not nil, runs last in the same transaction (an
-// import keeps its place there). Live reports never take this way.
+// screen announces it. also, if not nil, runs after that in the same transaction (an
+// import keeps its place there). ErrGridsChanged when an open one was placed in grids
+// that are no longer in force: nothing is stored then. Live reports never take this way.
 func (h *History) Import(ctx context.Context, actor auth.Actor, note string, batch []Past, also func(context.Context, pgx.Tx, Imported) error) (Imported, error) {
 	done, err := h.try(ctx, actor, note, batch, also)
 	var pe *pgconn.PgError
@@ -106,9 +107,11 @@ func (h *History) try(ctx context.Context, actor auth.Actor, note string, batch 
 			}
 		}
 		if also != nil {
-			return also(ctx, tx, done)
+			if err := also(ctx, tx, done); err != nil {
+				return err
+			}
 		}
-		return nil
+		return holdOpen(ctx, tx, fresh)
 	})
 	return done, err
 }
@@ -182,9 +185,6 @@ func (l *Ledger) copyPast(ctx context.Context, tx pgx.Tx, actor auth.Actor, note
 	if err != nil {
 		return err
 	}
-	if err := holdOpen(ctx, tx, batch); err != nil {
-		return err
-	}
 	now := l.o.Now()
 	for i := range batch {
 		p := &batch[i]
@@ -219,7 +219,9 @@ func (l *Ledger) copyPast(ctx context.Context, tx pgx.Tx, actor auth.Actor, note
 }
 
 // holdOpen keeps the grids that open incidents of a batch were placed in from being
-// replaced until they are stored; ErrGridsChanged when they have been.
+// replaced until they are stored; ErrGridsChanged when they have been. It comes last
+// in their transaction: an enactment waits for whoever holds the grids, and all
+// reports wait behind it.
 func holdOpen(ctx context.Context, tx pgx.Tx, batch []Past) error {
 	versions := map[int32]bool{}
 	for _, p := range batch {

@@ -37,7 +37,8 @@ func (e *VersionError) Error() string {
 	return fmt.Sprintf("the incident is at version %d, not %d", e.Have, e.Want)
 }
 
-// Options name what a Ledger works with; all are needed but Reports, Wake and ScopesKnow.
+// Options name what a Ledger works with; all are needed but Reports, Wake, Folded and
+// ScopesKnow.
 type Options struct {
 	DB        *store.DB
 	Reports   *store.DB // where reports are written, so that nothing else takes their connections; DB when nil
@@ -46,8 +47,12 @@ type Options struct {
 	Calendar  calendar.Calendar
 	Now       func() time.Time
 	Wake      func() // called after each commit, so that the sequencer runs at once
-	// ScopesKnow is how long it takes until everybody's scope holds the numbers of a
-	// draft: longer than any node remembers what somebody may see. Default 2.5 s.
+	// Folded waits until this node has folded every event committed so far; nil where
+	// no feed is followed.
+	Folded func(context.Context) error
+	// ScopesKnow is how long it takes from then on until everybody's scope holds the
+	// numbers of a draft: longer than any node remembers what somebody may see. Default
+	// 2.5 s.
 	ScopesKnow time.Duration
 }
 
@@ -58,6 +63,9 @@ type Ledger struct{ o Options }
 func New(o Options) *Ledger {
 	if o.Wake == nil {
 		o.Wake = func() {}
+	}
+	if o.Folded == nil {
+		o.Folded = func(context.Context) error { return nil }
 	}
 	if o.ScopesKnow == 0 {
 		o.ScopesKnow = 2500 * time.Millisecond

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"onemap/auth"
 	"onemap/dispatch"
 	"onemap/intake"
@@ -330,6 +332,15 @@ func TestHistoryGoesInByBatchesOnceOnly(t *testing.T) {
 	}
 	if got, err := h.Import(t.Context(), auth.SystemActor("test"), "file", mine(12, 22), nil); err != nil || len(got.Fresh) != 4 || got.Repeated != 6 {
 		t.Fatalf("%d fresh, %d repeated, %v", len(got.Fresh), got.Repeated, err)
+	}
+	// Reports go on while a batch is written, and one that the grids change under is not kept.
+	held := mine(22, 42)
+	_, err = h.Import(t.Context(), auth.SystemActor("test"), "file", held, func(ctx context.Context, _ pgx.Tx, _ ledger.Imported) error {
+		_, err := w.led.Enact(ctx, w.operator, ledger.Enactment{Version: w.draft(t, redrawn(0.7))})
+		return err
+	})
+	if !errors.Is(err, ledger.ErrGridsChanged) {
+		t.Errorf("a batch placed by the tree before: %v", err)
 	}
 	if n := w.count(t, "incident", "source = 'blank'"); n != 22 {
 		t.Fatalf("%d incidents of the blank source", n)
