@@ -22,6 +22,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,7 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	"golang.org/x/sys/unix"
 )
 
 // crowd are the attackers. Each thinks between its acts, and all together send no
@@ -74,8 +76,29 @@ type crowdTold struct {
 // it was told stands in the same file afterwards.
 const crowdFile = "ONEMAP_CROWD"
 
-// lowest is the priority of who takes a processor only when nobody else wants it.
-const lowest = 19
+// standAside has every thread of this process, and so those to come, take a
+// processor only when nobody else wants it: attackers are other machines, and must
+// not take the time of the one they attack. A low priority alone would not do: a
+// thread that runs is left its time slice, whoever wakes.
+func standAside() error {
+	for range 2 { // a thread may have been born during the first round
+		threads, err := os.ReadDir("/proc/self/task")
+		if err != nil {
+			return err
+		}
+		for _, t := range threads {
+			tid, err := strconv.Atoi(t.Name())
+			if err != nil {
+				return err
+			}
+			err = unix.SchedSetAttr(tid, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0)
+			if err != nil && !errors.Is(err, unix.ESRCH) {
+				return fmt.Errorf("thread %d: %w", tid, err)
+			}
+		}
+	}
+	return nil
+}
 
 // beCrowd is the whole program of the attackers' process: they act until its
 // standard input ends.
@@ -84,7 +107,7 @@ func beCrowd(file string) error {
 	if err != nil {
 		return err
 	}
-	if err := syscall.Setpriority(syscall.PRIO_PROCESS, 0, lowest); err != nil {
+	if err := standAside(); err != nil {
 		return err
 	}
 	c := &crowd{told: crowdTold{Told: map[string]map[string]int{}, Lived: map[string][]time.Duration{}}, clients: map[string]*http.Client{}}
