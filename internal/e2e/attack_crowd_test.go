@@ -92,6 +92,9 @@ func standAside() error {
 				return err
 			}
 			err = unix.SchedSetAttr(tid, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0)
+			if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSYS) { // a sandbox that forbids it
+				err = unix.Setpriority(unix.PRIO_PROCESS, tid, 19)
+			}
 			if err != nil && !errors.Is(err, unix.ESRCH) {
 				return fmt.Errorf("thread %d: %w", tid, err)
 			}
