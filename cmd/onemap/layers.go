@@ -109,21 +109,17 @@ func (c *importLayerCmd) preview(read file.FeatureOptions, n int, out io.Writer)
 	id, name, kind, duty := r.Columns()
 	fmt.Fprintf(out, "file      %s\nformat    %s\nencoding  %s\ncrs       %s\ncolumns   %s\nmapping   id from %s, name from %s, kind %s, duty mode from %s\n",
 		c.File, r.Format(), r.Encoding(), r.Datum(), strings.Join(r.Header(), ", "), id, orDash(name), orDash(kind), orDash(duty))
-	for left := n; left > 0; left-- {
+	err = showEach(n, out, func() (file.Row, string, error) {
 		row, f, err := r.Read()
-		var bad *file.RowError
-		switch {
-		case errors.Is(err, io.EOF):
-			left = 0
-		case errors.As(err, &bad):
-			fmt.Fprintf(out, "row %d (line %d): REFUSED: %s\n", row.N, row.Line, strings.Join(bad.Reasons, "；"))
-		case err != nil:
-			return err
-		default:
-			b := f.Geom.Bound()
-			fmt.Fprintf(out, "row %d (line %d): %s %s, %s, %s, duty mode %s, WGS-84 box %.6f,%.6f,%.6f,%.6f, %v\n", row.N, row.Line, f.ExternalID, f.Name,
-				f.Geom.GeoJSONType(), f.Kind, orDash(string(f.Duty)), b.Min[0], b.Min[1], b.Max[0], b.Max[1], f.Props)
+		if err != nil {
+			return row, "", err
 		}
+		b := f.Geom.Bound()
+		return row, fmt.Sprintf("%s %s, %s, %s, duty mode %s, WGS-84 box %.6f,%.6f,%.6f,%.6f, %v", f.ExternalID, f.Name,
+			f.Geom.GeoJSONType(), f.Kind, orDash(string(f.Duty)), b.Min[0], b.Min[1], b.Max[0], b.Max[1], f.Props), nil
+	})
+	if err != nil {
+		return err
 	}
 	for _, note := range r.Notes() {
 		fmt.Fprintf(out, "note      %s\n", note)
@@ -166,20 +162,16 @@ func (c *importCamerasCmd) preview(datum geo.Datum, n int, out io.Writer) error 
 	}
 	defer r.Close()
 	fmt.Fprintf(out, "file      %s\nformat    %s\nencoding  %s\ncolumns   %s\n", c.File, r.Format(), r.Encoding(), strings.Join(r.Header(), ", "))
-	for left := n; left > 0; left-- {
+	err = showEach(n, out, func() (file.Row, string, error) {
 		row, k, err := r.Read()
-		var bad *file.RowError
-		switch {
-		case errors.Is(err, io.EOF):
-			left = 0
-		case errors.As(err, &bad):
-			fmt.Fprintf(out, "row %d (line %d): REFUSED: %s\n", row.N, row.Line, strings.Join(bad.Reasons, "；"))
-		case err != nil:
-			return err
-		default:
-			fmt.Fprintf(out, "row %d (line %d): %s %s, heading %d, fov %d, range %d (-1: not said), %v,%v %s (WGS-84 %.6f,%.6f)\n", row.N, row.Line, k.Code, k.Name,
-				k.Heading, k.FOV, k.RangeM, k.Raw.Lon, k.Raw.Lat, k.Raw.Datum, k.Point.Lon(), k.Point.Lat())
+		if err != nil {
+			return row, "", err
 		}
+		return row, fmt.Sprintf("%s %s, heading %d, fov %d, range %d (-1: not said), %v,%v %s (WGS-84 %.6f,%.6f)", k.Code, k.Name,
+			k.Heading, k.FOV, k.RangeM, k.Raw.Lon, k.Raw.Lat, k.Raw.Datum, k.Point.Lon(), k.Point.Lat()), nil
+	})
+	if err != nil {
+		return err
 	}
 	_, err = io.WriteString(out, nothingWritten)
 	return err

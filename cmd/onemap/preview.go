@@ -109,6 +109,25 @@ func previewGrid(path string, o file.BoundaryOptions, open file.Options, n int, 
 	return err
 }
 
+// showEach writes the first n rows in the words that read finds for them, and why a
+// row would be refused.
+func showEach(n int, out io.Writer, read func() (file.Row, string, error)) error {
+	for range n {
+		row, text, err := read()
+		var bad *file.RowError
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case errors.As(err, &bad):
+			text = "REFUSED: " + strings.Join(bad.Reasons, "；")
+		case err != nil:
+			return err
+		}
+		fmt.Fprintf(out, "row %d (line %d): %s\n", row.N, row.Line, text)
+	}
+	return nil
+}
+
 // faultText is a fault with the grid it is in.
 func faultText(r file.BoundaryRow) string {
 	var pe *geo.PolygonError
