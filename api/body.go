@@ -44,11 +44,10 @@ const bodyTime = 10 * time.Second
 func (s *Server) body(hc huma.Context, most int64) (with huma.Context, leave func(), err error) {
 	r := humagin.Unwrap(hc).Request
 	size := r.ContentLength // -1: not said
-	places, from := s.large, int64(openBody)
-	if most > maxBody {
-		places, from = s.batches, maxBody
+	large, places := most > openBody && (size < 0 || size > openBody), s.large
+	if size > maxBody || size < 0 && most > maxBody {
+		places = s.batches
 	}
-	large := most > from && (size < 0 || size > from)
 	switch {
 	case size == 0:
 		return hc, func() {}, nil

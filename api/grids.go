@@ -72,8 +72,8 @@ func visible(t *grid.Tree, s auth.Scope, code string) (found []int) {
 	return found
 }
 
-// What ends a page of grids, or of areas: how many there are, or with their shapes
-// how many points those have together. A page holds one at least.
+// What ends a page of grids, or of areas: how many there are, or with their shapes,
+// as of features, how many points those have together. A page holds one at least.
 const (
 	gridPage   = 2000
 	pagePoints = 200_000

@@ -232,9 +232,6 @@ type featuresInput struct {
 	Accept string    `header:"Accept"`
 }
 
-// maxPagePoints is how many points a page has before it ends: about 8 MB of text.
-const maxPagePoints = 200_000
-
 func (s *Server) listFeatures(_ context.Context, a caller, in *featuresInput) (*listOutput, error) {
 	set, scope, opens, err := s.seen(a.Actor, in.Layer)
 	if err != nil {
@@ -253,7 +250,7 @@ func (s *Server) listFeatures(_ context.Context, a caller, in *featuresInput) (*
 		}
 	}
 	list := FeatureList{Items: []FeatureItem{}}
-	page, more := set.Page(scope, within, after, in.Limit, maxPagePoints)
+	page, more := set.Page(scope, within, after, in.Limit, pagePoints)
 	if more {
 		c := strconv.FormatInt(page[len(page)-1].ID, 10)
 		list.Cursor = &c
@@ -267,11 +264,7 @@ func (s *Server) listFeatures(_ context.Context, a caller, in *featuresInput) (*
 		}
 	}
 	if wantsFeatures(in.Accept) {
-		c := features(shapes)
-		if list.Cursor != nil {
-			c.ExtraMembers = geojson.Properties{"cursor": *list.Cursor}
-		}
-		return &listOutput{"application/geo+json", c}, nil
+		return &listOutput{"application/geo+json", pageFeatures(shapes, list.Cursor)}, nil
 	}
 	return &listOutput{"application/json", list}, nil
 }

@@ -259,7 +259,14 @@ func (im *peopleImport) commit(ctx context.Context, b *job.Batch[rosterRow]) err
 	return im.o.DB.InTx(ctx, func(tx pgx.Tx) error {
 		now := im.o.Now()
 		to := &store.Roster{Tx: tx, Seal: im.o.Sealer, Now: now, Today: people.Local(now).Format(time.DateOnly), Rebind: im.o.Rebind}
-		changedBy := map[string]bool{}
+		changedBy, here := map[string]bool{}, map[string]bool{}
+		for _, r := range b.Rows {
+			here[r.person.Badge] = true
+		}
+		before, err := ledger.Badges(ctx, tx, now, slices.Collect(maps.Keys(here))...)
+		if err != nil {
+			return err
+		}
 		for _, r := range b.Rows {
 			why, changed := r.why, false
 			var err error
@@ -301,7 +308,7 @@ func (im *peopleImport) commit(ctx context.Context, b *job.Batch[rosterRow]) err
 			if err := ledger.Audit(ctx, tx, auth.SystemActor("import of people"), "", "people.import", fmt.Sprintf("import_job/%d", b.Job()), "", data); err != nil {
 				return err
 			}
-			if err := ledger.ConfigChanged(ctx, tx, now, slices.Collect(maps.Keys(changedBy))...); err != nil {
+			if err := ledger.PeopleChanged(ctx, tx, before, now, slices.Collect(maps.Keys(changedBy))...); err != nil {
 				return err
 			}
 		}

@@ -136,6 +136,33 @@ W2 C/B2 deputy 2026-11-21-`
 	}
 }
 
+// TestWhoSawAWorkerIsToldOfTheMove: a worker who leaves a town leaves its screens, and
+// comes to those of the other; whoever stays is told all the same.
+func TestWhoSawAWorkerIsToldOfTheMove(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	bring := func(row string) {
+		t.Helper()
+		if _, _, _, err := st.roster("badge,grids,valid_from,skills\n"+row, PeopleOptions{ReplaceGrids: true, Now: time.Now}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bring("W1,A1,2026-01-01,\n")
+	townA, townB := st.live(st.token(auth.TownOperator, "A"), `{"type":"hello"}`), st.live(st.token(auth.TownOperator, "B"), `{"type":"hello"}`)
+	townA.next()
+	townB.next()
+	wait := func(l *live, is func(message) bool) { // fails when nothing comes
+		t.Helper()
+		for m := l.next(); !is(m); m = l.next() {
+		}
+	}
+	bring("W1,A1,2026-01-01,电工\n")
+	wait(townA, func(m message) bool { return m.Kind == "worker.changed" && strings.Contains(string(m.Data), "电工") })
+	bring("W1,B1,2026-02-01,电工\n")
+	wait(townA, func(m message) bool { return m.Type == "gone" && m.Kind == "worker" })
+	wait(townB, func(m message) bool { return m.Kind == "worker.changed" && strings.Contains(string(m.Data), "B1") })
+}
+
 func TestARosterMovesWorkers(t *testing.T) {
 	t.Parallel()
 	st := newStand(t)

@@ -30,33 +30,52 @@ type badgeGrid struct {
 }
 
 // ConfigChanged tells every node that people, layers or other settings were
-// brought in, and puts the workers with these badges into the live state, every
-// worker when none is named. It is called in the transaction that changed them, or
-// after it.
-func ConfigChanged(ctx context.Context, tx pgx.Tx, now time.Time, badges ...string) error {
+// brought in, and puts every worker into the live state. It is called in the
+// transaction that changed them, or after it.
+func ConfigChanged(ctx context.Context, tx pgx.Tx, now time.Time) error {
 	err := Emit(ctx, tx, feed.Event{Kind: "config.changed", Entity: feed.Key{Kind: "config", ID: "all"}, Ver: 1, Live: feed.None, OccurredAt: now})
 	if err != nil {
 		return err
 	}
-	return tellBadges(ctx, tx, nil, now, badges...)
+	return tellBadges(ctx, tx, told{}, now)
 }
 
-// tellBadges puts the workers with these badges, or all, into the live state. before
-// is whom each was told to so far, where that may be another: a worker whose grid is
-// the same is not told of then.
-func tellBadges(ctx context.Context, tx pgx.Tx, before []store.WorkerRow, now time.Time, badges ...string) error {
+// Badges are the workers with these badges as they stand: whom a change of them is
+// told to beside those who see them afterwards.
+func Badges(ctx context.Context, tx pgx.Tx, now time.Time, badges ...string) ([]store.WorkerRow, error) {
+	return store.Workers(ctx, tx, auth.System("whom each worker's badge was told to"), now, badges...)
+}
+
+// PeopleChanged is ConfigChanged for some workers, who stood as before says: who saw
+// one and does no more is told so.
+func PeopleChanged(ctx context.Context, tx pgx.Tx, before []store.WorkerRow, now time.Time, badges ...string) error {
+	err := Emit(ctx, tx, feed.Event{Kind: "config.changed", Entity: feed.Key{Kind: "config", ID: "all"}, Ver: 1, Live: feed.None, OccurredAt: now})
+	if err != nil || len(badges) == 0 {
+		return err
+	}
+	return tellBadges(ctx, tx, told{workers: before}, now, badges...)
+}
+
+// told is whom workers were told to so far.
+type told struct {
+	workers   []store.WorkerRow
+	movesOnly bool // a worker whose grid is the same is not told of
+}
+
+// tellBadges puts the workers with these badges, or all, into the live state.
+func tellBadges(ctx context.Context, tx pgx.Tx, before told, now time.Time, badges ...string) error {
 	workers, err := store.Workers(ctx, tx, auth.System("every worker's badge"), now, badges...)
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
-	was := make(map[uint32]int32, len(before))
-	for _, w := range before {
+	was := make(map[uint32]int32, len(before.workers))
+	for _, w := range before.workers {
 		was[w.ID] = w.GridNo
 	}
 	b := &pgx.Batch{}
 	for _, w := range workers {
-		no, told := was[w.ID]
-		if told && no == w.GridNo { // a number is one grid's of one version for ever
+		no, known := was[w.ID]
+		if before.movesOnly && known && no == w.GridNo { // a number is one grid's of one version for ever
 			continue
 		}
 		data, err := json.Marshal(badge{fmt.Sprint(w.ID), w.Badge, w.Skills, badgeGrid{w.GridCode, w.GridName}})

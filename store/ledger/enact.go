@@ -147,7 +147,7 @@ func (r *redraw) run(ctx context.Context, tx pgx.Tx, accepted int) error {
 			return err
 		}
 	}
-	homes, err := store.Workers(ctx, tx, auth.System("whom each worker's badge was told to"), r.l.o.Now())
+	homes, err := Badges(ctx, tx, r.l.o.Now())
 	if err != nil {
 		return err
 	}
@@ -167,7 +167,7 @@ func (r *redraw) run(ctx context.Context, tx pgx.Tx, accepted int) error {
 	if err := store.PutInForce(ctx, tx, v); err != nil {
 		return err
 	}
-	if err := tellBadges(ctx, tx, homes, r.l.o.Now()); err != nil {
+	if err := tellBadges(ctx, tx, told{workers: homes, movesOnly: true}, r.l.o.Now()); err != nil {
 		return err
 	}
 	r.out.Held = time.Since(held)
@@ -235,6 +235,9 @@ func (l *Ledger) settle(ctx context.Context, actor auth.Actor, v store.GridVersi
 		}
 		if err := r.move(ctx, tx, v); err != nil {
 			return err
+		}
+		if r.out.Open == 0 { // another node was first
+			return nil
 		}
 		return Audit(ctx, tx, actor, "", "grids.settle", "grids/"+v.Root, r.e.Reason, map[string]any{"version": v.ID, "open": r.out.Open, "moved": r.out.Moved})
 	})
