@@ -71,6 +71,8 @@ export class Hall {
   readonly marks = new IncidentMarks();
   map: HallMap | null = null;
   private mapReady = false;
+  /** Which mounting of the map is in force. */
+  private mounting = 0;
   private polling = false;
   private u = 16;
   private gathered = false;
@@ -143,8 +145,11 @@ export class Hall {
       this.mapReady = true;
       return;
     }
-    const bbox = await this.bbox();
+    const turn = ++this.mounting;
+    const bbox = await this.bbox(() => turn === this.mounting);
+    if (!bbox) return;
     const [tiles] = await Promise.all([this.tiles(), this.layers.start(), this.fonts()]);
+    if (turn !== this.mounting) return; // its element has gone meanwhile
     this.map = new HallMap({
       container,
       bbox,
@@ -171,6 +176,7 @@ export class Hall {
 
   /** Takes the map down with its element. */
   unmountMap(): void {
+    this.mounting++;
     this.layers.stop();
     this.map?.remove();
     this.map = null;
@@ -228,9 +234,9 @@ export class Hall {
     timers.set(() => void this.pollStatus(), wait);
   }
 
-  /** The county's bounds; waits while the first grids are still being loaded. */
-  private async bbox(): Promise<[number, number, number, number]> {
-    for (;;) {
+  /** The county's bounds; waits while the first grids are still being loaded, as long as somebody wants them. */
+  private async bbox(wanted: () => boolean): Promise<[number, number, number, number] | null> {
+    while (wanted()) {
       const box = this.session.value?.grid?.bbox;
       if (box && box.length === 4 && box[2] > box[0]) return box;
       await new Promise((r) => timers.set(() => r(null), RETRY_MS));
@@ -240,6 +246,7 @@ export class Hall {
         // not reachable for the moment: the band says so
       }
     }
+    return null;
   }
 
   private async tiles(): Promise<Tiles> {
