@@ -33,6 +33,7 @@ export const en: Catalogue = {
     empty: 'No open incident',
     unplaced: 'place unknown',
     outside: 'Outside',
+    about: 'about {place}',
     new: 'New',
     fresh: 'New incident: {title}, {place}',
   },

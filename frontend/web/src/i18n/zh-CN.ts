@@ -31,6 +31,7 @@ export const zhCN = {
     empty: '当前没有未结事件',
     unplaced: '位置待核',
     outside: '区外',
+    about: '约 {place}',
     new: '新',
     fresh: '新事件：{title}，{place}',
   },

@@ -8,7 +8,7 @@ import { type InjectionKey, inject, ref, shallowRef } from 'vue';
 import { HallMap } from '../map/hallmap';
 import { IncidentMarks } from '../map/incidents';
 import { ICON_TEXT } from '../map/named';
-import { TILE_LAYERS, type Tiles } from '../map/style';
+import { ABOUT_TEXT, TILE_LAYERS, type Tiles } from '../map/style';
 import { type WorkerCounts, Workers } from '../map/workers';
 import { type SocketLike, SUBPROTOCOL, type Timers } from '../wire/client';
 import type { Freshness } from '../wire/freshness';
@@ -265,9 +265,9 @@ export class Hall {
 
   /** The first labels must be cut from the embedded font, so its subsets have to be here before the map. */
   private async fonts(): Promise<void> {
-    const names = Promise.all([1, 2, 3, 4].map((l) => gridNames(l).catch(() => '')));
+    const names = Promise.all([1, 2, 3, 4, 5, 6].map((l) => gridNames(l).catch(() => '')));
     const text = await Promise.race([names, new Promise<string[]>((r) => timers.set(() => r([]), NAMES_PATIENCE_MS))]);
-    const all = [...new Set(`${text.join('')}旗镇村网格0123456789${ICON_TEXT}`)].join('');
+    const all = [...new Set(`${text.join('')}旗镇村网格0123456789${ABOUT_TEXT}${ICON_TEXT}`)].join('');
     await Promise.race([
       Promise.all(['400', '500'].map((w) => document.fonts.load(`${w} 24px "Noto Sans SC Variable"`, all))),
       new Promise((r) => timers.set(() => r(null), NAMES_PATIENCE_MS)),
