@@ -163,6 +163,27 @@ func TestWhoSawAWorkerIsToldOfTheMove(t *testing.T) {
 	wait(townB, func(m message) bool { return m.Kind == "worker.changed" && strings.Contains(string(m.Data), "B1") })
 }
 
+// TestADayAloneMovesAWorker: nobody brings a roster in on the day on which a grid
+// begins to be served, or ends.
+func TestADayAloneMovesAWorker(t *testing.T) {
+	t.Parallel()
+	clock := &testClock{at: time.Date(2026, 11, 22, 15, 59, 30, 0, time.UTC)} // half a minute before midnight there
+	st := newStandWith(t, Options{Now: clock.now})
+	_, _, _, err := st.roster("badge,grids,valid_from,valid_to\nW1,A1,2026-01-01,2026-11-23\nW1,B1,2026-11-23,\nW2,A1,2026-01-01,\n", PeopleOptions{Now: clock.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := func(badge, grid string) bool {
+		return st.count("SELECT count(*) FROM live_state WHERE kind = 'worker' AND shared->>'badge' = $1 AND shared->'grid'->>'code' = $2", badge, grid) == 1
+	}
+	st.wait("the day before", func() bool { return told("W1", "A1") && told("W2", "A1") })
+	clock.move(time.Minute)
+	st.wait("the next day", func() bool { return told("W1", "B1") })
+	if n := st.count("SELECT count(*) FROM feed WHERE kind = 'worker.changed' AND before_aud IS NOT NULL AND before_aud->'grid' <> after_aud->'grid'"); n != 1 || !told("W2", "A1") {
+		t.Errorf("%d workers are told to have moved", n)
+	}
+}
+
 func TestARosterMovesWorkers(t *testing.T) {
 	t.Parallel()
 	st := newStand(t)
