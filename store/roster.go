@@ -185,6 +185,13 @@ func (r *Roster) grid(ctx context.Context, worker int64, code string, in RosterR
 	if err != nil && served {
 		return false, err
 	}
+	if served && to != "" && to <= r.Today && to > from && role != in.Role { // it stays as it was: another role begins where it ended
+		in.From = to
+		return r.grid(ctx, worker, code, in)
+	}
+	if served && in.To != "" && in.To <= r.Today { // it ends as what it was
+		in.Role = role
+	}
 	want := in.From
 	switch {
 	case want == "" && served && (role == in.Role || from >= r.Today || in.To != "" && in.To <= r.Today):

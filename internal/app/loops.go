@@ -10,11 +10,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"onemap/api"
 	"onemap/auth"
 	"onemap/feed"
 	"onemap/geo/grid"
 	"onemap/hub"
+	"onemap/store"
 	"onemap/store/ledger"
 	"onemap/tiles"
 )
@@ -62,6 +65,7 @@ func (s *Server) startLoops(ctx context.Context) error {
 	s.loop("catch up", s.followConfig)
 	s.loop("overlays", s.followOverlays)
 	s.loop("plans", s.followPlans)
+	s.loop("days", s.followDays)
 	s.loop("tree ahead", s.followTrees)
 	s.loop("memory", s.boundMemory)
 	s.loop("care", func(ctx context.Context) { s.every(ctx, time.Hour, "care", s.care) })
@@ -228,6 +232,38 @@ func (s *Server) reloadConfig(ctx context.Context) error {
 	s.nudge(s.layersDue)()
 	s.nudge(s.overlaysDue)()
 	return nil
+}
+
+// dayLook is how often a node looks whether another day has come.
+const dayLook = 5 * time.Second
+
+// followDays tells at the start, and on each new day of the county's calendar, of the
+// workers whose grid is another from that day on: no import tells of them.
+func (s *Server) followDays(ctx context.Context) {
+	day := ""
+	for {
+		if today := store.Day(s.o.Now()); today != day {
+			err := s.pools.changes.InTx(ctx, func(tx pgx.Tx) error {
+				n, err := ledger.BadgesOfTheDay(ctx, tx, s.o.Now())
+				if n > 0 {
+					s.o.Log.Info("workers serve another grid from today", "workers", n)
+				}
+				return err
+			})
+			switch {
+			case err == nil:
+				day = today
+				s.nudge(s.wake)()
+			case ctx.Err() == nil:
+				s.o.Log.Warn("whose grid is another today is not told yet; trying again", "err", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(dayLook):
+		}
+	}
 }
 
 // followConfig reads people and layers again when the configuration has changed,

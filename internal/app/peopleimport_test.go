@@ -163,6 +163,27 @@ func TestWhoSawAWorkerIsToldOfTheMove(t *testing.T) {
 	wait(townB, func(m message) bool { return m.Kind == "worker.changed" && strings.Contains(string(m.Data), "B1") })
 }
 
+// TestADayAloneMovesAWorker: nobody brings a roster in on the day on which a grid
+// begins to be served, or ends.
+func TestADayAloneMovesAWorker(t *testing.T) {
+	t.Parallel()
+	clock := &testClock{at: time.Date(2026, 11, 22, 15, 59, 30, 0, time.UTC)} // half a minute before midnight there
+	st := newStandWith(t, Options{Now: clock.now})
+	_, _, _, err := st.roster("badge,grids,valid_from,valid_to\nW1,A1,2026-01-01,2026-11-23\nW1,B1,2026-11-23,\nW2,A1,2026-01-01,\n", PeopleOptions{Now: clock.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := func(badge, grid string) bool {
+		return st.count("SELECT count(*) FROM live_state WHERE kind = 'worker' AND shared->>'badge' = $1 AND shared->'grid'->>'code' = $2", badge, grid) == 1
+	}
+	st.wait("the day before", func() bool { return told("W1", "A1") && told("W2", "A1") })
+	clock.move(time.Minute)
+	st.wait("the next day", func() bool { return told("W1", "B1") })
+	if n := st.count("SELECT count(*) FROM feed WHERE kind = 'worker.changed' AND before_aud IS NOT NULL AND before_aud->'grid' <> after_aud->'grid'"); n != 1 || !told("W2", "A1") {
+		t.Errorf("%d workers are told to have moved", n)
+	}
+}
+
 func TestARosterMovesWorkers(t *testing.T) {
 	t.Parallel()
 	st := newStand(t)
@@ -256,8 +277,39 @@ func TestARosterKeepsDays(t *testing.T) {
 W1 C/A1 worker 2026-01-01-2026-11-02
 W2 C/A1 head 2026-11-10-2026-12-31
 W2 C/A1 worker 2026-01-01-2026-11-10
-W3 C/A1 head 2026-11-01-2026-11-01
+W3 C/A1 worker 2026-11-01-2026-11-01
 W5 C/A1 worker 2026-12-01-2026-12-01`
+	if got := st.served(); got != want {
+		t.Errorf("served:\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestARosterRewritesNoRoleThatWasServed: who ends, or has ended, was what the record
+// says, whatever the roster calls them now.
+func TestARosterRewritesNoRoleThatWasServed(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	bring := func(d int, text string) job.Counts {
+		t.Helper()
+		res, _, _, err := st.roster("badge,grids,role,valid_from,valid_to\n"+text, PeopleOptions{Now: func() time.Time { return time.Date(2026, 11, d, 4, 0, 0, 0, time.UTC) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.Counts
+	}
+	bring(1, "W1,A1,head,2026-01-01,\nW2,A1,head,2026-01-01,\nW3,A1,worker,2026-01-01,2026-06-01\nW4,A1,worker,2026-01-01,2026-06-01\nW5,A1,worker,2026-01-01,2026-06-01\n")
+	ended := "W1,A1,,,2026-10-01\nW2,A1,,2026-01-01,2026-10-01\nW3,A1,head,2026-01-01,\nW4,A1,head,2026-01-01,2026-05-01\nW5,A1,head,2026-01-01,2026-09-01\n"
+	bring(2, ended)
+	if c := bring(3, "\n"+ended); c.Repeated != 5 {
+		t.Errorf("the second time: %+v", c)
+	}
+	want := `W1 C/A1 head 2026-01-01-2026-10-01
+W2 C/A1 head 2026-01-01-2026-10-01
+W3 C/A1 head 2026-06-01-
+W3 C/A1 worker 2026-01-01-2026-06-01
+W4 C/A1 worker 2026-01-01-2026-06-01
+W5 C/A1 head 2026-06-01-2026-09-01
+W5 C/A1 worker 2026-01-01-2026-06-01`
 	if got := st.served(); got != want {
 		t.Errorf("served:\n%s\nwant\n%s", got, want)
 	}

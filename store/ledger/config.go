@@ -56,6 +56,58 @@ func PeopleChanged(ctx context.Context, tx pgx.Tx, before []store.WorkerRow, now
 	return tellBadges(ctx, tx, told{workers: before}, now, badges...)
 }
 
+// BadgesOfTheDay tells of the workers who are at home in another grid than the live
+// state says: a day may have come on which one begins to serve it, or no longer does.
+// It returns how many. The word to every node goes with it.
+func BadgesOfTheDay(ctx context.Context, tx pgx.Tx, now time.Time) (int, error) {
+	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", dayLock); err != nil { // one node after the other
+		return 0, fmt.Errorf("ledger: %w", err)
+	}
+	workers, err := store.Workers(ctx, tx, auth.System("who serves another grid from today"), now)
+	if err != nil {
+		return 0, fmt.Errorf("ledger: %w", err)
+	}
+	toldIn, err := toldGrids(ctx, tx)
+	if err != nil {
+		return 0, fmt.Errorf("ledger: where workers were told: %w", err)
+	}
+	var before []store.WorkerRow
+	var badges []string
+	for _, w := range workers {
+		if no, known := toldIn[fmt.Sprint(w.ID)]; known && no != w.GridNo {
+			badges = append(badges, w.Badge)
+			w.GridNo = no
+			before = append(before, w)
+		}
+	}
+	if len(badges) == 0 {
+		return 0, nil
+	}
+	return len(badges), PeopleChanged(ctx, tx, before, now, badges...)
+}
+
+// dayLock keeps two nodes from telling of the same day.
+const dayLock = 0x646179
+
+// toldGrids are the numbers of the grids in which workers were told last, by their
+// ids; what waits for its number in the outbox is newer than the live state.
+func toldGrids(ctx context.Context, tx pgx.Tx) (map[string]int32, error) {
+	rows, err := tx.Query(ctx, `SELECT worker, coalesce((audience ->> 'grid')::integer, 0) FROM (
+			SELECT 0 AS n, id AS worker, audience FROM live_state WHERE kind = 'worker'
+			UNION ALL SELECT id, entity_id, after_aud FROM outbox WHERE entity_kind = 'worker' AND live = 'put') t ORDER BY n`)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]int32{}
+	var id string
+	var no int32
+	_, err = pgx.ForEachRow(rows, []any{&id, &no}, func() error {
+		out[id] = no
+		return nil
+	})
+	return out, err
+}
+
 // told is whom workers were told to so far.
 type told struct {
 	workers   []store.WorkerRow

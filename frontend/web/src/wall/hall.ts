@@ -8,7 +8,7 @@ import { type InjectionKey, inject, ref, shallowRef } from 'vue';
 import { HallMap } from '../map/hallmap';
 import { IncidentMarks } from '../map/incidents';
 import { ICON_TEXT } from '../map/named';
-import { TILE_LAYERS, type Tiles } from '../map/style';
+import { ABOUT_TEXT, TILE_LAYERS, type Tiles } from '../map/style';
 import { type WorkerCounts, Workers } from '../map/workers';
 import { type SocketLike, SUBPROTOCOL, type Timers } from '../wire/client';
 import type { Freshness } from '../wire/freshness';
@@ -71,6 +71,8 @@ export class Hall {
   readonly marks = new IncidentMarks();
   map: HallMap | null = null;
   private mapReady = false;
+  /** Which mounting of the map is in force. */
+  private mounting = 0;
   private polling = false;
   private u = 16;
   private gathered = false;
@@ -143,8 +145,11 @@ export class Hall {
       this.mapReady = true;
       return;
     }
-    const bbox = await this.bbox();
+    const turn = ++this.mounting;
+    const bbox = await this.bbox(() => turn === this.mounting);
+    if (!bbox) return;
     const [tiles] = await Promise.all([this.tiles(), this.layers.start(), this.fonts()]);
+    if (turn !== this.mounting) return; // its element has gone meanwhile
     this.map = new HallMap({
       container,
       bbox,
@@ -171,6 +176,7 @@ export class Hall {
 
   /** Takes the map down with its element. */
   unmountMap(): void {
+    this.mounting++;
     this.layers.stop();
     this.map?.remove();
     this.map = null;
@@ -228,9 +234,9 @@ export class Hall {
     timers.set(() => void this.pollStatus(), wait);
   }
 
-  /** The county's bounds; waits while the first grids are still being loaded. */
-  private async bbox(): Promise<[number, number, number, number]> {
-    for (;;) {
+  /** The county's bounds; waits while the first grids are still being loaded, as long as somebody wants them. */
+  private async bbox(wanted: () => boolean): Promise<[number, number, number, number] | null> {
+    while (wanted()) {
       const box = this.session.value?.grid?.bbox;
       if (box && box.length === 4 && box[2] > box[0]) return box;
       await new Promise((r) => timers.set(() => r(null), RETRY_MS));
@@ -240,6 +246,7 @@ export class Hall {
         // not reachable for the moment: the band says so
       }
     }
+    return null;
   }
 
   private async tiles(): Promise<Tiles> {
@@ -258,9 +265,9 @@ export class Hall {
 
   /** The first labels must be cut from the embedded font, so its subsets have to be here before the map. */
   private async fonts(): Promise<void> {
-    const names = Promise.all([1, 2, 3, 4].map((l) => gridNames(l).catch(() => '')));
+    const names = Promise.all([1, 2, 3, 4, 5, 6].map((l) => gridNames(l).catch(() => '')));
     const text = await Promise.race([names, new Promise<string[]>((r) => timers.set(() => r([]), NAMES_PATIENCE_MS))]);
-    const all = [...new Set(`${text.join('')}旗镇村网格0123456789${ICON_TEXT}`)].join('');
+    const all = [...new Set(`${text.join('')}旗镇村网格0123456789${ABOUT_TEXT}${ICON_TEXT}`)].join('');
     await Promise.race([
       Promise.all(['400', '500'].map((w) => document.fonts.load(`${w} 24px "Noto Sans SC Variable"`, all))),
       new Promise((r) => timers.set(() => r(null), NAMES_PATIENCE_MS)),
