@@ -149,6 +149,7 @@ func New(o Options) *Server {
 	s.figures()
 	s.workers()
 	s.nearest()
+	s.selects()
 	s.layers()
 	s.cameras()
 	s.tracks()

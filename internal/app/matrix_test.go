@@ -220,6 +220,10 @@ func (r *run) walk(t *testing.T) {
 			r.nearIncidents(l)
 		case "camera":
 			r.eachCamera(l)
+		case "duplicates":
+			r.duplicates(l)
+		case "marked":
+			r.marked(l)
 		case "list accounts", "list credentials", "list audit", "account", "grant", "credential", "report", "stream":
 			// in admin, writes and stream: they change something, or are told of what does
 		case "none":
