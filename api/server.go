@@ -147,6 +147,7 @@ func New(o Options) *Server {
 	s.overlays()
 	s.places()
 	s.figures()
+	s.response()
 	s.workers()
 	s.nearest()
 	s.selects()

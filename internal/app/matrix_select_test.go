@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"onemap/auth"
 )
@@ -127,5 +128,33 @@ func (r *run) insideMarked(l line, a answer) {
 	r.compare(l.name(), ids(v.Incidents.Items), open)
 	if r.a.role == auth.CountyLeader && len(v.Workers.Items) > 0 {
 		r.f.add("leak", r.a.name, l.name(), "names workers")
+	}
+}
+
+// responseTimes counts the incidents that figures of speed are made of: those the actor
+// sees, refused ones apart.
+func (r *run) responseTimes(l line) {
+	now := time.Now().UTC()
+	a := r.ask(l, l.method, l.path+"?from="+now.AddDate(0, 0, -30).Format(time.RFC3339)+"&to="+now.Add(time.Hour).Format(time.RFC3339), "")
+	if !r.o.allowed(r.a, l) {
+		r.denied(l, l.path, a)
+		return
+	}
+	if !r.granted(l, l.path, a, 200) {
+		return
+	}
+	var v struct{ Incidents int }
+	if err := json.Unmarshal(a.body, &v); err != nil {
+		r.f.add("form", r.a.name, l.name(), "%v", err)
+	}
+	want := 0
+	for _, m := range r.w.incidents {
+		if !m.closed && r.o.sees(r.w, r.a, m, rowIncident) != hidden {
+			want++
+		}
+	}
+	r.f.cell()
+	if v.Incidents != want {
+		r.f.add("leak", r.a.name, l.name(), "counts %d incidents, the actor sees %d", v.Incidents, want)
 	}
 }

@@ -224,6 +224,8 @@ func (r *run) walk(t *testing.T) {
 			r.duplicates(l)
 		case "marked":
 			r.marked(l)
+		case "response times":
+			r.responseTimes(l)
 		case "list accounts", "list credentials", "list audit", "account", "grant", "credential", "report", "stream":
 			// in admin, writes and stream: they change something, or are told of what does
 		case "none":
