@@ -151,6 +151,7 @@ func New(o Options) *Server {
 	s.workers()
 	s.nearest()
 	s.selects()
+	s.calls()
 	s.layers()
 	s.cameras()
 	s.tracks()

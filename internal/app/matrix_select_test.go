@@ -158,3 +158,34 @@ func (r *run) responseTimes(l line) {
 		r.f.add("leak", r.a.name, l.name(), "counts %d incidents, the actor sees %d", v.Incidents, want)
 	}
 }
+
+// calls asks the routes of roll calls and messages without calling anybody: inside the
+// mark is nobody, and the one asked about is not there.
+func (r *run) calls(l line) {
+	body, want := "", 200
+	switch {
+	case l.target == "call":
+		x := 107
+		if r.w.grids[r.a.home].county == "Q" {
+			x = 109
+		}
+		body, want = fmt.Sprintf(`{"crs":"wgs84","circle":{"lon":%d.9,"lat":38.95,"radius_m":1},"text":"集合"}`, x), 422
+		if l.answer == "roll call" {
+			body = strings.Replace(body, `"text"`, `"note"`, 1)
+		}
+	case l.target == "one call":
+		want = 404
+		if l.method == "POST" {
+			body = `{}`
+			if l.answer == "message" {
+				body = `{"kind":"seen"}`
+			}
+		}
+	}
+	a := r.ask(l, l.method, strings.Replace(l.path, "{id}", nobodyHasThis, 1), body)
+	if !r.o.allowed(r.a, l) {
+		r.denied(l, l.path, a)
+		return
+	}
+	r.granted(l, l.path, a, want)
+}

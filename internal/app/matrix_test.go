@@ -226,6 +226,8 @@ func (r *run) walk(t *testing.T) {
 			r.marked(l)
 		case "response times":
 			r.responseTimes(l)
+		case "call", "list calls", "one call":
+			r.calls(l)
 		case "list accounts", "list credentials", "list audit", "account", "grant", "credential", "report", "stream":
 			// in admin, writes and stream: they change something, or are told of what does
 		case "none":
