@@ -5,6 +5,7 @@ package api
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -63,6 +64,7 @@ type MessageWorker struct {
 }
 
 type rollInput struct {
+	Key  string `header:"Idempotency-Key" maxLength:"255" doc:"Makes a repetition of the same request safe"`
 	Body struct {
 		Marked
 		Note    string `json:"note,omitempty" maxLength:"500"`
@@ -79,6 +81,7 @@ type rollList struct {
 }
 
 type messageInput struct {
+	Key  string `header:"Idempotency-Key" maxLength:"255" doc:"Makes a repetition of the same request safe"`
 	Body struct {
 		Marked
 		Text string `json:"text" minLength:"1" maxLength:"1000"`
@@ -134,8 +137,8 @@ func (s *Server) calls() {
 }
 
 // calling is whom a roll call or message goes to. Nobody inside is refused.
-func (s *Server) calling(ctx context.Context, a caller, m *Marked, text string) (ledger.Calling, error) {
-	c := ledger.Calling{RequestID: requestID(ctx)}
+func (s *Server) calling(ctx context.Context, a caller, what, key string, m *Marked, text string) (ledger.Calling, error) {
+	c := ledger.Calling{RequestID: requestID(ctx), Key: key, Request: sha256.Sum256([]byte(what + "\n" + string(bodyOf(ctx))))}
 	var unclean string
 	if c.Text, unclean = intake.Clean(text); unclean != "" {
 		return c, problem(http.StatusBadRequest, "the text "+unclean)
@@ -184,7 +187,7 @@ func highest(tree *grid.Tree, i int, a auth.Actor) int32 {
 }
 
 func (s *Server) callRoll(ctx context.Context, a caller, in *rollInput) (*rollOutput, error) {
-	c, err := s.calling(ctx, a, &in.Body.Marked, in.Body.Note)
+	c, err := s.calling(ctx, a, "rollcall", in.Key, &in.Body.Marked, in.Body.Note)
 	if err != nil {
 		return nil, err
 	}
@@ -260,7 +263,7 @@ func (s *Server) answerRoll(ctx context.Context, a caller, in *answerInput) (*ro
 }
 
 func (s *Server) sendMessage(ctx context.Context, a caller, in *messageInput) (*messageOutput, error) {
-	c, err := s.calling(ctx, a, &in.Body.Marked, in.Body.Text)
+	c, err := s.calling(ctx, a, "message", in.Key, &in.Body.Marked, in.Body.Text)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -56,7 +57,7 @@ func (db *DB) IncidentsByID(ctx context.Context, s auth.Scope, v auth.View, ids 
 func (db *DB) ShapeFault(ctx context.Context, mp orb.MultiPolygon) (why string, at *orb.Point, err error) {
 	err = db.Pool.QueryRow(ctx, `SELECT coalesce(d.reason, 'invalid'), d.location FROM (SELECT $1::geometry AS geom) g
 		CROSS JOIN LATERAL ST_IsValidDetail(g.geom) d WHERE NOT ST_IsValid(g.geom)`, mp).Scan(&why, &at)
-	if err == pgx.ErrNoRows {
+	if errors.Is(err, pgx.ErrNoRows) {
 		return "", nil, nil
 	}
 	if err != nil {

@@ -136,6 +136,14 @@ func TestARollIsCalledAnsweredAndCloses(t *testing.T) {
 	if a.status != 201 {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
+	for range 2 { // pressed twice with one key: sent once
+		if again := st.call("POST", "/api/v1/messages", townB, `{"crs":"wgs84","box":[107.5,38,108,38.5],"text":"撤回"}`, "Idempotency-Key: k1"); again.status != 201 {
+			t.Fatalf("%d %s", again.status, again.body)
+		}
+	}
+	if n := st.count("SELECT count(*) FROM message"); n != 2 {
+		t.Errorf("%d messages, want 2", n)
+	}
 	receipts := "/api/v1/messages/" + a.json(t)["id"].(string) + "/receipts"
 	for _, c := range []struct {
 		who, kind, want string
@@ -152,13 +160,13 @@ func TestARollIsCalledAnsweredAndCloses(t *testing.T) {
 			t.Errorf("%s: %s, want %s: %s", c.kind, got, c.want, a.body)
 		}
 	}
-	for token, want := range map[string]int{w1: 1, w3: 0, hall: 1, townB: 0, townA: 0} {
+	for token, want := range map[string]int{w1: 1, w3: 1, hall: 2, townB: 1, townA: 0} {
 		var v struct{ Items []struct{ Text string } }
 		if err := json.Unmarshal(st.get("/api/v1/messages", token).body, &v); err != nil || len(v.Items) != want {
 			t.Errorf("%+v, want %d: %v", v, want, err)
 		}
 		for _, i := range v.Items {
-			if i.Text != "下午三点到村委会集合" {
+			if i.Text != "下午三点到村委会集合" && i.Text != "撤回" {
 				t.Errorf("text %q", i.Text)
 			}
 		}

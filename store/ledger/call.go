@@ -5,6 +5,7 @@ package ledger
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,6 +29,23 @@ type Calling struct {
 	Text      string
 	For       time.Duration // of a roll call: after which it closes
 	RequestID string
+	Key       string            // idempotency key; "" for none
+	Request   [sha256.Size]byte // fingerprint of the request that carried the key
+}
+
+// once makes what a call makes, or finds what an earlier request with its key made.
+func (l *Ledger) once(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Calling, makes func() (int64, error)) (int64, error) {
+	cmd := Command{Key: c.Key, Request: c.Request}
+	id, done, err := l.claim(ctx, tx, actor, cmd)
+	if err != nil || done {
+		return id, err
+	}
+	if id, err = makes(); err != nil {
+		return 0, err
+	}
+	b := &pgx.Batch{}
+	cmd.keep(b, actor, id)
+	return id, tx.SendBatch(ctx, b).Close()
 }
 
 // CallRoll asks the workers to answer, and returns the roll call's id: with an audit
@@ -37,26 +55,31 @@ func (l *Ledger) CallRoll(ctx context.Context, actor auth.Actor, c Calling) (id 
 		return 0, err
 	}
 	now := l.o.Now()
-	err = l.o.DB.InTx(ctx, func(tx pgx.Tx) error {
-		err := tx.QueryRow(ctx, `INSERT INTO roll_call (grid_no, called_by, role, note, marked, called_at, closes_at) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id`,
-			c.GridNo, actor.ID, string(actor.Role), c.Text, c.Marked, now, now.Add(c.For)).Scan(&id)
-		if err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, "INSERT INTO roll_call_worker (roll_call_id, worker_id) SELECT $1, unnest($2::bigint[])", id, c.Workers); err != nil {
-			return err
-		}
-		data := map[string]any{"workers": len(c.Workers), "minutes": c.For.Minutes(), "marked": c.Marked}
-		if err := Audit(ctx, tx, actor, c.RequestID, "rollcall.call", fmt.Sprintf("rollcall/%d", id), "", data); err != nil {
-			return err
-		}
-		return tellRoll(ctx, tx, id, "rollcall.called", now)
+	err = l.o.DB.InTx(ctx, func(tx pgx.Tx) (err error) {
+		id, err = l.once(ctx, tx, actor, c, func() (int64, error) { return callRoll(ctx, tx, actor, c, now) })
+		return err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("ledger: roll call: %w", err)
 	}
 	l.o.Wake()
 	return id, nil
+}
+
+func callRoll(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Calling, now time.Time) (id int64, err error) {
+	err = tx.QueryRow(ctx, `INSERT INTO roll_call (grid_no, called_by, role, note, marked, called_at, closes_at) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id`,
+		c.GridNo, actor.ID, string(actor.Role), c.Text, c.Marked, now, now.Add(c.For)).Scan(&id)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := tx.Exec(ctx, "INSERT INTO roll_call_worker (roll_call_id, worker_id) SELECT $1, unnest($2::bigint[])", id, c.Workers); err != nil {
+		return 0, err
+	}
+	data := map[string]any{"workers": len(c.Workers), "minutes": c.For.Minutes(), "marked": c.Marked}
+	if err := Audit(ctx, tx, actor, c.RequestID, "rollcall.call", fmt.Sprintf("rollcall/%d", id), "", data); err != nil {
+		return 0, err
+	}
+	return id, tellRoll(ctx, tx, id, "rollcall.called", now)
 }
 
 // rollState is a roll call as everybody whom it concerns may know it: who answered is
@@ -172,25 +195,30 @@ func (l *Ledger) SendMessage(ctx context.Context, actor auth.Actor, c Calling) (
 		return 0, err
 	}
 	now := l.o.Now()
-	err = l.o.DB.InTx(ctx, func(tx pgx.Tx) error {
-		err := tx.QueryRow(ctx, "INSERT INTO message (grid_no, sent_by, role, text, marked, sent_at) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
-			c.GridNo, actor.ID, string(actor.Role), c.Text, c.Marked, now).Scan(&id)
-		if err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, "INSERT INTO message_worker (message_id, worker_id) SELECT $1, unnest($2::bigint[])", id, c.Workers); err != nil {
-			return err
-		}
-		if err := Audit(ctx, tx, actor, c.RequestID, "message.send", fmt.Sprintf("message/%d", id), "", map[string]any{"workers": len(c.Workers), "marked": c.Marked}); err != nil {
-			return err
-		}
-		return tellMessage(ctx, tx, id, "message.sent", now)
+	err = l.o.DB.InTx(ctx, func(tx pgx.Tx) (err error) {
+		id, err = l.once(ctx, tx, actor, c, func() (int64, error) { return sendMessage(ctx, tx, actor, c, now) })
+		return err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("ledger: send a message: %w", err)
 	}
 	l.o.Wake()
 	return id, nil
+}
+
+func sendMessage(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Calling, now time.Time) (id int64, err error) {
+	err = tx.QueryRow(ctx, "INSERT INTO message (grid_no, sent_by, role, text, marked, sent_at) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
+		c.GridNo, actor.ID, string(actor.Role), c.Text, c.Marked, now).Scan(&id)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := tx.Exec(ctx, "INSERT INTO message_worker (message_id, worker_id) SELECT $1, unnest($2::bigint[])", id, c.Workers); err != nil {
+		return 0, err
+	}
+	if err := Audit(ctx, tx, actor, c.RequestID, "message.send", fmt.Sprintf("message/%d", id), "", map[string]any{"workers": len(c.Workers), "marked": c.Marked}); err != nil {
+		return 0, err
+	}
+	return id, tellMessage(ctx, tx, id, "message.sent", now)
 }
 
 // tellMessage puts how far a message has come into the outbox, without its text.
