@@ -130,6 +130,8 @@ func (s *Server) answer(ctx context.Context, err error) error {
 		return problem(http.StatusForbidden, role.Error())
 	case errors.Is(err, dispatch.ErrReasonMissing):
 		return problem(http.StatusUnprocessableEntity, dispatch.ErrReasonMissing.Error())
+	case errors.Is(err, ledger.ErrRollClosed):
+		return problem(http.StatusConflict, ledger.ErrRollClosed.Error()+": report to the desk in another way")
 	case errors.Is(err, ledger.ErrKeyReused):
 		return problem(http.StatusUnprocessableEntity, ledger.ErrKeyReused.Error()+": make a new key for a new request")
 	case errors.Is(err, ledger.ErrElsewhere):

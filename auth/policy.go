@@ -43,6 +43,9 @@ const (
 	LayerRoads   Resource = "layer_roads"
 	LayerCameras Resource = "layer_cameras"
 	NamedLayer   Resource = "named_layer"   // what a centre brought in; each narrows it: see DecideLayer
+	Selection    Resource = "selection"     // what lies inside something marked on the map; each kind by its own row too
+	Call         Resource = "call"          // roll calls and messages to workers inside a mark
+	CallAnswer   Resource = "call_answer"   // what a worker says to one
 	LayerSetting Resource = "setting_layer" // how a named layer is drawn, and who may see it
 	CameraLink   Resource = "camera_link"   // looking through a camera
 	Account      Resource = "account"       // accounts, without rights
@@ -93,6 +96,10 @@ layer_grids   read    -            -              -         grid          grid  
 layer_roads   read    -            -              -         grid          grid          grid       grid          grid         grid           grid            grid
 layer_cameras read    -            -              -         grid          grid          grid       grid          grid         grid           -               grid
 named_layer   read    -            -              -         grid          grid          grid       grid          grid         grid           -               grid
+selection     read    -            -              -         grid          grid          grid       grid          grid         -              -               -
+call          read    -            -              -         -             grid          grid       grid          grid         self           -               -
+call          write   -            -              -         -             grid          grid       grid          grid         -              -               -
+call_answer   write   -            -              -         -             -             -          -             -            self           -               -
 setting_layer write grid          -              -         -             -             -          -             -            -              -               -
 setting_layer read  grid          grid           grid      grid          grid          grid       grid          grid         grid           grid            grid
 camera_link   reveal -            -              -         -             grid?         grid?      grid?         -            -              -               -

@@ -68,6 +68,7 @@ func (s *Server) startLoops(ctx context.Context) error {
 	s.loop("days", s.followDays)
 	s.loop("tree ahead", s.followTrees)
 	s.loop("memory", s.boundMemory)
+	s.loop("roll calls", func(ctx context.Context) { s.every(ctx, rollLook, "roll calls", s.closeRolls) })
 	s.loop("care", func(ctx context.Context) { s.every(ctx, time.Hour, "care", s.care) })
 	s.onStop("hub", s.hub.Stop)
 	return nil
@@ -89,6 +90,14 @@ func (s *Server) every(ctx context.Context, d time.Duration, what string, f func
 			cancel()
 		}
 	}
+}
+
+// rollLook is how often roll calls whose time is over are looked for.
+const rollLook = time.Second
+
+func (s *Server) closeRolls(ctx context.Context) error {
+	_, err := s.ledger.CloseRolls(ctx)
+	return err
 }
 
 // keepKeys is how long an idempotency key is remembered: longer than a client

@@ -298,6 +298,12 @@ func (o *oracle) allowed(a *actor, l line) bool {
 		return c.write
 	case "R journal":
 		return c.read && a.role != auth.Wall
+	case "R desk": // who reads of more than the own, signed in as a person
+		return (c.read || c.has("A")) && c.reach != own && !c.has("meta") && a.role != auth.Wall && a.role != auth.Auditor
+	case "me":
+		return c.reach == own
+	case "call", "call or me": // who may call workers: who sees each of them, but for walls
+		return c.read && a.role != auth.Wall && (c.reach != own || l.op == "call or me")
 	case "M":
 		return c.has("M") || c.has("reveal")
 	case "reveal":

@@ -220,6 +220,14 @@ func (r *run) walk(t *testing.T) {
 			r.nearIncidents(l)
 		case "camera":
 			r.eachCamera(l)
+		case "duplicates":
+			r.duplicates(l)
+		case "marked":
+			r.marked(l)
+		case "response times":
+			r.responseTimes(l)
+		case "call", "list calls", "one call":
+			r.calls(l)
 		case "list accounts", "list credentials", "list audit", "account", "grant", "credential", "report", "stream":
 			// in admin, writes and stream: they change something, or are told of what does
 		case "none":
