@@ -24,21 +24,21 @@ import (
 const attachmentsPath = "/api/v1/incidents/{id}/attachments"
 
 func (s *Server) attachments() {
-	route(s, need{auth.Read, auth.AttachmentData}, huma.Operation{
+	route(s, need{auth.Read, auth.Attachment}, huma.Operation{
 		OperationID: "list-attachments", Method: http.MethodGet, Path: attachmentsPath, Tags: []string{"attachments"},
 		Summary: "What is attached to an incident, in order: whole, pending, refused and removed", Errors: []int{404},
 	}, s.listAttachments)
-	route(s, need{auth.Read, auth.AttachmentData}, huma.Operation{
+	route(s, need{auth.Read, auth.Attachment}, huma.Operation{
 		OperationID: "get-attachment", Method: http.MethodGet, Path: attachmentsPath + "/{n}/content", Tags: []string{"attachments"},
 		Summary: "The file, without what tells its place; Range is understood", Errors: []int{404, 416},
 		Description: "Always as a download, never as a page. Nobody is served the file as it was received.",
 		Responses:   binaryAnswer("The file"),
 	}, s.getAttachment)
-	route(s, need{auth.Read, auth.AttachmentData}, huma.Operation{
+	route(s, need{auth.Read, auth.Attachment}, huma.Operation{
 		OperationID: "get-thumbnail", Method: http.MethodGet, Path: attachmentsPath + "/{n}/thumbnail", Tags: []string{"attachments"},
 		Summary: "A photo made small, upright, as a JPEG", Errors: []int{404}, Responses: binaryAnswer("320 pixels on its longest side"),
 	}, s.getThumbnail)
-	route(s, need{auth.Remove, auth.AttachmentData}, huma.Operation{
+	route(s, need{auth.Remove, auth.Attachment}, huma.Operation{
 		OperationID: "remove-attachment", Method: http.MethodDelete, Path: attachmentsPath + "/{n}", Tags: []string{"attachments"},
 		Summary: "Take an attachment away, with a reason; or give up one's own upload", Errors: []int{403, 404, 409, 422}, DefaultStatus: http.StatusNoContent,
 		Description: "Who sent it may, and the hall. It stands in the incident's journal and in the audit log; its files go a day later.",
@@ -113,13 +113,14 @@ func (s *Server) listAttachments(ctx context.Context, c caller, in *incidentID) 
 	return out, nil
 }
 
-type attachmentID struct {
+// AttachmentID names one attachment.
+type AttachmentID struct {
 	ID int64 `path:"id" minimum:"1"`
 	N  int   `path:"n" minimum:"1" maximum:"9999"`
 }
 
 // readyOne is an attachment that may be served.
-func (s *Server) readyOne(ctx context.Context, c caller, in *attachmentID) (*store.FoundFile, error) {
+func (s *Server) readyOne(ctx context.Context, c caller, in *AttachmentID) (*store.FoundFile, error) {
 	a, err := s.o.Reads.Attachment(ctx, c.Scope, in.ID, in.N)
 	if err == nil && a.State != store.Ready {
 		err = store.ErrNotFound
@@ -140,26 +141,26 @@ func (s *Server) openFile(ctx context.Context, h store.FileHash) (*os.File, erro
 	return f, err
 }
 
-// fileHeaders are those of what somebody else has made: no browser takes it for a
+// FileHeaders are those of an answer that somebody else has made: no browser takes it for a
 // page, nothing keeps it.
-type fileHeaders struct {
+type FileHeaders struct {
 	ContentType string `header:"Content-Type"`
 	Disposition string `header:"Content-Disposition"`
 	Policy      string `header:"Content-Security-Policy"`
 	Cache       string `header:"Cache-Control"`
 }
 
-func headersOf(kind, disposition string) fileHeaders {
-	return fileHeaders{kind, disposition, "default-src 'none'; sandbox", "private, no-store"}
+func headersOf(kind, disposition string) FileHeaders {
+	return FileHeaders{kind, disposition, "default-src 'none'; sandbox", "private, no-store"}
 }
 
 type contentInput struct {
-	attachmentID
+	AttachmentID
 	Range string `header:"Range" doc:"Bytes of it alone"`
 }
 
 type contentOutput struct {
-	fileHeaders
+	FileHeaders
 	Body func(huma.Context)
 }
 
@@ -170,7 +171,7 @@ var endings = map[string]string{
 }
 
 func (s *Server) getAttachment(ctx context.Context, c caller, in *contentInput) (*contentOutput, error) {
-	found, err := s.readyOne(ctx, c, &in.attachmentID)
+	found, err := s.readyOne(ctx, c, &in.AttachmentID)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +185,7 @@ func (s *Server) getAttachment(ctx context.Context, c caller, in *contentInput) 
 		return nil, err
 	}
 	name := fmt.Sprintf("%s-%d.%s", store.IncidentNumber(in.ID), in.N, endings[found.Type])
-	out := &contentOutput{fileHeaders: headersOf(found.Type, `attachment; filename="`+name+`"`)}
+	out := &contentOutput{FileHeaders: headersOf(found.Type, `attachment; filename="`+name+`"`)}
 	out.Body = func(hc huma.Context) {
 		defer leave()
 		defer f.Close()
@@ -215,11 +216,11 @@ func (w *unhurried) Write(b []byte) (n int, err error) {
 }
 
 type thumbnailOutput struct {
-	fileHeaders
+	FileHeaders
 	Body []byte
 }
 
-func (s *Server) getThumbnail(ctx context.Context, c caller, in *attachmentID) (*thumbnailOutput, error) {
+func (s *Server) getThumbnail(ctx context.Context, c caller, in *AttachmentID) (*thumbnailOutput, error) {
 	found, err := s.readyOne(ctx, c, in)
 	if err == nil && found.Thumb == nil {
 		err = store.ErrNotFound
@@ -232,13 +233,13 @@ func (s *Server) getThumbnail(ctx context.Context, c caller, in *attachmentID) (
 		return nil, err
 	}
 	defer f.Close()
-	out := &thumbnailOutput{fileHeaders: headersOf("image/jpeg", "inline")}
+	out := &thumbnailOutput{FileHeaders: headersOf("image/jpeg", "inline")}
 	out.Body, err = io.ReadAll(f)
 	return out, err
 }
 
 type removeInput struct {
-	attachmentID
+	AttachmentID
 	Reason string `query:"reason" doc:"Why, in 4 to 500 characters; it is kept in the journal and the audit log. Giving up one's own upload needs none"`
 }
 

@@ -57,17 +57,17 @@ const (
 const streamed = "streamed"
 
 func (s *Server) uploads() {
-	route(s, need{auth.Write, auth.AttachmentData}, huma.Operation{
+	route(s, need{auth.Write, auth.Attachment}, huma.Operation{
 		OperationID: "begin-attachment", Method: http.MethodPost, Path: attachmentsPath, Tags: []string{"attachments"},
 		Summary: "Begin an upload (tus 1.0, creation): the answer's Location takes the parts", DefaultStatus: http.StatusCreated, Errors: []int{404, 409, 412, 413, 415, 422, 429},
 		Description: "Upload-Metadata names the file by pairs of a key and a value in base64: filetype and sha256 (hexadecimal, of the whole file) have to be there; captured_at, " +
 			"lon, lat with crs, and client_ref may. The same client_ref by the same sender answers the first upload. See docs/ATTACHMENTS.md.",
 	}, s.beginAttachment)
-	route(s, need{auth.Write, auth.AttachmentData}, huma.Operation{
+	route(s, need{auth.Write, auth.Attachment}, huma.Operation{
 		OperationID: "attachment-offset", Method: http.MethodHead, Path: attachmentsPath + "/{n}", Tags: []string{"attachments"},
 		Summary: "How much of one's own upload has come (tus 1.0)", Errors: []int{404, 410}, DefaultStatus: http.StatusOK,
 	}, s.attachmentOffset)
-	route(s, need{auth.Write, auth.AttachmentData}, huma.Operation{
+	route(s, need{auth.Write, auth.Attachment}, huma.Operation{
 		OperationID: "send-part", Method: http.MethodPatch, Path: attachmentsPath + "/{n}", Tags: []string{"attachments"},
 		Summary: "Send the next part of one's own upload (tus 1.0)", DefaultStatus: http.StatusNoContent, Errors: []int{404, 408, 409, 410, 412, 413, 415, 422, statusChecksum, 507},
 		Description: "A part that breaks off is kept as far as it came, unless it has a checksum. The answer to the last part tells whether the file is taken.",
@@ -76,12 +76,13 @@ func (s *Server) uploads() {
 	}, s.sendPart)
 }
 
-type tusInput struct {
+// TusInput is the version of the protocol that a client speaks; it may leave it out.
+type TusInput struct {
 	Version string `header:"Tus-Resumable" doc:"1.0.0"`
 }
 
 // spoken refuses a client of another version of the protocol.
-func (t tusInput) spoken() error {
+func (t TusInput) spoken() error {
 	if t.Version != "" && t.Version != tusVersion {
 		return huma.ErrorWithHeaders(problem(http.StatusPreconditionFailed, "this server speaks tus "+tusVersion), http.Header{"Tus-Version": {tusVersion}})
 	}
@@ -89,7 +90,7 @@ func (t tusInput) spoken() error {
 }
 
 type beginInput struct {
-	tusInput
+	TusInput
 	ID       int64  `path:"id" minimum:"1"`
 	Length   string `header:"Upload-Length" doc:"Bytes of the whole file"`
 	Metadata string `header:"Upload-Metadata" maxLength:"4000"`
@@ -226,7 +227,7 @@ func saidPlace(said map[string]string) (*geo.Raw, error) {
 
 // ownUpload is an upload of the caller's own that goes on or is whole. Another's is
 // not there.
-func (s *Server) ownUpload(ctx context.Context, c caller, in attachmentID) (store.Attachment, error) {
+func (s *Server) ownUpload(ctx context.Context, c caller, in AttachmentID) (store.Attachment, error) {
 	a, err := s.o.Reads.Attachment(ctx, c.Scope, in.ID, in.N)
 	switch {
 	case err != nil:
@@ -240,8 +241,8 @@ func (s *Server) ownUpload(ctx context.Context, c caller, in attachmentID) (stor
 }
 
 type offsetInput struct {
-	tusInput
-	attachmentID
+	TusInput
+	AttachmentID
 }
 
 type offsetOutput struct {
@@ -255,7 +256,7 @@ func (s *Server) attachmentOffset(ctx context.Context, c caller, in *offsetInput
 	if err := in.spoken(); err != nil {
 		return nil, err
 	}
-	a, err := s.ownUpload(ctx, c, in.attachmentID)
+	a, err := s.ownUpload(ctx, c, in.AttachmentID)
 	if err != nil {
 		return nil, err
 	}
@@ -267,8 +268,8 @@ func (s *Server) attachmentOffset(ctx context.Context, c caller, in *offsetInput
 }
 
 type partInput struct {
-	tusInput
-	attachmentID
+	TusInput
+	AttachmentID
 	Type     string `header:"Content-Type" doc:"application/offset+octet-stream"`
 	Offset   string `header:"Upload-Offset" doc:"Where the part begins: what HEAD says"`
 	Checksum string `header:"Upload-Checksum" maxLength:"200" doc:"sha256 or sha1 of the part, a blank, and the sum in base64"`
@@ -295,7 +296,7 @@ func (s *Server) sendPart(ctx context.Context, c caller, in *partInput) (*partOu
 	if err != nil {
 		return nil, err
 	}
-	a, err := s.ownUpload(ctx, c, in.attachmentID)
+	a, err := s.ownUpload(ctx, c, in.AttachmentID)
 	if err != nil {
 		return nil, err
 	}

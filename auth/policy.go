@@ -33,9 +33,7 @@ const (
 	IncidentData Resource = "incident"      // incidents, but for who did what
 	Journal      Resource = "journal"       // every act on an incident, and who did it
 	Reporter     Resource = "reporter"      // name, phone and id number of who reported
-	// AttachmentData are the photos, recordings and films of incidents.
-	AttachmentData Resource = "attachment"
-
+	Attachment   Resource = "attachment"    // photos, recordings and films of incidents
 	Position     Resource = "position"      // where workers are now
 	WorkerCount  Resource = "worker_count"  // how many are on duty
 	Track        Resource = "track"         // where a worker has been

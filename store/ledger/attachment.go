@@ -72,9 +72,9 @@ func (l *Ledger) attachment(ctx context.Context, actor auth.Actor, c Command) (r
 		var d auth.Decision
 		switch {
 		case s.Begin != nil:
-			d, err = auth.Decide(actor, auth.Write, auth.AttachmentData)
+			d, err = auth.Decide(actor, auth.Write, auth.Attachment)
 		case s.Remove != nil:
-			d, err = auth.Decide(actor, auth.Remove, auth.AttachmentData)
+			d, err = auth.Decide(actor, auth.Remove, auth.Attachment)
 		default: // its own work: who sent it had the right when the bytes came
 			d.Scope = auth.System("an attachment that is whole, refused or too late")
 		}

@@ -28,6 +28,9 @@ const (
 
 // What a file may hold at most. A camera of 48 or 50 million pixels passes.
 const (
+	MaxPhoto       = 8 << 20   // bytes
+	MaxVoice       = 10 << 20  // bytes
+	MaxVideo       = 50 << 20  // bytes
 	MaxPixels      = 50 << 20  // of a picture
 	MaxPictureRoom = 160 << 20 // bytes that decoding one may take
 	MaxVideoTime   = 60 * time.Second
@@ -36,7 +39,7 @@ const (
 )
 
 // MaxSize is how many bytes a file of a kind may have.
-var MaxSize = map[Kind]int64{Photo: 8 << 20, Voice: 10 << 20, Video: 50 << 20}
+var MaxSize = map[Kind]int64{Photo: MaxPhoto, Voice: MaxVoice, Video: MaxVideo}
 
 // Refusal says why a file is not taken, and what its sender may do.
 type Refusal struct{ Text string }
