@@ -21,7 +21,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -284,8 +283,6 @@ func (k *Keeper) keep(path string, h store.FileHash) error {
 func (k *Keeper) temporary() (*os.File, error) {
 	return os.CreateTemp(filepath.Join(k.dir, partial), "made-*")
 }
-
-func isTemporary(name string) bool { return strings.HasPrefix(name, "made-") }
 
 // step carries out one step in the record.
 func (k *Keeper) step(ctx context.Context, requestID string, s ledger.Attachment) (store.Attachment, error) {

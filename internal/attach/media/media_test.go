@@ -14,6 +14,9 @@ import (
 	"image/png"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -231,6 +234,40 @@ func samePixels(t *testing.T, want, got image.Image) {
 			}
 		}
 	}
+}
+
+// TestEveryFormOfJPEGIsStrippedWhole: those that come with Go: progressive, with
+// restarts, grey, CMYK, of every sampling.
+func TestEveryFormOfJPEGIsStrippedWhole(t *testing.T) {
+	paths, err := filepath.Glob(filepath.Join(runtime.GOROOT(), "src", "image", "testdata", "*.jpeg"))
+	if err != nil || len(paths) < 10 {
+		t.Skipf("SKIPPED: Go's own pictures are not here (%d, %v)", len(paths), err)
+	}
+	r := rand.New(rand.NewPCG(3, 4))
+	taken := 0
+	for _, path := range paths {
+		plain, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := jpeg.Decode(bytes.NewReader(plain))
+		if err != nil {
+			continue // cut off on purpose
+		}
+		info, out := served(t, inserted(t, r, plain, 6))
+		noCanary(t, path, out)
+		got, err := jpeg.Decode(bytes.NewReader(out))
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		samePixels(t, want, got)
+		small, err := media.Thumbnail(info, bytes.NewReader(out))
+		if img, err2 := jpeg.Decode(bytes.NewReader(small)); err != nil || err2 != nil || img.Bounds().Dx() != want.Bounds().Dy() {
+			t.Errorf("%s: the thumbnail: %v, %v", path, err, err2)
+		}
+		taken++
+	}
+	t.Logf("%d pictures", taken)
 }
 
 func chunk(name string, body []byte) []byte {

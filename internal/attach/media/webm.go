@@ -41,7 +41,6 @@ const (
 
 var (
 	segmentParts = []uint32{idSeekHead, idInfo, idTracks, idCluster, idCues}
-	infoParts    = []uint32{idScale, idDuration, idMuxingApp, idWritingApp}
 	clusterParts = []uint32{idTimestamp, idSimpleBlock, idBlockGroup, idPosition, idPrevSize}
 )
 
