@@ -127,8 +127,11 @@ func (s *Server) beginAttachment(ctx context.Context, c caller, in *beginInput) 
 		return nil, err
 	}
 	out := &beginOutput{
-		Tus: tusVersion, Location: fmt.Sprintf("/api/v1/incidents/%d/attachments/%d", in.ID, res.Attachment.N), Expires: s.expires(), Offset: have,
+		Tus: tusVersion, Location: fmt.Sprintf("/api/v1/incidents/%d/attachments/%d", in.ID, res.Attachment.N), Offset: have,
 		Status: http.StatusCreated, Body: attachmentItem(res.Attachment, c.Actor),
+	}
+	if !res.Repeated {
+		out.Expires = s.expires()
 	}
 	return out, nil
 }
@@ -246,10 +249,9 @@ type offsetInput struct {
 }
 
 type offsetOutput struct {
-	Tus     string `header:"Tus-Resumable"`
-	Offset  int64  `header:"Upload-Offset"`
-	Length  int64  `header:"Upload-Length"`
-	Expires string `header:"Upload-Expires"`
+	Tus    string `header:"Tus-Resumable"`
+	Offset int64  `header:"Upload-Offset"`
+	Length int64  `header:"Upload-Length"`
 }
 
 func (s *Server) attachmentOffset(ctx context.Context, c caller, in *offsetInput) (*offsetOutput, error) {
@@ -264,7 +266,7 @@ func (s *Server) attachmentOffset(ctx context.Context, c caller, in *offsetInput
 	if err != nil {
 		return nil, err
 	}
-	return &offsetOutput{tusVersion, have, a.Size, s.expires()}, nil
+	return &offsetOutput{tusVersion, have, a.Size}, nil
 }
 
 type partInput struct {
@@ -326,11 +328,13 @@ func (s *Server) sendPart(ctx context.Context, c caller, in *partInput) (*partOu
 // partProblem is what a part that did not come whole is answered with.
 func partProblem(err error, have int64) error {
 	var late net.Error
+	var broken *brokenOff
 	known := attachProblem(err)
 	switch {
+	case !errors.As(err, &broken):
 	case errors.As(err, &late) && late.Timeout():
 		known = problem(http.StatusRequestTimeout, "the part came too slowly: ask by HEAD, and go on from there")
-	case errors.Is(err, io.ErrUnexpectedEOF):
+	default:
 		known = problem(http.StatusBadRequest, "the part ended too early: ask by HEAD, and go on from there")
 	}
 	var p *Problem
@@ -401,5 +405,15 @@ func (b *partBody) Read(p []byte) (int, error) {
 		by = b.end
 	}
 	_ = b.wait(by)
-	return b.r.Read(p)
+	n, err := b.r.Read(p)
+	if err != nil && err != io.EOF {
+		err = &brokenOff{err}
+	}
+	return n, err
 }
+
+// brokenOff is the end of a body before its end.
+type brokenOff struct{ why error }
+
+func (e *brokenOff) Error() string { return "the body broke off: " + e.why.Error() }
+func (e *brokenOff) Unwrap() error { return e.why }

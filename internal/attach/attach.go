@@ -268,12 +268,11 @@ func (k *Keeper) keep(path string, h store.FileHash) error {
 	if err != nil {
 		return err
 	}
-	err = os.Link(path, to)
-	if errors.Is(err, fs.ErrExist) { // the same bytes, sent before: young again, so that no sweep takes them
-		now := k.o.Now()
-		err = os.Chtimes(to, now, now)
+	if err = os.Link(path, to); err != nil && !errors.Is(err, fs.ErrExist) { // the same bytes may have been sent before
+		return err
 	}
-	if err != nil {
+	now := k.o.Now() // young, so that no sweep takes it before its row is committed
+	if err := os.Chtimes(to, now, now); err != nil {
 		return err
 	}
 	return store.SyncFolder(filepath.Dir(to))
