@@ -97,14 +97,18 @@ func examineJPEG(b []byte) (Info, Copy, error) {
 		}
 		if turned < 0 && mark != markAPP0 {
 			turned = len(out)
+			out = append(out, Piece{Text: []byte{}})
 		}
 		if keep {
-			out = append(out, Piece{Off: int64(begin), Len: int64(at - begin)})
+			out.keep(int64(begin), int64(at-begin))
 		}
 		if mark == markSOS {
 			end := scanEnd(b, at)
-			out = append(out, Piece{Off: int64(at), Len: int64(end - at)})
+			out.keep(int64(at), int64(end-at))
 			at = end
+		}
+		if len(out) > maxPieces {
+			return info, nil, refuse(brokenPicture)
 		}
 	}
 	if f.w == 0 || turned < 0 {
@@ -115,7 +119,7 @@ func examineJPEG(b []byte) (Info, Copy, error) {
 		return info, nil, err
 	}
 	if info.Orientation > 1 {
-		out = append(out[:turned], append(Copy{{Text: orientationSegment(info.Orientation)}}, out[turned:]...)...)
+		out[turned].Text = orientationSegment(info.Orientation)
 	}
 	return info, out, nil
 }

@@ -119,6 +119,20 @@ func (c Copy) Write(w io.Writer, r io.ReaderAt) error {
 	return nil
 }
 
+// maxPieces bounds a copy; a file in more pieces than that was made to be a burden.
+const maxPieces = 100_000
+
+// keep adds n bytes of the file from off on.
+func (c *Copy) keep(off, n int64) {
+	if last := len(*c) - 1; last >= 0 {
+		if p := &(*c)[last]; p.Text == nil && !p.Zero && p.Off+p.Len == off {
+			p.Len += n
+			return
+		}
+	}
+	*c = append(*c, Piece{Off: off, Len: n})
+}
+
 // edits are changes in place, by where they begin.
 type edits []Piece
 

@@ -16,7 +16,7 @@ import (
 const (
 	maxBoxes   = 20_000
 	maxMoov    = 16 << 20 // the directory box itself is read into memory
-	maxSamples = 1 << 20  // of a track that is neither picture nor sound
+	maxSamples = 100_000  // and runs of them, of a track that is neither picture nor sound
 )
 
 const brokenFilm = "the recording is broken or cut off: record it anew"
@@ -447,7 +447,7 @@ func (t *mp4Track) chunks() ([]int64, error) {
 		return nil, nil
 	}
 	n := int(binary.BigEndian.Uint32(v[4:]))
-	if n > (len(v)-8)/each {
+	if n > maxSamples || n > (len(v)-8)/each {
 		return nil, refuse(brokenFilm)
 	}
 	out := make([]int64, n)

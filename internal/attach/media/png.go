@@ -46,7 +46,10 @@ func examinePNG(b []byte) (Info, Copy, error) {
 			data = true
 		}
 		if slices.Contains(pngKept, name) {
-			out = append(out, Piece{Off: int64(at), Len: end - int64(at)})
+			out.keep(int64(at), end-int64(at))
+		}
+		if len(out) > maxPieces {
+			return info, nil, refuse(brokenPicture)
 		}
 		if name == "IEND" {
 			break

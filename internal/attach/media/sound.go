@@ -49,8 +49,12 @@ func examineWAV(r io.ReaderAt, size int64) (Info, Copy, error) {
 	info := Info{Kind: Voice, Type: "audio/wav"}
 	out := Copy{{}}
 	var rate, bytesOf int64
+	chunks := 0
 	for at := int64(12); at+8 <= size; {
 		var h [8]byte
+		if chunks++; chunks > 1000 {
+			return info, nil, refuse(brokenSound)
+		}
 		if _, err := r.ReadAt(h[:], at); err != nil {
 			return info, nil, err
 		}
