@@ -19,6 +19,7 @@ const (
 	Write   Action = "write"   // make or change it
 	Reveal  Action = "reveal"  // see what is masked; needs a reason, is counted and audited
 	Approve Action = "approve" // agree to what somebody else proposed
+	Remove  Action = "remove"  // take away what somebody added; needs a reason, is audited
 )
 
 // Resource is a kind of thing that the policy has a row for: data, a layer of
@@ -32,6 +33,7 @@ const (
 	IncidentData Resource = "incident"      // incidents, but for who did what
 	Journal      Resource = "journal"       // every act on an incident, and who did it
 	Reporter     Resource = "reporter"      // name, phone and id number of who reported
+	Attachment   Resource = "attachment"    // photos, recordings and films of incidents
 	Position     Resource = "position"      // where workers are now
 	WorkerCount  Resource = "worker_count"  // how many are on duty
 	Track        Resource = "track"         // where a worker has been
@@ -85,6 +87,9 @@ incident      write   -            -              -         -             grid+f
 journal       read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
 reporter      read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens+open  dept+sens+open  -
 reporter      reveal  -            -              -         -             grid+flag?    grid+flag? grid+flag?    -            own+sens+open? dept+sens+open? -
+attachment    read    -            -              -         grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
+attachment    write   -            -              -         -             -             -          -             -            own+sens       dept+sens       -
+attachment    remove  -            -              -         -             grid+flag     -          -             -            own+sens       dept+sens       -
 position      read    -            -              -         -             grid          grid       grid          grid         self           -               grid
 worker_count  read    -            -              -         grid          grid          grid       grid          grid         -              -               grid
 track         read    -            -              grid?     -             grid?         grid?      -             -            self           -               -

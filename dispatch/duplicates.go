@@ -32,11 +32,11 @@ type Matter struct {
 type Likeness struct {
 	ID      int64   // of the other matter
 	Score   float64 // 0 to 1: the mean of the features by their weights
-	Reasons []Reason
+	Reasons []LikeReason
 }
 
-// Reason is what one feature adds to a Score.
-type Reason struct {
+// LikeReason is what one feature adds to a Score.
+type LikeReason struct {
 	Feature Feature
 	Value   float64 // 0 (nothing alike) to 1
 	Weight  float64 // its share of the score; those of all reasons are 1 together
@@ -121,7 +121,7 @@ func read(m Matter) reading {
 func (a *reading) like(b reading) Likeness {
 	l := Likeness{ID: b.ID}
 	add := func(f Feature, weight, value float64, says string) {
-		l.Reasons = append(l.Reasons, Reason{f, value, weight, says})
+		l.Reasons = append(l.Reasons, LikeReason{f, value, weight, says})
 	}
 	shared := common(a.names, b.names)
 	points, named := a.Point != nil && b.Point != nil, len(a.names) > 0 && len(b.names) > 0

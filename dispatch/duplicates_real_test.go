@@ -140,11 +140,11 @@ func (c *tally) add(said, is bool) {
 	}
 }
 
-func reason(l Likeness, f Feature) Reason {
+func reason(l Likeness, f Feature) LikeReason {
 	for _, r := range l.Reasons {
 		if r.Feature == f {
 			return r
 		}
 	}
-	return Reason{}
+	return LikeReason{}
 }

@@ -25,6 +25,7 @@ import (
 	"onemap/frontend"
 	"onemap/geo/gazetteer"
 	"onemap/hub"
+	"onemap/internal/attach"
 	"onemap/internal/backup"
 	"onemap/internal/job"
 	"onemap/internal/localpg"
@@ -44,6 +45,7 @@ type Server struct {
 	catalogue    *store.Catalogue
 	seal         *store.Sealer
 	ledger       *ledger.Ledger
+	files        *attach.Keeper // of attachments
 	hub          *hub.Hub
 	tiles        *tiles.Server
 	fixes        *fixWriter
@@ -261,6 +263,7 @@ func (s *Server) openRecord(ctx context.Context) error {
 	s.ledger = ledger.New(ledger.Options{
 		DB: s.pools.changes, Reports: s.pools.reports, Catalogue: s.catalogue, Sealer: s.seal, Calendar: calendar.Default(), Now: s.o.Now, Wake: s.nudge(s.wake), Folded: s.folded,
 	})
+	s.files = attach.New(attach.Options{Data: s.o.Data, DB: s.pools.care, Ledger: s.ledger, Now: s.o.Now, Log: s.o.Log})
 	n, err := s.ledger.Settle(ctx, auth.SystemActor("start"))
 	if err != nil {
 		s.o.Log.Warn("incidents in former grids stay there until the server starts again, or the grids are redrawn", "err", err)
@@ -325,7 +328,7 @@ func (s *Server) startListeners(ctx context.Context) error {
 	s.api = api.New(api.Options{
 		DB: s.pools.changes, Reports: s.pools.reports, Reads: s.pools.reads, WallReads: s.pools.walls, Care: s.pools.care, Sealer: s.seal,
 		Catalogue: s.catalogue, Ledger: s.ledger, Hub: s.hub, Tiles: s.tiles, Dots: s.fixes.Live().Dots, Roads: s.roads, People: s.fixes.Directory,
-		Places: s.places.Load, Overlays: s.overlays.Load, Layers: s.namedLayers, Media: s.media, Due: s.nudge(s.plansDue), Now: s.o.Now, Log: s.o.Log, Pages: pages, Ready: s.isReady, Status: func() api.Loading { return *s.load.Load() },
+		Places: s.places.Load, Overlays: s.overlays.Load, Layers: s.namedLayers, Media: s.media, Files: s.files, Due: s.nudge(s.plansDue), Now: s.o.Now, Log: s.o.Log, Pages: pages, Ready: s.isReady, Status: func() api.Loading { return *s.load.Load() },
 		Version: s.o.Version, Link: s.URL, Limits: s.o.Limits, Proxies: s.o.TrustedProxies, Refused: func(rule string) { s.metrics.refused.WithLabelValues(rule).Inc() },
 	})
 	if s.secure, err = s.certificate(); err != nil {

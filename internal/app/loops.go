@@ -69,6 +69,7 @@ func (s *Server) startLoops(ctx context.Context) error {
 	s.loop("tree ahead", s.followTrees)
 	s.loop("memory", s.boundMemory)
 	s.loop("roll calls", func(ctx context.Context) { s.every(ctx, rollLook, "roll calls", s.closeRolls) })
+	s.loop("attachments", func(ctx context.Context) { s.every(ctx, time.Minute, "attachments", s.files.Sweep) })
 	s.loop("care", func(ctx context.Context) { s.every(ctx, time.Hour, "care", s.care) })
 	s.onStop("hub", s.hub.Stop)
 	return nil
@@ -107,7 +108,11 @@ const keepKeys = 7 * 24 * time.Hour
 // care drops what is past its time.
 func (s *Server) care(ctx context.Context) error {
 	_, err := s.db.Pool.Exec(ctx, "DELETE FROM idempotency WHERE at < $1", s.o.Now().Add(-keepKeys))
-	return errors.Join(err, s.renew())
+	removed, ferr := s.files.SweepOrphans(ctx)
+	if removed > 0 {
+		s.o.Log.Info("files of no attachment are removed", "files", removed)
+	}
+	return errors.Join(err, s.renew(), ferr)
 }
 
 // pumpBatch is how many events the pump reads at a time.

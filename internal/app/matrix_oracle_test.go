@@ -29,6 +29,7 @@ const (
 	rowCamera    = "opening a camera"
 	rowStream    = "WS channels"
 	rowExport    = "export"
+	rowAttached  = "attachments"
 	rowUsers     = "users/roles"
 	rowAudit     = "audit log"
 )
@@ -58,7 +59,7 @@ var cellWords = []string{
 	"by", "flag", "reveal", "reason", "while", "open", "own", "county", "town", "village", "me", "dept", "wall", "events", "gps", "snapshot", "only",
 	"points", "propose", "routed", "type", "types", "icon", "without", "name", "no", "title", "for", "sensitive", "meta", "k", "5", "layer", "set",
 	"with", "case", "order", "批示", "accept", "refuse", "logged", "audit", "2nd", "person", "leader", "auditor", "accounts", "grants", "tokens", "revoke",
-	"second", "invite", "acts", "append",
+	"second", "invite", "acts", "append", "remove",
 }
 
 var (

@@ -228,6 +228,8 @@ func (r *run) walk(t *testing.T) {
 			r.responseTimes(l)
 		case "call", "list calls", "one call":
 			r.calls(l)
+		case "attachment upload", "attachment removal":
+			r.eachUpload(l)
 		case "list accounts", "list credentials", "list audit", "account", "grant", "credential", "report", "stream":
 			// in admin, writes and stream: they change something, or are told of what does
 		case "none":

@@ -163,6 +163,7 @@ func newWorld(t *testing.T) *world {
 	w.cast(t)
 	w.sealWorkers(t)
 	w.report(t)
+	w.attach(t)
 	w.accounts = w.makeAccounts(t, "")
 	w.move(t)
 	return w
