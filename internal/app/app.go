@@ -54,6 +54,7 @@ type Server struct {
 	places       atomic.Pointer[gazetteer.Index]
 	named        atomic.Pointer[named]
 	layersDue    chan struct{} // the configuration has changed: people and layers
+	peopleDue    chan struct{} // a shift began or ended
 	overlaysDue  chan struct{} // the configuration has changed: overlays
 	placesDue    chan struct{} // places or grids have changed: the address search
 	namedDue     chan struct{} // named layers, cameras or grids have changed
@@ -94,7 +95,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	o.setDefaults()
 	s := &Server{
 		o: o, wake: make(chan struct{}, 1), heads: make(chan struct{}, 1), layersDue: make(chan struct{}, 1), placesDue: make(chan struct{}, 1),
-		plansDue: make(chan struct{}, 1), overlaysDue: make(chan struct{}, 1), namedDue: make(chan struct{}, 1), treeAhead: make(chan int32, 4), ready: make(chan struct{}), failed: make(chan error, 8),
+		plansDue: make(chan struct{}, 1), overlaysDue: make(chan struct{}, 1), peopleDue: make(chan struct{}, 1), namedDue: make(chan struct{}, 1), treeAhead: make(chan int32, 4), ready: make(chan struct{}), failed: make(chan error, 8),
 	}
 	s.load.Store(&api.Loading{})
 	o.Log.Info("starting", "version", o.Version, "options", o)
