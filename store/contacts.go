@@ -86,55 +86,88 @@ func FindContact(ctx context.Context, tx Querier, s auth.Scope, seal *Sealer, id
 	return c, nil
 }
 
-// SaveContact writes a contact, known again by grid, role, building, unit and its
-// own number, and reports whether anything was not there just so. An empty phone
-// leaves what is stored of the same person; of another it is taken away.
-func SaveContact(ctx context.Context, tx pgx.Tx, seal *Sealer, c Contact, now time.Time) (changed bool, err error) {
-	var name, phone []byte
-	err = tx.QueryRow(ctx, `SELECT id, name_sealed, phone_sealed FROM contact
-		WHERE root_code = $1 AND grid_code = $2 AND role = $3 AND building = $4 AND unit = $5 AND external_id = $6 FOR UPDATE`,
-		c.Root, c.Grid, c.Role, c.Building, c.Unit, c.ExternalID).Scan(&c.ID, &name, &phone)
-	fresh := errors.Is(err, pgx.ErrNoRows)
-	if fresh {
-		err = tx.QueryRow(ctx, `INSERT INTO contact (root_code, grid_code, role, building, unit, external_id, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id`,
-			c.Root, c.Grid, c.Role, c.Building, c.Unit, c.ExternalID, now).Scan(&c.ID)
+// contactKeys are what contacts are known again by, as columns.
+func contactKeys(list []Contact) (cols [5][]string) {
+	for _, c := range list {
+		for i, v := range []string{c.Grid, c.Role, c.Building, c.Unit, c.ExternalID} {
+			cols[i] = append(cols[i], v)
+		}
 	}
+	return cols
+}
+
+// SaveContacts writes contacts of one county, each known again by grid, role,
+// building, unit and its own number, and none twice in the list. It reports which of
+// them were not there just so. An empty phone leaves what is stored of the same
+// person; of another it is taken away.
+func SaveContacts(ctx context.Context, tx pgx.Tx, seal *Sealer, root string, list []Contact, now time.Time) (changed []bool, err error) {
+	k := contactKeys(list)
+	rows, err := tx.Query(ctx, `SELECT coalesce(c.id, nextval('contact_id_seq')), c.id IS NULL, c.name_sealed, c.phone_sealed
+		FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) WITH ORDINALITY AS k(grid, role, building, unit, external_id, n)
+		LEFT JOIN contact c ON c.root_code = $1 AND c.grid_code = k.grid AND c.role = k.role AND c.building = k.building AND c.unit = k.unit
+			AND c.external_id = k.external_id
+		ORDER BY k.n`, root, k[0], k[1], k[2], k[3], k[4])
 	if err != nil {
-		return false, fmt.Errorf("store: save a contact: %w", err)
+		return nil, fmt.Errorf("store: save contacts: %w", err)
 	}
-	before := [2][]byte{bytes.Clone(name), bytes.Clone(phone)}
-	was, err := seal.Open(contactField(c.ID, "name"), name)
+	type stored struct {
+		id          int64
+		fresh       bool
+		name, phone []byte
+	}
+	had, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (v stored, err error) {
+		err = row.Scan(&v.id, &v.fresh, &v.name, &v.phone)
+		return v, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("store: save contacts: %w", err)
+	}
+	b := &pgx.Batch{}
+	changed = make([]bool, len(list))
+	for i, c := range list {
+		v := had[i]
+		name, phone, err := seal.contact(v.id, c, v.name, v.phone)
+		if err != nil {
+			return nil, fmt.Errorf("store: seal contact %d: %w", v.id, err)
+		}
+		if changed[i] = v.fresh || !bytes.Equal(v.name, name) || !bytes.Equal(v.phone, phone); !changed[i] {
+			continue
+		}
+		b.Queue(`INSERT INTO contact (id, root_code, grid_code, role, building, unit, external_id, name_sealed, phone_sealed, updated_at)
+			OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+			ON CONFLICT (id) DO UPDATE SET name_sealed = excluded.name_sealed, phone_sealed = excluded.phone_sealed, updated_at = excluded.updated_at`,
+			v.id, root, c.Grid, c.Role, c.Building, c.Unit, c.ExternalID, name, phone, now)
+	}
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return nil, fmt.Errorf("store: save contacts: %w", err)
+	}
+	return changed, nil
+}
+
+// contact seals what a contact is over what is stored of it, which stays where it
+// says the same.
+func (s *Sealer) contact(id int64, c Contact, name, phone []byte) (_, _ []byte, err error) {
+	was, err := s.Open(contactField(id, "name"), name)
 	if err == nil && was != c.Name {
-		name, err = seal.Seal(contactField(c.ID, "name"), c.Name)
+		name, err = s.Seal(contactField(id, "name"), c.Name)
 		phone = nil // of somebody else
 	}
 	var tel string
 	if err == nil {
-		tel, err = seal.Open(contactField(c.ID, "phone"), phone)
+		tel, err = s.Open(contactField(id, "phone"), phone)
 	}
 	if err == nil && c.Phone != "" && tel != c.Phone {
-		phone, err = seal.Seal(contactField(c.ID, "phone"), c.Phone)
+		phone, err = s.Seal(contactField(id, "phone"), c.Phone)
 	}
-	changed = fresh || !bytes.Equal(before[0], name) || !bytes.Equal(before[1], phone)
-	if err == nil && changed {
-		_, err = tx.Exec(ctx, "UPDATE contact SET name_sealed = $2, phone_sealed = $3, updated_at = $4 WHERE id = $1", c.ID, name, phone, now)
-	}
-	if err != nil {
-		return false, fmt.Errorf("store: save contact %d: %w", c.ID, err)
-	}
-	return changed, nil
+	return name, phone, err
 }
 
 // KeepContacts deletes the contacts of a county but those known again, and returns
 // how many.
 func KeepContacts(ctx context.Context, tx pgx.Tx, root string, keep []Contact) (int64, error) {
-	n := len(keep)
-	cols := [5][]string{make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)}
-	for i, c := range keep {
-		cols[0][i], cols[1][i], cols[2][i], cols[3][i], cols[4][i] = c.Grid, c.Role, c.Building, c.Unit, c.ExternalID
-	}
+	k := contactKeys(keep)
 	tag, err := tx.Exec(ctx, `DELETE FROM contact c WHERE c.root_code = $1 AND (c.grid_code, c.role, c.building, c.unit, c.external_id) NOT IN (
-		SELECT * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[]))`, root, cols[0], cols[1], cols[2], cols[3], cols[4])
+		SELECT * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[]))`, root, k[0], k[1], k[2], k[3], k[4])
 	if err != nil {
 		return 0, fmt.Errorf("store: contacts that are no more: %w", err)
 	}

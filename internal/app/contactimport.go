@@ -199,28 +199,29 @@ func gridCodes(ctx context.Context, db *store.DB, county string) (known map[stri
 func (im *contactImport) commit(ctx context.Context, b *job.Batch[contactRow]) error {
 	return im.o.DB.InTx(ctx, func(tx pgx.Tx) error {
 		changed, gone := 0, int64(0)
+		var good []store.Contact
 		for _, r := range b.Rows {
 			if len(r.why) > 0 {
 				b.Reject(file.RejectRecord(r.row, r.why))
 				continue
 			}
-			did, err := store.SaveContact(ctx, tx, im.o.Sealer, r.contact, im.o.Now())
-			switch {
-			case err != nil:
-				return err
-			case did:
+			good = append(good, r.contact)
+		}
+		did, err := store.SaveContacts(ctx, tx, im.o.Sealer, im.root, good, im.o.Now())
+		if err != nil {
+			return err
+		}
+		for _, c := range did {
+			if c {
 				changed++
-				b.Counts.InGrid++
-			default:
-				b.Counts.Repeated++
 			}
 		}
+		b.Counts.InGrid, b.Counts.Repeated = int64(changed), int64(len(did)-changed)
 		if last := b.First+int64(len(b.Rows)) > int64(len(im.all)); last && im.o.Replace && !im.refused {
 			keep := make([]store.Contact, len(im.all))
 			for i, r := range im.all {
 				keep[i] = r.contact
 			}
-			var err error
 			if gone, err = store.KeepContacts(ctx, tx, im.root, keep); err != nil {
 				return err
 			}

@@ -31,7 +31,7 @@ func (w *world) staff(t *testing.T) {
 		c := store.Contact{Root: g.county, Grid: g.code, Role: "building_head", Building: "1", Name: fmt.Sprintf("%s楼%d", birdName, n), Phone: fmt.Sprintf("1775550%04d", n)}
 		tx, err := w.s.db.Pool.Begin(t.Context())
 		if err == nil {
-			_, err = store.SaveContact(t.Context(), tx, w.s.seal, c, w.s.o.Now())
+			_, err = store.SaveContacts(t.Context(), tx, w.s.seal, g.county, []store.Contact{c}, w.s.o.Now())
 		}
 		if err == nil {
 			err = tx.Commit(t.Context())
