@@ -151,7 +151,7 @@ func (s *Server) countWorkers(a auth.Actor) WorkerCounts {
 	}
 	now := s.o.Now()
 	for _, p := range s.o.People().Workers() {
-		if _, on := p.Rota.OnDuty(now); on && p.Active && may.Scope.Sees(p.Grid) && !shown[p.ID] {
+		if _, on := p.OnDuty(now); on && may.Scope.Sees(p.Grid) && !shown[p.ID] {
 			w.Lost++
 		}
 	}

@@ -37,6 +37,11 @@ const (
 	Position     Resource = "position"      // where workers are now
 	WorkerCount  Resource = "worker_count"  // how many are on duty
 	Track        Resource = "track"         // where a worker has been
+	OwnShift     Resource = "own_shift"     // a worker's own turn of duty
+	Worker       Resource = "worker"        // ending shifts of workers, removing them with their work handed over
+	StaffData    Resource = "staff"         // who serves and heads which grid, skills, duty officers, liaison officers; no names
+	Contact      Resource = "contact"       // name and phone of who heads a unit or a building
+	Handover     Resource = "handover"      // what one turn of a county's desk tells the next
 	Figures      Resource = "figures"       // counts of incidents
 	Events       Resource = "events"        // the live stream's topic of changes
 	RowExport    Resource = "export_rows"   // incidents as a file
@@ -93,6 +98,15 @@ attachment    remove  -            -              -         -             grid+f
 position      read    -            -              -         -             grid          grid       grid          grid         self           -               grid
 worker_count  read    -            -              -         grid          grid          grid       grid          grid         -              -               grid
 track         read    -            -              grid?     -             grid?         grid?      -             -            self           -               -
+own_shift     read    -            -              -         -             -             -          -             -            self           -               -
+own_shift     write   -            -              -         -             -             -          -             -            self           -               -
+worker        write   -            -              -         -             grid          grid       grid          grid         -              -               -
+staff         read    grid         -              grid      grid          grid          grid       grid          grid         grid           grid            -
+staff         write   grid         -              -         -             grid          grid       grid          -            -              -               -
+contact       read    -            -              -         grid          grid          grid       grid          grid         grid           -               -
+contact       reveal  -            -              -         -             grid?         grid?      grid?         grid?        grid?          -               -
+handover      read    -            -              -         grid          grid          grid       -             -            -              -               -
+handover      write   -            -              -         -             grid          grid       -             -            -              -               -
 figures       read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         -              dept+sens       grid+sens
 events        read    -            -              -         grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       grid+sens
 export_rows   read    -            -              -         -             grid+flag?    grid+flag? grid+flag?    -            -              dept+sens?      -
@@ -241,7 +255,7 @@ type Decision struct {
 // personsOnly is what a token made over the web may not do, whatever its role, and
 // it sees no sensitive category: who makes tokens would read by them what no
 // administrator reads.
-var personsOnly = []subject{{Reporter, Reveal}, {RowExport, Read}, {Track, Read}, {CameraLink, Reveal}}
+var personsOnly = []subject{{Reporter, Reveal}, {Contact, Reveal}, {RowExport, Read}, {Track, Read}, {CameraLink, Reveal}}
 
 // Decide answers whether the actor may do action with resource, and to which of
 // them: the Scope. Errors: ErrNobody, ErrForbidden, ErrLocked. It allocates

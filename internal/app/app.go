@@ -64,6 +64,7 @@ type Server struct {
 	triedSince   map[planKey]time.Time // when this node first tried each plan that is due; followPlans alone uses it
 	treeAhead    chan int32            // a draft has its numbers: its tree is read before it is in force
 	behind       atomic.Bool           // people or layers wait to be read again
+	peopleDue    chan struct{}         // a shift began or ended
 	load         atomic.Pointer[api.Loading]
 	wake         chan struct{} // something was committed: the sequencer
 	heads        chan struct{} // the feed has grown: the pump
@@ -97,7 +98,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	o.setDefaults()
 	s := &Server{
 		o: o, wake: make(chan struct{}, 1), heads: make(chan struct{}, 1), layersDue: make(chan struct{}, 1), placesDue: make(chan struct{}, 1),
-		plansDue: make(chan struct{}, 1), triedSince: map[planKey]time.Time{}, overlaysDue: make(chan struct{}, 1), namedDue: make(chan struct{}, 1), treeAhead: make(chan int32, 4), ready: make(chan struct{}), failed: make(chan error, 8),
+		peopleDue: make(chan struct{}, 1), plansDue: make(chan struct{}, 1), triedSince: map[planKey]time.Time{}, overlaysDue: make(chan struct{}, 1), namedDue: make(chan struct{}, 1), treeAhead: make(chan int32, 4), ready: make(chan struct{}), failed: make(chan error, 8),
 	}
 	s.load.Store(&api.Loading{})
 	o.Log.Info("starting", "version", o.Version, "options", o)

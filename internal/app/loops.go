@@ -63,6 +63,7 @@ func (s *Server) startLoops(ctx context.Context) error {
 		DB: s.pools.care, Key: s.seal.AuditKey(), Anchor: filepath.Join(s.o.Data, ledger.AnchorFile), Now: s.o.Now, Log: s.o.Log,
 	}).Run)
 	s.loop("catch up", s.followConfig)
+	s.loop("people", s.followPeople)
 	s.loop("overlays", s.followOverlays)
 	s.loop("plans", s.followPlans)
 	s.loop("days", s.followDays)
@@ -225,6 +226,8 @@ func (s *Server) before(ctx context.Context, evs []feed.Event) error {
 			s.numbered(e)
 		case "config.changed":
 			reload = true
+		case "people.changed":
+			s.nudge(s.peopleDue)()
 		case "places.changed":
 			s.nudge(s.placesDue)()
 		}
@@ -291,6 +294,32 @@ func (s *Server) followConfig(ctx context.Context) {
 		case <-time.After(5 * time.Second): // a reading that failed is tried again
 		}
 		s.catchUp(ctx)
+	}
+}
+
+// peopleRest is how long the directory rests between two readings for shifts: a
+// morning's sign-ons come by the hundred.
+const peopleRest = 250 * time.Millisecond
+
+// followPeople reads the directory again when a shift began or ended, until the end.
+func (s *Server) followPeople(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.peopleDue:
+		}
+		rctx, cancel := context.WithTimeout(ctx, refreshTimeout)
+		if err := s.fixes.Refresh(rctx); err != nil && ctx.Err() == nil {
+			s.o.Log.Warn("shifts are behind; trying again", "err", err)
+			s.nudge(s.peopleDue)()
+		}
+		cancel()
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(peopleRest):
+		}
 	}
 }
 

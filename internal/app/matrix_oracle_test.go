@@ -155,8 +155,8 @@ func readOracle(t *testing.T) *oracle {
 		}
 		o.cells[r[0]][auth.Role(r[1])] = c
 	}
-	if len(o.resources) != 16 {
-		t.Fatalf("matrix.csv has %d resources, want 16", len(o.resources))
+	if len(o.resources) != 19 {
+		t.Fatalf("matrix.csv has %d resources, want 19", len(o.resources))
 	}
 	for _, r := range o.resources {
 		if len(o.cells[r]) != 11 {
@@ -315,6 +315,8 @@ func (o *oracle) allowed(a *actor, l line) bool {
 		return c.write || c.read && !c.has("audit")
 	case "track", "reason":
 		return true
+	case "own shift": // a worker's, as the own place is
+		return c.reach == own
 	case "R whole":
 		return c.read && !c.has("acts")
 	case "R tokens":

@@ -46,6 +46,7 @@ type world struct {
 	incidents   []*matter
 	workers     []*hand
 	cameras     []*lens
+	tenants     []*tenant // contacts, one in every grid
 	accounts    []*account
 	grids       map[string]*place // by county and code: "P/X9"
 	scan        *scanner
@@ -162,6 +163,7 @@ func newWorld(t *testing.T) *world {
 	w.scan = newScanner()
 	w.cast(t)
 	w.sealWorkers(t)
+	w.staff(t)
 	w.report(t)
 	w.attach(t)
 	w.accounts = w.makeAccounts(t, "")

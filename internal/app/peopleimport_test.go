@@ -344,3 +344,28 @@ func TestAGridCodeIsOfOneCounty(t *testing.T) {
 		t.Errorf("the other county's worker: %+v %s %v", res.Counts, rejects, err)
 	}
 }
+
+// TestALongRosterComesIn: 18,000 workers of a large county with ONEMAP_SOAK=1, a
+// hundredth of it otherwise; the second time nothing changes.
+func TestALongRosterComesIn(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	n := 180
+	if soak() {
+		n = 18_000
+	}
+	var text strings.Builder
+	text.WriteString("badge,name,phone,skills,grids,role,valid_from,device,hours\n")
+	for i := range n {
+		fmt.Fprintf(&text, "W%05d,网格员%d,139%08d,急救、驾驶,%s,,2026-01-01,dev-%05d,周一至周五 08:00-12:00 14:00-18:00\n", i, i, i, []string{"A1", "A2", "B1", "B2"}[i%4], i)
+	}
+	for i, say := range []string{"new", "there already"} {
+		begin := time.Now()
+		res, _, _, err := st.roster(text.String()+strings.Repeat("\n", i), PeopleOptions{})
+		if err != nil || res.Counts.Rejected != 0 || res.Counts.InGrid+res.Counts.Repeated != int64(n) || (res.Counts.Repeated == int64(n)) != (i == 1) {
+			t.Fatalf("%s: %+v %v", say, res.Counts, err)
+		}
+		d := time.Since(begin)
+		t.Logf("%d rows %s in %s: %.0f rows/s", n, say, d.Round(time.Millisecond), float64(n)/d.Seconds())
+	}
+}

@@ -46,8 +46,17 @@ func Badges(ctx context.Context, tx pgx.Tx, now time.Time, badges ...string) ([]
 	return store.Workers(ctx, tx, auth.System("whom each worker's badge was told to"), now, badges...)
 }
 
+// StaffMoved tells every node that somebody's shift, or who carries a terminal, has
+// changed: they read the directory again, and nothing else. It is called in the
+// transaction that changed it.
+func StaffMoved(ctx context.Context, tx pgx.Tx, now time.Time) error {
+	return Emit(ctx, tx, feed.Event{
+		Kind: "people.changed", Entity: feed.Key{Kind: "config", ID: "people"}, Ver: 1, Live: feed.None, OccurredAt: now,
+	})
+}
+
 // PeopleChanged is ConfigChanged for some workers, who stood as before says: who saw
-// one and does no more is told so.
+// one and does no more is told so, and who is no longer active ends.
 func PeopleChanged(ctx context.Context, tx pgx.Tx, before []store.WorkerRow, now time.Time, badges ...string) error {
 	err := Emit(ctx, tx, feed.Event{Kind: "config.changed", Entity: feed.Key{Kind: "config", ID: "all"}, Ver: 1, Live: feed.None, OccurredAt: now})
 	if err != nil || len(badges) == 0 {
@@ -125,14 +134,19 @@ func tellBadges(ctx context.Context, tx pgx.Tx, before told, now time.Time, badg
 		was[w.ID] = w.GridNo
 	}
 	b := &pgx.Batch{}
+	if !before.movesOnly {
+		if err := endBadges(b, before.workers, workers, now); err != nil {
+			return err
+		}
+	}
 	for _, w := range workers {
 		no, known := was[w.ID]
 		if before.movesOnly && known && no == w.GridNo { // a number is one grid's of one version for ever
 			continue
 		}
-		data, err := json.Marshal(badge{fmt.Sprint(w.ID), w.Badge, w.Skills, badgeGrid{w.GridCode, w.GridName}})
+		data, err := badgeOf(w)
 		if err != nil {
-			return fmt.Errorf("ledger: badge of worker %d: %w", w.ID, err)
+			return err
 		}
 		e := feed.Event{
 			Kind: "worker.changed", Entity: feed.Key{Kind: "worker", ID: fmt.Sprint(w.ID)}, Ver: w.Ver, Live: feed.Put, OccurredAt: now,
@@ -146,6 +160,40 @@ func tellBadges(ctx context.Context, tx pgx.Tx, before told, now time.Time, badg
 		}
 	}
 	return tx.SendBatch(ctx, b).Close()
+}
+
+func badgeOf(w store.WorkerRow) (json.RawMessage, error) {
+	data, err := json.Marshal(badge{fmt.Sprint(w.ID), w.Badge, w.Skills, badgeGrid{w.GridCode, w.GridName}})
+	if err != nil {
+		return nil, fmt.Errorf("ledger: badge of worker %d: %w", w.ID, err)
+	}
+	return data, nil
+}
+
+// endBadges ends the workers of before who are not among those that are active after.
+func endBadges(b *pgx.Batch, before, after []store.WorkerRow, now time.Time) error {
+	active := make(map[uint32]bool, len(after))
+	for _, w := range after {
+		active[w.ID] = true
+	}
+	for _, w := range before {
+		if active[w.ID] {
+			continue
+		}
+		data, err := badgeOf(w)
+		if err != nil {
+			return err
+		}
+		whom := feed.Audience{Grid: w.GridNo, Workers: []int64{int64(w.ID)}}
+		err = emit(b, feed.Event{
+			Kind: "worker.ended", Entity: feed.Key{Kind: "worker", ID: fmt.Sprint(w.ID)}, Ver: w.Ver + 1, Live: feed.End, OccurredAt: now,
+			Before: whom, After: whom, Shared: data, Case: data,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // PlacesChanged tells every node that places or addresses were brought in. It is
