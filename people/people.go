@@ -7,6 +7,7 @@
 package people
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -22,7 +23,23 @@ type Worker struct {
 	Skills []string
 	Active bool
 	Grid   int32 // number of the home grid in the enacted tree; 0 while there is none
+	Served []Service
 	Rota   Rota
+}
+
+// Role is what a worker is to a grid they serve.
+type Role string
+
+const (
+	AsWorker Role = "worker"
+	AsDeputy Role = "deputy"
+	AsHead   Role = "head"
+)
+
+// Service is a grid of the enacted tree that a worker serves now, and as what.
+type Service struct {
+	Grid int32 // its number
+	Role Role
 }
 
 // SpeedUnit is the unit in which a device tells its speed.
@@ -83,6 +100,13 @@ type Directory struct {
 	workers map[uint32]Worker
 	devices map[string]Device
 	byID    map[int64]string
+	serving []servant // by grid
+}
+
+// servant is a worker who serves a grid.
+type servant struct {
+	grid   int32
+	worker uint32
 }
 
 // NewDirectory makes a directory of these workers and devices.
@@ -90,7 +114,11 @@ func NewDirectory(workers []Worker, devices []Device) *Directory {
 	d := &Directory{workers: make(map[uint32]Worker, len(workers)), devices: make(map[string]Device, len(devices)), byID: make(map[int64]string, len(devices))}
 	for _, w := range workers {
 		d.workers[w.ID] = w
+		for _, s := range w.Served {
+			d.serving = append(d.serving, servant{s.Grid, w.ID})
+		}
 	}
+	slices.SortFunc(d.serving, func(a, b servant) int { return cmp.Or(cmp.Compare(a.grid, b.grid), cmp.Compare(a.worker, b.worker)) })
 	for _, v := range devices {
 		d.devices[v.UniqueID] = v
 		d.byID[v.ID] = v.UniqueID
@@ -111,6 +139,17 @@ func (d *Directory) DeviceByID(id int64) (Device, bool) { return d.Device(d.byID
 func (d *Directory) Worker(id uint32) (Worker, bool) {
 	w, ok := d.workers[id]
 	return w, ok
+}
+
+// Serving lists who serves a grid numbered first to last, in whatever role; who
+// serves several of them comes several times.
+func (d *Directory) Serving(first, last int32) []uint32 {
+	i, _ := slices.BinarySearchFunc(d.serving, first, func(s servant, no int32) int { return cmp.Compare(s.grid, no) })
+	var out []uint32
+	for ; i < len(d.serving) && d.serving[i].grid <= last; i++ {
+		out = append(out, d.serving[i].worker)
+	}
+	return out
 }
 
 // Workers lists every worker, ordered by badge.

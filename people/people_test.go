@@ -77,6 +77,20 @@ func TestRotaAgreesWithMinuteSet(t *testing.T) {
 		if on != duty[m] {
 			t.Fatalf("minute %d: on duty = %t, want %t", m, on, duty[m])
 		}
+		since := rota.Since(monday.Add(time.Duration(m)*time.Minute + 30*time.Second))
+		switch first := m; {
+		case !on || len(duty) == 7*1440:
+			if !since.IsZero() {
+				t.Fatalf("minute %d of %d of duty: since %s", m, len(duty), since)
+			}
+		default:
+			for duty[(first+7*1440-1)%(7*1440)] {
+				first--
+			}
+			if want := monday.Add(time.Duration(first) * time.Minute); !since.Equal(want) {
+				t.Fatalf("minute %d: since %s, want %s", m, since, want)
+			}
+		}
 		if on && len(duty) == 7*1440 && until.Sub(monday) < 7*24*time.Hour {
 			t.Fatalf("a rota without an end ends %s", until)
 		}
