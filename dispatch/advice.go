@@ -6,7 +6,9 @@ package dispatch
 import (
 	"cmp"
 	"iter"
+	"math"
 	"slices"
+	"sort"
 	"time"
 
 	"onemap/geo"
@@ -155,18 +157,18 @@ func Advise(q Question, all iter.Seq[*Candidate]) Advice {
 	a := Advice{Left: map[Why]int{}}
 	var near []measured
 	for c := range all {
-		m := measured{known: c.Sight != Unseen}
-		if m.known {
-			m.line = geo.Distance(c.P, q.P)
+		line := math.Inf(1)
+		if c.Sight != Unseen {
+			line = geo.Distance(c.P, q.P)
 		}
-		why := q.exclude(c, m)
+		why := q.exclude(c, line)
 		switch {
 		case why == "":
 			a.Of++
-			near = keep(near, MaxMeasured, m, c)
-		case m.known && m.line <= q.Rule.RadiusM || q.neighbourly(c):
+			near = keep(near, line, c)
+		case line <= q.Rule.RadiusM || q.neighbourly(c):
 			a.Left[why]++
-			a.Excluded = note(a.Excluded, q, c, m, why)
+			a.Excluded = note(a.Excluded, excluded(c, why, line, q.Now))
 		}
 	}
 	a.Measured = len(near)
@@ -180,21 +182,38 @@ func Advise(q Question, all iter.Seq[*Candidate]) Advice {
 	return a
 }
 
+// Choice says which ranks the advice gave to those who were chosen, 0 for who was
+// not in it, and whether they are others than the same number of those it named
+// first. Where it named nobody there was nothing to override.
+func (a Advice) Choice(chosen []uint32) (ranks []int, overridden bool) {
+	ranks = make([]int, len(chosen))
+	first := min(len(chosen), len(a.Ranked)) // so many of those named first may be among them
+	for i, w := range chosen {
+		if at := slices.IndexFunc(a.Ranked, func(r Ranked) bool { return r.Worker == w }); at >= 0 {
+			ranks[i] = a.Ranked[at].Rank
+			if at < min(len(chosen), len(a.Ranked)) {
+				first--
+			}
+		}
+	}
+	return ranks, first > 0
+}
+
 // measured is a candidate and how far off they are in a straight line.
 type measured struct {
 	Candidate
-	line  float64
-	known bool
+	line float64
 }
 
-// exclude is the first reason that keeps a candidate out; "" for none.
-func (q *Question) exclude(c *Candidate, m measured) Why {
+// exclude is the first reason that keeps out a candidate who is so far off in a
+// straight line; "" for none.
+func (q *Question) exclude(c *Candidate, line float64) Why {
 	switch {
 	case !c.OnDuty:
 		return OffDuty
 	case c.Alarm:
 		return Alarmed
-	case m.known && m.line > q.Rule.RadiusM:
+	case c.Sight != Unseen && line > q.Rule.RadiusM:
 		return TooFar
 	case !skilled(c.Skills, q.Rule.Skills):
 		return NoSkill
@@ -251,7 +270,7 @@ var relations = []Relation{OwnGrid, OwnDeputy, SameNear, SameFar, NoRelated}
 
 func (q *Question) relationOf(s people.Service) Relation {
 	deepest := len(q.Path) - 1
-	if deepest >= 0 && q.Path[deepest].No == s.Grid {
+	if deepest >= 1 && q.Path[deepest].No == s.Grid {
 		if s.Role == people.AsWorker {
 			return OwnGrid
 		}
@@ -266,33 +285,38 @@ func (q *Question) relationOf(s people.Service) Relation {
 }
 
 // keep puts a candidate into the nearest so far, which stay sorted and no more than
-// most.
-func keep(near []measured, most int, m measured, c *Candidate) []measured {
-	m.Worker = c.Worker
-	if len(near) == most && byLine(m, near[most-1]) > 0 {
-		return near
+// MaxMeasured.
+func keep(near []measured, line float64, c *Candidate) []measured {
+	before := func(m *measured) bool { return line < m.line || line == m.line && c.Worker < m.Worker }
+	if len(near) == MaxMeasured {
+		if !before(&near[MaxMeasured-1]) {
+			return near
+		}
+		near = near[:MaxMeasured-1]
 	}
-	i, _ := slices.BinarySearchFunc(near, m, byLine)
-	m.Candidate = *c
-	return slices.Insert(near, i, m)[:min(len(near)+1, most)]
+	i := sort.Search(len(near), func(i int) bool { return before(&near[i]) })
+	return slices.Insert(near, i, measured{*c, line})
 }
 
-func byLine(a, b measured) int {
-	return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.Worker, b.Worker))
+func excluded(c *Candidate, why Why, line float64, now time.Time) Excluded {
+	e := Excluded{Worker: c.Worker, Why: why, Known: c.Sight != Unseen}
+	if e.Known {
+		e.LineM, e.FixAge = line, now.Sub(c.FixAt)
+	}
+	return e
 }
 
-// note puts an excluded worker in its place in the list, which stays no longer than
+// note puts an excluded worker in their place in the list, which stays no longer than
 // MaxExcluded.
-func note(list []Excluded, q Question, c *Candidate, m measured, why Why) []Excluded {
-	e := Excluded{Worker: c.Worker, Why: why, Known: m.known}
-	if m.known {
-		e.LineM, e.FixAge = m.line, q.Now.Sub(c.FixAt)
-	}
-	if len(list) == MaxExcluded && byHope(e, list[MaxExcluded-1]) > 0 {
-		return list
+func note(list []Excluded, e Excluded) []Excluded {
+	if len(list) == MaxExcluded {
+		if byHope(e, list[MaxExcluded-1]) > 0 {
+			return list
+		}
+		list = list[:MaxExcluded-1]
 	}
 	i, _ := slices.BinarySearchFunc(list, e, byHope)
-	return slices.Insert(list, i, e)[:min(len(list)+1, MaxExcluded)]
+	return slices.Insert(list, i, e)
 }
 
 // byHope orders the excluded: who may be chosen by hand, then the nearest, then
@@ -352,6 +376,18 @@ func (q *Question) score(m *measured, way road.Answer) Ranked {
 }
 
 var relationWorth = map[Relation]float64{OwnGrid: 1, OwnDeputy: 0.8, SameNear: 0.6, SameFar: 0.3, NoRelated: 0}
+
+// Village is the numbers of the grids of the incident's village: its deepest grid's
+// parent and all below, or that grid itself right below the county. It is empty, the
+// last before the first, outside all grids.
+func (q *Question) Village() (first, last int32) {
+	deepest := len(q.Path) - 1
+	if deepest < 1 {
+		return 1, 0
+	}
+	v := q.Path[max(deepest-1, 1)]
+	return v.No, v.Last
+}
 
 // inside reports whether the incident lies in the grid.
 func (q *Question) inside(no int32) bool {

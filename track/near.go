@@ -91,7 +91,7 @@ type squares struct {
 }
 
 const (
-	perSquare  = 4       // dots, on average
+	perSquare  = 8       // dots, on average
 	crowd      = 64      // dots in one square that ask for another layout
 	maxSquares = 1 << 18 // 2 MiB
 	farOut     = 10.0    // degrees from the grid: a place so far off is answered by looking at everybody
@@ -254,8 +254,8 @@ func (n *Near) Nearest(p geo.WGS84, k int, take func(*Dot) bool, into []Found) [
 	return into
 }
 
-// Each visits every dot once, in no order.
-func (n *Near) Each(visit func(*Dot)) {
+// Each visits every dot once, in no order, until visit says no.
+func (n *Near) Each(visit func(*Dot) bool) {
 	var dots []*Dot
 	n.look(func(q *squares) {
 		dots = dots[:0]
@@ -266,7 +266,9 @@ func (n *Near) Each(visit func(*Dot)) {
 		}
 	})
 	for _, d := range dots {
-		visit(d)
+		if !visit(d) {
+			return
+		}
 	}
 }
 

@@ -27,7 +27,9 @@ func nearestByHand(dots map[uint32]track.Dot, p geo.WGS84, k int, take func(*tra
 			all = append(all, track.Found{Dot: &d, Metres: geo.Distance(p, d.P)})
 		}
 	}
-	slices.SortFunc(all, func(a, b track.Found) int { return cmp.Or(cmp.Compare(a.Metres, b.Metres), cmp.Compare(a.Worker, b.Worker)) })
+	slices.SortFunc(all, func(a, b track.Found) int {
+		return cmp.Or(cmp.Compare(a.Metres, b.Metres), cmp.Compare(a.Worker, b.Worker))
+	})
 	return all[:min(k, len(all))]
 }
 
@@ -85,10 +87,11 @@ func TestNearestIsWhatMeasuringEverybodyFinds(t *testing.T) {
 				sameNearest(t, dots, p, n.Nearest(p, k, take, nil), nearestByHand(dots, p, k, take))
 			}
 			count := 0
-			n.Each(func(d *track.Dot) {
+			n.Each(func(d *track.Dot) bool {
 				if count++; *d != dots[d.Worker] {
 					t.Fatalf("%+v is visited; the dot is %+v", *d, dots[d.Worker])
 				}
+				return true
 			})
 			if count != len(dots) {
 				t.Fatalf("%d visited of %d", count, len(dots))
