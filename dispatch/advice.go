@@ -148,7 +148,7 @@ type Advice struct {
 }
 
 // Advise ranks the workers in all, each of whom comes once, and says of the others
-// why not. It is pure: the same facts give the same advice, in whatever order they
+// why not. It keeps no candidate that it is given, so that one may serve for all. It is pure: the same facts give the same advice, in whatever order they
 // come. docs/DISPATCH.md publishes the formula.
 //
 // Somebody beyond the radius, or without a place to measure from, is told of and

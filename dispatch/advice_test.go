@@ -59,7 +59,7 @@ func TestEachFilterTellsItsReason(t *testing.T) {
 	}{
 		{dispatch.OffDuty, func(c *dispatch.Candidate) { c.OnDuty = false }},
 		{dispatch.Alarmed, func(c *dispatch.Candidate) { c.Alarm = true }},
-		{dispatch.TooFar, func(c *dispatch.Candidate) { c.P[1] += 1 }},
+		{dispatch.TooFar, func(c *dispatch.Candidate) { c.P[1] += 2 }},
 		{dispatch.NoSkill, func(c *dispatch.Candidate) { c.Skills = []string{"fire"} }},
 		{dispatch.HasIt, func(c *dispatch.Candidate) { c.Has = true }},
 		{dispatch.Declined, func(c *dispatch.Candidate) { c.Gave = true }},
@@ -102,7 +102,7 @@ func TestEachFilterTellsItsReason(t *testing.T) {
 		t.Errorf("of another village and nowhere: %+v", a)
 	}
 	far := good()
-	far.P[1], far.Served[0].Grid = far.P[1]+1, 51
+	far.P[1], far.Served[0].Grid = far.P[1]+2, 51
 	if a := ask(far); len(a.Excluded) != 0 || len(a.Left) != 0 {
 		t.Errorf("beyond the radius and of another town: %+v", a)
 	}

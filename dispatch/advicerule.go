@@ -36,7 +36,7 @@ func (w Weights) of(p Parts) float64 {
 // DefaultAdviceRule is the product's for an incident of this priority, 1 to 4: the
 // more urgent, the more the way counts.
 func DefaultAdviceRule(priority int) AdviceRule {
-	r := AdviceRule{HalfS: 600, RadiusM: 100_000, MaxLoad: 3, MaxDuty: 24 * time.Hour}
+	r := AdviceRule{HalfS: 600, RadiusM: 200_000, MaxLoad: 3, MaxDuty: 24 * time.Hour}
 	switch priority {
 	case 1:
 		r.Weights = Weights{Travel: 80, Grid: 5, Load: 5, Fairness: 0, Cover: 10}

@@ -68,6 +68,20 @@ func (r Rota) Since(t time.Time) time.Time {
 	return time.Unix(now-done, 0).UTC()
 }
 
+// longest is the length of the longest duty of the week, a week when it never ends.
+func (r Rota) longest() (most time.Duration) {
+	for _, h := range r {
+		day := int64(h.Weekday+6) % 7
+		last := time.Unix(day*daySeconds+int64(h.End)*60-1-epochSecond, 0) // of the run, in the week of 1970
+		since := r.Since(last)
+		if since.IsZero() {
+			return weekSeconds * time.Second
+		}
+		most = max(most, last.Sub(since)+time.Second)
+	}
+	return most
+}
+
 // done is for how many seconds the run that holds the second at, or ends with it,
 // has gone on: of several the longest; 0 for none.
 func (r Rota) done(at int64) (done int64) {

@@ -76,8 +76,8 @@ func (v *Adviser) path(in Incident) (out []dispatch.Span) {
 // others reports whether anybody else in scope who is on duty serves the grid.
 func others(staff *people.Directory, s auth.Scope, grid int32, worker uint32, now time.Time) bool {
 	for _, id := range staff.Serving(grid, grid) {
-		w, ok := staff.Worker(id)
-		if !ok || id == worker || !s.SeesWorker(id, w.Grid) {
+		w := staff.Find(id)
+		if w == nil || id == worker || !s.SeesWorker(id, w.Grid) {
 			continue
 		}
 		if _, on := staff.OnDuty(id, now); on {
@@ -91,40 +91,33 @@ func others(staff *people.Directory, s auth.Scope, grid int32, worker uint32, no
 // incident's village and are not.
 func candidates(staff *people.Directory, near *track.Near, s auth.Scope, q dispatch.Question, work map[uint32]dispatch.WorkRecord) iter.Seq[*dispatch.Candidate] {
 	return func(yield func(*dispatch.Candidate) bool) {
-		village := map[uint32]bool{} // and whether they came already
-		for _, id := range staff.Serving(q.Village()) {
-			village[id] = false
-		}
-		var c dispatch.Candidate
-		person := func(id uint32) bool {
-			w, ok := staff.Worker(id)
-			if !ok || !w.Active || !s.SeesWorker(id, w.Grid) {
-				return false
-			}
-			c = dispatch.Candidate{Worker: id, Home: w.Grid, Served: w.Served, Skills: w.Skills, Since: w.Rota.Since(q.Now), WorkRecord: work[id]}
-			return true
-		}
-		near.Each(func(d *track.Dot) bool {
-			if !person(d.Worker) {
-				return true
-			}
-			if _, ours := village[d.Worker]; ours {
-				village[d.Worker] = true
-			}
-			c.OnDuty, c.P, c.FixAt, c.Sight = true, d.P, d.FixAt, dispatch.Seen
-			switch d.State {
-			case track.StateSOS:
-				c.Alarm = true
-			case track.StateStale:
-				c.Sight = dispatch.Hollow
-			}
-			return yield(&c)
-		})
-		for id, came := range village {
-			if came || !person(id) {
+		first, last := q.Village()
+		everybody := staff.All()
+		var c dispatch.Candidate // one for all: whoever keeps it copies it
+		for i := range everybody {
+			w := &everybody[i]
+			if !w.Active || !s.SeesWorker(w.ID, w.Grid) {
 				continue
 			}
-			_, c.OnDuty = staff.OnDuty(id, q.Now)
+			d := near.Dot(w.ID)
+			if d == nil && !w.Serves(first, last) {
+				continue
+			}
+			c = dispatch.Candidate{Worker: w.ID, Home: w.Grid, Served: w.Served, Skills: w.Skills, WorkRecord: work[w.ID]}
+			if d == nil || d.State == track.StateSOS {
+				_, c.OnDuty = staff.OnDuty(w.ID, q.Now)
+			} else {
+				c.OnDuty = true // or there were no dot
+			}
+			if d != nil {
+				c.Alarm, c.P, c.FixAt, c.Sight = d.State == track.StateSOS, d.P, d.FixAt, dispatch.Seen
+			}
+			if d != nil && d.State == track.StateStale {
+				c.Sight = dispatch.Hollow
+			}
+			if w.LongestDuty() >= q.Rule.MaxDuty { // else they are never resting
+				c.Since = w.Rota.Since(q.Now)
+			}
 			if !yield(&c) {
 				return
 			}

@@ -24,7 +24,9 @@ import (
 //
 // and whoever looked while a dot went from one square to another looks again.
 type Near struct {
-	now atomic.Pointer[squares]
+	now  atomic.Pointer[squares]
+	dots atomic.Pointer[[]atomic.Pointer[Dot]] // by worker, below denseWorkers
+	rare sync.Map                              // of the others: worker -> *Dot
 
 	mu   sync.Mutex // guards what follows, and all changes
 	at   map[uint32]where
@@ -94,7 +96,10 @@ const (
 	perSquare  = 8       // dots, on average
 	crowd      = 64      // dots in one square that ask for another layout
 	maxSquares = 1 << 18 // 2 MiB
-	farOut     = 10.0    // degrees from the grid: a place so far off is answered by looking at everybody
+
+	denseWorkers = 1 << 20 // workers are numbered 1, 2, 3, ...
+
+	farOut = 10.0 // degrees from the grid: a place so far off is answered by looking at everybody
 )
 
 func (q *squares) list(i int) *atomic.Pointer[[]spot] {
@@ -130,6 +135,7 @@ func (n *Near) Put(d Dot) {
 		if had {
 			q.without(old)
 			delete(n.at, d.Worker)
+			n.note(d.Worker, nil)
 		}
 		return
 	}
@@ -147,6 +153,7 @@ func (n *Near) Put(d Dot) {
 		q.with(to.square, s)
 	}
 	n.at[d.Worker] = to
+	n.note(d.Worker, &d)
 	if n.puts++; n.puts > q.laid+crowd && n.crooked(q, to.square) {
 		n.lay()
 	}
@@ -254,22 +261,37 @@ func (n *Near) Nearest(p geo.WGS84, k int, take func(*Dot) bool, into []Found) [
 	return into
 }
 
-// Each visits every dot once, in no order, until visit says no.
-func (n *Near) Each(visit func(*Dot) bool) {
-	var dots []*Dot
-	n.look(func(q *squares) {
-		dots = dots[:0]
-		for i := -1; i < len(q.lists); i++ {
-			for _, s := range q.spots(i) {
-				dots = append(dots, s.dot)
+// Dot is the worker's dot, not to be changed; nil when there is none.
+func (n *Near) Dot(worker uint32) *Dot {
+	if worker >= denseWorkers {
+		d, _ := n.rare.Load(worker)
+		dot, _ := d.(*Dot)
+		return dot
+	}
+	if l := n.dots.Load(); l != nil && int(worker) < len(*l) {
+		return (*l)[worker].Load()
+	}
+	return nil
+}
+
+// note makes the dot, nil for none, the worker's.
+func (n *Near) note(worker uint32, d *Dot) {
+	if worker >= denseWorkers {
+		n.rare.Store(worker, d)
+		return
+	}
+	l := n.dots.Load()
+	if l == nil || int(worker) >= len(*l) {
+		more := make([]atomic.Pointer[Dot], min(2*int(worker)+64, denseWorkers))
+		if l != nil {
+			for i := range *l {
+				more[i].Store((*l)[i].Load())
 			}
 		}
-	})
-	for _, d := range dots {
-		if !visit(d) {
-			return
-		}
+		l = &more
+		n.dots.Store(l)
 	}
+	(*l)[worker].Store(d)
 }
 
 // look calls search until no dot went from one list to another meanwhile; after

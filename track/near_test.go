@@ -86,15 +86,11 @@ func TestNearestIsWhatMeasuringEverybodyFinds(t *testing.T) {
 				take := []func(*track.Dot) bool{nil, func(d *track.Dot) bool { return d.Grid == 1 }}[r.IntN(2)]
 				sameNearest(t, dots, p, n.Nearest(p, k, take, nil), nearestByHand(dots, p, k, take))
 			}
-			count := 0
-			n.Each(func(d *track.Dot) bool {
-				if count++; *d != dots[d.Worker] {
-					t.Fatalf("%+v is visited; the dot is %+v", *d, dots[d.Worker])
+			for w := range uint32(workers + 2) {
+				d, there := dots[w]
+				if got := n.Dot(w); (got != nil) != there || there && *got != d {
+					t.Fatalf("worker %d: %+v, want %+v", w, got, d)
 				}
-				return true
-			})
-			if count != len(dots) {
-				t.Fatalf("%d visited of %d", count, len(dots))
 			}
 		}
 	})
@@ -166,12 +162,17 @@ func TestNearIsWhatTheMapShows(t *testing.T) {
 	if got := find(); got != "on 600" {
 		t.Errorf("moved: %s", got)
 	}
+	const large = 4_000_000_000
+	l.Accept(with(fix(10, 900), func(f *track.Fix) { f.Worker = large }), 5*time.Second)
+	if d := l.Near().Dot(large); d == nil || d.Worker != large || l.Near().Dot(large+1) != nil {
+		t.Errorf("worker %d: %+v", large, d)
+	}
 	now = noon.Add(3 * time.Minute)
 	if got := find(); got != "stale 600" {
 		t.Errorf("old: %s", got)
 	}
 	now = noon.Add(2 * time.Hour)
-	if got := find(); got != "" {
+	if got := find(); got != "" || l.Near().Dot(large) != nil {
 		t.Errorf("lost: %s", got)
 	}
 }
