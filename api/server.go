@@ -45,6 +45,7 @@ type Options struct {
 	Sealer    *store.Sealer
 	Catalogue *store.Catalogue
 	Ledger    *ledger.Ledger
+	Adviser   *store.Adviser
 	Hub       *hub.Hub
 	Tiles     *tiles.Server
 	Dots      func() []track.Dot       // the live positions
@@ -148,6 +149,7 @@ func New(o Options) *Server {
 	s.figures()
 	s.workers()
 	s.nearest()
+	s.candidates()
 	s.layers()
 	s.cameras()
 	s.tracks()

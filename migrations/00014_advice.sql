@@ -53,6 +53,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON advice_rule TO onemap_app;
 REVOKE ALL ON advice FROM onemap_app;
 GRANT SELECT, INSERT ON advice TO onemap_app;
 GRANT USAGE, SELECT ON SEQUENCE advice_id_seq TO onemap_app;
+GRANT SELECT (incident_id, category, at, measured, overridden) ON advice TO onemap_tiles;
 
 -- +goose Down
 -- There is no way back: restore a backup instead.

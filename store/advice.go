@@ -168,22 +168,17 @@ func SaveAdvice(ctx context.Context, tx pgx.Tx, in dispatch.Incident, a Advised,
 
 // AdviceFigure says how often advice on a category was followed.
 type AdviceFigure struct {
-	Category   string // in the shared view a top category, "" for those that are not disclosed
-	Chosen     int    // acts of choosing somebody
-	Advised    int    // of them: where anybody was advised
-	Overridden int    // of those: where somebody else was chosen
+	Category   string
+	Chosen     int // acts of choosing somebody
+	Advised    int // of them: where anybody was advised
+	Overridden int // of those: where somebody else was chosen
 }
 
 // AdviceFigures counts the advice of the period [from, to) on incidents in scope,
-// ordered by category.
-func (db *DB) AdviceFigures(ctx context.Context, s auth.Scope, v auth.View, from, to time.Time) ([]AdviceFigure, error) {
+// ordered by category. It is for the case view: numbers may be small.
+func (db *DB) AdviceFigures(ctx context.Context, s auth.Scope, from, to time.Time) ([]AdviceFigure, error) {
 	var q query
-	if v == auth.CaseView {
-		q.add("SELECT a.category")
-	} else {
-		q.add("SELECT CASE c.precision WHEN 'none' THEN '' ELSE coalesce(c.parent_code, c.code) END")
-	}
-	q.add(`, count(*), count(*) FILTER (WHERE a.measured > 0), count(*) FILTER (WHERE a.overridden)
+	q.add(`SELECT a.category, count(*), count(*) FILTER (WHERE a.measured > 0), count(*) FILTER (WHERE a.overridden)
 		FROM advice a JOIN incident i ON i.id = a.incident_id JOIN category c ON c.code = a.category WHERE a.at >= ? AND a.at < ? AND `, from, to)
 	if !s.Sensitive() { // by its category then, and by the one it has now
 		q.add("c.precision <> 'none' AND ")

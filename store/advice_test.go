@@ -82,9 +82,10 @@ func (st *adviceStand) reload() {
 func (st *adviceStand) incident(category string) store.Incident {
 	st.Helper()
 	var id int64
-	err := st.db.Pool.QueryRow(st.Context(), `INSERT INTO incident (state, category, priority, title, source, geom, raw_lon, raw_lat, raw_datum, place, grid_id, grid_no,
+	err := st.db.Pool.QueryRow(st.Context(), `WITH made AS (INSERT INTO incident (state, category, priority, title, source, geom, raw_lon, raw_lat, raw_datum, place, grid_id, grid_no,
 		cell6, cell7, cell8, cell9, owner_level, reported_at, received_at)
-		VALUES ('routed', $1, 2, '测试', 'phone', ST_SetSRID(ST_MakePoint(107.2, 38.5), 4326), 107.2, 38.5, 'wgs84', 'in_grid', 2, 2, 1, 1, 1, 1, 2, $2, $2) RETURNING id`, category, monday).Scan(&id)
+		VALUES ('routed', $1, 2, '测试', 'phone', ST_SetSRID(ST_MakePoint(107.2, 38.5), 4326), 107.2, 38.5, 'wgs84', 'in_grid', 2, 2, 1, 1, 1, 1, 2, $2, $2) RETURNING id, owner_level, reported_at),
+		owned AS (INSERT INTO incident_stage (incident_id, n, level, started_at) SELECT id, 1, owner_level, reported_at FROM made) SELECT id FROM made`, category, monday).Scan(&id)
 	if err != nil {
 		st.Fatal(err)
 	}
@@ -168,7 +169,7 @@ func TestAdviceLooksAtTheRecordTheRosterAndTheMap(t *testing.T) {
 	if a := st.want("1 2 3 | 4 off_duty"); a.Ranked[2].Score != 25 { // 1 - 3/4
 		t.Errorf("by the category's own weights, with the top category's limit: %+v", a.Ranked)
 	}
-	exec(t, st.db, `UPDATE incident SET state = 'closed', closed_at = now() WHERE category = '0501'`)
+	exec(t, st.db, `UPDATE incident SET state = 'transferred' WHERE category = '0501'`)
 	if a := st.want("3 1 2 | 4 off_duty"); a.Ranked[0].Score != 100 {
 		t.Errorf("the work is done: %+v", a.Ranked)
 	}
@@ -246,29 +247,27 @@ func TestAdviceIsKeptWithTheChoice(t *testing.T) {
 		t.Errorf("a day later: %+v", a.Ranked[0].Record)
 	}
 
-	figures := func(s auth.Scope, v auth.View, from, to time.Duration) string {
+	figures := func(s auth.Scope, from, to time.Duration) string {
 		t.Helper()
-		f, err := st.db.AdviceFigures(ctx, s, v, monday.Add(from), monday.Add(to))
+		f, err := st.db.AdviceFigures(ctx, s, monday.Add(from), monday.Add(to))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return fmt.Sprint(f)
 	}
 	for _, c := range []struct {
-		view     auth.View
 		from, to time.Duration
 		want     string
 	}{
-		{auth.CaseView, 0, 24 * time.Hour, "[{0102 1 1 0} {0301 3 3 2}]"},
-		{auth.CaseView, time.Minute, 2 * time.Hour, "[{0301 1 1 1}]"},
-		{auth.SharedView, 0, 24 * time.Hour, "[{ 1 1 0} {03 3 3 2}]"},
-		{auth.CaseView, 24 * time.Hour, 48 * time.Hour, "[]"},
+		{0, 24 * time.Hour, "[{0102 1 1 0} {0301 3 3 2}]"},
+		{time.Minute, 2 * time.Hour, "[{0301 1 1 1}]"},
+		{24 * time.Hour, 48 * time.Hour, "[]"},
 	} {
-		if got := figures(st.county, c.view, c.from, c.to); got != c.want {
-			t.Errorf("%v from %s to %s: %s, want %s", c.view, c.from, c.to, got, c.want)
+		if got := figures(st.county, c.from, c.to); got != c.want {
+			t.Errorf("from %s to %s: %s, want %s", c.from, c.to, got, c.want)
 		}
 	}
-	if got := figures(auth.Scope{}, auth.CaseView, 0, 24*time.Hour); got != "[]" {
+	if got := figures(auth.Scope{}, 0, 24*time.Hour); got != "[]" {
 		t.Errorf("whoever sees nothing is told %s", got)
 	}
 	if _, err := st.db.Pool.Exec(ctx, "UPDATE advice SET overridden = false"); err == nil {

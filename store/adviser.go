@@ -33,8 +33,9 @@ type Adviser struct {
 // Advised is advice and what it holds.
 type Advised struct {
 	dispatch.Advice
-	Seq feed.Seq // it holds at least everything up to here
-	At  time.Time
+	Rule dispatch.AdviceRule
+	Seq  feed.Seq // it holds at least everything up to here
+	At   time.Time
 }
 
 // ErrNoPlace refuses advice on an incident whose place nobody knows.
@@ -57,7 +58,7 @@ func (v *Adviser) Advise(ctx context.Context, db Batcher, s auth.Scope, in Incid
 		Travel: func(to geo.WGS84, from []geo.WGS84) []road.Answer { return v.Roads().TravelTimes(to, from, 0) },
 		Others: func(grid int32, worker uint32) bool { return others(staff, s, grid, worker, now) },
 	}
-	return Advised{Advice: dispatch.Advise(q, candidates(staff, v.Near(), s, q, facts.work)), Seq: facts.seq, At: now}, nil
+	return Advised{Advice: dispatch.Advise(q, candidates(staff, v.Near(), s, q, facts.work)), Rule: facts.rule, Seq: facts.seq, At: now}, nil
 }
 
 // path is the grids in force that the incident lies in; none for a place outside.
