@@ -93,7 +93,7 @@ type squares struct {
 }
 
 const (
-	perSquare  = 8       // dots, on average
+	perSquare  = 5       // dots, on average
 	crowd      = 64      // dots in one square that ask for another layout
 	maxSquares = 1 << 18 // 2 MiB
 
