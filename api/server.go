@@ -46,6 +46,7 @@ type Options struct {
 	Sealer    *store.Sealer
 	Catalogue *store.Catalogue
 	Ledger    *ledger.Ledger
+	Adviser   *store.Adviser
 	Hub       *hub.Hub
 	Tiles     *tiles.Server
 	Dots      func() []track.Dot       // the live positions
@@ -160,6 +161,7 @@ func New(o Options) *Server {
 	s.liaisons()
 	s.contacts()
 	s.handovers()
+	s.candidates()
 	s.layers()
 	s.cameras()
 	s.tracks()

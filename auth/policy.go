@@ -34,6 +34,7 @@ const (
 	Journal      Resource = "journal"       // every act on an incident, and who did it
 	Reporter     Resource = "reporter"      // name, phone and id number of who reported
 	Attachment   Resource = "attachment"    // photos, recordings and films of incidents
+	AdviceData   Resource = "advice"        // who should go to an incident, and who not
 	Position     Resource = "position"      // where workers are now
 	WorkerCount  Resource = "worker_count"  // how many are on duty
 	Track        Resource = "track"         // where a worker has been
@@ -95,6 +96,7 @@ reporter      reveal  -            -              -         -             grid+f
 attachment    read    -            -              -         grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
 attachment    write   -            -              -         -             -             -          -             -            own+sens       dept+sens       -
 attachment    remove  -            -              -         -             grid+flag     -          -             -            own+sens       dept+sens       -
+advice        read    -            -              -         -             grid+flag     grid+flag  grid+flag     grid         -              -               -
 position      read    -            -              -         -             grid          grid       grid          grid         self           -               grid
 worker_count  read    -            -              -         grid          grid          grid       grid          grid         -              -               grid
 track         read    -            -              grid?     -             grid?         grid?      -             -            self           -               -

@@ -321,6 +321,11 @@ func (s *Server) loop(what string, f func(context.Context)) {
 	})
 }
 
+// adviser is what advice is put together from.
+func (s *Server) adviser() *store.Adviser {
+	return &store.Adviser{Catalogue: s.catalogue, Near: s.fixes.Live().Near, Roads: s.roads, People: s.fixes.Directory, Now: s.o.Now}
+}
+
 func (s *Server) startListeners(ctx context.Context) error {
 	pages, err := fs.Sub(frontend.Dist, "dist")
 	if err != nil {
@@ -328,8 +333,8 @@ func (s *Server) startListeners(ctx context.Context) error {
 	}
 	s.api = api.New(api.Options{
 		DB: s.pools.changes, Reports: s.pools.reports, Reads: s.pools.reads, WallReads: s.pools.walls, Care: s.pools.care, Sealer: s.seal,
-		Catalogue: s.catalogue, Ledger: s.ledger, Hub: s.hub, Tiles: s.tiles, Dots: s.fixes.Live().Dots, Roads: s.roads, People: s.fixes.Directory,
 		Places: s.places.Load, Overlays: s.overlays.Load, Layers: s.namedLayers, Media: s.media, Files: s.files, Due: s.nudge(s.plansDue), Now: s.o.Now, Log: s.o.Log, Pages: pages, Ready: s.isReady, Status: func() api.Loading { return *s.load.Load() },
+		Catalogue: s.catalogue, Ledger: s.ledger, Adviser: s.adviser(), Hub: s.hub, Tiles: s.tiles, Dots: s.fixes.Live().Dots, Roads: s.roads, People: s.fixes.Directory,
 		Version: s.o.Version, Link: s.URL, Limits: s.o.Limits, Proxies: s.o.TrustedProxies, Refused: func(rule string) { s.metrics.refused.WithLabelValues(rule).Inc() },
 	})
 	if s.secure, err = s.certificate(); err != nil {

@@ -216,6 +216,10 @@ func (r *run) walk(t *testing.T) {
 			r.namedLayers(l)
 		case "layer settings":
 			r.layerSettings(l)
+		case "candidates":
+			r.candidates(l)
+		case "advice figures":
+			r.adviceFigures(l)
 		case "incident near":
 			r.nearIncidents(l)
 		case "camera":
