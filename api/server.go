@@ -141,6 +141,8 @@ func New(o Options) *Server {
 	s.audit()
 	s.incidents()
 	s.reporters()
+	s.supervisions()
+	s.calendar()
 	s.grids()
 	s.gridVersions()
 	s.overlays()

@@ -4,6 +4,7 @@
 package calendar
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -25,6 +26,11 @@ func ParseDate(s string) (Date, error) {
 }
 
 func (d Date) String() string { return fmt.Sprintf("%04d-%02d-%02d", d.Year, int(d.Month), d.Day) }
+
+// Compare orders days.
+func (d Date) Compare(e Date) int {
+	return cmp.Or(cmp.Compare(d.Year, e.Year), cmp.Compare(d.Month, e.Month), cmp.Compare(d.Day, e.Day))
+}
 
 // Check says what is wrong with a centre's own days and hours, or nil. Seasons
 // follow each other by the day they begin, each with hours in order.

@@ -195,7 +195,7 @@ func (s *Server) pumpOnce(ctx context.Context, system auth.Scope, epoch feed.Epo
 // before brings what this node keeps of the configuration up to date, so that
 // nobody is told of a grid that the node does not know yet.
 func (s *Server) before(ctx context.Context, evs []feed.Event) error {
-	reload := false
+	reload, clocks := false, false
 	for _, e := range evs {
 		defer s.layersTold(e) // once the new tree is in force
 		switch e.Kind {
@@ -207,9 +207,14 @@ func (s *Server) before(ctx context.Context, evs []feed.Event) error {
 			s.numbered(e)
 		case "config.changed":
 			reload = true
+		case "clocks.changed":
+			clocks = true
 		case "places.changed":
 			s.nudge(s.placesDue)()
 		}
+	}
+	if clocks && !reload {
+		return s.catalogue.Reload(ctx)
 	}
 	if !reload {
 		return nil
