@@ -251,6 +251,7 @@ type JournalItem struct {
 	Reason   string     `json:"reason,omitempty"`
 
 	Moved *store.GridMove `json:"moved,omitempty" doc:"Where a redraw of the grids took it from and to"`
+	Data  map[string]any  `json:"data,omitempty" doc:"What else the act brought: level, due, door, into, what was corrected"`
 }
 
 type journalOutput struct {
@@ -268,7 +269,7 @@ func (s *Server) getJournal(ctx context.Context, a caller, in *incidentID) (*jou
 	out.Body.Items = make([]JournalItem, len(rows))
 	for i, r := range rows {
 		if a.View != auth.CaseView {
-			r.Reason, r.Moved = "", nil // they tell of the case
+			r.Reason, r.Moved, r.Data = "", nil, nil // they tell of the case
 		}
 		out.Body.Items[i] = JournalItem(r)
 	}
@@ -280,9 +281,18 @@ type actInput struct {
 	IfMatch string `header:"If-Match" doc:"The incident's version as its ETag gave it, in quotes"`
 	Key     string `header:"Idempotency-Key" maxLength:"255"`
 	Body    struct {
-		Action   string     `json:"action" enum:"accept,refuse,route,acknowledge,arrive,resolve,verify,rework,close,return,transfer,resume"`
-		Reason   string     `json:"reason,omitempty" maxLength:"1000"`
-		DeviceAt *time.Time `json:"at,omitempty" doc:"The actor's own clock"`
+		Action     string         `json:"action" enum:"accept,refuse,route,acknowledge,arrive,resolve,verify,rework,close,archive,return,reassign,escalate,delegate,suspend,resume,merge,transfer,void,reopen,correct"`
+		Reason     string         `json:"reason,omitempty" maxLength:"1000" doc:"Why; of resolve what was done"`
+		DeviceAt   *time.Time     `json:"at,omitempty" doc:"The actor's own clock"`
+		Level      int            `json:"level,omitempty" minimum:"1" maximum:"6" doc:"Of route, reassign, delegate: the level of its grids that is to own it; as it is when left out"`
+		Department string         `json:"department,omitempty" maxLength:"100" doc:"Of route, reassign, delegate: the lead department by its name; as it is when left out"`
+		Wrong      bool           `json:"wrong,omitempty" doc:"Of route, reassign: it had been sent to the wrong one, whose time does not count"`
+		Door       string         `json:"door,omitempty" maxLength:"300" doc:"Of refuse, transfer: who the reporter is sent to instead"`
+		Until      time.Time      `json:"until,omitempty" doc:"Of suspend: when it is looked at again"`
+		Into       string         `json:"into,omitempty" maxLength:"19" pattern:"^[1-9][0-9]*$" doc:"Of merge: id of the incident that goes on"`
+		Priority   int            `json:"priority,omitempty" minimum:"1" maximum:"4" doc:"Of correct"`
+		Category   string         `json:"category,omitempty" maxLength:"16" doc:"Of correct"`
+		Location   *LocationInput `json:"location,omitempty" doc:"Of correct: where it really is"`
 	}
 }
 
@@ -298,9 +308,14 @@ func (s *Server) actOnIncident(ctx context.Context, a caller, in *actInput) (*in
 	if unclean != "" {
 		return nil, problem(http.StatusBadRequest, "reason "+unclean)
 	}
+	act, err := s.actOf(a, in)
+	if err != nil {
+		return nil, err
+	}
+	act.Reason = reason
 	res, err := s.o.Ledger.Do(ctx, a.Actor, ledger.Command{
 		Key: in.Key, Request: sha256.Sum256([]byte(fmt.Sprintf("act %d %d\n%s", in.ID, version, bodyOf(ctx)))), RequestID: requestID(ctx),
-		Act: &ledger.Act{Incident: in.ID, Version: version, Act: dispatch.Act{Action: dispatch.Action(in.Body.Action), Reason: reason, DeviceAt: in.Body.DeviceAt}},
+		Act: &ledger.Act{Incident: in.ID, Version: version, Act: act},
 	})
 	if err != nil {
 		return nil, err
@@ -310,6 +325,43 @@ func (s *Server) actOnIncident(ctx context.Context, a caller, in *actInput) (*in
 		out.Body.Repeated = res.Repeated
 	}
 	return out, err
+}
+
+// actOf reads what an act brings with it.
+func (s *Server) actOf(a caller, in *actInput) (dispatch.Act, error) {
+	b := in.Body
+	act := dispatch.Act{
+		Action: dispatch.Action(b.Action), DeviceAt: b.DeviceAt, Level: b.Level, Wrong: b.Wrong, Until: b.Until, Priority: b.Priority,
+	}
+	var unclean string
+	if act.Door, unclean = intake.Clean(b.Door); unclean != "" {
+		return act, problem(http.StatusBadRequest, "door "+unclean)
+	}
+	cat := s.o.Catalogue.Now()
+	if b.Department != "" {
+		if act.Department = cat.Departments[b.Department]; act.Department == 0 {
+			return act, problem(http.StatusUnprocessableEntity, fmt.Sprintf("there is no department %q", b.Department))
+		}
+	}
+	if b.Into != "" {
+		act.Into, _ = strconv.ParseInt(b.Into, 10, 64) // more than an id holds is no incident
+		act.Into = max(act.Into, 1)
+	}
+	if b.Category != "" {
+		c, ok := cat.Categories[b.Category]
+		if !ok || c.Parent == "" {
+			return act, problem(http.StatusUnprocessableEntity, fmt.Sprintf("there is no category %q to report by", b.Category))
+		}
+		act.Category = &c
+	}
+	if l := b.Location; l != nil {
+		placed, err := intake.Place(s.intakeEnv(a.Actor), intake.Report{Lon: &l.Lon, Lat: &l.Lat, CRS: l.CRS})
+		if err != nil {
+			return act, err
+		}
+		act.Place = &placed
+	}
+	return act, nil
 }
 
 type listInput struct {

@@ -89,6 +89,9 @@ func (s *Server) answer(ctx context.Context, err error) error {
 	var headed interface{ GetHeaders() http.Header } // says when to come again
 	var in intake.Problems
 	var state *dispatch.StateError
+	var need *dispatch.NeedError
+	var guard *dispatch.GuardError
+	var role *dispatch.RoleError
 	var version *ledger.VersionError
 	var faults *store.FaultsError
 	switch {
@@ -119,6 +122,12 @@ func (s *Server) answer(ctx context.Context, err error) error {
 		return p
 	case errors.As(err, &version):
 		return problem(http.StatusConflict, version.Error()+": read it again")
+	case errors.As(err, &need):
+		return problem(http.StatusUnprocessableEntity, need.Error())
+	case errors.As(err, &guard):
+		return problem(http.StatusConflict, guard.Error())
+	case errors.As(err, &role):
+		return problem(http.StatusForbidden, role.Error())
 	case errors.Is(err, dispatch.ErrReasonMissing):
 		return problem(http.StatusUnprocessableEntity, dispatch.ErrReasonMissing.Error())
 	case errors.Is(err, ledger.ErrKeyReused):

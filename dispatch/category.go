@@ -39,6 +39,11 @@ type Category struct {
 // matter of its own (package auth).
 func (c Category) Sensitive() bool { return c.Precision == "none" }
 
+// OnTheSpot reports whether the worker who reported such a matter may resolve it
+// there and then (即报即办): what a village or a grid handles, that is neither urgent
+// nor sensitive.
+func (c Category) OnTheSpot() bool { return c.HandlingLevel >= 3 && c.Priority >= 2 && !c.Sensitive() }
+
 //go:embed categories.csv
 var defaultCategories []byte
 

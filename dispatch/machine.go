@@ -3,7 +3,11 @@
 
 package dispatch
 
-import "slices"
+import (
+	"slices"
+
+	"onemap/auth"
+)
 
 // State is where an incident stands in its life.
 type State string
@@ -53,56 +57,110 @@ const (
 	Accept      Action = "accept"
 	Refuse      Action = "refuse"
 	Route       Action = "route"
+	Dispatch    Action = "dispatch" // an offer went out
+	Withdraw    Action = "withdraw" // the last live offer ended without a taker
 	Acknowledge Action = "acknowledge"
 	Arrive      Action = "arrive"
 	Resolve     Action = "resolve"
 	Verify      Action = "verify"
 	SendBack    Action = "rework"
 	Close       Action = "close"
+	Archive     Action = "archive"
 	Return      Action = "return"
-	Transfer    Action = "transfer"
+	Reassign    Action = "reassign"
+	Escalate    Action = "escalate"
+	Delegate    Action = "delegate"
+	Suspend     Action = "suspend"
 	Resume      Action = "resume" // takes a suspended incident up again
+	Merge       Action = "merge"
+	VoidIt      Action = "void"
+	Transfer    Action = "transfer"
+	Reopen      Action = "reopen"
+	Correct     Action = "correct"
 )
 
+// Need is something an act must bring with it.
+type Need string
+
+const (
+	Reason Need = "reason"
+	Door   Need = "door"  // who the reporter is sent to instead
+	Level  Need = "level" // the level that is to own it
+	Until  Need = "until" // when it is looked at again
+	Into   Need = "into"  // the incident it is merged into
+	Edits  Need = "edits" // what is corrected
+)
+
+// The roles that may take an act, besides being allowed to write the incident.
+var (
+	desk     = []auth.Role{auth.HallOperator, auth.Dispatcher, auth.TownOperator, auth.VillageHead}
+	handlers = append(slices.Clone(desk), auth.GridWorker, auth.DeptHandler)
+	worker   = []auth.Role{auth.GridWorker}
+	byOffer  = []auth.Role{} // nobody by hand: an offer's own acts bring it about
+)
+
+// transition is one row of the machine.
 type transition struct {
 	action Action
 	from   []State
-	to     State
-	reason bool // the act must be explained
+	to     State // "" stays
+	who    []auth.Role
+	needs  []Need
+	guard  func(Facts, Act) error // what else must hold; nil for nothing
 }
 
-// transitions is the machine: an act not listed for a state is impossible in it.
+// transitions is the machine: an act not listed for a state is impossible in it. The
+// database repeats it (machine_allows), and docs/INCIDENTS.md draws it.
 var transitions = []transition{
-	{Accept, []State{Reported, Reopened}, Accepted, false},
-	{Refuse, []State{Reported}, Refused, true},
-	{Route, []State{Accepted, Returned, Escalated}, Routed, false},
-	{Acknowledge, []State{Routed}, Acknowledged, false}, // a department signs for it without an offer
-	{Arrive, []State{Acknowledged}, OnScene, false},
-	{Resolve, []State{Acknowledged, OnScene, Rework}, Resolved, false},
-	{Verify, []State{Resolved}, Verified, false},
-	{SendBack, []State{Resolved}, Rework, true},
-	{Close, []State{Verified}, Closed, false},
-	{Return, []State{Routed, Acknowledged, OnScene}, Returned, true},
-	{Transfer, []State{Accepted, Routed, Acknowledged}, Transferred, true},
-	{Resume, []State{Suspended}, Acknowledged, false},
+	{Accept, []State{Reported, Reopened}, Accepted, desk, nil, nil},
+	{Refuse, []State{Reported}, Refused, desk, []Need{Reason}, nil},
+	{Resolve, []State{Reported}, Resolved, worker, []Need{Reason}, onTheSpot},
+	{Route, []State{Accepted, Returned, Escalated}, Routed, desk, nil, routable},
+	{Dispatch, []State{Routed}, Dispatched, byOffer, nil, nil},
+	{Withdraw, []State{Dispatched}, Routed, byOffer, nil, nil},
+	{Acknowledge, []State{Routed}, Acknowledged, handlers, nil, nil}, // a department or a level signs for it without an offer
+	{Acknowledge, []State{Dispatched}, Acknowledged, byOffer, nil, nil},
+	{Arrive, []State{Acknowledged}, OnScene, handlers, nil, nil},
+	{Resolve, []State{Acknowledged, OnScene, Rework}, Resolved, handlers, nil, nil},
+	{Verify, []State{Resolved}, Verified, desk, nil, nil},
+	{SendBack, []State{Resolved}, Rework, desk, []Need{Reason}, nil},
+	{Close, []State{Verified}, Closed, desk, nil, nil},
+	{Archive, []State{Closed}, Archived, desk, nil, nil},
+	{Return, []State{Routed, Dispatched, Acknowledged, OnScene}, Returned, handlers, []Need{Reason}, nil},
+	{Reassign, []State{Routed, Dispatched, Acknowledged, OnScene, Rework}, Routed, desk, []Need{Reason}, reassignable},
+	{Escalate, []State{Accepted, Routed, Dispatched, Acknowledged, OnScene, Rework, Suspended}, Escalated, handlers, []Need{Reason}, hasParent},
+	{Delegate, []State{Accepted, Routed, Acknowledged, Returned, Escalated}, Routed, desk, []Need{Level}, deeper},
+	{Suspend, []State{Routed, Acknowledged, OnScene}, Suspended, desk, []Need{Reason, Until}, ahead},
+	{Resume, []State{Suspended}, Acknowledged, desk, nil, nil},
+	{Merge, []State{Reported, Accepted, Routed, Returned, Escalated, Reopened}, Merged, desk, []Need{Into}, mergeable},
+	{Transfer, []State{Accepted, Routed, Dispatched, Acknowledged}, Transferred, desk, []Need{Reason}, nil},
+	{VoidIt, []State{Reported, Accepted, Routed, Returned, Escalated, Suspended, Reopened}, Void, desk, []Need{Reason}, approved},
+	{Reopen, []State{Closed}, Reopened, desk, []Need{Reason}, reopenable},
+	{Correct, openStates(), "", desk, []Need{Reason, Edits}, nil},
 }
 
-// Actions lists every action once, in the order of the machine.
+func openStates() []State {
+	return slices.DeleteFunc(slices.Clone(States), func(s State) bool { return !s.Open() })
+}
+
+// Actions lists every action that somebody takes by hand once, in the order of the
+// machine.
 func Actions() []Action {
 	var out []Action
 	for _, t := range transitions {
-		if !slices.Contains(out, t.action) {
+		if len(t.who) > 0 && !slices.Contains(out, t.action) {
 			out = append(out, t.action)
 		}
 	}
 	return out
 }
 
-// Possible lists the acts an incident in state s allows.
-func Possible(s State) []Action {
+// Possible lists the acts by hand that an incident in state s allows to a role; the
+// guards of some may still refuse them.
+func Possible(s State, r auth.Role) []Action {
 	out := []Action{}
 	for _, t := range transitions {
-		if slices.Contains(t.from, s) {
+		if slices.Contains(t.from, s) && slices.Contains(t.who, r) && !slices.Contains(out, t.action) {
 			out = append(out, t.action)
 		}
 	}

@@ -122,3 +122,15 @@ func Run(e Env, in Report) (Result, error) {
 	}
 	return d.out, nil
 }
+
+// Place puts a point that was given with its datum into its grid, as Run does. The
+// error is of type Problems.
+func Place(e Env, in Report) (dispatch.Place, error) {
+	d := draft{in: in}
+	for _, run := range []func(*Env, *draft) *Problem{datum, intoGrid, cells} {
+		if p := run(&e, &d); p != nil {
+			return dispatch.Place{}, Problems{*p}
+		}
+	}
+	return d.out.Place, nil
+}

@@ -30,6 +30,7 @@ type Incident struct {
 	OccurredAt         *time.Time
 	ReceivedAt         time.Time
 	History            bool
+	FirstAsked         string  // who took it in; only written
 	Workers            []int64 // whose work it is; read only where it is locked to be changed
 }
 
@@ -37,7 +38,7 @@ type Incident struct {
 // an incident just written and the same one read again are told alike.
 func (in *Incident) Settle() {
 	for _, t := range []*time.Time{
-		&in.ReportedAt, &in.ReceivedAt, in.AckDue, in.StageDue, in.AcknowledgedAt, in.OnSceneAt, in.ResolvedAt, in.ClosedAt, in.OccurredAt,
+		&in.ReportedAt, &in.ReceivedAt, in.AckDue, in.StageDue, in.AcknowledgedAt, in.OnSceneAt, in.ResolvedAt, in.ClosedAt, in.OccurredAt, in.ReviewAt,
 	} {
 		if t != nil {
 			*t = t.UTC().Truncate(time.Microsecond)
@@ -49,7 +50,7 @@ const incidentColumns = `i.id, i.version, i.state, i.priority, i.owner_level, i.
  i.stage_due, i.due_rule, i.acknowledged_at, i.on_scene_at, i.resolved_at, i.closed_at, i.title, i.body, i.source,
  coalesce(i.external_id, ''), i.place, i.geom, i.raw_lon, i.raw_lat, i.raw_datum, i.address, i.grid_id, i.grid_no,
  g.level, g.version_id, i.cell6, i.cell7, i.cell8, i.cell9, coalesce(i.department_id, 0), i.occurred_at, i.received_at,
- i.history, i.found`
+ i.history, i.found, i.stage, i.late, coalesce(i.resolved_level, 0), i.reopened, i.review_at, coalesce(i.merged_into, 0)`
 
 // sharedColumns are incidentColumns for the shared view: the columns a wall's role
 // of the database may not read are empty.
@@ -57,7 +58,7 @@ const sharedColumns = `i.id, i.version, i.state, i.priority, i.owner_level, i.ca
  i.stage_due, '', i.acknowledged_at, i.on_scene_at, i.resolved_at, i.closed_at, '', '', i.source,
  '', i.place, i.geom, NULL::float8, NULL::float8, NULL::text, '', i.grid_id, i.grid_no,
  g.level, g.version_id, i.cell6, i.cell7, i.cell8, i.cell9, coalesce(i.department_id, 0), i.occurred_at, i.received_at,
- i.history, NULL::jsonb`
+ i.history, NULL::jsonb, 0, i.late, 0, 0, NULL::timestamptz, 0`
 
 // selectIncidents begins a query for incidents as a view shows them.
 func selectIncidents(v auth.View) *query {
@@ -81,7 +82,7 @@ func scanIncident(row pgx.CollectableRow) (Incident, error) {
 		&in.StageDue, &in.DueRule, &in.AcknowledgedAt, &in.OnSceneAt, &in.ResolvedAt, &in.ClosedAt, &in.Title, &in.Text, &in.Source,
 		&in.ExternalID, &in.Place.Kind, &point, &lon, &lat, &datum, &in.Place.Address, &in.Place.GridID, &in.Place.GridNo,
 		&in.Place.GridLevel, &in.Place.GridVersion, &cells[0], &cells[1], &cells[2], &cells[3], &in.Department, &in.OccurredAt,
-		&in.ReceivedAt, &in.History, &found)
+		&in.ReceivedAt, &in.History, &found, &in.Stage, &in.Late, &in.ResolvedLevel, &in.Reopened, &in.ReviewAt, &in.MergedInto)
 	if err != nil {
 		return in, err
 	}
@@ -210,7 +211,8 @@ type JournalEntry struct {
 	At       time.Time
 	DeviceAt *time.Time
 	Reason   string
-	Moved    *GridMove // of a redraw; nil for every other entry
+	Moved    *GridMove      // of a redraw; nil for every other entry
+	Data     map[string]any // what else the act brought; nil for a redraw
 }
 
 // GridMove is how a redraw moved an incident.
@@ -233,7 +235,7 @@ func (db *DB) Journal(ctx context.Context, s auth.Scope, v auth.View, id int64) 
 		return nil, err
 	}
 	rows, err := db.Pool.Query(ctx, `SELECT n, version, kind, coalesce(from_state, ''), coalesce(to_state, ''), actor, at, device_at, reason,
-		CASE kind WHEN 'regrid' THEN data END FROM incident_journal WHERE incident_id = $1 ORDER BY n`, id)
+		data FROM incident_journal WHERE incident_id = $1 ORDER BY n`, id)
 	if err != nil {
 		return nil, fmt.Errorf("store: journal of incident %d: %w", id, err)
 	}
@@ -241,9 +243,13 @@ func (db *DB) Journal(ctx context.Context, s auth.Scope, v auth.View, id int64) 
 		var device pgtype.Timestamptz
 		var raw []byte
 		err = r.Scan(&e.N, &e.Version, &e.Kind, &e.From, &e.To, &e.Actor, &e.At, &device, &e.Reason, &raw)
-		if err == nil && raw != nil {
+		switch {
+		case err != nil || raw == nil:
+		case e.Kind == "regrid":
 			e.Moved = &GridMove{}
 			err = json.Unmarshal(raw, e.Moved)
+		default:
+			err = json.Unmarshal(raw, &e.Data)
 		}
 		if device.Valid {
 			e.DeviceAt = &device.Time

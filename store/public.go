@@ -55,6 +55,7 @@ type PublicIncident struct {
 	OnSceneAt      *time.Time  `json:"on_scene_at"`
 	ResolvedAt     *time.Time  `json:"resolved_at"`
 	ClosedAt       *time.Time  `json:"closed_at"`
+	Late           bool        `json:"late"` // the running stage's limit has passed
 	History        bool        `json:"history"`
 	*CaseFields
 }
@@ -68,6 +69,8 @@ type CaseFields struct {
 	Department string      `json:"department,omitempty"`
 	OccurredAt *time.Time  `json:"occurred_at"`
 	DueRule    string      `json:"due_rule"`
+	ReviewAt   *time.Time  `json:"review_at,omitempty"`   // when a suspended one is looked at again
+	MergedInto string      `json:"merged_into,omitempty"` // the incident it was merged into
 	Raw        *RawPlace   `json:"raw"`
 	Found      *FoundPlace `json:"found"` // how the place was found of the address; null for one that was given
 }
@@ -137,7 +140,7 @@ func (c *Catalogue) Public(ctx context.Context, in Incident, v auth.View) (Publi
 		Place: string(in.Place.Kind), Precision: cat.Precision,
 		Grid: GridPath{Version: in.Place.GridVersion, Path: path}, OwnerLevel: in.OwnerLevel, Source: in.Source,
 		ReportedAt: in.ReportedAt, AckDue: in.AckDue, StageDue: in.StageDue, AcknowledgedAt: in.AcknowledgedAt,
-		OnSceneAt: in.OnSceneAt, ResolvedAt: in.ResolvedAt, ClosedAt: in.ClosedAt, History: in.History,
+		OnSceneAt: in.OnSceneAt, ResolvedAt: in.ResolvedAt, ClosedAt: in.ClosedAt, Late: in.Late, History: in.History,
 	}
 	if pt := in.Place.Point; pt != nil {
 		p.Point = &[2]float64{pt[0], pt[1]}
@@ -146,7 +149,10 @@ func (c *Catalogue) Public(ctx context.Context, in Incident, v auth.View) (Publi
 	if v == auth.CaseView {
 		p.CaseFields = &CaseFields{
 			Title: in.Title, Text: in.Text, Address: in.Place.Address, ExternalID: in.ExternalID,
-			Department: c.Now().DeptNames[in.Department], OccurredAt: in.OccurredAt, DueRule: in.DueRule,
+			Department: c.Now().DeptNames[in.Department], OccurredAt: in.OccurredAt, DueRule: in.DueRule, ReviewAt: in.ReviewAt,
+		}
+		if in.MergedInto != 0 {
+			p.MergedInto = fmt.Sprint(in.MergedInto)
 		}
 		if r := in.Place.Raw; r != nil {
 			p.Raw = &RawPlace{r.Lon, r.Lat, string(r.Datum)}
@@ -186,7 +192,7 @@ func (c *Catalogue) coarsen(p *PublicIncident, at dispatch.Place) {
 		p.Point, p.Cell = nil, nil
 		p.Category, p.CategoryName, p.Top, p.TopName = "", Undisclosed, "", Undisclosed
 		p.Priority, p.OwnerLevel = UndisclosedPriority, 0
-		p.AckDue, p.StageDue, p.AcknowledgedAt, p.OnSceneAt, p.ResolvedAt = nil, nil, nil, nil, nil
+		p.AckDue, p.StageDue, p.AcknowledgedAt, p.OnSceneAt, p.ResolvedAt, p.Late = nil, nil, nil, nil, nil, false
 		if len(p.Grid.Path) > 2 {
 			p.Grid.Path = p.Grid.Path[:2]
 		}

@@ -58,8 +58,8 @@ func benchCounty(tb testing.TB, incidents int) *store.DB {
 		`WITH leaf AS (SELECT row_number() OVER (ORDER BY no) - 1 AS k, id, no, ST_XMin(geom) AS x, ST_YMin(geom) AS y FROM grid WHERE level = 3),
 		kinds AS (SELECT row_number() OVER (ORDER BY code) - 1 AS k, code FROM category WHERE parent_code IS NOT NULL AND precision <> 'none'),
 		veiled AS (SELECT row_number() OVER (ORDER BY code) - 1 AS k, code FROM category WHERE parent_code IS NOT NULL AND precision = 'none'),
-		dept AS (SELECT array_agg(id ORDER BY id) AS ids FROM department)
-		INSERT INTO incident (state, category, priority, title, source, geom, raw_lon, raw_lat, raw_datum, place, grid_id, grid_no,
+		dept AS (SELECT array_agg(id ORDER BY id) AS ids FROM department),
+		made AS (INSERT INTO incident (state, category, priority, title, source, geom, raw_lon, raw_lat, raw_datum, place, grid_id, grid_no,
 			cell6, cell7, cell8, cell9, owner_level, department_id, reported_at, closed_at)
 		SELECT CASE WHEN n % 20 = 0 THEN 'reported' ELSE 'closed' END,
 			coalesce(CASE WHEN n % 10 = 0 THEN (SELECT code FROM veiled WHERE k = n % (SELECT count(*) FROM veiled)) END,
@@ -68,7 +68,9 @@ func benchCounty(tb testing.TB, incidents int) *store.DB {
 			1, 1, 1, 1, 3, dept.ids[1 + n % array_length(dept.ids, 1)], now() - n * interval '1 minute', now()
 		FROM dept, generate_series(1, ` + fmt.Sprint(incidents) + `) n
 		JOIN leaf ON leaf.k = (n::bigint * 7919) % 400
-		CROSS JOIN LATERAL (SELECT leaf.x + 0.025 * (hashint4(n) & 65535) / 65536.0 AS x, leaf.y + 0.1 * (hashint4(-n) & 65535) / 65536.0 AS y) at`,
+		CROSS JOIN LATERAL (SELECT leaf.x + 0.025 * (hashint4(n) & 65535) / 65536.0 AS x, leaf.y + 0.1 * (hashint4(-n) & 65535) / 65536.0 AS y) at
+		RETURNING id, state, owner_level, department_id, reported_at)
+		INSERT INTO incident_stage (incident_id, n, level, department_id, started_at) SELECT id, 1, owner_level, department_id, reported_at FROM made WHERE state = 'reported'`,
 		`INSERT INTO incident_worker (incident_id, worker_id, relation) SELECT id, 1 + id % 400, 'reported' FROM incident WHERE id % 5 = 0`,
 		`ANALYZE`,
 	} {

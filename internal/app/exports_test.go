@@ -150,7 +150,8 @@ func TestAFileHoldsWhatTheListHolds(t *testing.T) {
 		id := idOf(t, made.header.Get("Location"))
 		st.exec("UPDATE incident SET reported_at = $2 WHERE id = $1", id, time.Now().Add(-time.Duration(i)*time.Hour))
 		if i%5 == 0 {
-			st.exec("UPDATE incident SET state = 'closed', closed_at = now(), department_id = 1 WHERE id = $1", id)
+			st.close("id = $1", id)
+			st.exec("UPDATE incident SET department_id = 1 WHERE id = $1", id)
 		}
 		if i%7 == 0 {
 			st.exec("UPDATE incident SET stage_due = '2020-01-01' WHERE id = $1", id)
@@ -375,9 +376,10 @@ func differences(total int, nodes []node) (out []int) {
 // copies makes n more incidents like the one with this id, reported at a time.
 func (st *stand) copies(id int64, category string, at time.Time, n int) {
 	st.t.Helper()
-	st.exec(`INSERT INTO incident (state, category, priority, title, source, geom, raw_lon, raw_lat, raw_datum, place, grid_id, grid_no, cell6, cell7, cell8, cell9, owner_level, reported_at)
+	st.exec(`WITH made AS (INSERT INTO incident (state, category, priority, title, source, geom, raw_lon, raw_lat, raw_datum, place, grid_id, grid_no, cell6, cell7, cell8, cell9, owner_level, reported_at)
 		SELECT state, $2, priority, title, source, geom, raw_lon, raw_lat, raw_datum, place, grid_id, grid_no, cell6, cell7, cell8, cell9, owner_level, $3::timestamptz + k * interval '1 h'
-		FROM incident, generate_series(1, $4::int) k WHERE id = $1`, id, category, at, n)
+		FROM incident, generate_series(1, $4::int) k WHERE id = $1 RETURNING id, owner_level, reported_at)
+		INSERT INTO incident_stage (incident_id, n, level, started_at) SELECT id, 1, owner_level, reported_at FROM made`, id, category, at, n)
 }
 
 func TestNoSmallNumberLeavesInFigures(t *testing.T) {
@@ -507,7 +509,7 @@ func TestFiguresCountFormerGridsWhereTheirCodesStandNow(t *testing.T) {
 	at := time.Date(2026, 1, 6, 4, 0, 0, 0, time.UTC)
 	st.copies(idOf(t, st.report(hall, 107.2, 38.3).header.Get("Location")), "0301", at, 6) // A1
 	st.copies(idOf(t, st.report(hall, 107.7, 38.3).header.Get("Location")), "0301", at, 7) // B1
-	st.exec("UPDATE incident SET state = 'closed', closed_at = now()")
+	st.close("true")
 	// The tree becomes history: in the new one B1 has another code.
 	square := func(x0, y0, x1, y1 float64) orb.MultiPolygon {
 		return orb.MultiPolygon{{{{x0, y0}, {x1, y0}, {x1, y1}, {x0, y1}, {x0, y0}}}}

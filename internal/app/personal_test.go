@@ -131,7 +131,7 @@ func TestReportersAreMaskedForEverybodyWhoMayKnow(t *testing.T) {
 	}
 
 	// Once it is closed, those it was given to know of it no more.
-	st.exec("UPDATE incident SET state = 'closed', closed_at = now() WHERE id = $1", id)
+	st.close("id = $1", id)
 	for who, c := range map[string]struct {
 		token  string
 		status int

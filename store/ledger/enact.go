@@ -358,6 +358,10 @@ func writeMoved(ctx context.Context, tx pgx.Tx, all []moved, actor, reason strin
 		WHERE i.id = u.id`, ids, grids, nos, places, versions, owners); err != nil {
 		return err
 	}
+	if _, err := tx.Exec(ctx, `UPDATE incident_stage s SET level = u.owner FROM unnest($1::bigint[], $2::smallint[]) AS u (id, owner)
+		WHERE s.incident_id = u.id AND s.ended_at IS NULL AND s.level <> u.owner`, ids, owners); err != nil {
+		return err
+	}
 	if _, err := tx.Exec(ctx, `INSERT INTO incident_journal (incident_id, n, version, kind, from_state, to_state, actor, at, reason, data)
 		SELECT u.id, (SELECT coalesce(max(j.n), 0) + 1 FROM incident_journal j WHERE j.incident_id = u.id), u.version, 'regrid', u.state, u.state, $5, $6, $7, u.data
 		FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::jsonb[]) AS u (id, version, state, data)`,

@@ -189,6 +189,9 @@ func (l *Ledger) copyPast(ctx context.Context, tx pgx.Tx, actor auth.Actor, note
 	for i := range batch {
 		p := &batch[i]
 		p.ID, p.Version, p.History, p.ReceivedAt = ids[i], max(1, len(p.Steps)), true, now
+		if p.ResolvedAt != nil && p.ResolvedLevel == 0 {
+			p.ResolvedLevel = p.OwnerLevel
+		}
 		p.Settle()
 	}
 	near := make([]int, len(batch)) // neighbours on the map one after the other: the spatial index fills twice as fast
@@ -202,6 +205,9 @@ func (l *Ledger) copyPast(ctx context.Context, tx pgx.Tx, actor auth.Actor, note
 			return append([]any{p.ID}, columnsOf(p.Incident)...), nil
 		}))
 	if err != nil {
+		return err
+	}
+	if err := copyStages(ctx, tx, batch); err != nil {
 		return err
 	}
 	if err := copySteps(ctx, tx, actor, note, batch, now); err != nil {
@@ -243,6 +249,28 @@ func takeIDs(ctx context.Context, tx pgx.Tx, n int) ([]int64, error) {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, pgx.RowTo[int64])
+}
+
+// copyStages begins the stage of those still open: whoever owns them now is taken to
+// have had them from the start.
+func copyStages(ctx context.Context, tx pgx.Tx, batch []Past) error {
+	var rows [][]any
+	for _, p := range batch {
+		if !p.State.Open() {
+			continue
+		}
+		var dept any
+		if p.Department != 0 {
+			dept = p.Department
+		}
+		rows = append(rows, []any{p.ID, int16(1), int16(p.OwnerLevel), dept, p.ReportedAt, moment(p.AckDue), moment(p.StageDue), p.DueRule})
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{"incident_stage"},
+		[]string{"incident_id", "n", "level", "department_id", "started_at", "ack_due", "due", "due_rule"}, pgx.CopyFromRows(rows))
+	return err
 }
 
 func copySteps(ctx context.Context, tx pgx.Tx, actor auth.Actor, note string, batch []Past, now time.Time) error {

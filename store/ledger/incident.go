@@ -93,7 +93,9 @@ func (l *Ledger) opening(ctx context.Context, actor auth.Actor, c Command, id in
 		b.Queue("INSERT INTO idempotency (actor, key, request, at, entity_id) VALUES ($1, $2, $3, $4, $5)", actor.ID, c.Key, c.Request[:], now, id)
 	}
 	b.Queue("SELECT hold_grids($1)", r.Place.GridVersion)
+	in.FirstAsked = actor.ID
 	insertIncident(b, in)
+	startStage(b, in.ID, *ch.Stage)
 	if err := l.sealReporter(b, id, r); err != nil {
 		return in, nil, err
 	}
@@ -227,9 +229,20 @@ func (l *Ledger) sealReporter(b *pgx.Batch, id int64, r *Report) error {
 func insertIncident(b *pgx.Batch, in store.Incident) {
 	b.Queue(`INSERT INTO incident (id, version, state, category, priority, title, body, source, external_id, geom, raw_lon, raw_lat,
 		raw_datum, address, place, grid_id, grid_no, cell6, cell7, cell8, cell9, owner_level, department_id, occurred_at, reported_at,
-		received_at, ack_due, stage_due, due_rule, acknowledged_at, on_scene_at, resolved_at, closed_at, history, found)
+		received_at, ack_due, stage_due, due_rule, acknowledged_at, on_scene_at, resolved_at, closed_at, history, found, resolved_level, first_asked)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26,
-		$27, $28, $29, $30, $31, $32, $33, $34, $35)`, append([]any{in.ID}, columnsOf(in)...)...)
+		$27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37)`, append([]any{in.ID}, columnsOf(in)...)...)
+}
+
+// startStage writes the stage that begins.
+func startStage(b *pgx.Batch, incident int64, s dispatch.Stage) {
+	var dept any
+	if s.Department != 0 {
+		dept = s.Department
+	}
+	b.Queue(`INSERT INTO incident_stage (incident_id, n, level, department_id, started_at, ack_due, due, due_rule, provisional)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		incident, int16(s.N), int16(s.Level), dept, s.StartedAt, moment(s.AckDue), moment(s.Due), s.Rule, s.Provisional)
 }
 
 // incidentColumns are the stored columns of an incident but its id, in the order
@@ -238,12 +251,12 @@ var incidentColumns = []string{
 	"version", "state", "category", "priority", "title", "body", "source", "external_id", "geom", "raw_lon", "raw_lat",
 	"raw_datum", "address", "place", "grid_id", "grid_no", "cell6", "cell7", "cell8", "cell9", "owner_level", "department_id",
 	"occurred_at", "reported_at", "received_at", "ack_due", "stage_due", "due_rule", "acknowledged_at", "on_scene_at",
-	"resolved_at", "closed_at", "history", "found",
+	"resolved_at", "closed_at", "history", "found", "resolved_level", "first_asked",
 }
 
 func columnsOf(in store.Incident) []any {
 	p := in.Place
-	var geom, lon, lat, datum, external, dept, found any
+	var geom, lon, lat, datum, external, dept, found, level any
 	var cells [4]any
 	if p.Point != nil && p.Raw != nil {
 		geom, lon, lat, datum = geo.WGS84(*p.Point), p.Raw.Lon, p.Raw.Lat, string(p.Raw.Datum)
@@ -253,6 +266,9 @@ func columnsOf(in store.Incident) []any {
 	}
 	if p.Found != nil {
 		found = store.FoundRow(p.Found)
+	}
+	if in.ResolvedLevel != 0 {
+		level = int16(in.ResolvedLevel)
 	}
 	if in.ExternalID != "" {
 		external = in.ExternalID
@@ -264,7 +280,7 @@ func columnsOf(in store.Incident) []any {
 		int32(in.Version), string(in.State), in.Category, int16(in.Priority), in.Title, in.Text, in.Source, external, geom, lon, lat,
 		datum, p.Address, string(p.Kind), p.GridID, p.GridNo, cells[0], cells[1], cells[2], cells[3], int16(in.OwnerLevel), dept,
 		moment(in.OccurredAt), in.ReportedAt, in.ReceivedAt, moment(in.AckDue), moment(in.StageDue), in.DueRule,
-		moment(in.AcknowledgedAt), moment(in.OnSceneAt), moment(in.ResolvedAt), moment(in.ClosedAt), in.History, found,
+		moment(in.AcknowledgedAt), moment(in.OnSceneAt), moment(in.ResolvedAt), moment(in.ClosedAt), in.History, found, level, in.FirstAsked,
 	}
 }
 
@@ -297,7 +313,7 @@ func (l *Ledger) move(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comman
 	if err != nil {
 		return Result{}, err
 	}
-	a, now := c.Act, l.o.Now()
+	a := c.Act
 	in, err := store.FindIncident(ctx, tx, d.Scope, auth.CaseView, a.Incident, true)
 	if err != nil {
 		return Result{}, err
@@ -305,36 +321,145 @@ func (l *Ledger) move(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comman
 	if in.Version != a.Version {
 		return Result{}, &VersionError{Have: in.Version, Want: a.Version}
 	}
-	ch, err := dispatch.Decide(in.Incident, a.Act, now)
+	a.Act.Role = actor.Role
+	in, err = l.step(ctx, tx, actor, c, in, a.Act)
+	return Result{Incident: in}, err
+}
+
+// step takes one act on an incident that tx has locked: what the rules make of it,
+// and everything that leaves behind. It is for acts by hand, and for what an offer or
+// a clock brings about (whose role is "").
+func (l *Ledger) step(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Command, in store.Incident, a dispatch.Act) (store.Incident, error) {
+	f, err := l.facts(ctx, tx, actor, in, a)
 	if err != nil {
-		return Result{}, err
+		return in, err
 	}
-	before := l.audience(in)
-	in.Incident = ch.After
+	ch, err := dispatch.Decide(f, a)
+	if err != nil {
+		return in, err
+	}
+	return l.write(ctx, tx, actor, c, in, f.Stage, ch)
+}
+
+// facts gathers what the rules look at.
+func (l *Ledger) facts(ctx context.Context, tx pgx.Tx, actor auth.Actor, in store.Incident, a dispatch.Act) (dispatch.Facts, error) {
+	f := dispatch.Facts{
+		Incident: in.Incident, Category: l.o.Catalogue.Now().Categories[in.Category], Depth: in.Place.GridLevel, Department: in.Department,
+		Calendar: l.o.Calendar, Limits: dispatch.DefaultLimits(), Now: l.o.Now(),
+	}
+	var err error
+	if f.Stage, err = store.LastStage(ctx, tx, in.ID); err != nil {
+		return f, err
+	}
+	if a.Action == dispatch.Merge && a.Into != 0 {
+		err = l.target(ctx, tx, actor, in, a.Into, &f)
+	}
+	return f, err
+}
+
+// target looks at the incident that in is to be merged into.
+func (l *Ledger) target(ctx context.Context, tx pgx.Tx, actor auth.Actor, in store.Incident, into int64, f *dispatch.Facts) error {
+	d, err := auth.Decide(actor, auth.Write, auth.IncidentData)
+	if err != nil {
+		return err
+	}
+	t, err := store.FindIncident(ctx, tx, d.Scope, auth.CaseView, into, false)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // the machine refuses it
+	}
+	if err != nil {
+		return err
+	}
+	mine, err := l.o.Catalogue.Path(ctx, in.Place.GridID)
+	if err != nil {
+		return err
+	}
+	its, err := l.o.Catalogue.Path(ctx, t.Place.GridID)
+	f.Target, f.SameCounty = &t.Incident, len(mine) > 0 && len(its) > 0 && mine[0].Code == its[0].Code
+	return err
+}
+
+// write stores a change of an incident that tx has locked, of which stage was the
+// running one, and everything the change leaves behind: its stages, journal, audit
+// and event.
+func (l *Ledger) write(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Command, in store.Incident, stage dispatch.Stage, ch dispatch.Change) (store.Incident, error) {
+	now, before, was := l.o.Now(), l.audience(in), in.Version
+	in.Incident, in.Department = ch.After, ch.Department
+	if ch.Place != nil {
+		in.Place = *ch.Place
+	}
 	in.Settle()
+	var dept, into, level any
+	if in.Department != 0 {
+		dept = in.Department
+	}
+	if in.MergedInto != 0 {
+		into = in.MergedInto
+	}
+	if in.ResolvedLevel != 0 {
+		level = int16(in.ResolvedLevel)
+	}
 	var n int // the number of its journal's next entry
-	err = tx.QueryRow(ctx, `UPDATE incident SET version = $3, state = $4, acknowledged_at = $5, on_scene_at = $6, resolved_at = $7, closed_at = $8
+	err := tx.QueryRow(ctx, `UPDATE incident SET version = $3, state = $4, acknowledged_at = $5, on_scene_at = $6, resolved_at = $7, closed_at = $8,
+		category = $9, priority = $10, owner_level = $11, department_id = $12, ack_due = $13, stage_due = $14, due_rule = $15, stage = $16, late = $17,
+		resolved_level = $18, reopened = $19, review_at = $20, merged_into = $21
 		WHERE id = $1 AND version = $2 RETURNING (SELECT coalesce(max(j.n), 0) + 1 FROM incident_journal j WHERE j.incident_id = incident.id)`,
-		in.ID, a.Version, in.Version, string(in.State), in.AcknowledgedAt, in.OnSceneAt, in.ResolvedAt, in.ClosedAt).Scan(&n)
+		in.ID, was, in.Version, string(in.State), in.AcknowledgedAt, in.OnSceneAt, in.ResolvedAt, in.ClosedAt,
+		in.Category, int16(in.Priority), int16(in.OwnerLevel), dept, in.AckDue, in.StageDue, in.DueRule, int16(in.Stage), in.Late,
+		level, int16(in.Reopened), in.ReviewAt, into).Scan(&n)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return Result{}, &VersionError{Have: in.Version, Want: a.Version}
+		return in, &VersionError{Have: in.Version, Want: was}
 	}
 	if err != nil {
-		return Result{}, err
+		return in, err
 	}
 	b := &pgx.Batch{}
+	if ch.Place != nil {
+		movePlace(b, in)
+	}
+	turnStage(b, in, stage, ch, now)
 	c.keep(b, actor, in.ID)
 	if err := l.record(ctx, b, actor, c.RequestID, n, in, ch, before); err != nil {
-		return Result{}, err
+		return in, err
 	}
-	return Result{Incident: in}, tx.SendBatch(ctx, b).Close()
+	return in, tx.SendBatch(ctx, b).Close()
+}
+
+// turnStage ends the running stage and begins the next, stops its clock or lets it
+// go on, as the change says.
+func turnStage(b *pgx.Batch, in store.Incident, stage dispatch.Stage, ch dispatch.Change, now time.Time) {
+	switch {
+	case !in.State.Open() || ch.Stage != nil:
+		b.Queue("UPDATE incident_stage SET ended_at = $3, paused_at = NULL WHERE incident_id = $1 AND n = $2 AND ended_at IS NULL", in.ID, int16(stage.N), now)
+		if in.State.Open() {
+			startStage(b, in.ID, *ch.Stage)
+		}
+	case ch.Paused != nil:
+		b.Queue("UPDATE incident_stage SET paused_at = $3 WHERE incident_id = $1 AND n = $2", in.ID, int16(stage.N), *ch.Paused)
+	case ch.Resumed:
+		b.Queue("UPDATE incident_stage SET paused_at = NULL, due = $3 WHERE incident_id = $1 AND n = $2", in.ID, int16(stage.N), in.StageDue)
+	}
+}
+
+// movePlace stores where an incident lies after a correction.
+func movePlace(b *pgx.Batch, in store.Incident) {
+	v := map[string]any{}
+	for i, name := range incidentColumns {
+		v[name] = columnsOf(in)[i]
+	}
+	b.Queue(`UPDATE incident SET geom = $2, raw_lon = $3, raw_lat = $4, raw_datum = $5, address = $6, place = $7, grid_id = $8, grid_no = $9,
+		cell6 = $10, cell7 = $11, cell8 = $12, cell9 = $13, found = $14 WHERE id = $1`,
+		in.ID, v["geom"], v["raw_lon"], v["raw_lat"], v["raw_datum"], v["address"], v["place"], v["grid_id"], v["grid_no"],
+		v["cell6"], v["cell7"], v["cell8"], v["cell9"], v["found"])
 }
 
 // record writes what every change of an incident leaves behind: its journal
 // entry, its audit entry and its event.
 func (l *Ledger) record(ctx context.Context, b *pgx.Batch, actor auth.Actor, requestID string, n int, in store.Incident, ch dispatch.Change, before feed.Audience) error {
 	now := l.o.Now()
-	journal(b, in.ID, n, in.Version, ch.Step, actor.ID, now)
+	if err := journal(b, in.ID, n, in.Version, ch.Step, actor.ID, now); err != nil {
+		return err
+	}
 	err := audit(b, actor, requestID, "incident."+ch.Step.Kind, fmt.Sprintf("incident/%d", in.ID), ch.Step.Reason,
 		map[string]any{"version": in.Version, "from": ch.Step.From, "to": ch.Step.To})
 	if err != nil {

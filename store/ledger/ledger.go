@@ -170,10 +170,18 @@ func (c Command) keep(b *pgx.Batch, actor auth.Actor, id int64) {
 }
 
 // journal appends one entry to an incident's journal.
-func journal(b *pgx.Batch, id int64, n, version int, s dispatch.Step, actor string, at time.Time) {
-	b.Queue(`INSERT INTO incident_journal (incident_id, n, version, kind, from_state, to_state, actor, at, device_at, reason)
-		VALUES ($1, $2, $3, $4, nullif($5, ''), nullif($6, ''), $7, $8, $9, $10)`,
-		id, n, version, s.Kind, string(s.From), string(s.To), actor, at, s.DeviceAt, s.Reason)
+func journal(b *pgx.Batch, id int64, n, version int, s dispatch.Step, actor string, at time.Time) error {
+	var data []byte
+	if len(s.Data) > 0 {
+		var err error
+		if data, err = json.Marshal(s.Data); err != nil {
+			return err
+		}
+	}
+	b.Queue(`INSERT INTO incident_journal (incident_id, n, version, kind, from_state, to_state, actor, at, device_at, reason, data)
+		VALUES ($1, $2, $3, $4, nullif($5, ''), nullif($6, ''), $7, $8, $9, $10, $11)`,
+		id, n, version, s.Kind, string(s.From), string(s.To), actor, at, s.DeviceAt, s.Reason, data)
+	return nil
 }
 
 // Audit appends one entry to the audit log inside tx. data holds no personal field.

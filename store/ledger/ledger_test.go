@@ -182,7 +182,7 @@ func TestAnIncidentWalksTheMachineAndRefusesEveryOtherStep(t *testing.T) {
 	} {
 		for _, other := range dispatch.Actions() { // whatever the state does not allow changes nothing
 			possible := false
-			for _, p := range dispatch.Possible(w.state(t, id)) {
+			for _, p := range dispatch.Possible(w.state(t, id), auth.HallOperator) {
 				possible = possible || p == other
 			}
 			if possible {
@@ -190,7 +190,8 @@ func TestAnIncidentWalksTheMachineAndRefusesEveryOtherStep(t *testing.T) {
 			}
 			_, err := w.act(id, v, other, "because")
 			var se *dispatch.StateError
-			if !errors.As(err, &se) {
+			var re *dispatch.RoleError
+			if !errors.As(err, &se) && !errors.As(err, &re) {
 				t.Fatalf("%s while %s: %v", other, w.state(t, id), err)
 			}
 		}

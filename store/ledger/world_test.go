@@ -134,6 +134,11 @@ func (w *world) act(id int64, version int, a dispatch.Action, reason string) (le
 	return w.led.Do(context.Background(), w.operator, ledger.Command{Act: &ledger.Act{Incident: id, Version: version, Act: dispatch.Act{Action: a, Reason: reason}}})
 }
 
+// whole is an act that brings everything any act needs, but into.
+func (w *world) whole(a dispatch.Action) dispatch.Act {
+	return dispatch.Act{Action: a, Reason: "because", Level: 2, Door: "court", Until: w.now.AddDate(0, 1, 0), Priority: 2}
+}
+
 func (w *world) state(t *testing.T, id int64) dispatch.State {
 	t.Helper()
 	in, err := w.db.Incident(t.Context(), w.county, auth.CaseView, id)
