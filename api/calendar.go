@@ -199,7 +199,7 @@ func (s *Server) getCalendar(context.Context, caller, *struct{}) (*calendarOutpu
 
 // clocksOf reads what was sent; what cannot be used is a problem that says why.
 func clocksOf(in CalendarInput) (store.Clocks, error) {
-	c := store.Clocks{Notes: map[calendar.Date]string{}, Levels: dispatch.LevelLimits{}}
+	c := store.Clocks{Notes: map[calendar.Date]string{}, Levels: dispatch.Limits{}}
 	c.Calendar.NoOfficeHours = !in.OfficeHours
 	var wrong []string
 	minute := func(t string) int {

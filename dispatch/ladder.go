@@ -4,6 +4,7 @@
 package dispatch
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -92,14 +93,13 @@ type Supervision struct {
 
 // Clock is what the ladder of one stage goes by.
 type Clock struct {
-	Stage       int // number of the stage
+	Stage       int // number of the stage; 0 for an incident of the past that came without any
 	Level       int // that owes it
 	Priority    int
 	State       State
 	Started     time.Time
 	Limit       Limit
-	By          LimitRule
-	Due         time.Time
+	Due         time.Time // zero: the stage has no limit
 	Rule        string
 	Provisional bool
 	AckDue      *time.Time
@@ -110,6 +110,19 @@ type Clock struct {
 	Moves       int  // how often its due time was put off
 	Supervised  int  // supervisions of the incident so far
 	Waiting     []Supervision
+}
+
+// ClockOf is the clock of an incident's stage. Its supervisions are not known to it.
+func ClockOf(in Incident, s Stage) Clock {
+	c := Clock{
+		Stage: s.N, Level: s.Level, Priority: in.Priority, State: in.State, Started: s.StartedAt, Limit: s.Limit, Rule: s.Rule, Provisional: s.Provisional,
+		AckDue: s.AckDue, Signed: in.AcknowledgedAt != nil && !in.AcknowledgedAt.Before(s.StartedAt), Late: in.Late,
+		Extensions: s.Extensions, Stood: s.Stood, Moves: s.Moves,
+	}
+	if s.Due != nil {
+		c.Due = *s.Due
+	}
+	return c
 }
 
 // Runs reports whether the clock of a stage runs in this state: not while it is
@@ -128,7 +141,7 @@ func (s State) Runs() bool {
 func Rungs(c Clock, l Ladder, cal calendar.Calendar) []Timer {
 	var out []Timer
 	add := func(r Rung, at time.Time) { out = append(out, Timer{r, at}) }
-	if !c.State.Open() {
+	if !c.State.Open() || c.Stage == 0 {
 		return nil
 	}
 	if c.AckDue != nil && !c.Signed {
@@ -136,6 +149,7 @@ func Rungs(c Clock, l Ladder, cal calendar.Calendar) []Timer {
 	}
 	o := l.of(c.Priority)
 	switch {
+	case c.Due.IsZero():
 	case c.Late:
 		add(RungSupervise.numbered(c.Moves), superviseAt(c, o, cal))
 	default:
@@ -184,8 +198,7 @@ type Outcome struct {
 	Leader    bool   // the county's leader is told
 	Late      bool   // the incident is late from now on
 	Supervise *Supervision
-	Escalate  int    // the level that owes it from now on; 0 for the same
-	Reason    string // of an escalation
+	Escalate  bool // it moves up a level: see MoveUp
 	Next      []Timer
 }
 
@@ -200,7 +213,7 @@ func Fire(c Clock, r Rung, posts []Post, l Ladder, cal calendar.Calendar, now ti
 			return Outcome{Kind: "unsigned", Event: "incident.reminded", Told: both(c)}
 		}
 	case RungRemind:
-		if !c.Late && n == c.Moves {
+		if !c.Late && n == c.Moves && now.Before(c.Due) {
 			return Outcome{Kind: "remind", Event: "incident.reminded", Told: []int{c.Level}}
 		}
 	case RungBreach:
@@ -276,7 +289,27 @@ func unanswered(c Clock) Outcome {
 	if c.Level <= 1 {
 		return toLeader()
 	}
-	return Outcome{
-		Kind: "escalate", Event: "incident.changed", Told: both(c), Escalate: c.Level - 1, Reason: "督办到期未回复",
+	return Outcome{Kind: "escalate", Event: "incident.changed", Told: both(c), Escalate: true}
+}
+
+// MoveUp gives an incident to the level above its owner's because a limit ran out:
+// as an escalation where the machine has one, else in the state it is in.
+func MoveUp(f Facts, reason string) (Change, error) {
+	ch, err := Decide(f, Act{Action: Escalate, Reason: reason})
+	var state *StateError
+	if !errors.As(err, &state) {
+		return ch, err
 	}
+	if err := hasParent(f, Act{}); err != nil {
+		return Change{}, err
+	}
+	in := f.Incident
+	ch = Change{
+		After: in, Event: "incident.changed", Department: f.Department, EndOffers: true, Stage: f.handOver(in.OwnerLevel-1, f.Department, false),
+		Step: Step{Kind: string(Escalate), From: in.State, To: in.State, Reason: reason},
+	}
+	ch.After.Version++
+	ch.After.clockOf(*ch.Stage)
+	ch.Step.Data = map[string]any{"level": ch.Stage.Level, "due": ch.Stage.Due}
+	return ch, nil
 }

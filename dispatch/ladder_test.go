@@ -25,26 +25,25 @@ func moment(t testing.TB, s string) time.Time {
 }
 
 func TestWhichLimitWins(t *testing.T) {
-	c := dispatch.Category{SLAValue: 3, SLAUnit: "wd", HandlingLevel: 3}
-	levels, letter := dispatch.DefaultLevelLimits(), dispatch.Limit{Value: 2, Unit: calendar.CalendarDays}
+	c := dispatch.Category{SLAValue: 4, SLAUnit: "wd", HandlingLevel: 3}
+	letter := dispatch.Limit{Value: 2, Unit: calendar.CalendarDays}
 	for _, v := range []struct {
 		name   string
 		level  int
 		letter *dispatch.Limit
 		want   string
-		by     dispatch.LimitRule
 	}{
-		{"the category's at the level that handles it", 3, nil, "3wd", dispatch.ByCategory},
-		{"a worker's: the same day", 4, nil, "1sd", dispatch.ByLevel},
-		{"a town's", 2, nil, "5wd", dispatch.ByLevel},
-		{"the banner's", 1, nil, "7wd", dispatch.ByLevel},
-		{"a letter's own before the category's", 3, &letter, "2cd", dispatch.ByLetter},
-		{"a letter's own before the level's", 1, &letter, "2cd", dispatch.ByLetter},
-		{"a level nobody gave a limit", 9, nil, "3wd", dispatch.ByCategory},
+		{"the category's at the level that handles it", 3, nil, "4wd"},
+		{"a worker's: the same day", 4, nil, "1sd"},
+		{"a town's", 2, nil, "5wd"},
+		{"the banner's", 1, nil, "7wd"},
+		{"a letter's own before the category's", 3, &letter, "2cd"},
+		{"a letter's own before the level's", 1, &letter, "2cd"},
+		{"a level nobody gave a limit: the nearest's", 6, nil, "1sd"},
 	} {
-		l, by := dispatch.StageLimit(c, v.level, levels, v.letter)
-		if got := fmt.Sprintf("%d%s", l.Value, l.Unit); got != v.want || by != v.by {
-			t.Errorf("%s: %s by %s, want %s by %s", v.name, got, by, v.want, v.by)
+		l := dispatch.StageLimit(c, v.level, dispatch.DefaultLimits(), v.letter)
+		if got := fmt.Sprintf("%d%s", l.Value, l.Unit); got != v.want {
+			t.Errorf("%s: %s, want %s", v.name, got, v.want)
 		}
 	}
 }
@@ -60,9 +59,9 @@ func TestStageLimitsAreDueByTheVectors(t *testing.T) {
 		"2025-01-24": {"01-24", "02-05", "02-07", "02-10"},
 	} {
 		for i, level := range []int{4, 3, 2, 1} {
-			l, by := dispatch.StageLimit(dispatch.Category{HandlingLevel: 6}, level, dispatch.DefaultLevelLimits(), nil)
-			d := l.Due(by, calendar.Default(), moment(t, start+" 09:30"))
-			if got := d.At.Add(-time.Second).Format("01-02"); got != want[i] || !strings.HasPrefix(d.Rule, "level ") {
+			l := dispatch.StageLimit(dispatch.Category{HandlingLevel: 6}, level, dispatch.DefaultLimits(), nil)
+			d := calendar.Default().Due(moment(t, start+" 09:30"), l.Value, l.Unit)
+			if got := d.At.Add(-time.Second).Format("01-02"); got != want[i] {
 				t.Errorf("level %d from %s is due on %s (%s), want %s", level, start, got, d.Rule, want[i])
 			}
 		}
@@ -75,10 +74,10 @@ func walk(t *testing.T, cat dispatch.Category, start time.Time, posts []dispatch
 	t.Helper()
 	cal, ladder := calendar.Default(), dispatch.DefaultLadder()
 	stage := func(n, level, supervised int, at time.Time) (dispatch.Clock, []dispatch.Timer) {
-		limit, by := dispatch.StageLimit(cat, level, dispatch.DefaultLevelLimits(), nil)
-		due, ack := limit.Due(by, cal, at), at.Add(time.Duration(cat.AckMinutes)*time.Minute)
+		limit := dispatch.StageLimit(cat, level, dispatch.DefaultLimits(), nil)
+		due, ack := cal.Due(at, limit.Value, limit.Unit), at.Add(time.Duration(cat.AckMinutes)*time.Minute)
 		c := dispatch.Clock{
-			Stage: n, Level: level, Priority: cat.Priority, State: dispatch.Routed, Started: at, Limit: limit, By: by, Due: due.At, AckDue: &ack, Supervised: supervised,
+			Stage: n, Level: level, Priority: cat.Priority, State: dispatch.Routed, Started: at, Limit: limit, Due: due.At, AckDue: &ack, Supervised: supervised,
 		}
 		return c, dispatch.Rungs(c, ladder, cal)
 	}
@@ -113,8 +112,8 @@ func walk(t *testing.T, cat dispatch.Category, start time.Time, posts []dispatch
 			line += fmt.Sprintf(" by %v skipping %v", s.Officers, s.Skipped)
 		}
 		told, timers = append(told, line), append(timers, o.Next...)
-		if o.Escalate != 0 {
-			c, timers = stage(c.Stage+1, o.Escalate, c.Supervised, timer.At)
+		if o.Escalate {
+			c, timers = stage(c.Stage+1, c.Level-1, c.Supervised, timer.At)
 		}
 	}
 	return told
@@ -163,7 +162,7 @@ func TestAMostUrgentOneTellsTheCountyAtOnce(t *testing.T) {
 func running(t *testing.T) dispatch.Clock {
 	return dispatch.Clock{
 		Stage: 1, Level: 3, Priority: 3, State: dispatch.Acknowledged, Started: moment(t, "2026-05-07 10:00"), Due: moment(t, "2026-05-11 18:00"),
-		Limit: dispatch.Limit{Value: 3, Unit: calendar.WorkingDays}, By: dispatch.ByCategory, Rule: "3wd cn2026 to 18:00", Signed: true,
+		Limit: dispatch.Limit{Value: 3, Unit: calendar.WorkingDays}, Rule: "3wd cn2026 to 18:00", Signed: true,
 	}
 }
 
@@ -187,7 +186,7 @@ func TestARungThatBecameNeedlessDoesNothing(t *testing.T) {
 		{"put off", moved, dispatch.RungRemind},
 		{"unknown", c, "dance"},
 	} {
-		if o := dispatch.Fire(v.c, v.r, nil, l, cal, c.Due); o.Kind != "" || o.Late || o.Escalate != 0 {
+		if o := dispatch.Fire(v.c, v.r, nil, l, cal, c.Due); o.Kind != "" || o.Late || o.Escalate {
 			t.Errorf("%s: %s does %+v", v.name, v.r, o)
 		}
 	}

@@ -11,57 +11,6 @@ import (
 	"onemap/dispatch/calendar"
 )
 
-// Limit is how long something may take.
-type Limit struct {
-	Value int // at least 1; 0 for none
-	Unit  calendar.Unit
-}
-
-// LimitRule says where a stage's limit came from.
-type LimitRule string
-
-const (
-	ByLetter   LimitRule = "letter"   // the outside letter's own limit
-	ByCategory LimitRule = "category" // the category's, at the level that handles it
-	ByLevel    LimitRule = "level"    // the level's default
-)
-
-// LevelLimits are the limits of stages by the level of the tree that owes them.
-type LevelLimits map[int]Limit
-
-// DefaultLevelLimits are a new centre's: a worker the same day, a village three
-// working days, a town five, the county seven.
-func DefaultLevelLimits() LevelLimits {
-	return LevelLimits{
-		1: {7, calendar.WorkingDays}, 2: {5, calendar.WorkingDays}, 3: {3, calendar.WorkingDays},
-		4: {1, calendar.SameDay}, 5: {1, calendar.SameDay}, 6: {1, calendar.SameDay},
-	}
-}
-
-// StageLimit is the limit of a stage that level owes: an outside letter's own
-// before all, the category's at the level that handles it, else the level's
-// default. A level without a default takes the category's.
-func StageLimit(c Category, level int, levels LevelLimits, letter *Limit) (Limit, LimitRule) {
-	switch l, ok := levels[level]; {
-	case letter != nil && letter.Value > 0:
-		return *letter, ByLetter
-	case level == c.HandlingLevel || !ok || l.Value < 1:
-		return Limit{c.SLAValue, calendar.Unit(c.SLAUnit)}, ByCategory
-	default:
-		return l, ByLevel
-	}
-}
-
-// Due returns when the limit ends that starts at start. The record's rule names
-// where it came from, but for a category's own.
-func (l Limit) Due(by LimitRule, cal calendar.Calendar, start time.Time) calendar.Due {
-	d := cal.Due(start, l.Value, l.Unit)
-	if by == ByLetter || by == ByLevel {
-		d.Rule = string(by) + " " + d.Rule
-	}
-	return d
-}
-
 // Check refuses a limit that cannot be counted: it names the unit or value.
 func (l Limit) Check() error {
 	top := map[calendar.Unit]int{
@@ -95,7 +44,7 @@ type Extension struct {
 // level its own is enough.
 func Extend(c Clock, x Extension, cal calendar.Calendar, now time.Time) (Clock, error) {
 	switch {
-	case c.Late || !now.Before(c.Due):
+	case c.Late || !now.Before(c.Due): // also of one without a limit
 		return c, ErrTooLateToExtend
 	case c.Extensions >= 2:
 		return c, ErrExtendedTwice
@@ -117,6 +66,7 @@ func Resumed(c Clock, cal calendar.Calendar, from, now time.Time) Clock {
 		d := cal.Paused(c.Due, c.Limit.Unit, from, now)
 		c.Due, c.Rule, c.Provisional = d.At, c.Rule+"; "+d.Rule, c.Provisional || d.Provisional
 		c.Moves++
+		c.Stood = true
 	}
 	if c.AckDue != nil && !c.Signed && c.AckDue.After(from) {
 		at := c.AckDue.Add(now.Sub(from))
@@ -138,10 +88,10 @@ func Resumed(c Clock, cal calendar.Calendar, from, now time.Time) Clock {
 // was late and is so no more is late no more. A clock that was put off or stood still
 // keeps that: it is not counted anew.
 func Recounted(c Clock, cal calendar.Calendar, now time.Time) (after Clock, moved bool) {
-	if c.Extensions > 0 || c.Limit.Value < 1 || c.Stood {
+	if c.Extensions > 0 || c.Limit.Value < 1 || c.Stood || c.Due.IsZero() {
 		return c, false
 	}
-	d := c.Limit.Due(c.By, cal, c.Started)
+	d := cal.Due(c.Started, c.Limit.Value, c.Limit.Unit)
 	if d.At.Equal(c.Due) && d.Provisional == c.Provisional {
 		return c, false
 	}

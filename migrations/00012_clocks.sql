@@ -46,7 +46,7 @@ CREATE TABLE level_limit (
   value integer NOT NULL CHECK (value > 0),
   unit  text NOT NULL CHECK (unit IN ('min', 'nh', 'wh', 'wd', 'sd', 'cd'))
 );
-INSERT INTO level_limit VALUES (1, 7, 'wd'), (2, 5, 'wd'), (3, 3, 'wd'), (4, 1, 'sd'), (5, 1, 'sd'), (6, 1, 'sd');
+INSERT INTO level_limit VALUES (1, 7, 'wd'), (2, 5, 'wd'), (3, 3, 'wd'), (4, 1, 'sd');
 
 -- Where the rungs of the ladder stand, by priority: the reminder before the due time,
 -- the supervision after it, the limit of its answer. 0: no reminder; at once.
@@ -60,6 +60,15 @@ CREATE TABLE ladder_offset (
   reply_unit      text NOT NULL CHECK (reply_unit IN ('min', 'nh', 'wh', 'wd', 'cd'))
 );
 INSERT INTO ladder_offset VALUES (1, 15, 'min', 0, 'wd', 15, 'min'), (2, 1, 'wh', 0, 'wd', 1, 'wd'), (3, 4, 'wh', 0, 'wd', 1, 'wd'), (4, 1, 'wd', 0, 'wd', 1, 'wd');
+
+-- What a stage's due time was counted by, and how it came to be where it is.
+ALTER TABLE incident_stage
+  ADD COLUMN limit_value integer CHECK (limit_value > 0),             -- null: not known
+  ADD COLUMN limit_unit  text CHECK (limit_unit IN ('min', 'nh', 'wh', 'wd', 'sd', 'cd')),
+  ADD COLUMN extensions  smallint NOT NULL DEFAULT 0 CHECK (extensions BETWEEN 0 AND 2),
+  ADD COLUMN moves       smallint NOT NULL DEFAULT 0,                 -- how often it was put off in any way
+  ADD COLUMN stood       boolean NOT NULL DEFAULT false,              -- suspended before, or taken over from the stage before
+  ADD CHECK ((limit_value IS NULL) = (limit_unit IS NULL));
 
 ------------------------------------------------------------------ timers
 

@@ -22,13 +22,13 @@ import (
 type Clocks struct {
 	Calendar calendar.Calendar
 	Notes    map[calendar.Date]string // why a day of the calendar is as it is
-	Levels   dispatch.LevelLimits
+	Levels   dispatch.Limits
 	Ladder   dispatch.Ladder
 }
 
 // DefaultClocks are a new centre's.
 func DefaultClocks() Clocks {
-	return Clocks{Calendar: calendar.Default(), Levels: dispatch.DefaultLevelLimits(), Ladder: dispatch.DefaultLadder()}
+	return Clocks{Calendar: calendar.Default(), Levels: dispatch.DefaultLimits(), Ladder: dispatch.DefaultLadder()}
 }
 
 // calendarLock is the key of the advisory lock that whoever changes the clocks holds
@@ -40,7 +40,7 @@ func ReadClocks(ctx context.Context, q interface {
 	SendBatch(context.Context, *pgx.Batch) pgx.BatchResults
 },
 ) (Clocks, error) {
-	c := Clocks{Notes: map[calendar.Date]string{}, Levels: dispatch.LevelLimits{}, Ladder: dispatch.DefaultLadder()}
+	c := Clocks{Notes: map[calendar.Date]string{}, Levels: dispatch.Limits{}, Ladder: dispatch.DefaultLadder()}
 	b := &pgx.Batch{}
 	b.Queue("SELECT revision, NOT office_hours, late_from, late_until FROM calendar_rule").QueryRow(func(row pgx.Row) error {
 		err := row.Scan(&c.Calendar.Revision, &c.Calendar.NoOfficeHours, &c.Calendar.LateFrom, &c.Calendar.LateUntil)

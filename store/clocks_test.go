@@ -46,7 +46,7 @@ func TestClocksAreKeptAsTheyWereSaved(t *testing.T) {
 	c.Notes = map[calendar.Date]string{festival: "那达慕"}
 	c.Calendar.Seasons = []calendar.Season{{Month: 4, Day: 1, Hours: []calendar.Span{{From: 480, To: 720}, {From: 900, To: 1110}}}, {Month: 11, Day: 1, Hours: []calendar.Span{{From: 540, To: 1020}}}}
 	c.Calendar.LateFrom, c.Calendar.LateUntil = 21*60, 10*60
-	c.Levels = dispatch.LevelLimits{1: {Value: 10, Unit: "wd"}, 3: {Value: 2, Unit: "cd"}}
+	c.Levels = dispatch.Limits{1: {Value: 10, Unit: "wd"}, 3: {Value: 2, Unit: "cd"}}
 	c.Ladder[0].Remind = dispatch.Limit{}
 	c.Ladder[3].Supervise = dispatch.Limit{Value: 1, Unit: "wd"}
 	for want := 1; want <= 2; want++ {

@@ -5,7 +5,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -15,11 +14,32 @@ import (
 	"onemap/dispatch"
 )
 
-// clockColumns reads the clock of an incident i's open stage s.
-const clockColumns = `SELECT i.id, s.n, s.level, i.priority, i.state, s.started_at, coalesce(s.limit_value, 0), coalesce(s.limit_unit, ''), coalesce(s.limit_by, ''),
-	s.due, s.due_rule, s.provisional, s.ack_due, s.signed_at IS NOT NULL, i.late, s.extensions, s.stood, s.moves,
-	(SELECT count(*)::int FROM supervision v WHERE v.incident_id = i.id)
-	FROM incident_stage s JOIN incident i ON i.id = s.incident_id `
+// FindClock is the clock of an incident's open stage, with the supervisions of it
+// that wait for an answer; of an incident without one, the zero Clock.
+func FindClock(ctx context.Context, q Querier, in Incident) (dispatch.Clock, error) {
+	s, err := LastStage(ctx, q, in.ID)
+	if err != nil || s.N == 0 || s.EndedAt != nil {
+		return dispatch.Clock{}, err
+	}
+	c := dispatch.ClockOf(in.Incident, s)
+	rows, err := q.Query(ctx, `SELECT n, level, opened_at, reply_value, reply_unit, reply_due, stage = $2 AND closed_at IS NULL AND reply IS NULL
+		FROM supervision WHERE incident_id = $1 ORDER BY n`, in.ID, s.N)
+	if err != nil {
+		return c, fmt.Errorf("store: clock of incident %d: %w", in.ID, err)
+	}
+	var v dispatch.Supervision
+	var waits bool
+	_, err = pgx.ForEachRow(rows, []any{&v.N, &v.Level, &v.Opened, &v.Reply.Value, &v.Reply.Unit, &v.ReplyDue, &waits}, func() error {
+		if c.Supervised = v.N; waits {
+			c.Waiting = append(c.Waiting, v)
+		}
+		return nil
+	})
+	if err != nil {
+		return c, fmt.Errorf("store: clock of incident %d: %w", in.ID, err)
+	}
+	return c, nil
+}
 
 // StageClock is the clock of an incident's open stage.
 type StageClock struct {
@@ -27,51 +47,43 @@ type StageClock struct {
 	dispatch.Clock
 }
 
-func scanClock(row pgx.CollectableRow) (c StageClock, err error) {
-	err = row.Scan(&c.Incident, &c.Stage, &c.Level, &c.Priority, &c.State, &c.Started, &c.Limit.Value, &c.Limit.Unit, &c.By,
-		&c.Due, &c.Rule, &c.Provisional, &c.AckDue, &c.Signed, &c.Late, &c.Extensions, &c.Stood, &c.Moves, &c.Supervised)
+const openStages = `SELECT i.id, i.state, i.priority, i.late, i.acknowledged_at, s.n, s.level, s.started_at, s.ack_due, s.due, s.due_rule, s.provisional,
+	coalesce(s.limit_value, 0), coalesce(s.limit_unit, ''), s.extensions, s.moves, s.stood
+	FROM incident_stage s JOIN incident i ON i.id = s.incident_id WHERE s.ended_at IS NULL AND i.open AND NOT i.history AND s.due IS NOT NULL `
+
+func scanStageClock(row pgx.CollectableRow) (c StageClock, err error) {
+	var in dispatch.Incident
+	var s dispatch.Stage
+	err = row.Scan(&c.Incident, &in.State, &in.Priority, &in.Late, &in.AcknowledgedAt, &s.N, &s.Level, &s.StartedAt, &s.AckDue, &s.Due, &s.Rule, &s.Provisional,
+		&s.Limit.Value, &s.Limit.Unit, &s.Extensions, &s.Moves, &s.Stood)
+	c.Clock = dispatch.ClockOf(in, s)
 	return c, err
 }
 
-// FindClock is the clock of an incident's open stage, with the supervisions of it
-// that wait for an answer; ErrNotFound when it has none.
-func FindClock(ctx context.Context, q Querier, _ auth.Scope, incident int64) (dispatch.Clock, error) {
-	rows, err := q.Query(ctx, clockColumns+"WHERE s.incident_id = $1 AND s.ended_at IS NULL", incident)
+// OpenClocks lists the clocks of open stages of live incidents after the one with
+// this id, by id. Their supervisions are not read.
+func OpenClocks(ctx context.Context, q Querier, _ auth.Scope, after int64, limit int) ([]StageClock, error) {
+	rows, err := q.Query(ctx, openStages+"AND s.incident_id > $1 ORDER BY s.incident_id LIMIT $2", after, limit)
 	if err != nil {
-		return dispatch.Clock{}, fmt.Errorf("store: clock of incident %d: %w", incident, err)
+		return nil, fmt.Errorf("store: open clocks: %w", err)
 	}
-	c, err := pgx.CollectExactlyOneRow(rows, scanClock)
+	out, err := pgx.CollectRows(rows, scanStageClock)
 	if err != nil {
-		return dispatch.Clock{}, fmt.Errorf("store: clock of incident %d: %w", incident, notFound(err))
+		return nil, fmt.Errorf("store: open clocks: %w", err)
 	}
-	if c.Supervised == 0 {
-		return c.Clock, nil
-	}
-	rows, err = q.Query(ctx, `SELECT n, level, opened_at, reply_value, reply_unit, reply_due FROM supervision
-		WHERE incident_id = $1 AND stage = $2 AND closed_at IS NULL AND reply IS NULL ORDER BY n`, incident, c.Stage)
-	if err != nil {
-		return dispatch.Clock{}, fmt.Errorf("store: clock of incident %d: %w", incident, err)
-	}
-	c.Waiting, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (s dispatch.Supervision, err error) {
-		err = r.Scan(&s.N, &s.Level, &s.Opened, &s.Reply.Value, &s.Reply.Unit, &s.ReplyDue)
-		return s, err
-	})
-	if err != nil {
-		return dispatch.Clock{}, fmt.Errorf("store: clock of incident %d: %w", incident, err)
-	}
-	return c.Clock, nil
+	return out, nil
 }
 
-// OpenClocks lists the clocks of open stages of incidents after the one with this id,
-// by id. Their supervisions are not read.
-func OpenClocks(ctx context.Context, q Querier, _ auth.Scope, after int64, limit int) ([]StageClock, error) {
-	rows, err := q.Query(ctx, clockColumns+"WHERE s.incident_id > $1 AND s.ended_at IS NULL AND i.open ORDER BY s.incident_id LIMIT $2", after, limit)
+// Unarmed lists up to limit clocks of open stages that have no timer: from before
+// there were any.
+func Unarmed(ctx context.Context, q Querier, _ auth.Scope, limit int) ([]StageClock, error) {
+	rows, err := q.Query(ctx, openStages+"AND NOT EXISTS (SELECT FROM timer t WHERE t.incident_id = s.incident_id AND t.stage = s.n) ORDER BY s.incident_id LIMIT $1", limit)
 	if err != nil {
-		return nil, fmt.Errorf("store: open clocks: %w", err)
+		return nil, fmt.Errorf("store: clocks without timers: %w", err)
 	}
-	out, err := pgx.CollectRows(rows, scanClock)
+	out, err := pgx.CollectRows(rows, scanStageClock)
 	if err != nil {
-		return nil, fmt.Errorf("store: open clocks: %w", err)
+		return nil, fmt.Errorf("store: clocks without timers: %w", err)
 	}
 	return out, nil
 }
@@ -87,20 +99,38 @@ func SaveClock(b *pgx.Batch, incident int64, c dispatch.Clock) {
 }
 
 // Arm queues the timers that a stage's clock needs as it stands, held while it stands
-// still, and takes away those of before that did not fire. Supervisions of stages that
-// have ended are closed.
+// still, and takes away those of before that did not fire; those of supervisions of
+// the same stage stay. Supervisions of stages that have ended are closed.
 func Arm(b *pgx.Batch, incident int64, c dispatch.Clock, timers []dispatch.Timer, now time.Time) {
+	rungs, at := rungsOf(timers)
+	held := !c.State.Runs()
+	b.Queue("DELETE FROM timer WHERE incident_id = $1 AND done_at IS NULL AND NOT ($4 AND stage = $2 AND (rung = ANY($3) OR rung LIKE 'reply.%'))",
+		incident, c.Stage, rungs, c.State.Open())
+	b.Queue("UPDATE timer SET held = $3 WHERE incident_id = $1 AND stage = $2 AND done_at IS NULL AND rung LIKE 'reply.%' AND held <> $3", incident, c.Stage, held)
+	queueTimers(b, incident, c, rungs, at, held)
+	b.Queue("UPDATE supervision SET closed_at = $3, outcome = 'ended' WHERE incident_id = $1 AND closed_at IS NULL AND (stage <> $2 OR NOT $4)",
+		incident, c.Stage, now, c.State.Open())
+}
+
+// ArmNew is Arm for the first stage of a new incident.
+func ArmNew(b *pgx.Batch, incident int64, c dispatch.Clock, timers []dispatch.Timer) {
+	rungs, at := rungsOf(timers)
+	queueTimers(b, incident, c, rungs, at, !c.State.Runs())
+}
+
+func queueTimers(b *pgx.Batch, incident int64, c dispatch.Clock, rungs []string, at []time.Time, held bool) {
+	if len(rungs) == 0 {
+		return
+	}
+	b.Queue(`INSERT INTO timer (incident_id, stage, rung, at, held) SELECT $1, $2, u.rung, u.at, $5 FROM unnest($3::text[], $4::timestamptz[]) AS u(rung, at)
+		ON CONFLICT (incident_id, stage, rung) DO UPDATE SET at = excluded.at, held = excluded.held
+		WHERE timer.done_at IS NULL AND (timer.at, timer.held) IS DISTINCT FROM (excluded.at, excluded.held)`, incident, c.Stage, rungs, at, held)
+}
+
+func rungsOf(timers []dispatch.Timer) ([]string, []time.Time) {
 	rungs, at := make([]string, len(timers)), make([]time.Time, len(timers))
 	for i, t := range timers {
 		rungs[i], at[i] = string(t.Rung), t.At
 	}
-	b.Queue("DELETE FROM timer WHERE incident_id = $1 AND done_at IS NULL AND NOT (stage = $2 AND rung = ANY($3))", incident, c.Stage, rungs)
-	b.Queue(`INSERT INTO timer (incident_id, stage, rung, at, held) SELECT $1, $2, u.rung, u.at, $5 FROM unnest($3::text[], $4::timestamptz[]) AS u(rung, at)
-		ON CONFLICT (incident_id, stage, rung) DO UPDATE SET at = excluded.at, held = excluded.held
-		WHERE timer.done_at IS NULL AND (timer.at, timer.held) IS DISTINCT FROM (excluded.at, excluded.held)`, incident, c.Stage, rungs, at, !c.State.Runs())
-	b.Queue("UPDATE supervision SET closed_at = $3, outcome = 'ended' WHERE incident_id = $1 AND closed_at IS NULL AND (stage <> $2 OR $4)",
-		incident, c.Stage, now, !c.State.Open())
+	return rungs, at
 }
-
-// ErrNoClock says that an incident's stage has no clock to move.
-var ErrNoClock = errors.New("the incident has no open stage with a clock")

@@ -57,7 +57,7 @@ type SupervisionFilter struct {
 // Supervisions lists those of incidents in scope, the newest first.
 func (db *DB) Supervisions(ctx context.Context, s auth.Scope, f SupervisionFilter) ([]Supervision, error) {
 	var q query
-	q.add(supervisionColumns + "WHERE ").incidentsInScope(s, "i")
+	q.add(supervisionColumns+"WHERE ").incidentsInScope(s, "i")
 	supervisionsOf(&q, f)
 	if f.Before != 0 {
 		q.add("AND s.id < ? ", f.Before)

@@ -21,7 +21,6 @@ import (
 	"onemap/api"
 	"onemap/auth"
 	"onemap/dispatch"
-	"onemap/dispatch/calendar"
 	"onemap/frontend"
 	"onemap/geo/gazetteer"
 	"onemap/hub"
@@ -48,6 +47,7 @@ type Server struct {
 	tiles        *tiles.Server
 	fixes        *fixWriter
 	metrics      *metrics
+	sweep        *ledger.Sweeper
 	api          *api.Server
 	layers       atomic.Pointer[layers]
 	overlays     atomic.Pointer[store.OverlaySet]
@@ -258,7 +258,7 @@ func (s *Server) openRecord(ctx context.Context) error {
 		return err
 	}
 	s.ledger = ledger.New(ledger.Options{
-		DB: s.pools.changes, Reports: s.pools.reports, Catalogue: s.catalogue, Sealer: s.seal, Calendar: calendar.Default(), Now: s.o.Now, Wake: s.nudge(s.wake), Folded: s.folded,
+		DB: s.pools.changes, Reports: s.pools.reports, Catalogue: s.catalogue, Sealer: s.seal, Now: s.o.Now, Wake: s.nudge(s.wake), Folded: s.folded,
 	})
 	if n, err := s.ledger.Settle(ctx, auth.SystemActor("start")); err != nil {
 		s.o.Log.Warn("incidents in former grids stay there until the grids are redrawn", "err", err)
@@ -322,7 +322,7 @@ func (s *Server) startListeners(ctx context.Context) error {
 	s.api = api.New(api.Options{
 		DB: s.pools.changes, Reports: s.pools.reports, Reads: s.pools.reads, WallReads: s.pools.walls, Care: s.pools.care, Sealer: s.seal,
 		Catalogue: s.catalogue, Ledger: s.ledger, Hub: s.hub, Tiles: s.tiles, Dots: s.fixes.Live().Dots, Roads: s.roads, People: s.fixes.Directory,
-		Places: s.places.Load, Overlays: s.overlays.Load, Layers: s.namedLayers, Media: s.media, Due: s.nudge(s.plansDue), Now: s.o.Now, Log: s.o.Log, Pages: pages, Ready: s.isReady, Status: func() api.Loading { return *s.load.Load() },
+		Places: s.places.Load, Overlays: s.overlays.Load, Layers: s.namedLayers, Media: s.media, Due: s.nudge(s.plansDue), Now: s.o.Now, Log: s.o.Log, Pages: pages, Ready: s.isReady, Status: func() api.Loading { return *s.load.Load() }, Sweep: s.sweep.State,
 		Version: s.o.Version, Link: s.URL, Limits: s.o.Limits, Proxies: s.o.TrustedProxies, Refused: func(rule string) { s.metrics.refused.WithLabelValues(rule).Inc() },
 	})
 	if s.secure, err = s.certificate(); err != nil {

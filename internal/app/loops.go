@@ -6,6 +6,8 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -59,6 +61,8 @@ func (s *Server) startLoops(ctx context.Context) error {
 	s.loop("audit seal", (&ledger.AuditSealer{
 		DB: s.pools.care, Key: s.seal.AuditKey(), Anchor: filepath.Join(s.o.Data, ledger.AnchorFile), Now: s.o.Now, Log: s.o.Log,
 	}).Run)
+	s.sweep = &ledger.Sweeper{Ledger: s.ledger, Pool: s.pools.care.Pool, Now: s.o.Now, Log: s.o.Log, Node: nodeName()}
+	s.loop("sweep", s.sweep.Run)
 	s.loop("catch up", s.followConfig)
 	s.loop("overlays", s.followOverlays)
 	s.loop("plans", s.followPlans)
@@ -67,6 +71,15 @@ func (s *Server) startLoops(ctx context.Context) error {
 	s.loop("care", func(ctx context.Context) { s.every(ctx, time.Hour, "care", s.care) })
 	s.onStop("hub", s.hub.Stop)
 	return nil
+}
+
+// nodeName names this server in the timers it fires.
+func nodeName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "server"
+	}
+	return fmt.Sprintf("%s/%d", host, os.Getpid())
 }
 
 // every runs f now and then; a failure waits for the next time.

@@ -157,11 +157,8 @@ func (l *Ledger) recountOne(ctx context.Context, actor auth.Actor, requestID, re
 		if err != nil {
 			return err
 		}
-		c, err := store.FindClock(ctx, tx, system, incident)
-		if errors.Is(err, store.ErrNotFound) || err == nil && !in.State.Open() {
-			return nil // closed meanwhile
-		}
-		if err != nil {
+		c, err := store.FindClock(ctx, tx, in)
+		if err != nil || c.Stage == 0 || !in.State.Open() { // closed meanwhile
 			return err
 		}
 		after, ok := dispatch.Recounted(c, cal, l.o.Now())

@@ -71,7 +71,7 @@ func (l *Ledger) openSupervision(ctx context.Context, tx pgx.Tx, actor auth.Acto
 	if !in.State.Open() {
 		return store.Supervision{}, ErrNotOpen
 	}
-	c, err := store.FindClock(ctx, tx, auth.System("the clock of an incident in the actor's scope"), in.ID)
+	c, err := store.FindClock(ctx, tx, in)
 	if err != nil {
 		return store.Supervision{}, err
 	}
@@ -94,7 +94,7 @@ func (l *Ledger) openSupervision(ctx context.Context, tx pgx.Tx, actor auth.Acto
 	store.Arm(b, in.ID, c, dispatch.Rungs(c, clocks.Ladder, clocks.Calendar), now)
 	err = l.tell(ctx, b, actor, cmd.RequestID, in, l.audience(in), telling{
 		kind: "supervise", reason: ask.Reason, event: "incident.supervised",
-		data: ClockStep{Told: []int{c.Level, s.Level}, Supervision: s.N, Level: s.Level, Due: &s.ReplyDue},
+		data: ClockStep{Stage: c.Stage, Told: []int{c.Level, s.Level}, Supervision: s.N, Level: s.Level, Due: &s.ReplyDue},
 	})
 	if err == nil {
 		err = tx.SendBatch(ctx, b).Close()
@@ -198,7 +198,7 @@ func (l *Ledger) answerSupervision(ctx context.Context, tx pgx.Tx, actor auth.Ac
 	b.Queue("DELETE FROM timer WHERE incident_id = $1 AND stage = $2 AND rung = $3 AND done_at IS NULL", s.Incident, s.Stage, fmt.Sprintf("%s.%d", dispatch.RungReply, s.N))
 	cmd.keep(b, actor, s.ID)
 	err = l.tell(ctx, b, actor, cmd.RequestID, in, l.audience(in), telling{
-		kind: "reply", reason: cmd.Reply.Text, event: "incident.supervised", data: ClockStep{Told: []int{s.Level}, Supervision: s.N},
+		kind: "reply", reason: cmd.Reply.Text, event: "incident.supervised", data: ClockStep{Stage: s.Stage, Told: []int{s.Level}, Supervision: s.N},
 	})
 	if err == nil {
 		err = tx.SendBatch(ctx, b).Close()

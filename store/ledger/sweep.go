@@ -15,7 +15,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"onemap/auth"
 	"onemap/dispatch"
+	"onemap/store"
 )
 
 // Sweeper fires the timers that are due, each exactly once: the transaction that
@@ -38,9 +40,10 @@ type Sweeper struct {
 	// make time go by their own clock, put theirs here.
 	DatabaseNow func(context.Context, *pgx.Conn) (time.Time, error)
 
-	state  atomic.Pointer[SweepState]
-	told   time.Time            // when it was last said that the clock is off
-	rested map[dueTimer]resting // timers that could not be fired
+	state   atomic.Pointer[SweepState]
+	told    time.Time            // when it was last said that the clock is off
+	adopted time.Time            // when stages without timers were last looked for
+	rested  map[dueTimer]resting // timers that could not be fired
 }
 
 // SweepState is how a server's sweep stands.
@@ -65,6 +68,7 @@ const (
 	sweepLock    = 0x6f6d737765 // key of the advisory lock: "omswe"
 	maxOff       = 2 * time.Second
 	sweepWorkers = 4
+	adoptEvery   = 10 * time.Minute
 	restAfter    = 10 * time.Second // a timer that could not be fired, at first
 	longestRest  = 10 * time.Minute
 )
@@ -120,8 +124,10 @@ func (s *Sweeper) note(f func(*SweepState)) {
 	s.state.Store(&st)
 }
 
-// session connects, takes the lock and sweeps until something fails.
+// session connects, takes the lock and sweeps until something fails. What it has
+// begun it ends: a query cut off would hold the lock until the database notices.
 func (s *Sweeper) session(ctx context.Context) error {
+	whole := context.WithoutCancel(ctx)
 	conn, err := pgx.ConnectConfig(ctx, s.Pool.Config().ConnConfig)
 	if err != nil {
 		return err
@@ -132,7 +138,7 @@ func (s *Sweeper) session(ctx context.Context) error {
 		_ = conn.Close(cctx)
 	}()
 	for ctx.Err() == nil {
-		next, err := s.look(ctx, conn)
+		next, err := s.look(whole, conn, ctx.Done())
 		if err != nil {
 			return err
 		}
@@ -142,7 +148,7 @@ func (s *Sweeper) session(ctx context.Context) error {
 }
 
 // look is one look at the clocks and the timers; it says when to come again.
-func (s *Sweeper) look(ctx context.Context, conn *pgx.Conn) (next time.Duration, err error) {
+func (s *Sweeper) look(ctx context.Context, conn *pgx.Conn, stop <-chan struct{}) (next time.Duration, err error) {
 	off, err := s.off(ctx, conn)
 	if err != nil {
 		return 0, err
@@ -164,8 +170,15 @@ func (s *Sweeper) look(ctx context.Context, conn *pgx.Conn) (next time.Duration,
 			return s.Poll, err
 		}
 		s.note(func(st *SweepState) { st.Owner = true })
+		s.adopted = time.Time{}
 	}
-	full, err := s.sweep(ctx, conn)
+	if time.Since(s.adopted) > adoptEvery {
+		if err := s.adopt(ctx); err != nil {
+			return 0, err
+		}
+		s.adopted = time.Now()
+	}
+	full, err := s.sweep(ctx, conn, stop)
 	if err != nil || full {
 		return 0, err
 	}
@@ -193,6 +206,26 @@ func (s *Sweeper) off(ctx context.Context, conn *pgx.Conn) (time.Duration, error
 	return off, nil
 }
 
+// adopt gives timers to open stages that have none: they are from before there were
+// any.
+func (s *Sweeper) adopt(ctx context.Context) error {
+	l := s.Ledger
+	for {
+		clocks := l.o.Catalogue.Now().Clocks
+		page, err := store.Unarmed(ctx, l.o.DB.Pool, auth.System("every open clock, to arm it"), 500)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		b := &pgx.Batch{}
+		for _, c := range page {
+			store.ArmNew(b, c.Incident, c.Clock, dispatch.Rungs(c.Clock, clocks.Ladder, clocks.Calendar))
+		}
+		if err := l.o.DB.Together(ctx, b); err != nil {
+			return fmt.Errorf("arm open stages: %w", err)
+		}
+	}
+}
+
 // untilNext is how long until the next timer, and Poll at most.
 func (s *Sweeper) untilNext(ctx context.Context, conn *pgx.Conn) (time.Duration, error) {
 	var at *time.Time
@@ -205,10 +238,10 @@ func (s *Sweeper) untilNext(ctx context.Context, conn *pgx.Conn) (time.Duration,
 
 // sweep fires what is due, in the order it is due; incidents side by side, the timers
 // of one after each other. full: there may be more.
-func (s *Sweeper) sweep(ctx context.Context, conn *pgx.Conn) (full bool, err error) {
+func (s *Sweeper) sweep(ctx context.Context, conn *pgx.Conn, stop <-chan struct{}) (full bool, err error) {
 	now := s.Now()
 	rows, err := conn.Query(ctx, `SELECT incident_id, stage, rung FROM timer WHERE done_at IS NULL AND NOT held AND at <= $1
-		ORDER BY at, incident_id, stage, rung LIMIT $2`, now, s.Batch)
+		ORDER BY at, incident_id, stage, rung LIMIT $2`, now, s.Batch+len(s.rested))
 	if err != nil {
 		return false, err
 	}
@@ -237,7 +270,7 @@ func (s *Sweeper) sweep(ctx context.Context, conn *pgx.Conn) (full bool, err err
 				for _, t := range due[incident] {
 					did, err := s.fire(ctx, t)
 					mu.Lock()
-					if s.settled(ctx, t, err, now); did && err == nil {
+					if s.settled(t, err, now); did && err == nil {
 						fired++
 					}
 					mu.Unlock()
@@ -245,18 +278,23 @@ func (s *Sweeper) sweep(ctx context.Context, conn *pgx.Conn) (full bool, err err
 			}
 		})
 	}
+feed:
 	for _, incident := range order {
-		queue <- incident
+		select {
+		case queue <- incident:
+		case <-stop:
+			break feed
+		}
 	}
 	close(queue)
 	workers.Wait()
-	return fired > 0, ctx.Err()
+	return fired > 0, nil
 }
 
 // settled notes how the firing of a timer went. One that fails is left alone for a
 // while, longer each time, so that it holds up no other.
-func (s *Sweeper) settled(ctx context.Context, t dueTimer, err error, now time.Time) {
-	if err == nil || ctx.Err() != nil {
+func (s *Sweeper) settled(t dueTimer, err error, now time.Time) {
+	if err == nil {
 		delete(s.rested, t)
 		return
 	}

@@ -73,7 +73,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.led = ledger.New(ledger.Options{
-		DB: db, Catalogue: w.cat, Sealer: w.seal, Calendar: w.cal, Now: func() time.Time { return w.now }, ScopesKnow: time.Millisecond,
+		DB: db, Catalogue: w.cat, Sealer: w.seal, Now: func() time.Time { return w.now }, ScopesKnow: time.Millisecond,
 		Wake: func() {
 			select {
 			case w.wake <- struct{}{}:
