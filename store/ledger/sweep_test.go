@@ -50,7 +50,7 @@ func run(s *ledger.Sweeper) (stop func()) {
 }
 
 // nextTimer is when the next timer is due; ok is false without one.
-func (w *world) nextTimer(t *testing.T) (at time.Time, ok bool) {
+func (w *world) nextTimer(t testing.TB) (at time.Time, ok bool) {
 	t.Helper()
 	var next *time.Time
 	if err := w.db.Pool.QueryRow(t.Context(), "SELECT min(at) FROM timer WHERE done_at IS NULL AND NOT held").Scan(&next); err != nil {
@@ -63,7 +63,7 @@ func (w *world) nextTimer(t *testing.T) (at time.Time, ok bool) {
 }
 
 // swept waits until nothing is due any more.
-func (w *world) swept(t *testing.T, h *hand) {
+func (w *world) swept(t testing.TB, h *hand) {
 	t.Helper()
 	waitFor(t, "sweep of what is due", func() bool {
 		at, ok := w.nextTimer(t)
