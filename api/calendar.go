@@ -52,8 +52,8 @@ type LevelItem struct {
 // LadderItem places the rungs of one priority.
 type LadderItem struct {
 	Priority  int        `json:"priority" minimum:"1" maximum:"4"`
-	Remind    *LimitItem `json:"remind" doc:"Before the due time; null for no reminder"`
-	Supervise *LimitItem `json:"supervise" doc:"After the breach; null for at once"`
+	Remind    *LimitItem `json:"remind,omitempty" doc:"Before the due time; left out for no reminder"`
+	Supervise *LimitItem `json:"supervise,omitempty" doc:"After the breach; left out for at once"`
 	Reply     LimitItem  `json:"reply" doc:"The limit of the answer to a supervision"`
 }
 
