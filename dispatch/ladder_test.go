@@ -282,3 +282,33 @@ func TestLimitCheck(t *testing.T) {
 		}
 	}
 }
+
+func TestMovingUpIsAnEscalationWhereTheMachineHasOne(t *testing.T) {
+	for _, s := range dispatch.States {
+		if !s.Runs() {
+			continue
+		}
+		stage := dispatch.Stage{N: 4, Level: 3, StartedAt: moment(t, "2026-05-06 10:00")}
+		f := dispatch.Facts{
+			Incident: dispatch.Incident{ID: 7, Version: 9, State: s, OwnerLevel: 3, Stage: 4, Late: true}, Stage: stage,
+			Category: dispatch.Category{AckMinutes: 60, SLAValue: 3, SLAUnit: "wd", HandlingLevel: 3}, Depth: 4, Limits: dispatch.DefaultLimits(), Now: moment(t, "2026-05-11 18:00"),
+		}
+		want := s
+		if slices.Contains(dispatch.Possible(s, "hall_operator"), dispatch.Escalate) {
+			want = dispatch.Escalated
+		}
+		ch, err := dispatch.MoveUp(f, "未回复")
+		if err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
+		a := ch.After
+		if a.State != want || a.Version != 10 || a.OwnerLevel != 2 || a.Stage != 5 || a.Late || !a.StageDue.Equal(moment(t, "2026-05-18 18:00")) ||
+			ch.Step.Kind != "escalate" || ch.Step.To != want || ch.Stage.Limit != (dispatch.Limit{Value: 5, Unit: "wd"}) || !ch.EndOffers {
+			t.Errorf("%s moves up to %+v by %+v", s, a, ch.Step)
+		}
+		f.Incident.OwnerLevel, f.Stage.Level = 1, 1
+		if _, err := dispatch.MoveUp(f, "未回复"); !errors.Is(err, dispatch.ErrNoParent) {
+			t.Errorf("%s at the county: %v", s, err)
+		}
+	}
+}
