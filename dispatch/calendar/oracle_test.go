@@ -60,10 +60,11 @@ func written(c calendar.Calendar, own map[string]bool) *minutes {
 	return m
 }
 
-func (m *minutes) index(t time.Time) int     { return int(t.Sub(m.first) / time.Minute) }
 func (m *minutes) moment(i int) time.Time    { return m.first.Add(time.Duration(i) * time.Minute) }
 func (m *minutes) midnight(i int) (yes bool) { return i%1440 == 0 }
-func (m *minutes) passed(i, open int) (n int) { // the minute by which so many open minutes have passed
+
+// passed is the minute by which so many minutes of working time have passed since i.
+func (m *minutes) passed(i, open int) int {
 	for ; open > 0; i++ {
 		if m.open[i] {
 			open--
