@@ -32,6 +32,7 @@ const (
 	PlaceData    Resource = "place"         // places and addresses by name; nothing of persons
 	IncidentData Resource = "incident"      // incidents, but for who did what
 	Journal      Resource = "journal"       // every act on an incident, and who did it
+	Supervision  Resource = "supervision"   // 督办 of incidents, with their answers
 	Reporter     Resource = "reporter"      // name, phone and id number of who reported
 	Attachment   Resource = "attachment"    // photos, recordings and films of incidents
 	AdviceData   Resource = "advice"        // who should go to an incident, and who not
@@ -55,6 +56,7 @@ const (
 	Call         Resource = "call"          // roll calls and messages to workers inside a mark
 	CallAnswer   Resource = "call_answer"   // what a worker says to one
 	LayerSetting Resource = "setting_layer" // how a named layer is drawn, and who may see it
+	ClockSetting Resource = "setting_clock" // working days, office hours, limits, offsets of the ladder
 	CameraLink   Resource = "camera_link"   // looking through a camera
 	Account      Resource = "account"       // accounts, without rights
 	GrantData    Resource = "grant"         // the rights of accounts
@@ -91,6 +93,8 @@ place         read    grid         grid           grid      grid          grid  
 incident      read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       grid+sens
 incident      write   -            -              -         -             grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
 journal       read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
+supervision   read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
+supervision   write   -            -              -         -             grid+flag     grid+flag  grid+flag     grid         -              -               -
 reporter      read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens+open  dept+sens+open  -
 reporter      reveal  -            -              -         -             grid+flag?    grid+flag? grid+flag?    -            own+sens+open? dept+sens+open? -
 attachment    read    -            -              -         grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
@@ -123,6 +127,8 @@ call          write   -            -              -         -             grid  
 call_answer   write   -            -              -         -             -             -          -             -            self           -               -
 setting_layer write grid          -              -         -             -             -          -             -            -              -               -
 setting_layer read  grid          grid           grid      grid          grid          grid       grid          grid         grid           grid            grid
+setting_clock write all            -              -         -             -             -          -             -            -              -               -
+setting_clock read  grid          grid           grid      grid          grid          grid       grid          grid         grid           grid            grid
 camera_link   reveal -            -              -         -             grid?         grid?      grid?         -            -              -               -
 account       read    all          all            all       -             -             -          -             -            -              -               -
 account       write   all          -              -         -             -             -          grid          -            -              -               -

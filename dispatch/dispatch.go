@@ -345,7 +345,9 @@ func (f Facts) carryOut(ch *Change, a Act) {
 		after.ReviewAt, ch.Paused, ch.EndOffers = &until, &now, true
 	case Resume:
 		after.ReviewAt, ch.Resumed = nil, true
-		after.StageDue = f.resumed()
+		if c := f.resumed(); !c.Due.IsZero() {
+			after.StageDue, after.DueRule, after.AckDue = &c.Due, c.Rule, c.AckDue
+		}
 	case Reopen:
 		s := f.stage(f.Incident.OwnerLevel, department, StageLimit(f.Category, f.Incident.OwnerLevel, f.Limits, f.Outside))
 		ch.Stage = &s

@@ -20,7 +20,7 @@ import (
 )
 
 // Catalogue is the configuration every part of a node needs at hand: the enacted
-// grid tree, the categories, the departments and the names of this centre. Reads
+// grid tree, the categories, the departments, the clocks and the names of this centre. Reads
 // are lock-free; Reload swaps all of it at once.
 type Catalogue struct {
 	db      *DB
@@ -40,6 +40,7 @@ type Catalog struct {
 	Departments map[string]int64 // by name
 	DeptNames   map[int64]string
 	Centre      Centre
+	Clocks      Clocks
 }
 
 // Centre is what this centre calls itself and its levels.
@@ -165,6 +166,9 @@ func (c *Catalogue) reload(ctx context.Context, needless func() bool) error {
 	}
 	n.Centre = Centre{Name: "综治中心", Levels: []string{"县（旗）", "乡镇", "村（社区）", "网格"}}
 	if err := c.db.Setting(ctx, "centre", &n.Centre); err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	if n.Clocks, err = ReadClocks(ctx, c.db.Pool); err != nil {
 		return err
 	}
 	c.now.Store(n)

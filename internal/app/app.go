@@ -21,7 +21,6 @@ import (
 	"onemap/api"
 	"onemap/auth"
 	"onemap/dispatch"
-	"onemap/dispatch/calendar"
 	"onemap/frontend"
 	"onemap/geo/gazetteer"
 	"onemap/hub"
@@ -50,6 +49,7 @@ type Server struct {
 	tiles        *tiles.Server
 	fixes        *fixWriter
 	metrics      *metrics
+	sweep        *ledger.Sweeper
 	api          *api.Server
 	layers       atomic.Pointer[layers]
 	overlays     atomic.Pointer[store.OverlaySet]
@@ -262,7 +262,7 @@ func (s *Server) openRecord(ctx context.Context) error {
 		return err
 	}
 	s.ledger = ledger.New(ledger.Options{
-		DB: s.pools.changes, Reports: s.pools.reports, Catalogue: s.catalogue, Sealer: s.seal, Calendar: calendar.Default(), Now: s.o.Now, Wake: s.nudge(s.wake), Folded: s.folded,
+		DB: s.pools.changes, Reports: s.pools.reports, Catalogue: s.catalogue, Sealer: s.seal, Now: s.o.Now, Wake: s.nudge(s.wake), Folded: s.folded,
 	})
 	s.files = attach.New(attach.Options{Data: s.o.Data, DB: s.pools.care, Ledger: s.ledger, Now: s.o.Now, Log: s.o.Log})
 	n, err := s.ledger.Settle(ctx, auth.SystemActor("start"))
@@ -333,7 +333,7 @@ func (s *Server) startListeners(ctx context.Context) error {
 	}
 	s.api = api.New(api.Options{
 		DB: s.pools.changes, Reports: s.pools.reports, Reads: s.pools.reads, WallReads: s.pools.walls, Care: s.pools.care, Sealer: s.seal,
-		Places: s.places.Load, Overlays: s.overlays.Load, Layers: s.namedLayers, Media: s.media, Files: s.files, Due: s.nudge(s.plansDue), Now: s.o.Now, Log: s.o.Log, Pages: pages, Ready: s.isReady, Status: func() api.Loading { return *s.load.Load() },
+		Places: s.places.Load, Overlays: s.overlays.Load, Layers: s.namedLayers, Media: s.media, Files: s.files, Due: s.nudge(s.plansDue), Now: s.o.Now, Log: s.o.Log, Pages: pages, Ready: s.isReady, Status: func() api.Loading { return *s.load.Load() }, Sweep: s.sweep.State,
 		Catalogue: s.catalogue, Ledger: s.ledger, Adviser: s.adviser(), Hub: s.hub, Tiles: s.tiles, Dots: s.fixes.Live().Dots, Roads: s.roads, People: s.fixes.Directory,
 		Version: s.o.Version, Link: s.URL, Limits: s.o.Limits, Proxies: s.o.TrustedProxies, Refused: func(rule string) { s.metrics.refused.WithLabelValues(rule).Inc() },
 	})

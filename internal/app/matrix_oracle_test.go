@@ -297,6 +297,8 @@ func (o *oracle) allowed(a *actor, l line) bool {
 		return c.read || l.resource == rowUsers && c.write
 	case "W":
 		return c.write
+	case "W above": // a level above the owner's: nobody who has the work itself
+		return c.write && c.reach != own
 	case "R journal":
 		return c.read && a.role != auth.Wall
 	case "R desk": // who reads of more than the own, signed in as a person

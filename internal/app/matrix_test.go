@@ -214,6 +214,10 @@ func (r *run) walk(t *testing.T) {
 			r.tiles(l)
 		case "named layer":
 			r.namedLayers(l)
+		case "list supervisions":
+			r.listSupervisions(l)
+		case "supervision":
+			r.eachSupervision(l)
 		case "layer settings":
 			r.layerSettings(l)
 		case "candidates":
@@ -237,7 +241,9 @@ func (r *run) walk(t *testing.T) {
 		case "list accounts", "list credentials", "list audit", "account", "grant", "credential", "report", "stream":
 			// in admin, writes and stream: they change something, or are told of what does
 		case "none":
-			if l.resource == "open" || l.resource == "self" {
+			if strings.HasPrefix(l.path, "/api/v1/calendar") {
+				r.calendar(l)
+			} else if l.resource == "open" || l.resource == "self" {
 				r.ownSession(l)
 			}
 		default:
@@ -366,6 +372,8 @@ func request(l line, id string) (method, path, body string, headers []string) {
 		}
 	case "incident revealed":
 		body = `{"reason":"` + goodReason + `"}`
+	case "incident supervision":
+		body = `{"reason":"看一看"}`
 	case "worker track":
 		path += trackQuery + "&case=SJ000000001"
 	}
@@ -396,6 +404,8 @@ func (r *run) eachIncident(l line) {
 			r.same(l, m.name, a, missing)
 		case l.op == "W":
 			r.granted(l, m.name, a, http.StatusConflict)
+		case l.op == "W above": // 409: one's own level owes it, or it is closed
+			r.granted(l, m.name, a, http.StatusCreated, http.StatusConflict)
 		default:
 			if r.granted(l, m.name, a, http.StatusOK) {
 				r.shown(l, m, a)

@@ -56,6 +56,9 @@ type world struct {
 	byNumber    map[int]string
 	adminQ      string // id of a credential of the other county
 	adminP      string // id of a credential of this county
+
+	supervised   sync.Once
+	supervisions map[string]string // of each incident
 }
 
 // place is a grid as the design draws it, without the tree of the code.

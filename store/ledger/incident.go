@@ -79,7 +79,7 @@ func (l *Ledger) newID(ctx context.Context, actor auth.Actor, c Command) (id int
 // opening is a new incident and everything that is written with it.
 func (l *Ledger) opening(ctx context.Context, actor auth.Actor, c Command, id int64) (store.Incident, *pgx.Batch, error) {
 	r, now, b := c.Report, l.o.Now(), &pgx.Batch{}
-	ch := dispatch.Open(r.Report, l.o.Calendar, now)
+	ch := dispatch.Open(r.Report, l.o.Catalogue.Now().Clocks.Calendar, now)
 	in := store.Incident{
 		Incident: ch.After, Title: r.Title, Text: r.Text, Source: r.Source, ExternalID: r.ExternalID, Place: r.Place,
 		Department: r.Department, OccurredAt: r.OccurredAt, ReceivedAt: now,
@@ -96,6 +96,7 @@ func (l *Ledger) opening(ctx context.Context, actor auth.Actor, c Command, id in
 	in.FirstAsked = actor.ID
 	insertIncident(b, in)
 	startStage(b, in.ID, *ch.Stage)
+	l.armNew(b, in, *ch.Stage)
 	if err := l.sealReporter(b, id, r); err != nil {
 		return in, nil, err
 	}
@@ -240,9 +241,10 @@ func startStage(b *pgx.Batch, incident int64, s dispatch.Stage) {
 	if s.Department != 0 {
 		dept = s.Department
 	}
-	b.Queue(`INSERT INTO incident_stage (incident_id, n, level, department_id, started_at, ack_due, due, due_rule, provisional)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		incident, int16(s.N), int16(s.Level), dept, s.StartedAt, moment(s.AckDue), moment(s.Due), s.Rule, s.Provisional)
+	b.Queue(`INSERT INTO incident_stage (incident_id, n, level, department_id, started_at, ack_due, due, due_rule, provisional,
+		limit_value, limit_unit, extensions, stood) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, nullif($10::integer, 0), nullif($11, ''), $12, $13)`,
+		incident, int16(s.N), int16(s.Level), dept, s.StartedAt, moment(s.AckDue), moment(s.Due), s.Rule, s.Provisional,
+		int32(s.Limit.Value), string(s.Limit.Unit), int16(s.Extensions), s.Stood)
 }
 
 // incidentColumns are the stored columns of an incident but its id, in the order
@@ -343,9 +345,10 @@ func (l *Ledger) step(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comman
 
 // facts gathers what the rules look at.
 func (l *Ledger) facts(ctx context.Context, tx pgx.Tx, actor auth.Actor, in store.Incident, a dispatch.Act) (dispatch.Facts, error) {
+	clocks := l.o.Catalogue.Now().Clocks
 	f := dispatch.Facts{
 		Incident: in.Incident, Category: l.o.Catalogue.Now().Categories[in.Category], Depth: in.Place.GridLevel, Department: in.Department,
-		Calendar: l.o.Calendar, Limits: dispatch.DefaultLimits(), Now: l.o.Now(),
+		Calendar: clocks.Calendar, Limits: clocks.Levels, Now: l.o.Now(),
 	}
 	var err error
 	if f.Stage, err = store.LastStage(ctx, tx, in.ID); err != nil {
@@ -383,7 +386,7 @@ func (l *Ledger) target(ctx context.Context, tx pgx.Tx, actor auth.Actor, in sto
 // running one, and everything the change leaves behind: its stages, journal, audit
 // and event.
 func (l *Ledger) write(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Command, in store.Incident, stage dispatch.Stage, ch dispatch.Change) (store.Incident, error) {
-	now, before, was := l.o.Now(), l.audience(in), in.Version
+	now, before, was, clock := l.o.Now(), l.audience(in), in.Version, dispatch.ClockOf(in.Incident, stage)
 	in.Incident, in.Department = ch.After, ch.Department
 	if ch.Place != nil {
 		in.Place = *ch.Place
@@ -418,6 +421,9 @@ func (l *Ledger) write(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comma
 		movePlace(b, in)
 	}
 	turnStage(b, in, stage, ch, now)
+	if err := l.rearm(ctx, tx, b, in, clock, stage, ch); err != nil {
+		return in, err
+	}
 	c.keep(b, actor, in.ID)
 	if err := l.record(ctx, b, actor, c.RequestID, n, in, ch, before); err != nil {
 		return in, err

@@ -18,7 +18,6 @@ import (
 
 	"onemap/auth"
 	"onemap/dispatch"
-	"onemap/dispatch/calendar"
 	"onemap/feed"
 	"onemap/store"
 )
@@ -44,7 +43,6 @@ type Options struct {
 	Reports   *store.DB // where reports are written, so that nothing else takes their connections; DB when nil
 	Catalogue *store.Catalogue
 	Sealer    *store.Sealer
-	Calendar  calendar.Calendar
 	Now       func() time.Time
 	Wake      func() // called after each commit, so that the sequencer runs at once
 	// Folded waits until this node has folded every event committed so far; nil where
@@ -76,7 +74,8 @@ func New(o Options) *Ledger {
 	return &Ledger{o}
 }
 
-// Command is one change asked for: exactly one of Report, Act and Attachment.
+// Command is one change asked for: exactly one of Report, Act, Attachment, Supervise and
+// Reply.
 type Command struct {
 	Key       string            // idempotency key; "" for none
 	Request   [sha256.Size]byte // fingerprint of the request that carried the key
@@ -85,6 +84,8 @@ type Command struct {
 	Act       *Act
 
 	Attachment *Attachment
+	Supervise  *Supervise
+	Reply      *Reply
 }
 
 // Report opens an incident.
@@ -102,11 +103,11 @@ type Act struct {
 
 // Result is what a command led to.
 type Result struct {
-	Incident store.Incident
-	Repeated bool // an earlier request with the same key or external id did it
-	Hidden   bool // and what it made is out of the caller's sight by now: only its id is told
-
-	Attachment store.Attachment // of a step of one
+	Attachment  store.Attachment // of a step of one
+	Incident    store.Incident
+	Supervision store.Supervision // that was opened or answered
+	Repeated    bool              // an earlier request with the same key or external id did it
+	Hidden      bool              // and what it made is out of the caller's sight by now: only its id is told
 }
 
 // Do carries out one command in one transaction, exactly once for each
@@ -121,6 +122,10 @@ func (l *Ledger) Do(ctx context.Context, actor auth.Actor, c Command) (Result, e
 		res, err = l.act(ctx, actor, c)
 	case c.Attachment != nil:
 		res, err = l.attachment(ctx, actor, c)
+	case c.Supervise != nil:
+		res, err = l.supervise(ctx, actor, c)
+	case c.Reply != nil:
+		res, err = l.reply(ctx, actor, c)
 	default:
 		err = errors.New("empty command")
 	}
