@@ -31,6 +31,9 @@ const (
 	PlaceData    Resource = "place"         // places and addresses by name; nothing of persons
 	IncidentData Resource = "incident"      // incidents, but for who did what
 	Journal      Resource = "journal"       // every act on an incident, and who did it
+	Remark       Resource = "remark"        // requests, instructions, joint sessions, call-backs, assistants; the dossier
+	Request      Resource = "request"       // what one asks for and another decides
+	Instruction  Resource = "instruction"   // 批示 of leaders
 	Reporter     Resource = "reporter"      // name, phone and id number of who reported
 	Position     Resource = "position"      // where workers are now
 	WorkerCount  Resource = "worker_count"  // how many are on duty
@@ -44,6 +47,7 @@ const (
 	LayerCameras Resource = "layer_cameras"
 	NamedLayer   Resource = "named_layer"   // what a centre brought in; each narrows it: see DecideLayer
 	LayerSetting Resource = "setting_layer" // how a named layer is drawn, and who may see it
+	StepSetting  Resource = "setting_step"  // what the steps of an incident are called
 	CameraLink   Resource = "camera_link"   // looking through a camera
 	Account      Resource = "account"       // accounts, without rights
 	GrantData    Resource = "grant"         // the rights of accounts
@@ -59,7 +63,7 @@ const (
 	Nothing    Reach = iota
 	OwnGrids         // the grids of the grant and all below them
 	OwnWork          // what the worker reported or was given
-	OwnDept          // what was routed to the department
+	OwnDept          // what the department leads or assists with
 	Self             // what the actor itself is or did
 	Everything       // no place narrows it: settings, accounts, the audit log
 )
@@ -80,6 +84,9 @@ place         read    grid         grid           grid      grid          grid  
 incident      read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       grid+sens
 incident      write   -            -              -         -             grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
 journal       read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
+remark        read    -            -              -         grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
+request       approve -            -              -         grid+sens     grid+flag     grid+flag  -             -            -              -               -
+instruction   write   -            -              -         grid+sens     -             -          -             -            -              -               -
 reporter      read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens+open  dept+sens+open  -
 reporter      reveal  -            -              -         -             grid+flag?    grid+flag? grid+flag?    -            own+sens+open? dept+sens+open? -
 position      read    -            -              -         -             grid          grid       grid          grid         self           -               grid
@@ -95,6 +102,8 @@ layer_cameras read    -            -              -         grid          grid  
 named_layer   read    -            -              -         grid          grid          grid       grid          grid         grid           -               grid
 setting_layer write grid          -              -         -             -             -          -             -            -              -               -
 setting_layer read  grid          grid           grid      grid          grid          grid       grid          grid         grid           grid            grid
+setting_step  write all            -              -         -             -             -          -             -            -              -               -
+setting_step  read  grid          grid           grid      grid          grid          grid       grid          grid         grid           grid            grid
 camera_link   reveal -            -              -         -             grid?         grid?      grid?         -            -              -               -
 account       read    all          all            all       -             -             -          -             -            -              -               -
 account       write   all          -              -         -             -             -          grid          -            -              -               -

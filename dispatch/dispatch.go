@@ -116,7 +116,7 @@ type Act struct {
 	Priority   int        // of correct; 0 as it is
 	Category   *Category  // of correct; nil as it is
 	Place      *Place     // of correct; nil as it is
-	Approved   bool       // a second person has agreed; never by hand
+	Request    int        // number of the request that a second person has approved; never by hand
 }
 
 // Facts are what the rules look at to decide an act.
@@ -364,6 +364,9 @@ func (f Facts) carryOut(ch *Change, a Act) {
 	}
 	if a.Door != "" {
 		data["door"] = a.Door
+	}
+	if a.Request != 0 {
+		data["request"] = a.Request
 	}
 	if ch.Stage != nil {
 		after.clockOf(*ch.Stage)
