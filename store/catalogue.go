@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"onemap/auth"
 	"onemap/dispatch"
@@ -231,9 +232,19 @@ func (db *DB) Setting(ctx context.Context, key string, v any) error {
 
 // SaveSetting writes the setting named key.
 func (db *DB) SaveSetting(ctx context.Context, key string, v any) error {
+	return SetSetting(ctx, db.Pool, key, v)
+}
+
+// Execer is what changes run on: the pool or a transaction.
+type Execer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
+// SetSetting is SaveSetting inside a transaction.
+func SetSetting(ctx context.Context, tx Execer, key string, v any) error {
 	raw, err := json.Marshal(v)
 	if err == nil {
-		_, err = db.Pool.Exec(ctx, "INSERT INTO setting (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value", key, raw)
+		_, err = tx.Exec(ctx, "INSERT INTO setting (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value", key, raw)
 	}
 	if err != nil {
 		return fmt.Errorf("store: save setting %s: %w", key, err)
