@@ -25,14 +25,14 @@ ALTER TABLE incident
   ADD CHECK ((outside_value IS NULL) = (outside_unit IS NULL));
 
 -- Departments that assist 协办: they read the incident, the lead department closes it.
-CREATE TABLE incident_department (
+CREATE TABLE incident_assistant (
   incident_id   bigint NOT NULL REFERENCES incident,
   department_id bigint NOT NULL REFERENCES department,
   since         timestamptz NOT NULL,
   until         timestamptz,
   PRIMARY KEY (incident_id, department_id)
 );
-CREATE INDEX incident_department_own ON incident_department (department_id, incident_id) WHERE until IS NULL;
+CREATE INDEX incident_assistant_own ON incident_assistant (department_id, incident_id) WHERE until IS NULL;
 
 ------------------------------------------------------------------ two people
 
@@ -176,8 +176,8 @@ INSERT INTO step_label (preset, state, step, label)
 
 ------------------------------------------------------------------ rights
 
-GRANT SELECT, INSERT, UPDATE ON incident_department, request, instruction, joint_session, call_back TO onemap_app;
-REVOKE DELETE, TRUNCATE ON incident_department, request, instruction, joint_session, call_back FROM onemap_app;
+GRANT SELECT, INSERT, UPDATE ON incident_assistant, request, instruction, joint_session, call_back TO onemap_app;
+REVOKE DELETE, TRUNCATE ON incident_assistant, request, instruction, joint_session, call_back FROM onemap_app;
 GRANT SELECT, INSERT ON dossier TO onemap_app;
 REVOKE UPDATE, DELETE, TRUNCATE ON dossier FROM onemap_app;
 GRANT SELECT ON joint_session_role, step_label TO onemap_app;

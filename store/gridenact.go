@@ -187,7 +187,7 @@ func LockOpen(ctx context.Context, tx pgx.Tx, ids []int64) ([]Incident, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err = tx.Query(ctx, `SELECT incident_id, array_agg(department_id ORDER BY department_id) FROM incident_department WHERE until IS NULL AND incident_id = ANY($1) GROUP BY 1`, ids)
+	rows, err = tx.Query(ctx, `SELECT incident_id, array_agg(department_id ORDER BY department_id) FROM incident_assistant WHERE until IS NULL AND incident_id = ANY($1) GROUP BY 1`, ids)
 	if err != nil {
 		return nil, err
 	}

@@ -149,7 +149,7 @@ func FindIncident(ctx context.Context, tx Querier, s auth.Scope, v auth.View, id
 	}
 	if lock {
 		err = tx.QueryRow(ctx, `SELECT (SELECT coalesce(array_agg(DISTINCT worker_id), '{}') FROM incident_worker WHERE incident_id = $1 AND until IS NULL),
-			(SELECT coalesce(array_agg(department_id ORDER BY department_id), '{}') FROM incident_department WHERE incident_id = $1 AND until IS NULL)`, id).Scan(&in.Workers, &in.Assistants)
+			(SELECT coalesce(array_agg(department_id ORDER BY department_id), '{}') FROM incident_assistant WHERE incident_id = $1 AND until IS NULL)`, id).Scan(&in.Workers, &in.Assistants)
 		if err != nil {
 			return Incident{}, fmt.Errorf("store: workers and assistants of incident %d: %w", id, err)
 		}

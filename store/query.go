@@ -67,7 +67,7 @@ func (q *query) incidentsInScope(s auth.Scope, alias string) *query {
 	}
 	if department, only := s.Department(); only {
 		// Two index scans put together: an EXISTS beside the OR would have every row looked at.
-		q.add("AND ("+alias+".department_id = ? OR "+alias+".id = ANY (ARRAY(SELECT d.incident_id FROM incident_department d WHERE d.department_id = ? AND d.until IS NULL))) ",
+		q.add("AND ("+alias+".department_id = ? OR "+alias+".id = ANY (ARRAY(SELECT d.incident_id FROM incident_assistant d WHERE d.department_id = ? AND d.until IS NULL))) ",
 			department, department)
 	}
 	if s.OpenOnly() {

@@ -130,7 +130,7 @@ func RemarksOf(ctx context.Context, tx Querier, incident int64) (m Remarks, err 
 	}
 	if err == nil {
 		var q query
-		m.Assistants, err = rowsOf[Assistant](ctx, tx, q.add("SELECT department_id, since, until FROM incident_department WHERE incident_id = ? ORDER BY since, department_id", incident))
+		m.Assistants, err = rowsOf[Assistant](ctx, tx, q.add("SELECT department_id, since, until FROM incident_assistant WHERE incident_id = ? ORDER BY since, department_id", incident))
 	}
 	if err != nil {
 		return m, fmt.Errorf("store: remarks of incident %d: %w", incident, err)

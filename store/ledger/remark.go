@@ -182,12 +182,12 @@ func (m *Assist) set(_ context.Context, p *pen) error {
 		return refuse("this department does not assist")
 	case m.Release:
 		p.kind = "release"
-		p.b.Queue("UPDATE incident_department SET until = $3 WHERE incident_id = $1 AND department_id = $2 AND until IS NULL", p.in.ID, m.Department, p.now)
+		p.b.Queue("UPDATE incident_assistant SET until = $3 WHERE incident_id = $1 AND department_id = $2 AND until IS NULL", p.in.ID, m.Department, p.now)
 	case assists:
 		return refuse("this department assists already")
 	default:
 		kept = append(kept, m.Department)
-		p.b.Queue(`INSERT INTO incident_department (incident_id, department_id, since) VALUES ($1, $2, $3)
+		p.b.Queue(`INSERT INTO incident_assistant (incident_id, department_id, since) VALUES ($1, $2, $3)
 			ON CONFLICT (incident_id, department_id) DO UPDATE SET since = excluded.since, until = NULL`, p.in.ID, m.Department, p.now)
 	}
 	p.in.Assistants = kept
