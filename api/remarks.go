@@ -57,13 +57,15 @@ func (s *Server) remarks() {
 	}, s.listRemarks)
 }
 
-type remarkTo struct {
+// RemarkTo says to which incident a remark is made.
+type RemarkTo struct {
 	ID      int64  `path:"id" minimum:"1"`
 	IfMatch string `header:"If-Match" doc:"The incident's version as its ETag gave it, in quotes; may be left out"`
 	Key     string `header:"Idempotency-Key" maxLength:"255"`
 }
 
-type numbered struct {
+// Numbered says which of its kind a remark is about.
+type Numbered struct {
 	N int `path:"n" minimum:"1" maximum:"32767"`
 }
 
@@ -80,7 +82,7 @@ type remarkOutput struct {
 }
 
 // setDown carries out a remark.
-func (s *Server) setDown(ctx context.Context, a caller, to remarkTo, what string, m ledger.Matter) (*remarkOutput, error) {
+func (s *Server) setDown(ctx context.Context, a caller, to RemarkTo, what string, m ledger.Matter) (*remarkOutput, error) {
 	version := 0
 	if to.IfMatch != "" {
 		var err error
@@ -131,7 +133,7 @@ func needed(named map[string]*string) error {
 }
 
 type askInput struct {
-	remarkTo
+	RemarkTo
 	Body struct {
 		Kind   string    `json:"kind" enum:"void,extend,suspend"`
 		Reason string    `json:"reason" maxLength:"1000"`
@@ -150,12 +152,12 @@ func (s *Server) askRequest(ctx context.Context, a caller, in *askInput) (*remar
 		b.Unit = string(calendar.WorkingDays)
 	}
 	r := dispatch.Request{Kind: dispatch.RequestKind(b.Kind), Reason: b.Reason, Until: b.Until, By: dispatch.Limit{Value: b.Value, Unit: calendar.Unit(b.Unit)}}
-	return s.setDown(ctx, a, in.remarkTo, "request", &ledger.Ask{Request: r})
+	return s.setDown(ctx, a, in.RemarkTo, "request", &ledger.Ask{Request: r})
 }
 
 type decideInput struct {
-	remarkTo
-	numbered
+	RemarkTo
+	Numbered
 	Body struct {
 		Decision string `json:"decision" enum:"approve,refuse"`
 		Reason   string `json:"reason,omitempty" maxLength:"1000" doc:"Needed to refuse"`
@@ -166,11 +168,11 @@ func (s *Server) decideRequest(ctx context.Context, a caller, in *decideInput) (
 	if err := texts(map[string]*string{"reason": &in.Body.Reason}); err != nil {
 		return nil, err
 	}
-	return s.setDown(ctx, a, in.remarkTo, fmt.Sprintf("decision %d", in.N), &ledger.Decision{N: in.N, Approve: in.Body.Decision == "approve", Reason: in.Body.Reason})
+	return s.setDown(ctx, a, in.RemarkTo, fmt.Sprintf("decision %d", in.N), &ledger.Decision{N: in.N, Approve: in.Body.Decision == "approve", Reason: in.Body.Reason})
 }
 
 type noteInput struct {
-	remarkTo
+	RemarkTo
 	Body struct {
 		Text string `json:"text" maxLength:"1000"`
 	}
@@ -180,11 +182,11 @@ func (s *Server) writeNote(ctx context.Context, a caller, in *noteInput) (*remar
 	if err := needed(map[string]*string{"text": &in.Body.Text}); err != nil {
 		return nil, err
 	}
-	return s.setDown(ctx, a, in.remarkTo, "note", &ledger.Note{Text: in.Body.Text})
+	return s.setDown(ctx, a, in.RemarkTo, "note", &ledger.Note{Text: in.Body.Text})
 }
 
 type instructInput struct {
-	remarkTo
+	RemarkTo
 	Body struct {
 		Text string    `json:"text" maxLength:"1000"`
 		Due  time.Time `json:"due" doc:"By when it is to be answered"`
@@ -195,12 +197,12 @@ func (s *Server) giveInstruction(ctx context.Context, a caller, in *instructInpu
 	if err := needed(map[string]*string{"text": &in.Body.Text}); err != nil {
 		return nil, err
 	}
-	return s.setDown(ctx, a, in.remarkTo, "instruction", &ledger.Instruct{Text: in.Body.Text, Due: in.Body.Due})
+	return s.setDown(ctx, a, in.RemarkTo, "instruction", &ledger.Instruct{Text: in.Body.Text, Due: in.Body.Due})
 }
 
 type answerInput struct {
-	remarkTo
-	numbered
+	RemarkTo
+	Numbered
 	Body struct {
 		Text string `json:"text" maxLength:"1000"`
 	}
@@ -210,7 +212,7 @@ func (s *Server) answerInstruction(ctx context.Context, a caller, in *answerInpu
 	if err := needed(map[string]*string{"text": &in.Body.Text}); err != nil {
 		return nil, err
 	}
-	return s.setDown(ctx, a, in.remarkTo, fmt.Sprintf("reply %d", in.N), &ledger.Reply{N: in.N, Text: in.Body.Text})
+	return s.setDown(ctx, a, in.RemarkTo, fmt.Sprintf("reply %d", in.N), &ledger.Reply{N: in.N, Text: in.Body.Text})
 }
 
 // SessionInput is a joint session as it is called.
@@ -222,25 +224,25 @@ type SessionInput struct {
 }
 
 type callSessionInput struct {
-	remarkTo
+	RemarkTo
 	Body SessionInput
 }
 
 type changeSessionInput struct {
-	remarkTo
-	numbered
+	RemarkTo
+	Numbered
 	Body SessionInput
 }
 
 func (s *Server) callSession(ctx context.Context, a caller, in *callSessionInput) (*remarkOutput, error) {
-	return s.holdSession(ctx, a, in.remarkTo, 0, in.Body)
+	return s.holdSession(ctx, a, in.RemarkTo, 0, in.Body)
 }
 
 func (s *Server) changeSession(ctx context.Context, a caller, in *changeSessionInput) (*remarkOutput, error) {
-	return s.holdSession(ctx, a, in.remarkTo, in.N, in.Body)
+	return s.holdSession(ctx, a, in.RemarkTo, in.N, in.Body)
 }
 
-func (s *Server) holdSession(ctx context.Context, a caller, to remarkTo, n int, b SessionInput) (*remarkOutput, error) {
+func (s *Server) holdSession(ctx context.Context, a caller, to RemarkTo, n int, b SessionInput) (*remarkOutput, error) {
 	if err := needed(map[string]*string{"place": &b.Place}); err != nil {
 		return nil, err
 	}
@@ -256,16 +258,16 @@ func (s *Server) holdSession(ctx context.Context, a caller, to remarkTo, n int, 
 }
 
 type confirmInput struct {
-	remarkTo
-	numbered
+	RemarkTo
+	Numbered
 }
 
 func (s *Server) confirmSession(ctx context.Context, a caller, in *confirmInput) (*remarkOutput, error) {
-	return s.setDown(ctx, a, in.remarkTo, fmt.Sprintf("confirm %d", in.N), &ledger.Confirm{N: in.N})
+	return s.setDown(ctx, a, in.RemarkTo, fmt.Sprintf("confirm %d", in.N), &ledger.Confirm{N: in.N})
 }
 
 type assistInput struct {
-	remarkTo
+	RemarkTo
 	Body struct {
 		Department string `json:"department" maxLength:"100" doc:"By its name"`
 		Release    bool   `json:"release,omitempty" doc:"It assists no more"`
@@ -277,12 +279,12 @@ func (s *Server) assistIncident(ctx context.Context, a caller, in *assistInput) 
 	if !ok {
 		return nil, problem(http.StatusUnprocessableEntity, fmt.Sprintf("there is no department %q", in.Body.Department))
 	}
-	return s.setDown(ctx, a, in.remarkTo, "assist", &ledger.Assist{Department: id, Release: in.Body.Release})
+	return s.setDown(ctx, a, in.RemarkTo, "assist", &ledger.Assist{Department: id, Release: in.Body.Release})
 }
 
 type callBackInput struct {
-	remarkTo
-	numbered
+	RemarkTo
+	Numbered
 	Body struct {
 		Outcome string `json:"outcome" enum:"unreached,satisfied,basically,unsatisfied"`
 		Text    string `json:"text,omitempty" maxLength:"1000" doc:"What was said; needed of one who is unsatisfied"`
@@ -298,7 +300,7 @@ func (s *Server) callBack(ctx context.Context, a caller, in *callBackInput) (*re
 	if err != nil {
 		return nil, err
 	}
-	return s.setDown(ctx, a, in.remarkTo, fmt.Sprintf("call-back %d", in.N), &ledger.CalledBack{N: in.N, Outcome: dispatch.CallBack(in.Body.Outcome), Text: in.Body.Text})
+	return s.setDown(ctx, a, in.RemarkTo, fmt.Sprintf("call-back %d", in.N), &ledger.CalledBack{N: in.N, Outcome: dispatch.CallBack(in.Body.Outcome), Text: in.Body.Text})
 }
 
 // RemarkSet is what happens to an incident beside the moves of its machine.

@@ -312,6 +312,7 @@ func (f Facts) stamp(after *Incident) {
 		return
 	}
 	now := f.Now
+	after.ReviewAt = nil // but of one that is suspended now: see carryOut
 	switch after.State {
 	case Acknowledged:
 		after.AcknowledgedAt = &now
