@@ -173,7 +173,7 @@ func TestTwoPeopleDecide(t *testing.T) {
 	y := st.matter(t, hall, strings.Replace(quarrel, `"0101"`, `"0501"`, 1))
 	y.say(hall, "requests", extend, 201, "")
 	clock.move(3 * time.Hour)
-	y.say(hall, "requests", extend, 409, "waits")
+	y.say(hall, "requests", extend, 409, "passed")
 	y.say(other, "requests/1/decision", `{"decision":"approve"}`, 409, "passed")
 	y.act(hall, `{"action":"refuse","reason":"不属受理范围"}`, 200, "")
 	if n := st.count("SELECT count(*) FROM request WHERE state = 'lapsed'"); n != 1 {

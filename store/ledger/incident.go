@@ -319,14 +319,14 @@ func (l *Ledger) move(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comman
 	}
 	a := c.Act
 	in, err := store.FindIncident(ctx, tx, d.Scope, auth.CaseView, a.Incident, true)
-	if err == nil {
-		err = leads(d.Scope, in)
-	}
 	if err != nil {
 		return Result{}, err
 	}
 	if in.Version != a.Version {
 		return Result{}, &VersionError{Have: in.Version, Want: a.Version}
+	}
+	if err := leads(d.Scope, in); err != nil {
+		return Result{}, err
 	}
 	a.Act.Role = actor.Role
 	in, err = l.step(ctx, tx, actor, c, in, a.Act)
