@@ -343,7 +343,7 @@ func (f Facts) carryOut(ch *Change, a Act) {
 			data["wrong"] = true
 		}
 	case Escalate:
-		ch.Stage, ch.EndOffers = f.handOver(level-1, department, false), true
+		ch.Stage, ch.EndOffers = f.handOver(f.Incident.OwnerLevel-1, department, false), true // by one, whatever level the act names
 		after.ReviewAt = nil
 	case Return, Merge, VoidIt, Transfer, Refuse:
 		ch.EndOffers = true

@@ -43,7 +43,6 @@ type pen struct {
 	in     store.Incident
 	before feed.Audience
 	now    time.Time
-	leads  bool // whether the actor may do more than write a note
 	b      *pgx.Batch
 	n      int    // number of what it made or changed
 	kind   string // of its journal entry; "" where an act left one of its own
