@@ -343,7 +343,7 @@ func (f Facts) carryOut(ch *Change, a Act) {
 			data["wrong"] = true
 		}
 	case Escalate:
-		ch.Stage, ch.EndOffers = f.handOver(f.Incident.OwnerLevel-1, department, false), true // by one, whatever level the act names
+		ch.Stage, ch.EndOffers = f.handOver(f.Incident.OwnerLevel-1, f.Department, false), true // by one, to the same department, whatever the act names
 		after.ReviewAt = nil
 	case Return, Merge, VoidIt, Transfer, Refuse:
 		ch.EndOffers = true
@@ -354,7 +354,7 @@ func (f Facts) carryOut(ch *Change, a Act) {
 		after.ReviewAt, ch.Resumed = nil, true
 		after.StageDue = f.resumed()
 	case Reopen:
-		s := f.stage(f.Incident.OwnerLevel, department, StageLimit(f.Category, f.Incident.OwnerLevel, f.Limits, f.Outside))
+		s := f.stage(f.Incident.OwnerLevel, f.Department, StageLimit(f.Category, f.Incident.OwnerLevel, f.Limits, f.Outside))
 		ch.Stage = &s
 	case Correct:
 		f.correct(ch, a, data)
