@@ -95,6 +95,7 @@ func (s *Server) answer(ctx context.Context, err error) error {
 	var guard *dispatch.GuardError
 	var role *dispatch.RoleError
 	var version *ledger.VersionError
+	var seat *ledger.RoleNameError
 	var faults *store.FaultsError
 	switch {
 	case err == nil:
@@ -130,6 +131,10 @@ func (s *Server) answer(ctx context.Context, err error) error {
 		return problem(http.StatusConflict, guard.Error())
 	case errors.As(err, &role):
 		return problem(http.StatusForbidden, role.Error())
+	case errors.Is(err, ledger.ErrAssists):
+		return problem(http.StatusForbidden, ledger.ErrAssists.Error())
+	case errors.As(err, &seat):
+		return problem(http.StatusUnprocessableEntity, seat.Error())
 	case errors.Is(err, dispatch.ErrReasonMissing):
 		return problem(http.StatusUnprocessableEntity, dispatch.ErrReasonMissing.Error())
 	case errors.Is(err, ledger.ErrRollClosed):

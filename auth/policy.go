@@ -33,6 +33,9 @@ const (
 	IncidentData Resource = "incident"      // incidents, but for who did what
 	Journal      Resource = "journal"       // every act on an incident, and who did it
 	Supervision  Resource = "supervision"   // 督办 of incidents, with their answers
+	Remark       Resource = "remark"        // requests, instructions, joint sessions, call-backs, assistants; the dossier
+	Request      Resource = "request"       // what one asks for and another decides
+	Instruction  Resource = "instruction"   // 批示 of leaders
 	Reporter     Resource = "reporter"      // name, phone and id number of who reported
 	Attachment   Resource = "attachment"    // photos, recordings and films of incidents
 	AdviceData   Resource = "advice"        // who should go to an incident, and who not
@@ -57,6 +60,7 @@ const (
 	CallAnswer   Resource = "call_answer"   // what a worker says to one
 	LayerSetting Resource = "setting_layer" // how a named layer is drawn, and who may see it
 	ClockSetting Resource = "setting_clock" // working days, office hours, limits, offsets of the ladder
+	StepSetting  Resource = "setting_step"  // what the steps of an incident are called
 	CameraLink   Resource = "camera_link"   // looking through a camera
 	Account      Resource = "account"       // accounts, without rights
 	GrantData    Resource = "grant"         // the rights of accounts
@@ -72,7 +76,7 @@ const (
 	Nothing    Reach = iota
 	OwnGrids         // the grids of the grant and all below them
 	OwnWork          // what the worker reported or was given
-	OwnDept          // what was routed to the department
+	OwnDept          // what the department leads or assists with
 	Self             // what the actor itself is or did
 	Everything       // no place narrows it: settings, accounts, the audit log
 )
@@ -95,6 +99,9 @@ incident      write   -            -              -         -             grid+f
 journal       read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
 supervision   read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
 supervision   write   -            -              -         -             grid+flag     grid+flag  grid+flag     grid         -              -               -
+remark        read    -            -              -         grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
+request       approve -            -              -         grid+sens     grid+flag     grid+flag  -             -            -              -               -
+instruction   write   -            -              -         grid+sens     -             -          -             -            -              -               -
 reporter      read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens+open  dept+sens+open  -
 reporter      reveal  -            -              -         -             grid+flag?    grid+flag? grid+flag?    -            own+sens+open? dept+sens+open? -
 attachment    read    -            -              -         grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
@@ -129,6 +136,8 @@ setting_layer write grid          -              -         -             -      
 setting_layer read  grid          grid           grid      grid          grid          grid       grid          grid         grid           grid            grid
 setting_clock write all            -              -         -             -             -          -             -            -              -               -
 setting_clock read  grid          grid           grid      grid          grid          grid       grid          grid         grid           grid            grid
+setting_step  write all            -              -         -             -             -          -             -            -              -               -
+setting_step  read  grid          grid           grid      grid          grid          grid       grid          grid         grid           grid            grid
 camera_link   reveal -            -              -         -             grid?         grid?      grid?         -            -              -               -
 account       read    all          all            all       -             -             -          -             -            -              -               -
 account       write   all          -              -         -             -             -          grid          -            -              -               -

@@ -48,7 +48,11 @@ func (db *DB) Stages(ctx context.Context, s auth.Scope, v auth.View, id int64) (
 	if _, err := db.Incident(ctx, s, v, id); err != nil {
 		return nil, err
 	}
-	rows, err := db.Pool.Query(ctx, "SELECT "+stageColumns+" FROM incident_stage WHERE incident_id = $1 ORDER BY n", id)
+	return stagesOf(ctx, db.Pool, id)
+}
+
+func stagesOf(ctx context.Context, tx Querier, id int64) ([]dispatch.Stage, error) {
+	rows, err := tx.Query(ctx, "SELECT "+stageColumns+" FROM incident_stage WHERE incident_id = $1 ORDER BY n", id)
 	if err != nil {
 		return nil, fmt.Errorf("store: stages of incident %d: %w", id, err)
 	}

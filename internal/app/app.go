@@ -18,6 +18,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"onemap/api"
 	"onemap/auth"
 	"onemap/dispatch"
@@ -263,6 +265,7 @@ func (s *Server) openRecord(ctx context.Context) error {
 	}
 	s.ledger = ledger.New(ledger.Options{
 		DB: s.pools.changes, Reports: s.pools.reports, Catalogue: s.catalogue, Sealer: s.seal, Now: s.o.Now, Wake: s.nudge(s.wake), Folded: s.folded,
+		Evidence: hasEvidence, Staffed: s.staffed,
 	})
 	s.files = attach.New(attach.Options{Data: s.o.Data, DB: s.pools.care, Ledger: s.ledger, Now: s.o.Now, Log: s.o.Log})
 	n, err := s.ledger.Settle(ctx, auth.SystemActor("start"))
@@ -319,6 +322,25 @@ func (s *Server) loop(what string, f func(context.Context)) {
 			return sctx.Err()
 		}
 	})
+}
+
+// hasEvidence says whether something is attached to an incident.
+func hasEvidence(ctx context.Context, tx pgx.Tx, incident int64) (bool, error) {
+	return store.HasEvidence(ctx, tx, incident)
+}
+
+// staffed says whether a department has a liaison in the incident's county.
+func (s *Server) staffed(ctx context.Context, tx pgx.Tx, department int64, in store.Incident, now time.Time) (bool, error) {
+	path, err := s.catalogue.Path(ctx, in.Place.GridID)
+	if err != nil || len(path) == 0 {
+		return false, err
+	}
+	_, err = store.LiaisonOf(ctx, tx, department, path[0].Code, now)
+	var none *store.NoLiaisonError
+	if errors.As(err, &none) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // adviser is what advice is put together from.

@@ -238,6 +238,15 @@ func (r *run) walk(t *testing.T) {
 			r.calls(l)
 		case "attachment upload", "attachment removal":
 			r.eachUpload(l)
+		case "open remarks":
+			r.openRemarks(l)
+		case "steps":
+			a := r.ask(l, l.method, l.path, `{"preset":"nothing"}`)
+			if r.o.allowed(r.a, l) {
+				r.granted(l, l.path, a, 422)
+			} else {
+				r.denied(l, l.path, a)
+			}
 		case "list accounts", "list credentials", "list audit", "account", "grant", "credential", "report", "stream":
 			// in admin, writes and stream: they change something, or are told of what does
 		case "none":
@@ -365,6 +374,9 @@ const goodReason = "核实情况，回访当事人"
 // request is how a route about one thing is asked without changing it.
 func request(l line, id string) (method, path, body string, headers []string) {
 	path = strings.Replace(strings.Replace(l.path, "{id}", id, 1), "{n}", "1", 1)
+	if body, ok := remarkBodies[l.path[strings.LastIndexByte(l.path, '/')+1:]]; ok && l.answer == "remark" {
+		return l.method, path, body, []string{`If-Match: "4711"`}
+	}
 	switch l.target + " " + l.answer {
 	case "incident incident":
 		if l.method == http.MethodPost {
@@ -402,7 +414,7 @@ func (r *run) eachIncident(l line) {
 			r.denied(l, m.name, a)
 		case r.o.sees(r.w, r.a, m, rowIncident) == hidden || r.o.sees(r.w, r.a, m, l.resource) == hidden:
 			r.same(l, m.name, a, missing)
-		case l.op == "W":
+		case l.op == "W", l.op == "decide", l.op == "order":
 			r.granted(l, m.name, a, http.StatusConflict)
 		case l.op == "W above": // 409: one's own level owes it, or it is closed
 			r.granted(l, m.name, a, http.StatusCreated, http.StatusConflict)

@@ -96,6 +96,7 @@ type matter struct {
 	name, category, grid string // grid: key
 	top                  string
 	dept                 string
+	assist               string // a department that assists
 	worker               int64
 	sensitive, closed    bool
 	outside, past        bool
@@ -383,6 +384,7 @@ func (w *world) report(t *testing.T) {
 		}
 	}
 	w.past(t, hallP)
+	w.remarkOn(t)
 }
 
 // past are incidents of earlier days, for what counts whole days: six, two and
