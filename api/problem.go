@@ -32,6 +32,8 @@ type Problem struct {
 	Detail   string        `json:"detail,omitempty" doc:"What is wrong and what to do"`
 	Errors   []ProblemItem `json:"errors,omitempty"`
 	Possible []string      `json:"possible,omitempty" doc:"The actions the incident's state allows now"`
+	Winner   *OfferWinner  `json:"winner,omitempty" doc:"Of an offer that somebody else was first with: whose is there"`
+	Now      *OfferNow     `json:"now,omitempty" doc:"Of an act on an offer: how things are by now"`
 	// Candidates are the places that a report's address may mean.
 	Candidates []PlaceItem `json:"candidates,omitempty" doc:"Of a report by its address: the places that it may mean, the likeliest first. Send one back as location, with the address"`
 }
@@ -94,6 +96,8 @@ func (s *Server) answer(ctx context.Context, err error) error {
 	var role *dispatch.RoleError
 	var version *ledger.VersionError
 	var faults *store.FaultsError
+	var taken *ledger.TakenError
+	var refused *ledger.OfferRefusal
 	switch {
 	case err == nil:
 		return nil
@@ -116,6 +120,10 @@ func (s *Server) answer(ctx context.Context, err error) error {
 			}
 		}
 		return p
+	case errors.As(err, &taken):
+		return takenProblem(taken)
+	case errors.As(err, &refused):
+		return refusedProblem(refused)
 	case errors.As(err, &state):
 		p := problem(http.StatusConflict, state.Error())
 		p.Possible = actionNames(state.Possible)

@@ -140,6 +140,7 @@ func New(o Options) *Server {
 	s.credentials()
 	s.audit()
 	s.incidents()
+	s.offers()
 	s.reporters()
 	s.grids()
 	s.gridVersions()

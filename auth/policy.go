@@ -31,6 +31,8 @@ const (
 	PlaceData    Resource = "place"         // places and addresses by name; nothing of persons
 	IncidentData Resource = "incident"      // incidents, but for who did what
 	Journal      Resource = "journal"       // every act on an incident, and who did it
+	OfferData    Resource = "offer"         // who is asked to go, and asking
+	OfferAnswer  Resource = "offer_answer"  // what is said about an offer: by its worker, and taking it back by the desk
 	Reporter     Resource = "reporter"      // name, phone and id number of who reported
 	Position     Resource = "position"      // where workers are now
 	WorkerCount  Resource = "worker_count"  // how many are on duty
@@ -80,6 +82,9 @@ place         read    grid         grid           grid      grid          grid  
 incident      read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       grid+sens
 incident      write   -            -              -         -             grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
 journal       read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
+offer         read    -            -              -         -             grid+flag     grid+flag  grid+flag     grid         own+sens       own+sens        -
+offer         write   -            -              -         -             grid+flag     grid+flag  grid+flag     grid         -              -               -
+offer_answer  write   -            -              -         -             grid+flag     grid+flag  grid+flag     grid         own+sens       own+sens        -
 reporter      read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens+open  dept+sens+open  -
 reporter      reveal  -            -              -         -             grid+flag?    grid+flag? grid+flag?    -            own+sens+open? dept+sens+open? -
 position      read    -            -              -         -             grid          grid       grid          grid         self           -               grid

@@ -40,6 +40,7 @@ type Catalog struct {
 	Departments map[string]int64 // by name
 	DeptNames   map[int64]string
 	Centre      Centre
+	Offers      dispatch.OfferRules
 }
 
 // Centre is what this centre calls itself and its levels.
@@ -167,6 +168,11 @@ func (c *Catalogue) reload(ctx context.Context, needless func() bool) error {
 	if err := c.db.Setting(ctx, "centre", &n.Centre); err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
+	var offers OfferSetting
+	if err := c.db.Setting(ctx, "offers", &offers); err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	n.Offers = offers.rules()
 	c.now.Store(n)
 	return nil
 }

@@ -55,6 +55,7 @@ type Server struct {
 	named        atomic.Pointer[named]
 	layersDue    chan struct{} // the configuration has changed: people and layers
 	overlaysDue  chan struct{} // the configuration has changed: overlays
+	offersDue    chan struct{} // offers have changed: who is on accepted work
 	placesDue    chan struct{} // places or grids have changed: the address search
 	namedDue     chan struct{} // named layers, cameras or grids have changed
 	camerasMoved atomic.Bool   // cameras wait to be read again
@@ -72,6 +73,7 @@ type Server struct {
 
 	main, device net.Listener
 	media        *api.Media  // the media gateway; nil without one
+	notifier     Notifier    // carries word of offers to workers' pockets
 	secure       *tls.Config // of the main listener; nil without TLS
 	failed       chan error
 	ends         []end
@@ -94,7 +96,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	o.setDefaults()
 	s := &Server{
 		o: o, wake: make(chan struct{}, 1), heads: make(chan struct{}, 1), layersDue: make(chan struct{}, 1), placesDue: make(chan struct{}, 1),
-		plansDue: make(chan struct{}, 1), overlaysDue: make(chan struct{}, 1), namedDue: make(chan struct{}, 1), treeAhead: make(chan int32, 4), ready: make(chan struct{}), failed: make(chan error, 8),
+		plansDue: make(chan struct{}, 1), overlaysDue: make(chan struct{}, 1), offersDue: make(chan struct{}, 1), namedDue: make(chan struct{}, 1), treeAhead: make(chan int32, 4), ready: make(chan struct{}), failed: make(chan error, 8),
 	}
 	s.load.Store(&api.Loading{})
 	o.Log.Info("starting", "version", o.Version, "options", o)
@@ -190,6 +192,10 @@ func (s *Server) checkOptions(context.Context) error {
 	}
 	var err error
 	s.media, err = api.NewMedia(s.o.MediaGateway, s.o.MediaKeyFile, s.o.MediaTTL)
+	if err != nil {
+		return err
+	}
+	s.notifier, err = newNotifier(s.o)
 	return err
 }
 
@@ -259,6 +265,7 @@ func (s *Server) openRecord(ctx context.Context) error {
 	}
 	s.ledger = ledger.New(ledger.Options{
 		DB: s.pools.changes, Reports: s.pools.reports, Catalogue: s.catalogue, Sealer: s.seal, Calendar: calendar.Default(), Now: s.o.Now, Wake: s.nudge(s.wake), Folded: s.folded,
+		Home: s.home, Where: s.whereFresh,
 	})
 	if n, err := s.ledger.Settle(ctx, auth.SystemActor("start")); err != nil {
 		s.o.Log.Warn("incidents in former grids stay there until the grids are redrawn", "err", err)

@@ -63,6 +63,10 @@ func (s *Server) startLoops(ctx context.Context) error {
 	s.loop("overlays", s.followOverlays)
 	s.loop("plans", s.followPlans)
 	s.loop("tree ahead", s.followTrees)
+	s.loop("offers", s.sweepOffers)
+	s.loop("tasks", s.followTasks)
+	s.loop("arrivals", func(ctx context.Context) { s.every(ctx, arrivalEvery, "arrivals", s.noteArrivals) })
+	s.loop("notifications", s.notify)
 	s.loop("memory", s.boundMemory)
 	s.loop("care", func(ctx context.Context) { s.every(ctx, time.Hour, "care", s.care) })
 	s.onStop("hub", s.hub.Stop)
@@ -198,6 +202,9 @@ func (s *Server) before(ctx context.Context, evs []feed.Event) error {
 	reload := false
 	for _, e := range evs {
 		defer s.layersTold(e) // once the new tree is in force
+		if e.Entity.Kind == "offer" {
+			s.nudge(s.offersDue)()
+		}
 		switch e.Kind {
 		case "grids.enacted":
 			reload = true

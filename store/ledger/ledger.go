@@ -20,6 +20,7 @@ import (
 	"onemap/dispatch"
 	"onemap/dispatch/calendar"
 	"onemap/feed"
+	"onemap/geo"
 	"onemap/store"
 )
 
@@ -37,8 +38,8 @@ func (e *VersionError) Error() string {
 	return fmt.Sprintf("the incident is at version %d, not %d", e.Have, e.Want)
 }
 
-// Options name what a Ledger works with; all are needed but Reports, Wake, Folded and
-// ScopesKnow.
+// Options name what a Ledger works with; all are needed but Reports, Wake, Folded,
+// ScopesKnow, Home, Where and Next.
 type Options struct {
 	DB        *store.DB
 	Reports   *store.DB // where reports are written, so that nothing else takes their connections; DB when nil
@@ -54,6 +55,13 @@ type Options struct {
 	// numbers of a draft: longer than any node remembers what somebody may see. Default
 	// 2.5 s.
 	ScopesKnow time.Duration
+	// Home is the number of a worker's home grid; false for nobody of that number. Nil
+	// where any worker may be sent by anybody.
+	Home func(worker uint32) (int32, bool)
+	// Where is where a worker is, if a fresh fix tells. Nil where nobody knows.
+	Where func(worker uint32) (geo.WGS84, bool)
+	// Next finds who is asked after an offer that expired; nil leaves that to the desk.
+	Next Candidates
 }
 
 // Ledger writes the record.
@@ -76,13 +84,15 @@ func New(o Options) *Ledger {
 	return &Ledger{o}
 }
 
-// Command is one change asked for: exactly one of Report and Act.
+// Command is one change asked for: exactly one of Report, Act, Offer and OfferAct.
 type Command struct {
 	Key       string            // idempotency key; "" for none
 	Request   [sha256.Size]byte // fingerprint of the request that carried the key
 	RequestID string            // for the audit
 	Report    *Report
 	Act       *Act
+	Offer     *OfferCommand
+	OfferAct  *OfferAct
 }
 
 // Report opens an incident.
@@ -101,8 +111,9 @@ type Act struct {
 // Result is what a command led to.
 type Result struct {
 	Incident store.Incident
-	Repeated bool // an earlier request with the same key or external id did it
-	Hidden   bool // and what it made is out of the caller's sight by now: only its id is told
+	Repeated bool          // an earlier request with the same key or external id did it
+	Hidden   bool          // and what it made is out of the caller's sight by now: only its id is told
+	Offers   []store.Offer // that the command made or changed
 }
 
 // Do carries out one command in one transaction, exactly once for each
@@ -115,6 +126,10 @@ func (l *Ledger) Do(ctx context.Context, actor auth.Actor, c Command) (Result, e
 		res, err = l.report(ctx, actor, c)
 	case c.Act != nil:
 		res, err = l.act(ctx, actor, c)
+	case c.Offer != nil:
+		res, err = l.offer(ctx, actor, c)
+	case c.OfferAct != nil:
+		res, err = l.offerAct(ctx, actor, c)
 	default:
 		err = errors.New("empty command")
 	}
