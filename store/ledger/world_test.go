@@ -38,7 +38,7 @@ type world struct {
 	wake     chan struct{}
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	db, err := store.Open(t.Context(), pgtest.URL(t), store.Options{})
 	if err != nil {
@@ -111,7 +111,7 @@ func (w *world) env() intake.Env {
 	return intake.Env{Tree: c.Tree, Categories: c.Categories, Departments: c.Departments, Now: w.now, Past: true}
 }
 
-func (w *world) placed(t *testing.T, category string, lon, lat float64) *ledger.Report {
+func (w *world) placed(t testing.TB, category string, lon, lat float64) *ledger.Report {
 	t.Helper()
 	res, err := intake.Run(w.env(), intake.Report{Category: category, Title: "堵了", Lon: &lon, Lat: &lat, CRS: "wgs84"})
 	if err != nil {
@@ -120,7 +120,7 @@ func (w *world) placed(t *testing.T, category string, lon, lat float64) *ledger.
 	return &ledger.Report{Report: res.Report}
 }
 
-func (w *world) report(t *testing.T, category string, lon, lat float64, c ledger.Command) ledger.Result {
+func (w *world) report(t testing.TB, category string, lon, lat float64, c ledger.Command) ledger.Result {
 	t.Helper()
 	c.Report = w.placed(t, category, lon, lat)
 	res, err := w.led.Do(t.Context(), w.operator, c)
@@ -148,7 +148,7 @@ func (w *world) state(t *testing.T, id int64) dispatch.State {
 	return in.State
 }
 
-func (w *world) count(t *testing.T, table, where string) int {
+func (w *world) count(t testing.TB, table, where string) int {
 	t.Helper()
 	var n int
 	q := "SELECT count(*) FROM " + table
