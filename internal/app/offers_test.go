@@ -4,19 +4,22 @@
 package app
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"onemap/auth"
 	"onemap/store"
+	"onemap/track"
 )
 
 // fieldStand is a stand with n workers at home in A1, each with a device.
@@ -131,12 +134,187 @@ func TestAnOfferTakesAnIncidentFromTheDeskToItsEnd(t *testing.T) {
 	}
 }
 
-var (
-	_ = bufio.NewScanner
-	_ = json.Marshal
-	_ = http.Post
-	_ = url.Parse
-	_ = os.Open
-	_ = filepath.Join
-	_ = strings.Cut
-)
+// at has the worker's device send a place.
+func (st *stand) at(worker int, lon, lat float64, at time.Time) {
+	st.t.Helper()
+	form := url.Values{
+		"id": {fmt.Sprintf("dev-W%03d", worker)}, "lat": {fmt.Sprint(lat)}, "lon": {fmt.Sprint(lon)}, "timestamp": {fmt.Sprint(at.Unix())}, "accuracy": {"8"},
+	}
+	res, err := http.PostForm(st.s.DeviceURL()+"/", form)
+	if err != nil {
+		st.t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != 200 {
+		st.t.Fatalf("fix of worker %d: %d", worker, res.StatusCode)
+	}
+}
+
+// offerTo makes a lead offer and returns its id.
+func (st *stand) offerTo(desk, incident, worker string) string {
+	st.t.Helper()
+	body := fmt.Sprintf(`{"worker_ids":[%q],"lead":true,"expires_s":120}`, worker)
+	return offered(st.t, st.want(201, "POST", "/api/v1/incidents/"+incident+"/offers", desk, body, `If-Match: "3"`))["id"].(string)
+}
+
+// TestAnArrivalIsSeenByFixesAndTold walks a worker to the place: the dot is that of
+// somebody on accepted work, two fixes are an arrival without a word, and the word that
+// comes keeps how far off it was said.
+func TestAnArrivalIsSeenByFixesAndTold(t *testing.T) {
+	clock := &testClock{at: time.Now().Truncate(time.Second)}
+	st := fieldStand(t, Options{Now: clock.now}, 2)
+	desk := st.token(auth.Dispatcher, "")
+	id := st.routed(desk)
+	offer := st.offerTo(desk, id, "1")
+	phone := st.phone(1)
+	st.want(200, "POST", "/api/v1/offers/"+offer+"/acts", phone, `{"kind":"accept"}`)
+	st.at(1, 107.2, 38.41, clock.now()) // a kilometre off
+	st.wait("a dot on a task", func() bool {
+		d, ok := st.s.fixes.Live().Dot(1)
+		return ok && d.State == track.StateTask
+	})
+	for range 2 {
+		clock.move(40 * time.Second)
+		st.at(1, 107.2002, 38.4001, clock.now())
+	}
+	var got map[string]any
+	st.wait("an arrival by fixes", func() bool {
+		if err := st.s.noteArrivals(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		got = offered(t, st.get("/api/v1/incidents/"+id+"/offers", desk))
+		return got["arrived_fix_at"] != nil
+	})
+	if got["state"] != "arrived" || got["arrived_at"] != nil || st.state(desk, id) != "on_scene" {
+		t.Errorf("%v", got)
+	}
+	st.wait("a dot near by", func() bool {
+		at, ok := st.s.whereFresh(1)
+		return ok && at[1] < 38.401
+	})
+	got = st.want(200, "POST", "/api/v1/offers/"+offer+"/acts", phone, `{"kind":"arrive"}`).json(t)
+	if m, _ := got["arrived_m"].(float64); m < 10 || m > 30 || got["arrived_at"] == nil {
+		t.Errorf("by word: %v", got)
+	}
+	st.want(200, "POST", "/api/v1/offers/"+offer+"/acts", phone, `{"kind":"finish"}`)
+	st.wait("a dot off its task", func() bool {
+		d, ok := st.s.fixes.Live().Dot(1)
+		return ok && d.State == track.StateOn
+	})
+}
+
+// TestTheDeskIsToldWhenNobodyWasReached, and when the offer's time is over.
+func TestTheDeskIsToldWhenNobodyWasReached(t *testing.T) {
+	clock := &testClock{at: time.Now()}
+	st := fieldStand(t, Options{Now: clock.now}, 1)
+	desk := st.token(auth.Dispatcher, "")
+	l := st.live(desk, `{"type":"hello","topics":["events"]}`)
+	id := st.routed(desk)
+	offer := st.offerTo(desk, id, "1")
+	told := func(kind string) map[string]any {
+		for {
+			m := l.next()
+			var e map[string]any
+			if m.Type == "event" && m.Kind == kind {
+				if err := json.Unmarshal(m.Data, &e); err != nil {
+					t.Fatal(err)
+				}
+				return e
+			}
+		}
+	}
+	if e := told("offer.made"); e["id"] != offer || e["not_reached"] != false {
+		t.Errorf("%v", e)
+	}
+	clock.move(31 * time.Second)
+	if e := told("offer.changed"); e["not_reached"] != true || e["state"] != "offered" {
+		t.Errorf("%v", e)
+	}
+	clock.move(2 * time.Minute)
+	if e := told("offer.ended"); e["state"] != "expired" || e["live"] != false {
+		t.Errorf("%v", e)
+	}
+	if st.state(desk, id) != "routed" {
+		t.Error("it is not the desk's again")
+	}
+	// Word of it waited in the file of the data folder, and names nobody.
+	raw, err := os.ReadFile(filepath.Join(st.s.o.Data, notifyFile))
+	if err != nil || !strings.Contains(string(raw), `"offer_id":"`+offer+`"`) || !strings.Contains(string(raw), `"badge":"W001"`) {
+		t.Errorf("%v: %s", err, raw)
+	}
+}
+
+// gateway is a messenger's end of a webhook: it fails as often as asked.
+type gateway struct {
+	mu    sync.Mutex
+	fail  int
+	key   []byte
+	got   []Message
+	wrong []string
+}
+
+func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	body, _ := io.ReadAll(r.Body)
+	var m Message
+	if err := json.Unmarshal(body, &m); err != nil {
+		g.wrong = append(g.wrong, err.Error())
+	}
+	if signature(g.key, r.Header.Get("X-OneMap-Timestamp"), body) != r.Header.Get("X-OneMap-Signature") {
+		g.wrong = append(g.wrong, "signature")
+	}
+	g.got = append(g.got, m)
+	if g.fail > 0 {
+		g.fail--
+		http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect) // not followed
+	}
+}
+
+func TestWordOfAnOfferIsSignedAndSentAgainUntilItIsTaken(t *testing.T) {
+	g := &gateway{fail: 2, key: []byte(strings.Repeat("k", 32))}
+	srv := httptest.NewServer(g)
+	defer srv.Close()
+	key := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(key, append(g.key, '\n'), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	clock := &testClock{at: time.Now()}
+	st := fieldStand(t, Options{Now: clock.now, NotifyURL: srv.URL + "/onemap", NotifyHosts: []string{"127.0.0.1"}, NotifyKeyFile: key}, 1)
+	desk := st.token(auth.Dispatcher, "")
+	offer := st.offerTo(desk, st.routed(desk), "1")
+	st.wait("three tries", func() bool {
+		clock.move(200 * time.Millisecond)
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		return len(g.got) == 3
+	})
+	st.wait("a note of it", func() bool {
+		return st.count("SELECT count(*) FROM notification WHERE sent_at IS NOT NULL AND next_at IS NULL AND tries = 3 AND failed = ''") == 1
+	})
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.wrong) > 0 || g.got[0] != g.got[2] || g.got[0].OfferID != offer || g.got[0].Badge != "W001" || g.got[0].Kind != "offer.made" {
+		t.Errorf("%v %+v", g.wrong, g.got)
+	}
+}
+
+func TestANotifierGoesToAllowedHostsAlone(t *testing.T) {
+	key := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(key, []byte(strings.Repeat("k", 32)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for address, ok := range map[string]bool{
+		"https://sms.example/x": true, "https://sms.example:8443/x": true, "http://127.0.0.1:9/x": true,
+		"http://sms.example/x": false, "https://other.example/x": false, "https://me@sms.example/x": false, "ftp://sms.example/x": false, "sms.example": false,
+		"https://sms.example.evil/x": false, "http://10.0.0.1/x": false,
+	} {
+		_, err := newNotifier(Options{NotifyURL: address, NotifyHosts: []string{"sms.example", "127.0.0.1", "10.0.0.1"}, NotifyKeyFile: key})
+		if ok != (err == nil) {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	if _, err := newNotifier(Options{NotifyURL: "https://sms.example/x", NotifyHosts: []string{"sms.example"}}); err == nil {
+		t.Error("without a key")
+	}
+}
