@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,7 @@ import (
 	"onemap/internal/backup"
 	"onemap/internal/job"
 	"onemap/internal/localpg"
+	"onemap/internal/notify"
 	"onemap/migrations"
 	"onemap/store"
 	"onemap/store/ledger"
@@ -72,9 +74,9 @@ type Server struct {
 	answers      lookOnce      // whether the database answers
 
 	main, device net.Listener
-	media        *api.Media  // the media gateway; nil without one
-	notifier     Notifier    // carries word of offers to workers' pockets
-	secure       *tls.Config // of the main listener; nil without TLS
+	media        *api.Media      // the media gateway; nil without one
+	notifier     notify.Notifier // carries word of offers to workers' pockets
+	secure       *tls.Config     // of the main listener; nil without TLS
 	failed       chan error
 	ends         []end
 	stopOnce     sync.Once
@@ -195,7 +197,9 @@ func (s *Server) checkOptions(context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.notifier, err = newNotifier(s.o)
+	s.notifier, err = notify.New(notify.Options{
+		URL: s.o.NotifyURL, Hosts: s.o.NotifyHosts, KeyFile: s.o.NotifyKeyFile, File: filepath.Join(s.o.Data, notifyFile), Now: s.o.Now,
+	})
 	return err
 }
 

@@ -66,7 +66,7 @@ func (s *Server) startLoops(ctx context.Context) error {
 	s.loop("offers", s.sweepOffers)
 	s.loop("tasks", s.followTasks)
 	s.loop("arrivals", func(ctx context.Context) { s.every(ctx, arrivalEvery, "arrivals", s.noteArrivals) })
-	s.loop("notifications", s.notify)
+	s.loop("notifications", s.sendNotifications)
 	s.loop("memory", s.boundMemory)
 	s.loop("care", func(ctx context.Context) { s.every(ctx, time.Hour, "care", s.care) })
 	s.onStop("hub", s.hub.Stop)
@@ -95,10 +95,14 @@ func (s *Server) every(ctx context.Context, d time.Duration, what string, f func
 // stays offline.
 const keepKeys = 7 * 24 * time.Hour
 
+// keepWord is how long it is known what became of word of an offer.
+const keepWord = 30 * 24 * time.Hour
+
 // care drops what is past its time.
 func (s *Server) care(ctx context.Context) error {
 	_, err := s.db.Pool.Exec(ctx, "DELETE FROM idempotency WHERE at < $1", s.o.Now().Add(-keepKeys))
-	return errors.Join(err, s.renew())
+	_, err2 := s.db.Pool.Exec(ctx, "DELETE FROM notification WHERE next_at IS NULL AND made_at < $1", s.o.Now().Add(-keepWord))
+	return errors.Join(err, err2, s.renew())
 }
 
 // pumpBatch is how many events the pump reads at a time.
