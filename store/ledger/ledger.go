@@ -39,7 +39,7 @@ func (e *VersionError) Error() string {
 }
 
 // Options name what a Ledger works with; all are needed but Reports, Wake, Folded,
-// ScopesKnow, Home, Where and Next.
+// ScopesKnow, Home, Where and Advice.
 type Options struct {
 	DB        *store.DB
 	Reports   *store.DB // where reports are written, so that nothing else takes their connections; DB when nil
@@ -60,8 +60,9 @@ type Options struct {
 	Home func(worker uint32) (int32, bool)
 	// Where is where a worker is, if a fresh fix tells. Nil where nobody knows.
 	Where func(worker uint32) (geo.WGS84, bool)
-	// Next finds who is asked after an offer that expired; nil leaves that to the desk.
-	Next Candidates
+	// Advice finds who is asked after an offer that expired, and is kept with whom the
+	// desk asks; nil leaves both to the desk.
+	Advice Candidates
 }
 
 // Ledger writes the record.

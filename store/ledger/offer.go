@@ -137,6 +137,11 @@ func (l *Ledger) makeOffers(ctx context.Context, tx pgx.Tx, actor auth.Actor, c 
 	if err != nil {
 		return res, err
 	}
+	if l.o.Advice != nil {
+		if err := l.o.Advice.Chosen(ctx, tx, actor, in, cmd.Workers); err != nil {
+			return res, err
+		}
+	}
 	for _, m := range made {
 		o := store.Offer{Offer: m, Badge: badges[m.Worker], MadeBy: actor.ID}
 		o.Settle()

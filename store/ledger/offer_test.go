@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"onemap/auth"
 	"onemap/dispatch"
 	"onemap/store"
@@ -258,6 +260,16 @@ func TestAYesSaidInTimeCountsUnlessSomebodyElseWasAskedSince(t *testing.T) {
 type nextWorker struct {
 	db      *store.DB
 	workers []uint32
+	chosen  atomic.Int64
+}
+
+// Chosen counts who was asked, all of whom were free until then.
+func (n *nextWorker) Chosen(ctx context.Context, tx pgx.Tx, _ auth.Actor, _ store.Incident, workers []uint32) error {
+	theirs, err := store.LiveOffersOf(ctx, tx, auth.System("test"), []int64{int64(workers[0])})
+	if err == nil && len(theirs) == 0 {
+		n.chosen.Add(1)
+	}
+	return err
 }
 
 func (n *nextWorker) Next(ctx context.Context, _ int64, exclude []uint32) (uint32, bool, error) {
@@ -302,7 +314,7 @@ func TestAnOfferExpiresOnceWhoeverSweeps(t *testing.T) {
 	w.now = w.now.Add(5 * time.Minute)
 	servers := []*ledger.Ledger{}
 	for range 2 {
-		servers = append(servers, ledger.New(ledger.Options{DB: w.db, Catalogue: w.cat, Sealer: w.seal, Calendar: w.cal, Now: func() time.Time { return w.now }, Next: next}))
+		servers = append(servers, ledger.New(ledger.Options{DB: w.db, Catalogue: w.cat, Sealer: w.seal, Calendar: w.cal, Now: func() time.Time { return w.now }, Advice: next}))
 	}
 	var expired, passed atomic.Int64
 	for try := 0; try < 20 && w.count(t, "offer", "state = 'expired'") < n; try++ {
@@ -321,6 +333,9 @@ func TestAnOfferExpiresOnceWhoeverSweeps(t *testing.T) {
 	}
 	if expired.Load() != n || passed.Load() != n-1 {
 		t.Errorf("%d expired, %d passed on, of %d", expired.Load(), passed.Load(), n)
+	}
+	if next.chosen.Load() != n-1 {
+		t.Errorf("%d choices were told to the advice", next.chosen.Load())
 	}
 	if k := w.count(t, "offer_journal", "kind = 'expire'"); k != n {
 		t.Errorf("%d expiries in the journal", k)

@@ -17,11 +17,14 @@ import (
 	"onemap/store"
 )
 
-// Candidates finds who is asked next.
+// Candidates is the advice on whom to send, as far as offers need it.
 type Candidates interface {
 	// Next returns the best worker for an incident besides those of exclude, who were
 	// asked before; false when there is none.
 	Next(ctx context.Context, incident int64, exclude []uint32) (worker uint32, ok bool, err error)
+	// Chosen keeps the advice on an incident together with whom the actor asks, inside
+	// tx, which has written no offer yet.
+	Chosen(ctx context.Context, tx pgx.Tx, actor auth.Actor, in store.Incident, workers []uint32) error
 }
 
 // offerSweepLock lets one server at a time look for offers whose time is over.
@@ -136,7 +139,7 @@ func (l *Ledger) takeIncident(ctx context.Context, tx pgx.Tx, id int64) (store.I
 // nextCandidate is who is asked after an offer that expires, by the centre's rules; 0
 // for nobody: then the desk decides.
 func (l *Ledger) nextCandidate(ctx context.Context, d dueOffer) (uint32, error) {
-	if !l.o.Catalogue.Now().Offers.Next || l.o.Next == nil {
+	if !l.o.Catalogue.Now().Offers.Next || l.o.Advice == nil {
 		return 0, nil
 	}
 	var asked []int64
@@ -147,7 +150,7 @@ func (l *Ledger) nextCandidate(ctx context.Context, d dueOffer) (uint32, error) 
 	for i, w := range asked {
 		exclude[i] = uint32(w)
 	}
-	w, ok, err := l.o.Next.Next(ctx, d.Incident, exclude)
+	w, ok, err := l.o.Advice.Next(ctx, d.Incident, exclude)
 	if err != nil || !ok {
 		return 0, err
 	}
