@@ -338,7 +338,9 @@ func DecideOffer(f OfferFacts, a OfferAct) (OfferChange, error) {
 	if o.State.Live() && !ch.After.State.Live() {
 		ch.Event = "offer.ended"
 	}
-	ch.Incident = f.brings(ch.After.State)
+	if r.to != "" { // a receipt that comes late moves nothing
+		ch.Incident = f.brings(r.to)
+	}
 	return ch, nil
 }
 

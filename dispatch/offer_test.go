@@ -101,6 +101,11 @@ func TestAReceiptIsNeverAssumed(t *testing.T) {
 	if err != nil || late.After.State != OfferSeen || late.After.DeliveredAt == nil || late.Incident != "" {
 		t.Errorf("delivered after seen: %+v, %v", late.After, err)
 	}
+	done := offerIn(OfferFinished, true) // and the incident was sent back since
+	done.Incident = Rework
+	if ch, err := DecideOffer(done, OfferAct{Kind: TellDelivered, By: ByWorker}); err != nil || ch.Incident != "" || ch.After.State != OfferFinished {
+		t.Errorf("delivered after finished: %+v, %v", ch, err)
+	}
 	again, err := DecideOffer(f, OfferAct{Kind: TellSeen, By: ByWorker})
 	if err != nil || again.After != f.Offer || again.Event != "" {
 		t.Errorf("seen twice: %+v, %v", again, err)
