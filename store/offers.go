@@ -120,6 +120,11 @@ func LiveOffersOf(ctx context.Context, tx Querier, _ auth.Scope, workers []int64
 	return offersBy(ctx, tx, "SELECT "+offerColumns+fromOffer+"WHERE o.worker_id = ANY ($1) AND "+liveOffer+" ORDER BY o.id", workers)
 }
 
+// LiveOffersOn are the live offers of these incidents.
+func LiveOffersOn(ctx context.Context, tx Querier, _ auth.Scope, incidents []int64) ([]Offer, error) {
+	return offersBy(ctx, tx, "SELECT "+offerColumns+fromOffer+"WHERE o.incident_id = ANY ($1) AND "+liveOffer+" ORDER BY o.id", incidents)
+}
+
 func offersBy(ctx context.Context, tx Querier, sql string, args ...any) ([]Offer, error) {
 	rows, err := tx.Query(ctx, sql, args...)
 	if err != nil {

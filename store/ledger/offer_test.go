@@ -19,6 +19,7 @@ import (
 
 	"onemap/auth"
 	"onemap/dispatch"
+	"onemap/feed"
 	"onemap/store"
 	"onemap/store/ledger"
 )
@@ -484,4 +485,27 @@ func BenchmarkTransitions(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "transitions/s")
 	cancel()
 	<-done
+}
+
+func TestARedrawTellsOffersToWhoeverSeesTheirIncidentThen(t *testing.T) {
+	w := newWorld(t)
+	w.field(t, 1)
+	in := w.routed(t, 3)
+	o := w.offered(t, in, 1)
+	if _, err := w.led.Enact(t.Context(), w.operator, ledger.Enactment{Version: w.draft(t, redrawn(0.25)), AcceptFaults: true}); err != nil {
+		t.Fatal(err)
+	}
+	w.sequence(t)
+	_, st, err := ledger.LoadState(t.Context(), w.db, auth.System("test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	it, ok := st.Get(feed.Key{Kind: "offer", ID: fmt.Sprint(o.ID)})
+	var no int32
+	if err := w.db.Pool.QueryRow(t.Context(), "SELECT grid_no FROM incident WHERE id = $1", in.ID).Scan(&no); err != nil {
+		t.Fatal(err)
+	}
+	if !ok || it.Audience.Grid != no || no == in.Place.GridNo {
+		t.Errorf("the offer is told to grid %d, its incident is in %d and was in %d", it.Audience.Grid, no, in.Place.GridNo)
+	}
 }

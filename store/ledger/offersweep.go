@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -237,24 +239,55 @@ func (l *Ledger) ArrivedByFixes(ctx context.Context, actor auth.Actor, offer int
 	return nil
 }
 
+// tellMoved tells the live offers of incidents that a redraw has moved to whoever sees
+// those now. from is the grid number that each incident had.
+func (l *Ledger) tellMoved(ctx context.Context, tx pgx.Tx, from map[int64]int32) error {
+	offers, err := store.LiveOffersOn(ctx, tx, whole, slices.Sorted(maps.Keys(from)))
+	if err != nil || len(offers) == 0 {
+		return err
+	}
+	b := &pgx.Batch{}
+	for _, o := range offers {
+		e, err := l.offerEvent(o, o.About, "offer.changed")
+		if err != nil {
+			return err
+		}
+		e.Before = e.After
+		e.Before.Grid = from[o.Incident]
+		if err := emit(b, e); err != nil {
+			return err
+		}
+	}
+	return tx.SendBatch(ctx, b).Close()
+}
+
 // emitOffer puts an offer's event into the outbox: to whoever sees its incident, and to
 // its worker.
 func (l *Ledger) emitOffer(b *pgx.Batch, o store.Offer, at store.OfferedIncident, kind string, verBefore int) error {
-	full, err := store.OfferPayload(o)
+	e, err := l.offerEvent(o, at, kind)
 	if err != nil {
 		return err
+	}
+	if verBefore > 0 {
+		e.Before = e.After
+	}
+	return emit(b, e)
+}
+
+// offerEvent makes the event that tells an offer's state.
+func (l *Ledger) offerEvent(o store.Offer, at store.OfferedIncident, kind string) (feed.Event, error) {
+	full, err := store.OfferPayload(o)
+	if err != nil {
+		return feed.Event{}, err
 	}
 	aud := feed.Audience{Grid: at.GridNo, Workers: []int64{int64(o.Worker)}, Sensitive: l.o.Catalogue.Now().Categories[at.Category].Sensitive()}
 	e := feed.Event{
 		Kind: kind, Entity: feed.Key{Kind: "offer", ID: fmt.Sprint(o.ID)}, Ver: o.Ver, Live: feed.Put, OccurredAt: l.o.Now(), After: aud, Case: full,
 	}
-	if verBefore > 0 {
-		e.Before = aud
-	}
 	if !o.State.Live() {
 		e.Live = feed.End
 	}
-	return emit(b, e)
+	return e, nil
 }
 
 // notify leaves word of an offer for the messenger outside: ids, and a text that names
