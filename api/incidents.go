@@ -309,12 +309,9 @@ type actInput struct {
 }
 
 func (s *Server) actOnIncident(ctx context.Context, a caller, in *actInput) (*incidentOutput, error) {
-	if in.IfMatch == "" {
-		return nil, problem(http.StatusPreconditionRequired, "send the version you saw in If-Match, for example If-Match: \"3\"")
-	}
-	version, err := strconv.Atoi(strings.Trim(in.IfMatch, "\""))
-	if err != nil || version < 1 {
-		return nil, problem(http.StatusBadRequest, "If-Match must be one version number in quotes")
+	version, err := versionOf(in.IfMatch)
+	if err != nil {
+		return nil, err
 	}
 	reason, unclean := intake.Clean(in.Body.Reason)
 	if unclean != "" {

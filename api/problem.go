@@ -32,6 +32,8 @@ type Problem struct {
 	Detail   string        `json:"detail,omitempty" doc:"What is wrong and what to do"`
 	Errors   []ProblemItem `json:"errors,omitempty"`
 	Possible []string      `json:"possible,omitempty" doc:"The actions the incident's state allows now"`
+	Winner   *OfferWinner  `json:"winner,omitempty" doc:"Of an offer that somebody else was first with: whose is there"`
+	Now      *OfferNow     `json:"now,omitempty" doc:"Of an act on an offer: how things are by now"`
 	// Candidates are the places that a report's address may mean.
 	// Incidents are what stands in the way.
 	Incidents  []UrgentItem `json:"incidents,omitempty" doc:"The incidents that stand in the way, of those the sender may read"`
@@ -97,6 +99,8 @@ func (s *Server) answer(ctx context.Context, err error) error {
 	var version *ledger.VersionError
 	var seat *ledger.RoleNameError
 	var faults *store.FaultsError
+	var taken *ledger.TakenError
+	var refused *ledger.OfferRefusal
 	switch {
 	case err == nil:
 		return nil
@@ -119,6 +123,10 @@ func (s *Server) answer(ctx context.Context, err error) error {
 			}
 		}
 		return p
+	case errors.As(err, &taken):
+		return takenProblem(taken)
+	case errors.As(err, &refused):
+		return refusedProblem(refused)
 	case errors.As(err, &state):
 		p := problem(http.StatusConflict, state.Error())
 		p.Possible = actionNames(state.Possible)

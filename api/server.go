@@ -150,6 +150,7 @@ func New(o Options) *Server {
 	s.duplicates()
 	s.remarks()
 	s.dossier()
+	s.offers()
 	s.reporters()
 	s.attachments()
 	s.supervisions()

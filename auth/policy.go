@@ -36,6 +36,8 @@ const (
 	Remark       Resource = "remark"        // requests, instructions, joint sessions, call-backs, assistants; the dossier
 	Request      Resource = "request"       // what one asks for and another decides
 	Instruction  Resource = "instruction"   // 批示 of leaders
+	OfferData    Resource = "offer"         // who is asked to go, and asking
+	OfferAnswer  Resource = "offer_answer"  // what is said about an offer: by its worker, and taking it back by the desk
 	Reporter     Resource = "reporter"      // name, phone and id number of who reported
 	Attachment   Resource = "attachment"    // photos, recordings and films of incidents
 	AdviceData   Resource = "advice"        // who should go to an incident, and who not
@@ -102,6 +104,9 @@ supervision   write   -            -              -         -             grid+f
 remark        read    -            -              -         grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
 request       approve -            -              -         grid+sens     grid+flag     grid+flag  -             -            -              -               -
 instruction   write   -            -              -         grid+sens     -             -          -             -            -              -               -
+offer         read    -            -              -         -             grid+flag     grid+flag  grid+flag     grid         own+sens       own+sens        -
+offer         write   -            -              -         -             grid+flag     grid+flag  grid+flag     grid         -              -               -
+offer_answer  write   -            -              -         -             grid+flag     grid+flag  grid+flag     grid         own+sens       own+sens        -
 reporter      read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens+open  dept+sens+open  -
 reporter      reveal  -            -              -         -             grid+flag?    grid+flag? grid+flag?    -            own+sens+open? dept+sens+open? -
 attachment    read    -            -              -         grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -

@@ -155,10 +155,11 @@ type Change struct {
 	After      Incident
 	Step       Step
 	Event      string
-	Stage      *Stage // begins now, and the running one ends; nil where it runs on
-	Department int64  // the lead department after it; 0 for none
-	Place      *Place // where it lies after it; nil where it was
-	EndOffers  bool   // whoever was asked or sent is told that it is over
+	Stage      *Stage  // begins now, and the running one ends; nil where it runs on
+	Department int64   // the lead department after it; 0 for none
+	Place      *Place  // where it lies after it; nil where it was
+	EndOffers  bool    // whoever was asked or sent is told that it is over
+	Workers    []int64 // whose work it is after it; nil as it was
 	Paused     *time.Time
 	Resumed    bool // the running stage's clock goes on: its due time is StageDue
 }

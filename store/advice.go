@@ -34,6 +34,9 @@ const (
 	openWork = `SELECT iw.worker_id, count(DISTINCT iw.incident_id) FROM incident_worker iw JOIN incident i ON i.id = iw.incident_id
 		WHERE iw.until IS NULL AND iw.relation <> 'reported' AND i.open AND i.state NOT IN ('resolved', 'verified') GROUP BY iw.worker_id`
 	workOnIt = `SELECT worker_id, bool_or(until IS NULL) FROM incident_worker WHERE incident_id = $1 AND relation <> 'reported' GROUP BY worker_id`
+	onOffer  = `SELECT worker_id, bool_or(incident_id = $1 AND state IN ('offered', 'delivered', 'seen', 'accepted', 'arrived')),
+		bool_or(incident_id = $1 AND state IN ('declined', 'expired')), bool_or(incident_id <> $1 AND state IN ('offered', 'delivered', 'seen'))
+		FROM offer WHERE incident_id = $1 OR state IN ('offered', 'delivered', 'seen') GROUP BY worker_id`
 	lastWeek = `SELECT w, count(*) FILTER (WHERE a.at > $1::timestamptz - interval '24 hours'), count(*) FROM advice a, unnest(a.chosen) w
 		WHERE a.at > $1::timestamptz - interval '7 days' AND a.at <= $1 GROUP BY w`
 )
@@ -57,6 +60,10 @@ func factsForAdvice(ctx context.Context, db Batcher, in dispatch.Incident, now t
 	var still bool
 	b.Queue(openWork).Query(f.each([]any{&id, &n}, &id, func(w *dispatch.WorkRecord) { w.Load = n }))
 	b.Queue(workOnIt, in.ID).Query(f.each([]any{&id, &still}, &id, func(w *dispatch.WorkRecord) { w.Has, w.Gave = still, !still }))
+	var has, gave, waits bool
+	b.Queue(onOffer, in.ID).Query(f.each([]any{&id, &has, &gave, &waits}, &id, func(w *dispatch.WorkRecord) {
+		w.Has, w.Gave, w.Waiting = w.Has || has, w.Gave || gave, waits
+	}))
 	b.Queue(lastWeek, now).Query(f.each([]any{&id, &n, &more}, &id, func(w *dispatch.WorkRecord) { w.Day, w.Week = n, more }))
 	if err := db.SendBatch(ctx, &b).Close(); err != nil {
 		return f, fmt.Errorf("store: facts for advice on incident %d: %w", in.ID, err)

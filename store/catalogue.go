@@ -42,6 +42,7 @@ type Catalog struct {
 	DeptNames   map[int64]string
 	Centre      Centre
 	Clocks      Clocks
+	Offers      dispatch.OfferRules
 }
 
 // Centre is what this centre calls itself and its levels.
@@ -172,6 +173,11 @@ func (c *Catalogue) reload(ctx context.Context, needless func() bool) error {
 	if n.Clocks, err = ReadClocks(ctx, c.db.Pool); err != nil {
 		return err
 	}
+	var offers OfferSetting
+	if err := c.db.Setting(ctx, "offers", &offers); err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	n.Offers = offers.rules()
 	c.now.Store(n)
 	return nil
 }

@@ -197,6 +197,18 @@ func (l *Live) Near() *Near {
 	return l.near
 }
 
+// Dot returns the worker's dot; false when it is not on the map.
+func (l *Live) Dot(worker uint32) (Dot, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.age()
+	e := l.workers[worker]
+	if e == nil || e.dot.State == StateOff {
+		return Dot{}, false
+	}
+	return e.dot, true
+}
+
 // Changed returns the dots that changed after `since`, ordered by worker, and
 // the number to ask with next time; 0 asks for all that are on the map. A dot
 // that left the map comes once, with StateOff. Its cost is that of the changes.

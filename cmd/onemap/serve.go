@@ -27,6 +27,9 @@ type serveCmd struct {
 	MediaGateway string         `help:"Address of a camera's pictures at a media gateway, with {gb_code} and {protocol} (hls, flv or webrtc) in it, see docs/LAYERS.md; no camera is opened when left out." name:"media-gateway" env:"ONEMAP_MEDIA_GATEWAY" placeholder:"URL"`
 	MediaKeyFile string         `help:"File of the key that links to the media gateway are signed with, 32 bytes or more." name:"media-key-file" env:"ONEMAP_MEDIA_KEY_FILE" type:"existingfile" placeholder:"FILE"`
 	MediaTTL     time.Duration  `help:"How long a link to a camera is good for." name:"media-ttl" default:"60s" env:"ONEMAP_MEDIA_TTL"`
+	NotifyURL    string         `help:"Where word of offers is posted, for a gateway to SMS, voice or 政务微信, see docs/DISPATCH.md; without one it is written to notifications.ndjson in the data folder." name:"notify-url" env:"ONEMAP_NOTIFY_URL" placeholder:"URL"`
+	NotifyHosts  []string       `help:"The hosts that --notify-url may name." name:"notify-hosts" env:"ONEMAP_NOTIFY_HOSTS" placeholder:"HOST"`
+	NotifyKey    string         `help:"File of the key that what is posted is signed with, 32 bytes or more." name:"notify-key-file" env:"ONEMAP_NOTIFY_KEY_FILE" type:"existingfile" placeholder:"FILE"`
 	Limits       map[string]int `help:"Limits other than the defaults of docs/SECURITY.md, as name=number;name=number." name:"limits" env:"ONEMAP_LIMITS" placeholder:"NAME=NUMBER"`
 	Demo         bool           `help:"Load the made-up banner when the database is empty, and let a pretend field move in it." env:"ONEMAP_DEMO"`
 	DemoSeed     uint64         `help:"Seed of the made-up banner." default:"1" env:"ONEMAP_DEMO_SEED"`
@@ -50,7 +53,7 @@ func (c *serveCmd) Run(ctx context.Context, say messages) error {
 	s, err := app.Start(ctx, app.Options{
 		Listen: c.Listen, DeviceListen: c.DeviceListen, AdminListen: c.AdminListen, Data: c.dir(), DatabaseURL: c.DatabaseURL,
 		Demo: c.Demo, DemoSeed: c.DemoSeed, DemoPast: c.DemoPast, DemoField: c.DemoField, TLSCert: c.TLSCert, TLSKey: c.TLSKey, TrustedProxies: c.Proxies,
-		MediaGateway: c.MediaGateway, MediaKeyFile: c.MediaKeyFile, MediaTTL: c.MediaTTL, Limits: limits, Version: version, Log: c.log(), Out: say,
+		MediaGateway: c.MediaGateway, MediaKeyFile: c.MediaKeyFile, MediaTTL: c.MediaTTL, NotifyURL: c.NotifyURL, NotifyHosts: c.NotifyHosts, NotifyKeyFile: c.NotifyKey, Limits: limits, Version: version, Log: c.log(), Out: say,
 	})
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,7 @@ import (
 	"onemap/internal/backup"
 	"onemap/internal/job"
 	"onemap/internal/localpg"
+	"onemap/internal/notify"
 	"onemap/migrations"
 	"onemap/store"
 	"onemap/store/ledger"
@@ -67,6 +69,7 @@ type Server struct {
 	treeAhead    chan int32            // a draft has its numbers: its tree is read before it is in force
 	behind       atomic.Bool           // people or layers wait to be read again
 	peopleDue    chan struct{}         // a shift began or ended
+	offersDue    chan struct{}         // offers have changed: who is on accepted work
 	load         atomic.Pointer[api.Loading]
 	wake         chan struct{} // something was committed: the sequencer
 	heads        chan struct{} // the feed has grown: the pump
@@ -77,8 +80,9 @@ type Server struct {
 	answers      lookOnce      // whether the database answers
 
 	main, device net.Listener
-	media        *api.Media  // the media gateway; nil without one
-	secure       *tls.Config // of the main listener; nil without TLS
+	media        *api.Media      // the media gateway; nil without one
+	notifier     notify.Notifier // carries word of offers to workers' pockets
+	secure       *tls.Config     // of the main listener; nil without TLS
 	failed       chan error
 	ends         []end
 	stopOnce     sync.Once
@@ -100,7 +104,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	o.setDefaults()
 	s := &Server{
 		o: o, wake: make(chan struct{}, 1), heads: make(chan struct{}, 1), layersDue: make(chan struct{}, 1), placesDue: make(chan struct{}, 1),
-		peopleDue: make(chan struct{}, 1), plansDue: make(chan struct{}, 1), triedSince: map[planKey]time.Time{}, overlaysDue: make(chan struct{}, 1), namedDue: make(chan struct{}, 1), treeAhead: make(chan int32, 4), ready: make(chan struct{}), failed: make(chan error, 8),
+		peopleDue: make(chan struct{}, 1), offersDue: make(chan struct{}, 1), plansDue: make(chan struct{}, 1), triedSince: map[planKey]time.Time{}, overlaysDue: make(chan struct{}, 1), namedDue: make(chan struct{}, 1), treeAhead: make(chan int32, 4), ready: make(chan struct{}), failed: make(chan error, 8),
 	}
 	s.load.Store(&api.Loading{})
 	o.Log.Info("starting", "version", o.Version, "options", o)
@@ -196,6 +200,12 @@ func (s *Server) checkOptions(context.Context) error {
 	}
 	var err error
 	s.media, err = api.NewMedia(s.o.MediaGateway, s.o.MediaKeyFile, s.o.MediaTTL)
+	if err != nil {
+		return err
+	}
+	s.notifier, err = notify.New(notify.Options{
+		URL: s.o.NotifyURL, Hosts: s.o.NotifyHosts, KeyFile: s.o.NotifyKeyFile, File: filepath.Join(s.o.Data, notifyFile), Now: s.o.Now,
+	})
 	return err
 }
 
@@ -266,6 +276,7 @@ func (s *Server) openRecord(ctx context.Context) error {
 	s.ledger = ledger.New(ledger.Options{
 		DB: s.pools.changes, Reports: s.pools.reports, Catalogue: s.catalogue, Sealer: s.seal, Now: s.o.Now, Wake: s.nudge(s.wake), Folded: s.folded,
 		Evidence: hasEvidence, Staffed: s.staffed,
+		Home: s.home, Where: s.whereFresh, Advice: advising{s},
 	})
 	s.files = attach.New(attach.Options{Data: s.o.Data, DB: s.pools.care, Ledger: s.ledger, Now: s.o.Now, Log: s.o.Log})
 	n, err := s.ledger.Settle(ctx, auth.SystemActor("start"))
@@ -341,11 +352,6 @@ func (s *Server) staffed(ctx context.Context, tx pgx.Tx, department int64, in st
 		return false, nil
 	}
 	return err == nil, err
-}
-
-// adviser is what advice is put together from.
-func (s *Server) adviser() *store.Adviser {
-	return &store.Adviser{Catalogue: s.catalogue, Near: s.fixes.Live().Near, Roads: s.roads, People: s.fixes.Directory, Now: s.o.Now}
 }
 
 func (s *Server) startListeners(ctx context.Context) error {

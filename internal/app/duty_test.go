@@ -29,16 +29,6 @@ func (st *stand) workerToken(badge, grid string) string {
 	return secret
 }
 
-// want asks and fails the test unless the status is this one.
-func (st *stand) want(status int, method, path, token, body string) answer {
-	st.t.Helper()
-	a := st.call(method, path, token, body)
-	if a.status != status {
-		st.t.Fatalf("%s %s %s: %d, want %d: %s", method, path, body, a.status, status, a.body)
-	}
-	return a
-}
-
 // sends sends a fix of a device at a time and returns how many of it the record has.
 func (st *stand) sends(device string, at time.Time) int {
 	st.t.Helper()

@@ -72,6 +72,10 @@ func (s *Server) startLoops(ctx context.Context) error {
 	s.loop("plans", s.followPlans)
 	s.loop("days", s.followDays)
 	s.loop("tree ahead", s.followTrees)
+	s.loop("offers", s.sweepOffers)
+	s.loop("tasks", s.followTasks)
+	s.loop("arrivals", func(ctx context.Context) { s.every(ctx, arrivalEvery, "arrivals", s.noteArrivals) })
+	s.loop("notifications", s.sendNotifications)
 	s.loop("memory", s.boundMemory)
 	s.loop("roll calls", func(ctx context.Context) { s.every(ctx, rollLook, "roll calls", s.closeRolls) })
 	s.loop("attachments", func(ctx context.Context) { s.every(ctx, time.Minute, "attachments", s.files.Sweep) })
@@ -119,6 +123,9 @@ func (s *Server) closeRolls(ctx context.Context) error {
 // stays offline.
 const keepKeys = 7 * 24 * time.Hour
 
+// keepWord is how long it is known what became of word of an offer.
+const keepWord = 30 * 24 * time.Hour
+
 // care drops what is past its time.
 func (s *Server) care(ctx context.Context) error {
 	_, err := s.db.Pool.Exec(ctx, "DELETE FROM idempotency WHERE at < $1", s.o.Now().Add(-keepKeys))
@@ -126,7 +133,8 @@ func (s *Server) care(ctx context.Context) error {
 	if removed > 0 {
 		s.o.Log.Info("files of no attachment are removed", "files", removed)
 	}
-	return errors.Join(err, s.renew(), ferr)
+	_, err2 := s.db.Pool.Exec(ctx, "DELETE FROM notification WHERE next_at IS NULL AND made_at < $1", s.o.Now().Add(-keepWord))
+	return errors.Join(err, err2, s.renew(), ferr)
 }
 
 // pumpBatch is how many events the pump reads at a time.
@@ -230,6 +238,9 @@ func (s *Server) before(ctx context.Context, evs []feed.Event) error {
 	reload, clocks := false, false
 	for _, e := range evs {
 		defer s.layersTold(e) // once the new tree is in force
+		if e.Entity.Kind == "offer" {
+			s.nudge(s.offersDue)()
+		}
 		switch e.Kind {
 		case "grids.enacted":
 			reload = true

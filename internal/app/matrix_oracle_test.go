@@ -24,6 +24,7 @@ const (
 	rowSensitive = "sensitive case types (家庭, 信访, 精神, 未成年)"
 	rowPosition  = "worker live position (duty only)"
 	rowTrack     = "worker track history"
+	rowAssign    = "assign / reassign"
 	rowHeat      = "H3 heat"
 	rowTiles     = "MVT tiles"
 	rowCamera    = "opening a camera"
@@ -323,6 +324,8 @@ func (o *oracle) allowed(a *actor, l line) bool {
 		return true
 	case "own shift": // a worker's, as the own place is
 		return c.reach == own
+	case "answer": // who makes offers, and who says yes to them
+		return c.write || c.has("accept")
 	case "R whole":
 		return c.read && !c.has("acts")
 	case "R tokens":

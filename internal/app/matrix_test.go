@@ -224,6 +224,12 @@ func (r *run) walk(t *testing.T) {
 			r.candidates(l)
 		case "advice figures":
 			r.adviceFigures(l)
+		case "offers of incident":
+			r.offersOfIncidents(l)
+		case "list offers":
+			r.listOffers(l)
+		case "offer":
+			r.eachOffer(l)
 		case "incident near":
 			r.nearIncidents(l)
 		case "camera":
@@ -382,6 +388,8 @@ func request(l line, id string) (method, path, body string, headers []string) {
 		if l.method == http.MethodPost {
 			return l.method, path, `{"action":"accept"}`, []string{`If-Match: "4711"`}
 		}
+	case "incident offers":
+		return l.method, path, `{"worker_ids":["6"],"lead":true}`, []string{`If-Match: "4711"`}
 	case "incident revealed":
 		body = `{"reason":"` + goodReason + `"}`
 	case "incident supervision":

@@ -45,6 +45,7 @@ type world struct {
 	actors      []*actor
 	incidents   []*matter
 	workers     []*hand
+	errands     []errand
 	cameras     []*lens
 	tenants     []*tenant // contacts, one in every grid
 	accounts    []*account
@@ -172,6 +173,7 @@ func newWorld(t *testing.T) *world {
 	w.attach(t)
 	w.accounts = w.makeAccounts(t, "")
 	w.move(t)
+	w.offer(t)
 	return w
 }
 

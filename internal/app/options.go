@@ -37,6 +37,9 @@ type Options struct {
 	MediaKeyFile    string        // the key that links to it are signed with
 	MediaTTL        time.Duration // how long a link is good for; one minute
 	Limits          api.Limits    // of what callers may ask for
+	NotifyURL       string        // where word of offers is posted, for SMS, voice or 政务微信; "" writes it to a file of the data folder
+	NotifyHosts     []string      // the hosts that it may be posted to; none but those
+	NotifyKeyFile   string        // the key that what is posted is signed with
 
 	Version string
 	Log     *slog.Logger
@@ -104,7 +107,7 @@ func (o Options) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.String("listen", o.Listen), slog.String("device_listen", o.DeviceListen), slog.String("admin_listen", o.AdminListen),
 		slog.String("data", o.Data), slog.String("database", db), slog.Bool("demo", o.Demo), slog.Uint64("demo_seed", o.DemoSeed),
-		slog.Bool("demo_field", o.DemoField), slog.Bool("media_gateway", o.MediaGateway != ""),
+		slog.Bool("demo_field", o.DemoField), slog.Bool("media_gateway", o.MediaGateway != ""), slog.Bool("notify", o.NotifyURL != ""),
 	)
 }
 

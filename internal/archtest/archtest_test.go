@@ -17,7 +17,7 @@ import (
 // systemCallers are the packages that may read the whole database, and why.
 var systemCallers = map[string]string{
 	"store":           "names of a grid's former versions",
-	"store/ledger":    "every worker's badge, told anew after a change of the configuration",
+	"store/ledger":    "every worker's badge, told anew after a change of the configuration; the incident of an offer that one may answer",
 	"internal/app":    "the product's own loops: sequencer, sweeps, caches; the import of history",
 	"internal/attach": "ends uploads in the name of the server: who sent one had the right",
 	"internal/demo":   "loads the made-up county",

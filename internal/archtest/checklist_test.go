@@ -28,7 +28,8 @@ import (
 // clients are the packages that may open a connection of their own, and to whom.
 // No other code fetches anything, so that no request can make it fetch.
 var clients = map[string]string{
-	"internal/demo": "the pretend field sends to this very server; other machines are refused before the connection",
+	"internal/demo":   "the pretend field sends to this very server; other machines are refused before the connection",
+	"internal/notify": "word of offers, to the one address that whoever runs the server named and whose host they allowed; no redirect is followed",
 }
 
 // connecting are the names by which a connection is opened.

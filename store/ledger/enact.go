@@ -260,8 +260,11 @@ type moved struct {
 
 func (r *redraw) moveBatch(ctx context.Context, tx pgx.Tx, ins []store.Incident) error {
 	now := r.l.o.Now()
-	all := make([]moved, len(ins))
+	all, offered := make([]moved, len(ins)), map[int64]int32{}
 	for i, in := range ins {
+		if in.State.HoldsOffers() {
+			offered[in.ID] = in.Place.GridNo
+		}
 		var err error
 		if all[i], err = r.moveOne(ctx, in, now); err != nil {
 			return err
@@ -271,7 +274,10 @@ func (r *redraw) moveBatch(ctx context.Context, tx pgx.Tx, ins []store.Incident)
 		}
 	}
 	r.out.Open += len(all)
-	return writeMoved(ctx, tx, all, r.actor.ID, r.e.Reason, now)
+	if err := writeMoved(ctx, tx, all, r.actor.ID, r.e.Reason, now); err != nil {
+		return err
+	}
+	return r.l.tellMoved(ctx, tx, offered)
 }
 
 // moveOne says where an incident stands in the new tree. Where only the numbers of

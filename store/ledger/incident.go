@@ -448,6 +448,15 @@ func (l *Ledger) target(ctx context.Context, tx pgx.Tx, actor auth.Actor, in sto
 // and event.
 func (l *Ledger) write(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Command, in store.Incident, stage dispatch.Stage, ch dispatch.Change) (store.Incident, error) {
 	now, before, was, stateBefore, clock := l.o.Now(), l.audience(in), in.Version, in.State, dispatch.ClockOf(in.Incident, stage)
+	if ch.Workers != nil {
+		in.Workers = ch.Workers
+	}
+	if in.State.HoldsOffers() && (ch.EndOffers || !ch.After.State.HoldsOffers()) {
+		var err error
+		if in.Workers, err = l.endOffers(ctx, tx, actor, c.RequestID, in, ch.After.State, ch.Step.Reason); err != nil {
+			return in, err
+		}
+	}
 	in.Incident, in.Department = ch.After, ch.Department
 	if ch.Place != nil {
 		in.Place = *ch.Place

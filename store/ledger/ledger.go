@@ -19,6 +19,7 @@ import (
 	"onemap/auth"
 	"onemap/dispatch"
 	"onemap/feed"
+	"onemap/geo"
 	"onemap/store"
 )
 
@@ -37,7 +38,7 @@ func (e *VersionError) Error() string {
 }
 
 // Options name what a Ledger works with; all are needed but Reports, Evidence, Staffed,
-// Wake, Folded and ScopesKnow.
+// Wake, Folded, ScopesKnow, Home, Where and Advice.
 type Options struct {
 	DB        *store.DB
 	Reports   *store.DB // where reports are written, so that nothing else takes their connections; DB when nil
@@ -57,6 +58,14 @@ type Options struct {
 	// numbers of a draft: longer than any node remembers what somebody may see. Default
 	// 2.5 s.
 	ScopesKnow time.Duration
+	// Home is the number of a worker's home grid; false for nobody of that number. Nil
+	// where any worker may be sent by anybody.
+	Home func(worker uint32) (int32, bool)
+	// Where is where a worker is, if a fresh fix tells. Nil where nobody knows.
+	Where func(worker uint32) (geo.WGS84, bool)
+	// Advice finds who is asked after an offer that expired, and is kept with whom the
+	// desk asks; nil leaves both to the desk.
+	Advice Candidates
 }
 
 // Ledger writes the record.
@@ -80,7 +89,7 @@ func New(o Options) *Ledger {
 }
 
 // Command is one change asked for: exactly one of Report, Act, Attachment, Supervise,
-// Reply and Remark.
+// Reply, Remark, Offer and OfferAct.
 type Command struct {
 	Key       string            // idempotency key; "" for none
 	Request   [sha256.Size]byte // fingerprint of the request that carried the key
@@ -92,6 +101,8 @@ type Command struct {
 	Supervise  *Supervise
 	Reply      *Reply
 	Remark     *Remark
+	Offer      *OfferCommand
+	OfferAct   *OfferAct
 }
 
 // Report opens an incident.
@@ -115,6 +126,7 @@ type Result struct {
 	Repeated    bool              // an earlier request with the same key or external id did it
 	Hidden      bool              // and what it made is out of the caller's sight by now: only its id is told
 	N           int               // of a remark: its number among those of its kind; 0 for a repeated one
+	Offers      []store.Offer     // that the command made or changed
 }
 
 // Do carries out one command in one transaction, exactly once for each
@@ -135,6 +147,10 @@ func (l *Ledger) Do(ctx context.Context, actor auth.Actor, c Command) (Result, e
 		res, err = l.reply(ctx, actor, c)
 	case c.Remark != nil:
 		res, err = l.remark(ctx, actor, c)
+	case c.Offer != nil:
+		res, err = l.offer(ctx, actor, c)
+	case c.OfferAct != nil:
+		res, err = l.offerAct(ctx, actor, c)
 	default:
 		err = errors.New("empty command")
 	}

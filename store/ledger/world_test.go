@@ -148,7 +148,7 @@ func (w *world) state(t *testing.T, id int64) dispatch.State {
 	return in.State
 }
 
-func (w *world) count(t *testing.T, table, where string) int {
+func (w *world) count(t testing.TB, table, where string) int {
 	t.Helper()
 	var n int
 	q := "SELECT count(*) FROM " + table
