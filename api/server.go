@@ -140,6 +140,7 @@ func New(o Options) *Server {
 	s.credentials()
 	s.audit()
 	s.incidents()
+	s.whistles()
 	s.reporters()
 	s.grids()
 	s.gridVersions()

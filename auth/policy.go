@@ -26,30 +26,32 @@ const (
 type Resource string
 
 const (
-	Grid         Resource = "grid"          // the tree and its boundaries
-	Overlay      Resource = "overlay"       // areas beside the tree: beats, specialist grids
-	PlaceData    Resource = "place"         // places and addresses by name; nothing of persons
-	IncidentData Resource = "incident"      // incidents, but for who did what
-	Journal      Resource = "journal"       // every act on an incident, and who did it
-	Reporter     Resource = "reporter"      // name, phone and id number of who reported
-	Position     Resource = "position"      // where workers are now
-	WorkerCount  Resource = "worker_count"  // how many are on duty
-	Track        Resource = "track"         // where a worker has been
-	Figures      Resource = "figures"       // counts of incidents
-	Events       Resource = "events"        // the live stream's topic of changes
-	RowExport    Resource = "export_rows"   // incidents as a file
-	CountExport  Resource = "export_counts" // small counts merged upward
-	LayerGrids   Resource = "layer_grids"
-	LayerRoads   Resource = "layer_roads"
-	LayerCameras Resource = "layer_cameras"
-	NamedLayer   Resource = "named_layer"   // what a centre brought in; each narrows it: see DecideLayer
-	LayerSetting Resource = "setting_layer" // how a named layer is drawn, and who may see it
-	CameraLink   Resource = "camera_link"   // looking through a camera
-	Account      Resource = "account"       // accounts, without rights
-	GrantData    Resource = "grant"         // the rights of accounts
-	TokenData    Resource = "token"         // machine tokens, wall links, sessions
-	AuditLog     Resource = "audit"
-	ServerStatus Resource = "status" // what the server is busy with
+	Grid          Resource = "grid"           // the tree and its boundaries
+	Overlay       Resource = "overlay"        // areas beside the tree: beats, specialist grids
+	PlaceData     Resource = "place"          // places and addresses by name; nothing of persons
+	IncidentData  Resource = "incident"       // incidents, but for who did what
+	Journal       Resource = "journal"        // every act on an incident, and who did it
+	WhistleData   Resource = "whistle"        // which departments an incident calls, and calling them
+	WhistleAnswer Resource = "whistle_answer" // what a called department says
+	Reporter      Resource = "reporter"       // name, phone and id number of who reported
+	Position      Resource = "position"       // where workers are now
+	WorkerCount   Resource = "worker_count"   // how many are on duty
+	Track         Resource = "track"          // where a worker has been
+	Figures       Resource = "figures"        // counts of incidents
+	Events        Resource = "events"         // the live stream's topic of changes
+	RowExport     Resource = "export_rows"    // incidents as a file
+	CountExport   Resource = "export_counts"  // small counts merged upward
+	LayerGrids    Resource = "layer_grids"
+	LayerRoads    Resource = "layer_roads"
+	LayerCameras  Resource = "layer_cameras"
+	NamedLayer    Resource = "named_layer"   // what a centre brought in; each narrows it: see DecideLayer
+	LayerSetting  Resource = "setting_layer" // how a named layer is drawn, and who may see it
+	CameraLink    Resource = "camera_link"   // looking through a camera
+	Account       Resource = "account"       // accounts, without rights
+	GrantData     Resource = "grant"         // the rights of accounts
+	TokenData     Resource = "token"         // machine tokens, wall links, sessions
+	AuditLog      Resource = "audit"
+	ServerStatus  Resource = "status" // what the server is busy with
 )
 
 // Reach is how far a role gets with a resource.
@@ -80,6 +82,9 @@ place         read    grid         grid           grid      grid          grid  
 incident      read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       grid+sens
 incident      write   -            -              -         -             grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
 journal       read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
+whistle       read    -            -              -         -             grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
+whistle       write   -            -              -         -             grid+flag     grid+flag  grid+flag     grid         -              -               -
+whistle_answer write  -            -              -         -             grid+flag     grid+flag  grid+flag     grid         -              dept+sens       -
 reporter      read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens+open  dept+sens+open  -
 reporter      reveal  -            -              -         -             grid+flag?    grid+flag? grid+flag?    -            own+sens+open? dept+sens+open? -
 position      read    -            -              -         -             grid          grid       grid          grid         self           -               grid

@@ -63,6 +63,7 @@ func (s *Server) startLoops(ctx context.Context) error {
 	s.loop("overlays", s.followOverlays)
 	s.loop("plans", s.followPlans)
 	s.loop("tree ahead", s.followTrees)
+	s.loop("whistles", s.sweepWhistles)
 	s.loop("memory", s.boundMemory)
 	s.loop("care", func(ctx context.Context) { s.every(ctx, time.Hour, "care", s.care) })
 	s.onStop("hub", s.hub.Stop)

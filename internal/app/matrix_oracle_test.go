@@ -24,6 +24,7 @@ const (
 	rowSensitive = "sensitive case types (家庭, 信访, 精神, 未成年)"
 	rowPosition  = "worker live position (duty only)"
 	rowTrack     = "worker track history"
+	rowAssign    = "assign / reassign"
 	rowHeat      = "H3 heat"
 	rowTiles     = "MVT tiles"
 	rowCamera    = "opening a camera"
@@ -308,6 +309,10 @@ func (o *oracle) allowed(a *actor, l line) bool {
 		return c.write || c.read && !c.has("audit")
 	case "track", "reason":
 		return true
+	case "answer": // who makes offers, and who says yes to them
+		return c.write || c.has("accept")
+	case "called": // the desk and the departments, and no worker
+		return c.write || c.has("accept") && !c.has("refuse")
 	case "R whole":
 		return c.read && !c.has("acts")
 	case "R tokens":

@@ -216,6 +216,12 @@ func (r *run) walk(t *testing.T) {
 			r.namedLayers(l)
 		case "layer settings":
 			r.layerSettings(l)
+		case "whistles of incident":
+			r.eachWhistleOf(l)
+		case "list whistles":
+			r.listWhistles(l)
+		case "whistle":
+			r.eachWhistle(l)
 		case "incident near":
 			r.nearIncidents(l)
 		case "camera":

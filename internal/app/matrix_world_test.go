@@ -44,6 +44,7 @@ type world struct {
 	actors      []*actor
 	incidents   []*matter
 	workers     []*hand
+	blasts      []blast
 	cameras     []*lens
 	accounts    []*account
 	grids       map[string]*place // by county and code: "P/X9"
@@ -164,6 +165,7 @@ func newWorld(t *testing.T) *world {
 	w.report(t)
 	w.accounts = w.makeAccounts(t, "")
 	w.move(t)
+	w.whistle(t)
 	return w
 }
 

@@ -422,7 +422,10 @@ func (l *Ledger) write(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comma
 	if err := l.record(ctx, b, actor, c.RequestID, n, in, ch, before); err != nil {
 		return in, err
 	}
-	return in, tx.SendBatch(ctx, b).Close()
+	if err := tx.SendBatch(ctx, b).Close(); err != nil || in.State.Open() {
+		return in, err
+	}
+	return in, l.endWhistle(ctx, tx, actor, c.RequestID, in)
 }
 
 // turnStage ends the running stage and begins the next, stops its clock or lets it
