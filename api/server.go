@@ -141,6 +141,7 @@ func New(o Options) *Server {
 	s.audit()
 	s.incidents()
 	s.whistles()
+	s.notices()
 	s.reporters()
 	s.grids()
 	s.gridVersions()

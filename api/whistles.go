@@ -183,13 +183,14 @@ func (s *Server) incidentWhistles(ctx context.Context, a caller, in *incidentID)
 	return s.whistleItems(ctx, rows)
 }
 
-type idPage struct {
+// IDPage asks for a page of a list in the order of ids.
+type IDPage struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	Cursor string `query:"cursor" maxLength:"64"`
 }
 
 // afterID reads the cursor of a list in the order of ids; 0 for the first page.
-func (p idPage) afterID() (int64, error) {
+func (p IDPage) afterID() (int64, error) {
 	if p.Cursor == "" {
 		return 0, nil
 	}
@@ -200,7 +201,7 @@ func (p idPage) afterID() (int64, error) {
 	return id, nil
 }
 
-func (s *Server) listWhistles(ctx context.Context, a caller, in *idPage) (*whistlesOutput, error) {
+func (s *Server) listWhistles(ctx context.Context, a caller, in *IDPage) (*whistlesOutput, error) {
 	after, err := in.afterID()
 	if err != nil {
 		return nil, err

@@ -33,6 +33,8 @@ const (
 	Journal       Resource = "journal"        // every act on an incident, and who did it
 	WhistleData   Resource = "whistle"        // which departments an incident calls, and calling them
 	WhistleAnswer Resource = "whistle_answer" // what a called department says
+	NoticeData    Resource = "notice"         // what units are told of areas, and telling them
+	NoticeAnswer  Resource = "notice_answer"  // reading and answering it
 	Reporter      Resource = "reporter"       // name, phone and id number of who reported
 	Position      Resource = "position"       // where workers are now
 	WorkerCount   Resource = "worker_count"   // how many are on duty
@@ -85,6 +87,9 @@ journal       read    -            -              grid+sens grid+sens     grid+f
 whistle       read    -            -              -         -             grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
 whistle       write   -            -              -         -             grid+flag     grid+flag  grid+flag     grid         -              -               -
 whistle_answer write  -            -              -         -             grid+flag     grid+flag  grid+flag     grid         -              dept+sens       -
+notice        read    -            -              -         -             grid          grid       grid          grid         -              dept            -
+notice        write   -            -              -         -             grid          grid       grid          grid         -              -               -
+notice_answer write   -            -              -         -             grid          grid       grid          grid         -              dept            -
 reporter      read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens+open  dept+sens+open  -
 reporter      reveal  -            -              -         -             grid+flag?    grid+flag? grid+flag?    -            own+sens+open? dept+sens+open? -
 position      read    -            -              -         -             grid          grid       grid          grid         self           -               grid

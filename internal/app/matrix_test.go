@@ -222,6 +222,14 @@ func (r *run) walk(t *testing.T) {
 			r.listWhistles(l)
 		case "whistle":
 			r.eachWhistle(l)
+		case "list notices":
+			r.listNotices(l)
+		case "make notice":
+			r.makeNotices(l)
+		case "notice":
+			r.eachNotice(l)
+		case "notice figures":
+			r.noticeFigures(l)
 		case "incident near":
 			r.nearIncidents(l)
 		case "camera":

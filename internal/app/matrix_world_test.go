@@ -45,6 +45,7 @@ type world struct {
 	incidents   []*matter
 	workers     []*hand
 	blasts      []blast
+	slips       []slip
 	cameras     []*lens
 	accounts    []*account
 	grids       map[string]*place // by county and code: "P/X9"
@@ -166,6 +167,7 @@ func newWorld(t *testing.T) *world {
 	w.accounts = w.makeAccounts(t, "")
 	w.move(t)
 	w.whistle(t)
+	w.slipping(t)
 	return w
 }
 

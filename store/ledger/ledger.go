@@ -76,7 +76,8 @@ func New(o Options) *Ledger {
 	return &Ledger{o}
 }
 
-// Command is one change asked for: exactly one of Report, Act, Whistle and WhistleAct.
+// Command is one change asked for: exactly one of Report, Act, Whistle,
+// WhistleAct, Notice and NoticeAct.
 type Command struct {
 	Key       string            // idempotency key; "" for none
 	Request   [sha256.Size]byte // fingerprint of the request that carried the key
@@ -86,6 +87,8 @@ type Command struct {
 
 	Whistle    *WhistleCommand
 	WhistleAct *WhistleAct
+	Notice     *NoticeCommand
+	NoticeAct  *NoticeAct
 }
 
 // Report opens an incident.
@@ -109,6 +112,7 @@ type Result struct {
 
 	Whistle store.Whistle   // that the command made or changed
 	Judged  dispatch.Judged // what became of a department's word
+	Notice  store.Notice    // that the command made or changed
 }
 
 // Do carries out one command in one transaction, exactly once for each
@@ -125,6 +129,10 @@ func (l *Ledger) Do(ctx context.Context, actor auth.Actor, c Command) (Result, e
 		res, err = l.whistle(ctx, actor, c)
 	case c.WhistleAct != nil:
 		res, err = l.whistleAct(ctx, actor, c)
+	case c.Notice != nil:
+		res, err = l.notice(ctx, actor, c)
+	case c.NoticeAct != nil:
+		res, err = l.noticeAct(ctx, actor, c)
 	default:
 		err = errors.New("empty command")
 	}
