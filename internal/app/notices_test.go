@@ -26,11 +26,11 @@ func TestANoticeIsReadAnsweredAndCounted(t *testing.T) {
 	}
 	make1 := func(token, more string) string {
 		t.Helper()
-		return st.want(201, "POST", "/api/v1/notices", token, fmt.Sprintf(`{"title":"火灾多发","text":"请排查","due":%q,%s}`, due, more)).json(t)["id"].(string)
+		return st.must(201, "POST", "/api/v1/notices", token, fmt.Sprintf(`{"title":"火灾多发","text":"请排查","due":%q,%s}`, due, more)).json(t)["id"].(string)
 	}
 	body := fmt.Sprintf(`{"title":"火灾多发","due":%q,"grid":"A1","cell":%q}`, due, hot)
-	first := st.want(201, "POST", "/api/v1/notices", desk, body, "Idempotency-Key: n1").json(t)
-	if again := st.want(201, "POST", "/api/v1/notices", desk, body, "Idempotency-Key: n1").json(t); again["id"] != first["id"] || again["repeated"] != true {
+	first := st.must(201, "POST", "/api/v1/notices", desk, body, "Idempotency-Key: n1").json(t)
+	if again := st.must(201, "POST", "/api/v1/notices", desk, body, "Idempotency-Key: n1").json(t); again["id"] != first["id"] || again["repeated"] != true {
 		t.Errorf("sent again: %v", again)
 	}
 	if first["cell"] != hot.String() || first["unit_grid"] != "A1" || first["state"] != "sent" || first["level"] != 3.0 {
@@ -38,18 +38,18 @@ func TestANoticeIsReadAnsweredAndCounted(t *testing.T) {
 	}
 	toTown := make1(desk, `"grid":"A1","level":2`)
 	toFire := make1(desk, `"grid":"C","department":"消防救援"`)
-	toWomen := make1(desk, `"grid":"A","department":"妇联"`)
+	make1(desk, `"grid":"A","department":"妇联"`)
 	late := make1(townB, `"grid":"B"`)
 	back := make1(desk, `"grid":"B","level":2`)
-	st.want(404, "POST", "/api/v1/notices", townB, fmt.Sprintf(`{"title":"x","due":%q,"grid":"A1"}`, due))
-	st.want(422, "POST", "/api/v1/notices", desk, fmt.Sprintf(`{"title":"x","due":%q,"grid":"A","level":3}`, due))
-	st.want(422, "POST", "/api/v1/notices", desk, fmt.Sprintf(`{"title":"x","due":%q,"grid":"A","cell":"zz"}`, due))
-	st.want(409, "POST", "/api/v1/notices", desk, fmt.Sprintf(`{"title":"x","due":%q,"grid":"A"}`, begin.Format(time.RFC3339)))
-	st.want(403, "POST", "/api/v1/notices", fire, body)
+	st.must(404, "POST", "/api/v1/notices", townB, fmt.Sprintf(`{"title":"x","due":%q,"grid":"A1"}`, due))
+	st.must(422, "POST", "/api/v1/notices", desk, fmt.Sprintf(`{"title":"x","due":%q,"grid":"A","level":3}`, due))
+	st.must(422, "POST", "/api/v1/notices", desk, fmt.Sprintf(`{"title":"x","due":%q,"grid":"A","cell":"zz"}`, due))
+	st.must(409, "POST", "/api/v1/notices", desk, fmt.Sprintf(`{"title":"x","due":%q,"grid":"A"}`, begin.Format(time.RFC3339)))
+	st.must(403, "POST", "/api/v1/notices", fire, body)
 
 	act := func(status int, token, id, what, text string) map[string]any {
 		t.Helper()
-		return st.want(status, "POST", "/api/v1/notices/"+id+"/"+what, token, fmt.Sprintf(`{"text":%q}`, text)).json(t)
+		return st.must(status, "POST", "/api/v1/notices/"+id+"/"+what, token, fmt.Sprintf(`{"text":%q}`, text)).json(t)
 	}
 	// Its unit alone reads and answers it.
 	act(404, townB, toTown, "read", "")
@@ -98,7 +98,7 @@ func TestANoticeIsReadAnsweredAndCounted(t *testing.T) {
 	}
 	list := func(token, query string) int {
 		t.Helper()
-		return len(st.want(200, "GET", "/api/v1/notices"+query, token, "").json(t)["items"].([]any))
+		return len(st.must(200, "GET", "/api/v1/notices"+query, token, "").json(t)["items"].([]any))
 	}
 	for _, c := range []struct {
 		token, query string
@@ -108,20 +108,19 @@ func TestANoticeIsReadAnsweredAndCounted(t *testing.T) {
 			t.Errorf("%q: %d notices, want %d", c.query, n, c.n)
 		}
 	}
-	page := st.want(200, "GET", "/api/v1/notices?limit=4", desk, "").json(t)
+	page := st.must(200, "GET", "/api/v1/notices?limit=4", desk, "").json(t)
 	if n := list(desk, "?limit=4&cursor="+page["cursor"].(string)); n != 2 {
 		t.Errorf("second page of %d", n)
 	}
 	period := "?from=" + url.QueryEscape(begin.Format(time.RFC3339)) + "&to=" + url.QueryEscape(clock.now().Add(time.Hour).Format(time.RFC3339))
-	figures := st.want(200, "GET", "/api/v1/notices/figures"+period, desk, "").json(t)
+	figures := st.must(200, "GET", "/api/v1/notices/figures"+period, desk, "").json(t)
 	total := figures["total"].(map[string]any)
 	if total["due"] != 5.0 || total["in_time"] != 1.0 || total["late"] != 1.0 || total["rate"] != 0.2 || total["read"] != 3.0 || len(figures["units"].([]any)) != 5 {
 		t.Errorf("%v", figures)
 	}
-	if own := st.want(200, "GET", "/api/v1/notices/figures"+period, fire, "").json(t)["total"].(map[string]any); own["due"] != 1.0 || own["rate"] != 0.0 {
+	if own := st.must(200, "GET", "/api/v1/notices/figures"+period, fire, "").json(t)["total"].(map[string]any); own["due"] != 1.0 || own["rate"] != 0.0 {
 		t.Errorf("%v", own)
 	}
-	_ = toWomen
 }
 
 // BenchmarkNotices lists a page of 20,000 notices, from its middle, as the county and as

@@ -13,8 +13,8 @@ import (
 	"onemap/store"
 )
 
-// want calls and demands a status.
-func (st *stand) want(status int, method, path, token, body string, headers ...string) answer {
+// must calls and demands a status.
+func (st *stand) must(status int, method, path, token, body string, headers ...string) answer {
 	st.t.Helper()
 	a := st.call(method, path, token, body, headers...)
 	if a.status != status {
@@ -52,15 +52,15 @@ func TestAWhistleIsAnsweredByBeingThere(t *testing.T) {
 	id := st.report(desk, 107.2, 38.4).json(t)["id"].(string)
 	path := "/api/v1/incidents/" + id + "/whistles"
 	body := `{"lead":"消防救援","assisting":["住房建设","妇联"],"within_min":30,"note":"带破拆工具"}`
-	st.want(409, "POST", path, desk, body) // not accepted yet
-	st.want(200, "POST", "/api/v1/incidents/"+id+"/actions", desk, `{"action":"accept"}`, `If-Match: "1"`)
-	st.want(403, "POST", path, fire, body)
-	st.want(422, "POST", path, desk, `{"lead":"没有的部门","within_min":30}`)
-	made := st.want(201, "POST", path, desk, body, "Idempotency-Key: w1").json(t)
-	if again := st.want(201, "POST", path, desk, body, "Idempotency-Key: w1").json(t); again["id"] != made["id"] || again["repeated"] != true {
+	st.must(409, "POST", path, desk, body) // not accepted yet
+	st.must(200, "POST", "/api/v1/incidents/"+id+"/actions", desk, `{"action":"accept"}`, `If-Match: "1"`)
+	st.must(403, "POST", path, fire, body)
+	st.must(422, "POST", path, desk, `{"lead":"没有的部门","within_min":30}`)
+	made := st.must(201, "POST", path, desk, body, "Idempotency-Key: w1").json(t)
+	if again := st.must(201, "POST", path, desk, body, "Idempotency-Key: w1").json(t); again["id"] != made["id"] || again["repeated"] != true {
 		t.Fatalf("sent again: %v", again)
 	}
-	st.want(409, "POST", path, desk, body) // one runs
+	st.must(409, "POST", path, desk, body) // one runs
 	if c := calls(made); len(c) != 3 || c[fireDept]["lead"] != true || c[womenDept]["lead"] != false || made["state"] != "running" {
 		t.Fatalf("%v", made)
 	}
@@ -68,7 +68,7 @@ func TestAWhistleIsAnsweredByBeingThere(t *testing.T) {
 
 	// Who is called is told what and where, though the incident is another's.
 	for token, n := range map[string]int{housing: 1, women: 1, village: 0} {
-		items := st.want(200, "GET", "/api/v1/whistles", token, "").json(t)["items"].([]any)
+		items := st.must(200, "GET", "/api/v1/whistles", token, "").json(t)["items"].([]any)
 		if len(items) != n {
 			t.Errorf("%d whistles, want %d", len(items), n)
 		}
@@ -76,13 +76,13 @@ func TestAWhistleIsAnsweredByBeingThere(t *testing.T) {
 			t.Errorf("told %v", items[0])
 		}
 	}
-	st.want(404, "POST", whistle+"/reports", village, `{"kind":"report"}`)
-	st.want(404, "GET", path, village, "")
-	st.want(403, "POST", whistle+"/reports", fire, `{"kind":"report","department":"妇联"}`)
+	st.must(404, "POST", whistle+"/reports", village, `{"kind":"report"}`)
+	st.must(404, "GET", path, village, "")
+	st.must(403, "POST", whistle+"/reports", fire, `{"kind":"report","department":"妇联"}`)
 
 	say := func(token, body, dept, judged, state string) map[string]any {
 		t.Helper()
-		a := st.want(200, "POST", whistle+"/reports", token, body).json(t)
+		a := st.must(200, "POST", whistle+"/reports", token, body).json(t)
 		got, _ := a["judged"].(string)
 		if c := calls(a)[dept]; got != judged || c["state"] != state {
 			t.Fatalf("%s: judged %q, %v", body, got, c)
@@ -92,18 +92,18 @@ func TestAWhistleIsAnsweredByBeingThere(t *testing.T) {
 	say(fire, `{"kind":"report"}`, fireDept, "", "reported")
 	say(fire, `{"kind":"arrive"}`, fireDept, "no_fix", "said")
 	say(fire, `{"kind":"arrive","fix":{"lon":107.21,"lat":38.4,"crs":"wgs84","accuracy_m":20}}`, fireDept, "outside", "said")
-	st.want(422, "POST", whistle+"/reports", fire, `{"kind":"arrive","fix":{"lon":107.2,"lat":38.4,"crs":"local","accuracy_m":20}}`)
+	st.must(422, "POST", whistle+"/reports", fire, `{"kind":"arrive","fix":{"lon":107.2,"lat":38.4,"crs":"local","accuracy_m":20}}`)
 	// The same numbers in another datum are 500 m away.
 	say(fire, `{"kind":"arrive","fix":{"lon":107.2,"lat":38.4,"crs":"gcj02","accuracy_m":20}}`, fireDept, "outside", "said")
 	say(fire, `{"kind":"arrive","fix":{"lon":107.201,"lat":38.4,"crs":"wgs84","accuracy_m":20}}`, fireDept, "arrived", "arrived")
 	say(housing, `{"kind":"arrive","fix":{"lon":107.2,"lat":38.4,"crs":"wgs84","accuracy_m":20}}`, "住房建设", "arrived", "arrived")
 	say(desk, `{"kind":"arrive","department":"妇联"}`, womenDept, "no_fix", "said")
-	st.want(409, "POST", whistle+"/reports", desk, `{"kind":"arrive","department":"妇联","fix":{"lon":107.2,"lat":38.4,"crs":"wgs84","accuracy_m":20}}`)
+	st.must(409, "POST", whistle+"/reports", desk, `{"kind":"arrive","department":"妇联","fix":{"lon":107.2,"lat":38.4,"crs":"wgs84","accuracy_m":20}}`)
 
 	// Two of three are there: it stays open, and the third is late at the limit, once,
 	// however many sweep.
 	late := func() int { return st.count("SELECT count(*) FROM audit_log WHERE action = 'whistle.late'") }
-	if a := st.want(200, "GET", path, desk, "").json(t)["items"].([]any)[0].(map[string]any); a["state"] != "running" || a["arrived"] != 2.0 || late() != 0 {
+	if a := st.must(200, "GET", path, desk, "").json(t)["items"].([]any)[0].(map[string]any); a["state"] != "running" || a["arrived"] != 2.0 || late() != 0 {
 		t.Fatalf("%v, late %d", a, late())
 	}
 	clock.move(31 * time.Minute)
@@ -117,7 +117,7 @@ func TestAWhistleIsAnsweredByBeingThere(t *testing.T) {
 	}
 	all.Wait()
 	st.wait("late department", func() bool { return late() > 0 })
-	a := st.want(200, "GET", path, women, "").json(t)["items"].([]any)[0].(map[string]any)
+	a := st.must(200, "GET", path, women, "").json(t)["items"].([]any)[0].(map[string]any)
 	c := calls(a)
 	if late() != 1 || a["state"] != "running" || c[womenDept]["late"] != true || c[fireDept]["late"] != false {
 		t.Errorf("%d times late: %v", late(), a)
@@ -128,18 +128,18 @@ func TestAWhistleIsAnsweredByBeingThere(t *testing.T) {
 	if n := st.count("SELECT count(*) FROM whistle_call WHERE arrived_at IS NOT NULL AND fix IS NOT NULL AND raw_datum = 'wgs84'"); n != 2 {
 		t.Errorf("%d arrivals with their proof", n)
 	}
-	st.want(403, "POST", whistle+"/end", fire, `{"reason":"到场"}`)
-	st.want(422, "POST", whistle+"/end", desk, `{}`)
-	if end := st.want(200, "POST", whistle+"/end", desk, `{"reason":"妇联已电话到岗"}`).json(t); end["state"] != "ended" || calls(end)[womenDept]["late"] != true {
+	st.must(403, "POST", whistle+"/end", fire, `{"reason":"到场"}`)
+	st.must(422, "POST", whistle+"/end", desk, `{}`)
+	if end := st.must(200, "POST", whistle+"/end", desk, `{"reason":"妇联已电话到岗"}`).json(t); end["state"] != "ended" || calls(end)[womenDept]["late"] != true {
 		t.Errorf("%v", end)
 	}
-	st.want(409, "POST", whistle+"/reports", women, `{"kind":"arrive"}`)
+	st.must(409, "POST", whistle+"/reports", women, `{"kind":"arrive"}`)
 
 	// Another runs then, and is over with its incident.
-	second := st.want(201, "POST", path, desk, `{"lead":"消防救援","within_min":5}`).json(t)
+	second := st.must(201, "POST", path, desk, `{"lead":"消防救援","within_min":5}`).json(t)
 	version := 2
-	st.want(200, "POST", "/api/v1/incidents/"+id+"/actions", desk, `{"action":"transfer","reason":"属外县","door":"邻县中心"}`, fmt.Sprintf(`If-Match: "%d"`, version))
-	items := st.want(200, "GET", path, desk, "").json(t)["items"].([]any)
+	st.must(200, "POST", "/api/v1/incidents/"+id+"/actions", desk, `{"action":"transfer","reason":"属外县","door":"邻县中心"}`, fmt.Sprintf(`If-Match: "%d"`, version))
+	items := st.must(200, "GET", path, desk, "").json(t)["items"].([]any)
 	if last := items[1].(map[string]any); last["id"] != second["id"] || last["state"] != "ended" || last["reason"] != "transferred" {
 		t.Errorf("%v", last)
 	}
