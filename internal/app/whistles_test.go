@@ -80,6 +80,23 @@ func TestAWhistleIsAnsweredByBeingThere(t *testing.T) {
 	st.must(404, "GET", path, village, "")
 	st.must(403, "POST", whistle+"/reports", fire, `{"kind":"report","department":"妇联"}`)
 
+	// The live stream tells it to the same people.
+	told := func(token string) (found bool) {
+		t.Helper()
+		m := st.live(token, `{"type":"hello","topics":["events"]}`).next()
+		if m.Type != "reset" {
+			t.Fatalf("%+v", m)
+		}
+		for _, i := range m.Snapshot.Items {
+			found = found || i.Kind == "whistle" && i.ID == made["id"]
+		}
+		return found
+	}
+	st.wait("whistle in the stream of a called department", func() bool { return told(women) })
+	if told(village) || told(st.token(auth.Wall, "")) {
+		t.Error("the stream tells of a whistle to who is not called")
+	}
+
 	say := func(token, body, dept, judged, state string) map[string]any {
 		t.Helper()
 		a := st.must(200, "POST", whistle+"/reports", token, body).json(t)
