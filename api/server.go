@@ -151,6 +151,8 @@ func New(o Options) *Server {
 	s.remarks()
 	s.dossier()
 	s.offers()
+	s.whistles()
+	s.notices()
 	s.reporters()
 	s.attachments()
 	s.supervisions()

@@ -76,6 +76,7 @@ func (s *Server) startLoops(ctx context.Context) error {
 	s.loop("tasks", s.followTasks)
 	s.loop("arrivals", func(ctx context.Context) { s.every(ctx, arrivalEvery, "arrivals", s.noteArrivals) })
 	s.loop("notifications", s.sendNotifications)
+	s.loop("whistles", s.sweepWhistles)
 	s.loop("memory", s.boundMemory)
 	s.loop("roll calls", func(ctx context.Context) { s.every(ctx, rollLook, "roll calls", s.closeRolls) })
 	s.loop("attachments", func(ctx context.Context) { s.every(ctx, time.Minute, "attachments", s.files.Sweep) })

@@ -326,6 +326,8 @@ func (o *oracle) allowed(a *actor, l line) bool {
 		return c.reach == own
 	case "answer": // who makes offers, and who says yes to them
 		return c.write || c.has("accept")
+	case "called": // the desk and the departments, and no worker
+		return c.write || c.has("accept") && !c.has("refuse")
 	case "R whole":
 		return c.read && !c.has("acts")
 	case "R tokens":

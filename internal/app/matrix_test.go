@@ -230,6 +230,20 @@ func (r *run) walk(t *testing.T) {
 			r.listOffers(l)
 		case "offer":
 			r.eachOffer(l)
+		case "whistles of incident":
+			r.eachWhistleOf(l)
+		case "list whistles":
+			r.listWhistles(l)
+		case "whistle":
+			r.eachWhistle(l)
+		case "list notices":
+			r.listNotices(l)
+		case "make notice":
+			r.makeNotices(l)
+		case "notice":
+			r.eachNotice(l)
+		case "notice figures":
+			r.noticeFigures(l)
 		case "incident near":
 			r.nearIncidents(l)
 		case "camera":

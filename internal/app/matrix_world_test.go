@@ -46,6 +46,8 @@ type world struct {
 	incidents   []*matter
 	workers     []*hand
 	errands     []errand
+	blasts      []blast
+	slips       []slip
 	cameras     []*lens
 	tenants     []*tenant // contacts, one in every grid
 	accounts    []*account
@@ -174,6 +176,8 @@ func newWorld(t *testing.T) *world {
 	w.accounts = w.makeAccounts(t, "")
 	w.move(t)
 	w.offer(t)
+	w.whistle(t)
+	w.slipping(t)
 	return w
 }
 

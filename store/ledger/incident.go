@@ -503,7 +503,10 @@ func (l *Ledger) write(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comma
 	if err := l.record(ctx, b, actor, c.RequestID, n, in, ch, before); err != nil {
 		return in, err
 	}
-	return in, gridsChanged(tx.SendBatch(ctx, b).Close())
+	if err := tx.SendBatch(ctx, b).Close(); err != nil || in.State.Open() {
+		return in, gridsChanged(err)
+	}
+	return in, l.endWhistle(ctx, tx, actor, c.RequestID, in)
 }
 
 // turnStage ends the running stage and begins the next, stops its clock or lets it

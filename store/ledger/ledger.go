@@ -89,7 +89,7 @@ func New(o Options) *Ledger {
 }
 
 // Command is one change asked for: exactly one of Report, Act, Attachment, Supervise,
-// Reply, Remark, Offer and OfferAct.
+// Reply, Remark, Offer, OfferAct, Whistle, WhistleAct, Notice and NoticeAct.
 type Command struct {
 	Key       string            // idempotency key; "" for none
 	Request   [sha256.Size]byte // fingerprint of the request that carried the key
@@ -103,6 +103,11 @@ type Command struct {
 	Remark     *Remark
 	Offer      *OfferCommand
 	OfferAct   *OfferAct
+
+	Whistle    *WhistleCommand
+	WhistleAct *WhistleAct
+	Notice     *NoticeCommand
+	NoticeAct  *NoticeAct
 }
 
 // Report opens an incident.
@@ -127,6 +132,9 @@ type Result struct {
 	Hidden      bool              // and what it made is out of the caller's sight by now: only its id is told
 	N           int               // of a remark: its number among those of its kind; 0 for a repeated one
 	Offers      []store.Offer     // that the command made or changed
+	Whistle     store.Whistle     // that the command made or changed
+	Judged      dispatch.Judged   // what became of a department's word
+	Notice      store.Notice      // that the command made or changed
 }
 
 // Do carries out one command in one transaction, exactly once for each
@@ -151,6 +159,14 @@ func (l *Ledger) Do(ctx context.Context, actor auth.Actor, c Command) (Result, e
 		res, err = l.offer(ctx, actor, c)
 	case c.OfferAct != nil:
 		res, err = l.offerAct(ctx, actor, c)
+	case c.Whistle != nil:
+		res, err = l.whistle(ctx, actor, c)
+	case c.WhistleAct != nil:
+		res, err = l.whistleAct(ctx, actor, c)
+	case c.Notice != nil:
+		res, err = l.notice(ctx, actor, c)
+	case c.NoticeAct != nil:
+		res, err = l.noticeAct(ctx, actor, c)
 	default:
 		err = errors.New("empty command")
 	}

@@ -116,6 +116,22 @@ export const actsEn: typeof actsZh = {
   roads: {
     import: 'Roads imported',
   },
+  whistle: {
+    made: 'Whistle blown',
+    reported: 'Reported in',
+    said: 'Said to be there',
+    arrived: 'Arrived by position',
+    late: 'Late',
+    ended: 'Whistle ended',
+  },
+  notice: {
+    made: 'Notice made',
+    read: 'Notice read',
+    replied: 'Notice answered',
+    reminded: 'Reminded to read',
+    overdue: 'Overdue, supervised',
+    withdrawn: 'Notice withdrawn',
+  },
   backup: {
     create: 'Backup made',
     restore: 'Backup restored',

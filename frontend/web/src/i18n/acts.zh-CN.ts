@@ -115,6 +115,22 @@ export const actsZh = {
   roads: {
     import: '导入道路',
   },
+  whistle: {
+    made: '吹哨',
+    reported: '报到',
+    said: '口头到场',
+    arrived: '定位到场',
+    late: '超时未到',
+    ended: '结束吹哨',
+  },
+  notice: {
+    made: '发出预警提示单',
+    read: '签收预警提示单',
+    replied: '回复预警提示单',
+    reminded: '提醒签收',
+    overdue: '逾期督办',
+    withdrawn: '撤回预警提示单',
+  },
   backup: {
     create: '备份',
     restore: '恢复备份',
