@@ -139,6 +139,7 @@ func New(o Options) *Server {
 	s.accounts()
 	s.credentials()
 	s.audit()
+	s.categories()
 	s.incidents()
 	s.reporters()
 	s.grids()
