@@ -23,6 +23,8 @@ import (
 const (
 	maxBody  = 256 << 10
 	openBody = 16 << 10
+	// maxDrawnBody is of a request with a polygon that somebody drew.
+	maxDrawnBody = 1 << 20
 )
 
 // largeAtOnce is how many bodies of more than openBody are read at a time, and of
@@ -63,8 +65,12 @@ func (s *Server) body(hc huma.Context, most int64) (with huma.Context, leave fun
 	}
 	_ = hc.SetReadDeadline(time.Now().Add(bodyTime))
 	text, err := readBody(r.Body, size, most, large)
-	if err == nil && most <= maxBody && strings.Contains(r.Header.Get("Content-Type"), "json") {
-		if wrong := noDoubleKeys(text); wrong != nil {
+	values := maxValues
+	if most == maxDrawnBody {
+		values = maxDrawn
+	}
+	if err == nil && (most <= maxBody || most == maxDrawnBody) && strings.Contains(r.Header.Get("Content-Type"), "json") {
+		if wrong := noDoubleKeys(text, values); wrong != nil {
 			err = &Problem{
 				Type: "about:blank", Title: http.StatusText(http.StatusBadRequest), Status: http.StatusBadRequest, Detail: "the body is not the JSON that is asked for",
 				Errors: []ProblemItem{{"body", wrong.Error()}},

@@ -53,7 +53,7 @@ type PriorityCount struct {
 	Count    int `json:"count"`
 }
 
-// LevelCount counts an owner level.
+// LevelCount counts an owner level; 0 is of incidents whose level is not shown.
 type LevelCount struct {
 	Level int    `json:"level"`
 	Name  string `json:"name"`
@@ -112,6 +112,9 @@ func (s *Server) today(ctx context.Context, a caller, _ *struct{}) (*todayOutput
 	for l := 1; l <= max(depth(cat.Tree), len(cat.Centre.Levels)); l++ { // a level nobody has named yet counts too
 		out.ByLevel = append(out.ByLevel, LevelCount{l, cat.Centre.Level(l), t.ByLevel[l]})
 	}
+	if n := t.ByLevel[0]; n > 0 { // as with categories: the levels come to what was reported
+		out.ByLevel = append(out.ByLevel, LevelCount{0, store.Undisclosed, n})
+	}
 	for _, g := range t.ByGrid {
 		out.ByTown = append(out.ByTown, TownCount{g.Code, g.Name, g.Reported, g.Open})
 	}
@@ -148,7 +151,7 @@ func (s *Server) countWorkers(a auth.Actor) WorkerCounts {
 	}
 	now := s.o.Now()
 	for _, p := range s.o.People().Workers() {
-		if _, on := p.Rota.OnDuty(now); on && p.Active && may.Scope.Sees(p.Grid) && !shown[p.ID] {
+		if _, on := p.OnDuty(now); on && may.Scope.Sees(p.Grid) && !shown[p.ID] {
 			w.Lost++
 		}
 	}

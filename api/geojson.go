@@ -48,9 +48,9 @@ func incidentFeatures(l IncidentList) *geojson.FeatureCollection {
 		}
 		if p.CaseFields != nil {
 			f.Properties["title"] = p.Title
-			if p.Found != nil {
-				f.Properties["accuracy_m"] = p.Found.AccuracyM
-			}
+		}
+		if p.AccuracyM != nil {
+			f.Properties["accuracy_m"] = *p.AccuracyM
 		}
 		out = append(out, f)
 	}

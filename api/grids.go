@@ -179,7 +179,7 @@ func (s *Server) listGrids(ctx context.Context, a caller, in *gridsInput) (*list
 		}
 	}
 	if skip {
-		return nil, problem(http.StatusBadRequest, "cursor is not one this server gave out")
+		return nil, problem(http.StatusBadRequest, "cursor is not one of this list; if the grids were redrawn since, begin with the first page")
 	}
 	if withShapes {
 		return &listOutput{"application/geo+json", pageFeatures(fs, list.Cursor)}, nil

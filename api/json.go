@@ -15,12 +15,15 @@ import (
 const (
 	maxDepth  = 32
 	maxValues = 2000
+	// maxDrawn is of a body that may hold a polygon, with some room: of three numbers a
+	// vertex.
+	maxDrawn = 10_000
 )
 
 // small refuses a text that is nested too deep or has too many values, at one
 // look at its bytes. Whether it is JSON at all is seen later.
-func small(data []byte) error {
-	depth, values, quoted := 0, 1, false
+func small(data []byte, values int) error {
+	depth, seen, quoted := 0, 1, false
 	for i := 0; i < len(data); i++ {
 		switch c := data[i]; {
 		case quoted && c == '\\':
@@ -35,8 +38,8 @@ func small(data []byte) error {
 		case c == ']' || c == '}':
 			depth--
 		case c == ',':
-			if values++; values > maxValues {
-				return fmt.Errorf("more than %d values", maxValues)
+			if seen++; seen > values {
+				return fmt.Errorf("more than %d values", values)
 			}
 		}
 	}
@@ -44,9 +47,9 @@ func small(data []byte) error {
 }
 
 // noDoubleKeys refuses a JSON text with a doubled key, with more after its end,
-// or of too much.
-func noDoubleKeys(data []byte) error {
-	if err := small(data); err != nil {
+// or of more than so many values.
+func noDoubleKeys(data []byte, values int) error {
+	if err := small(data, values); err != nil {
 		return err
 	}
 	d := json.NewDecoder(bytes.NewReader(data))

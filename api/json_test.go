@@ -39,7 +39,7 @@ func FuzzABodyIsMeasuredByItsBytes(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		err := small(data)
+		err := small(data, maxValues)
 		var v any
 		d := json.NewDecoder(strings.NewReader(string(data)))
 		if d.Decode(&v) != nil || d.More() {

@@ -23,6 +23,7 @@ type Limits struct {
 	// How many requests of a class are worked on at a time. Each class has database
 	// connections of its own, so that reports are taken while maps are scanned.
 	Reports, Changes, Reads, Tiles int           // see limits
+	Files                          int           // sent or fetched at a time; 16
 	Wait                           time.Duration // for a place; 500 ms
 	AtOnce                         int           // of one caller and class, half of the places for reports; 4
 
@@ -37,6 +38,8 @@ type Limits struct {
 	RevealsPerDay          int // of one person; 50
 	ExportsPerDay          int // of one person; 5
 	ExportRows             int // of one export; 5,000
+	AttachmentsPerDay      int // of one sender; 200
+	AttachmentMiBPerDay    int // of one sender; 1,024
 }
 
 // limit is one of Limits by the name it is set by.
@@ -52,6 +55,7 @@ var limits = []limit{
 	{"changes", func(l *Limits) *int { return &l.Changes }, 10},
 	{"reads", func(l *Limits) *int { return &l.Reads }, 16},
 	{"tiles", func(l *Limits) *int { return &l.Tiles }, 2},
+	{"files", func(l *Limits) *int { return &l.Files }, 16},
 	{"at-once", func(l *Limits) *int { return &l.AtOnce }, 4},
 	{"reads-per-second", func(l *Limits) *int { return &l.ReadsPerSecond }, 60},
 	{"changes-per-second", func(l *Limits) *int { return &l.ChangesPerSecond }, 20},
@@ -63,6 +67,8 @@ var limits = []limit{
 	{"reveals-per-day", func(l *Limits) *int { return &l.RevealsPerDay }, 50},
 	{"exports-per-day", func(l *Limits) *int { return &l.ExportsPerDay }, 5},
 	{"export-rows", func(l *Limits) *int { return &l.ExportRows }, 5000},
+	{"attachments-per-day", func(l *Limits) *int { return &l.AttachmentsPerDay }, 200},
+	{"attachment-mib-per-day", func(l *Limits) *int { return &l.AttachmentMiBPerDay }, 1024},
 }
 
 // LimitsOf sets limits by their names, as an operator writes them; what is not
@@ -117,10 +123,11 @@ const (
 	changes
 	reads
 	drawing
+	files
 	classes
 )
 
-var classNames = [classes]string{"report", "change", "read", "tile"}
+var classNames = [classes]string{"report", "change", "read", "tile", "file"}
 
 // classOf tells a request's class. Reports are what must be taken last of all to
 // be refused.
@@ -132,6 +139,8 @@ func classOf(method, path string) class {
 		return reads
 	case path == "/api/v1/incidents":
 		return reports
+	case method == http.MethodPatch && strings.HasPrefix(path, attachmentsPath):
+		return files
 	}
 	return changes
 }
@@ -164,11 +173,12 @@ type turnOf struct {
 
 func newGates(l Limits) *gates {
 	g := &gates{wait: l.Wait, atOnce: l.AtOnce, turns: map[turnOf]*turn{}, resting: make(chan struct{}, maxResting)}
-	for c, n := range [classes]int{l.Reports, l.Changes, l.Reads, l.Tiles} {
+	for c, n := range [classes]int{l.Reports, l.Changes, l.Reads, l.Tiles, l.Files} {
 		g.places[c] = make(chan struct{}, n)
 	}
 	g.effort = auth.NewBudget(readShare, readBurst, maxCallers)
 	g.pace[changes] = auth.NewThrottle(l.ChangesPerSecond, time.Second, maxCallers)
+	g.pace[files] = auth.NewThrottle(l.ChangesPerSecond, time.Second, maxCallers)
 	g.pace[reads] = auth.NewThrottle(l.ReadsPerSecond, time.Second, maxCallers)
 	g.pace[drawing] = auth.NewThrottle(l.TilesPerSecond, time.Second, maxCallers)
 	return g

@@ -14,7 +14,7 @@ import (
 
 // scanSlowly reads the JSON form of a batch with encoding/json.
 func scanSlowly(body []byte) (crs string, points [][2]float64, err error) {
-	if err := noDoubleKeys(body); err != nil {
+	if err := noDoubleKeys(body, maxValues); err != nil {
 		return "", nil, err
 	}
 	var keys map[string]json.RawMessage // a struct would take "CRS" too

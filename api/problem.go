@@ -33,7 +33,9 @@ type Problem struct {
 	Errors   []ProblemItem `json:"errors,omitempty"`
 	Possible []string      `json:"possible,omitempty" doc:"The actions the incident's state allows now"`
 	// Candidates are the places that a report's address may mean.
-	Candidates []PlaceItem `json:"candidates,omitempty" doc:"Of a report by its address: the places that it may mean, the likeliest first. Send one back as location, with the address"`
+	// Incidents are what stands in the way.
+	Incidents  []UrgentItem `json:"incidents,omitempty" doc:"The incidents that stand in the way, of those the sender may read"`
+	Candidates []PlaceItem  `json:"candidates,omitempty" doc:"Of a report by its address: the places that it may mean, the likeliest first. Send one back as location, with the address"`
 }
 
 // ProblemItem is one thing wrong, with its place in the request.
@@ -130,6 +132,8 @@ func (s *Server) answer(ctx context.Context, err error) error {
 		return problem(http.StatusForbidden, role.Error())
 	case errors.Is(err, dispatch.ErrReasonMissing):
 		return problem(http.StatusUnprocessableEntity, dispatch.ErrReasonMissing.Error())
+	case errors.Is(err, ledger.ErrRollClosed):
+		return problem(http.StatusConflict, ledger.ErrRollClosed.Error()+": report to the desk in another way")
 	case errors.Is(err, ledger.ErrKeyReused):
 		return problem(http.StatusUnprocessableEntity, ledger.ErrKeyReused.Error()+": make a new key for a new request")
 	case errors.Is(err, ledger.ErrElsewhere):
@@ -154,6 +158,8 @@ func (s *Server) answer(ctx context.Context, err error) error {
 		return problem(http.StatusConflict, plain(err))
 	case errors.Is(err, store.ErrLoginTaken), errors.Is(err, store.ErrProposed), errors.Is(err, store.ErrPasswordChanged):
 		return problem(http.StatusConflict, plain(err))
+	case staffProblem(err) != nil:
+		return staffProblem(err)
 	case unfit(err):
 		return problem(http.StatusUnprocessableEntity, plain(err))
 	case errors.Is(err, store.ErrNotFound):

@@ -26,6 +26,7 @@ import (
 	"onemap/geo/gazetteer"
 	"onemap/geo/road"
 	"onemap/hub"
+	"onemap/internal/attach"
 	"onemap/layer"
 	"onemap/people"
 	"onemap/store"
@@ -55,6 +56,7 @@ type Options struct {
 	Overlays  func() *store.OverlaySet // areas beside the tree
 	Layers    func() *layer.Book       // named layers and cameras
 	Media     *Media                   // the media gateway; nil without one
+	Files     *attach.Keeper           // of attachments
 	Now       func() time.Time
 	Log       *slog.Logger
 	Pages     fs.FS // the built front end
@@ -141,14 +143,24 @@ func New(o Options) *Server {
 	s.audit()
 	s.categories()
 	s.incidents()
+	s.duplicates()
 	s.reporters()
+	s.attachments()
 	s.grids()
 	s.gridVersions()
 	s.overlays()
 	s.places()
 	s.figures()
+	s.response()
 	s.workers()
 	s.nearest()
+	s.selects()
+	s.calls()
+	s.duty()
+	s.staff()
+	s.liaisons()
+	s.contacts()
+	s.handovers()
 	s.layers()
 	s.cameras()
 	s.tracks()
@@ -173,6 +185,7 @@ const (
 	keyAddress
 	keySecure
 	keyBody
+	keyStream
 )
 
 // begin gives the request an id and the headers every answer carries.
@@ -289,6 +302,10 @@ func route[I, O any](s *Server, n need, op huma.Operation, f func(context.Contex
 	}
 	op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusServiceUnavailable)
 	of, health := classOf(op.Method, op.Path), !strings.HasPrefix(op.Path, "/api/")
+	within := deadline(op.Method)
+	if op.Metadata[streamed] != nil {
+		within = uploadTime + completeTime
+	}
 	reading := safeMethod(op.Method) || n.action == auth.Read // a question too long for an address is a POST
 	if reading && of == changes {
 		of = reads
@@ -301,7 +318,12 @@ func route[I, O any](s *Server, n need, op huma.Operation, f func(context.Contex
 			err = s.pace(hc.Context(), of, c.ID)
 		}
 		leave := func() {}
-		if err == nil && !safeMethod(op.Method) {
+		switch {
+		case err != nil || safeMethod(op.Method):
+		case op.Metadata[streamed] != nil:
+			g := humagin.Unwrap(hc)
+			hc = huma.WithValue(hc, keyStream, newPartBody(g.Request, hc.SetReadDeadline, http.NewResponseController(g.Writer).SetWriteDeadline))
+		default:
 			hc, leave, err = s.body(hc, op.MaxBodyBytes)
 		}
 		if err != nil {
@@ -335,7 +357,7 @@ func route[I, O any](s *Server, n need, op huma.Operation, f func(context.Contex
 				s.act(ctx, of)
 			}
 		}
-		ctx, cancel := context.WithTimeout(ctx, deadline(op.Method))
+		ctx, cancel := context.WithTimeout(ctx, within)
 		defer cancel()
 		out, err := f(ctx, c, in)
 		if err != nil {

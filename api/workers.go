@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -20,7 +21,7 @@ type LiveWorker struct {
 	WorkerID  string      `json:"worker_id"`
 	Badge     string      `json:"badge"`
 	Grid      string      `json:"grid" doc:"Code of the home grid"`
-	OnDuty    bool        `json:"on_duty" doc:"By the rota"`
+	OnDuty    bool        `json:"on_duty" doc:"By a shift, else by the rota"`
 	State     string      `json:"state" enum:"on,task,stale,sos,off"`
 	Point     *[2]float64 `json:"point" doc:"WGS-84, longitude first; null when off the map"`
 	FixAt     *time.Time  `json:"fix_at"`
@@ -42,7 +43,11 @@ func (s *Server) workers() {
 	}, s.liveWorkers)
 }
 
-func (s *Server) liveWorkers(_ context.Context, a caller, _ *struct{}) (*liveWorkers, error) {
+type liveWorkersInput struct {
+	Skill string `query:"skill" maxLength:"40" doc:"Those who have this skill, by its code"`
+}
+
+func (s *Server) liveWorkers(_ context.Context, a caller, in *liveWorkersInput) (*liveWorkers, error) {
 	now := s.o.Now()
 	dots := map[uint32]track.Dot{}
 	for _, d := range s.o.Dots() {
@@ -52,10 +57,10 @@ func (s *Server) liveWorkers(_ context.Context, a caller, _ *struct{}) (*liveWor
 	out := &liveWorkers{}
 	out.Body.Time, out.Body.Items = now, []LiveWorker{}
 	for _, w := range s.o.People().Workers() {
-		if !w.Active || !a.Scope.SeesWorker(w.ID, w.Grid) {
+		if !w.Active || in.Skill != "" && !slices.Contains(w.Skills, in.Skill) || !a.Scope.SeesWorker(w.ID, w.Grid) {
 			continue
 		}
-		_, on := w.Rota.OnDuty(now)
+		_, on := w.OnDuty(now)
 		item := LiveWorker{WorkerID: fmt.Sprint(w.ID), Badge: w.Badge, OnDuty: on, State: string(track.StateOff)}
 		if i, ok := tree.ByNo(w.Grid); ok {
 			item.Grid = string(tree.Nodes()[i].Code)

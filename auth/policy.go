@@ -19,6 +19,7 @@ const (
 	Write   Action = "write"   // make or change it
 	Reveal  Action = "reveal"  // see what is masked; needs a reason, is counted and audited
 	Approve Action = "approve" // agree to what somebody else proposed
+	Remove  Action = "remove"  // take away what somebody added; needs a reason, is audited
 )
 
 // Resource is a kind of thing that the policy has a row for: data, a layer of
@@ -32,9 +33,15 @@ const (
 	IncidentData Resource = "incident"      // incidents, but for who did what
 	Journal      Resource = "journal"       // every act on an incident, and who did it
 	Reporter     Resource = "reporter"      // name, phone and id number of who reported
+	Attachment   Resource = "attachment"    // photos, recordings and films of incidents
 	Position     Resource = "position"      // where workers are now
 	WorkerCount  Resource = "worker_count"  // how many are on duty
 	Track        Resource = "track"         // where a worker has been
+	OwnShift     Resource = "own_shift"     // a worker's own turn of duty
+	Worker       Resource = "worker"        // ending shifts of workers, removing them with their work handed over
+	StaffData    Resource = "staff"         // who serves and heads which grid, skills, duty officers, liaison officers; no names
+	Contact      Resource = "contact"       // name and phone of who heads a unit or a building
+	Handover     Resource = "handover"      // what one turn of a county's desk tells the next
 	Figures      Resource = "figures"       // counts of incidents
 	Events       Resource = "events"        // the live stream's topic of changes
 	RowExport    Resource = "export_rows"   // incidents as a file
@@ -43,6 +50,9 @@ const (
 	LayerRoads   Resource = "layer_roads"
 	LayerCameras Resource = "layer_cameras"
 	NamedLayer   Resource = "named_layer"   // what a centre brought in; each narrows it: see DecideLayer
+	Selection    Resource = "selection"     // what lies inside something marked on the map; each kind by its own row too
+	Call         Resource = "call"          // roll calls and messages to workers inside a mark
+	CallAnswer   Resource = "call_answer"   // what a worker says to one
 	LayerSetting Resource = "setting_layer" // how a named layer is drawn, and who may see it
 	CameraLink   Resource = "camera_link"   // looking through a camera
 	Account      Resource = "account"       // accounts, without rights
@@ -82,9 +92,21 @@ incident      write   -            -              -         -             grid+f
 journal       read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
 reporter      read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens+open  dept+sens+open  -
 reporter      reveal  -            -              -         -             grid+flag?    grid+flag? grid+flag?    -            own+sens+open? dept+sens+open? -
+attachment    read    -            -              -         grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
+attachment    write   -            -              -         -             -             -          -             -            own+sens       dept+sens       -
+attachment    remove  -            -              -         -             grid+flag     -          -             -            own+sens       dept+sens       -
 position      read    -            -              -         -             grid          grid       grid          grid         self           -               grid
 worker_count  read    -            -              -         grid          grid          grid       grid          grid         -              -               grid
 track         read    -            -              grid?     -             grid?         grid?      -             -            self           -               -
+own_shift     read    -            -              -         -             -             -          -             -            self           -               -
+own_shift     write   -            -              -         -             -             -          -             -            self           -               -
+worker        write   -            -              -         -             grid          grid       grid          grid         -              -               -
+staff         read    grid         -              grid      grid          grid          grid       grid          grid         grid           grid            -
+staff         write   grid         -              -         -             grid          grid       grid          -            -              -               -
+contact       read    -            -              -         grid          grid          grid       grid          grid         grid           -               -
+contact       reveal  -            -              -         -             grid?         grid?      grid?         grid?        grid?          -               -
+handover      read    -            -              -         grid          grid          grid       -             -            -              -               -
+handover      write   -            -              -         -             grid          grid       -             -            -              -               -
 figures       read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         -              dept+sens       grid+sens
 events        read    -            -              -         grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       grid+sens
 export_rows   read    -            -              -         -             grid+flag?    grid+flag? grid+flag?    -            -              dept+sens?      -
@@ -93,6 +115,10 @@ layer_grids   read    -            -              -         grid          grid  
 layer_roads   read    -            -              -         grid          grid          grid       grid          grid         grid           grid            grid
 layer_cameras read    -            -              -         grid          grid          grid       grid          grid         grid           -               grid
 named_layer   read    -            -              -         grid          grid          grid       grid          grid         grid           -               grid
+selection     read    -            -              -         grid          grid          grid       grid          grid         -              -               -
+call          read    -            -              -         -             grid          grid       grid          grid         self           -               -
+call          write   -            -              -         -             grid          grid       grid          grid         -              -               -
+call_answer   write   -            -              -         -             -             -          -             -            self           -               -
 setting_layer write grid          -              -         -             -             -          -             -            -              -               -
 setting_layer read  grid          grid           grid      grid          grid          grid       grid          grid         grid           grid            grid
 camera_link   reveal -            -              -         -             grid?         grid?      grid?         -            -              -               -
@@ -229,7 +255,7 @@ type Decision struct {
 // personsOnly is what a token made over the web may not do, whatever its role, and
 // it sees no sensitive category: who makes tokens would read by them what no
 // administrator reads.
-var personsOnly = []subject{{Reporter, Reveal}, {RowExport, Read}, {Track, Read}, {CameraLink, Reveal}}
+var personsOnly = []subject{{Reporter, Reveal}, {Contact, Reveal}, {RowExport, Read}, {Track, Read}, {CameraLink, Reveal}}
 
 // Decide answers whether the actor may do action with resource, and to which of
 // them: the Scope. Errors: ErrNobody, ErrForbidden, ErrLocked. It allocates

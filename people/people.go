@@ -23,6 +23,7 @@ type Worker struct {
 	Active bool
 	Grid   int32 // number of the home grid in the enacted tree; 0 while there is none
 	Rota   Rota
+	Shifts []Shift // the last days' alone, in any order
 }
 
 // SpeedUnit is the unit in which a device tells its speed.
@@ -118,13 +119,10 @@ func (d *Directory) Workers() []Worker {
 	return slices.SortedFunc(maps.Values(d.workers), func(a, b Worker) int { return strings.Compare(a.Badge, b.Badge) })
 }
 
-// OnDuty reports whether the worker is active and on duty at t, and until when.
+// OnDuty reports whether the worker is on duty at t, and until when: see
+// Worker.OnDuty.
 func (d *Directory) OnDuty(id uint32, t time.Time) (until time.Time, on bool) {
-	w, ok := d.workers[id]
-	if !ok || !w.Active {
-		return time.Time{}, false
-	}
-	return w.Rota.OnDuty(t)
+	return d.workers[id].OnDuty(t) // of an unknown one: not active
 }
 
 // Len is the number of workers and devices.

@@ -27,7 +27,7 @@ type Camera struct {
 
 // Cameras lists every camera. The grid each stands in, and so its readers, is for
 // package layer to work out from its point by the tree in force: the scope has to be
-// a whole-database one, and camera.grid_id is not looked at.
+// a whole-database one.
 func (db *DB) Cameras(ctx context.Context, s auth.Scope) ([]Camera, error) {
 	if !s.All() {
 		return nil, errors.New("store: cameras are read whole, and cut to a scope by package layer")

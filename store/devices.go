@@ -13,6 +13,7 @@ import (
 	"onemap/auth"
 	"onemap/geo"
 	"onemap/people"
+	"onemap/track"
 )
 
 // homeGrids is each worker's grid of the enacted tree on a day: as a worker
@@ -24,14 +25,14 @@ const homeGrids = `SELECT DISTINCT ON (wg.worker_id) wg.worker_id, g.no, g.code,
 	WHERE wg.valid_from <= ? AND (wg.valid_to IS NULL OR wg.valid_to > ?)
 	ORDER BY wg.worker_id, wg.role <> 'worker', g.level DESC, g.no`
 
-// Directory loads the workers in scope, with home grid and duty hours as of now,
-// and every device with its bindings.
+// Directory loads the workers in scope, with home grid, duty hours and last shifts as
+// of now, and every device with the bindings that a fix still taken may fall under.
 func (db *DB) Directory(ctx context.Context, scope auth.Scope, now time.Time) (*people.Directory, error) {
 	workers, err := db.directoryWorkers(ctx, scope, now)
 	if err != nil {
 		return nil, fmt.Errorf("store: directory of workers: %w", err)
 	}
-	devices, err := db.directoryDevices(ctx)
+	devices, err := db.directoryDevices(ctx, now)
 	if err != nil {
 		return nil, fmt.Errorf("store: directory of devices: %w", err)
 	}
@@ -53,6 +54,10 @@ func (db *DB) directoryWorkers(ctx context.Context, scope auth.Scope, now time.T
 	}); err != nil {
 		return nil, err
 	}
+	shifts, err := directoryShifts(ctx, db.Pool, now)
+	if err != nil {
+		return nil, err
+	}
 	today := people.Local(now).Format(time.DateOnly)
 	var q query
 	q.add("WITH home AS ("+homeGrids+") ", today, today)
@@ -66,14 +71,15 @@ func (db *DB) directoryWorkers(ctx context.Context, scope auth.Scope, now time.T
 		var w people.Worker
 		var id int64
 		err := row.Scan(&id, &w.Badge, &w.Skills, &w.Active, &w.Grid)
-		w.ID, w.Rota = uint32(id), rotas[uint32(id)]
+		w.ID, w.Rota, w.Shifts = uint32(id), rotas[uint32(id)], shifts[uint32(id)]
 		return w, err
 	})
 }
 
-func (db *DB) directoryDevices(ctx context.Context) ([]people.Device, error) {
+func (db *DB) directoryDevices(ctx context.Context, now time.Time) ([]people.Device, error) {
 	bindings := map[int64][]people.Binding{}
-	rows, err := db.Pool.Query(ctx, "SELECT device_id, worker_id, valid_from, nullif(valid_to, 'infinity') FROM device_binding WHERE valid_from > '-infinity' ORDER BY device_id, valid_from")
+	rows, err := db.Pool.Query(ctx, "SELECT device_id, worker_id, valid_from, nullif(valid_to, 'infinity') FROM device_binding WHERE valid_from > '-infinity' AND valid_to > $1 ORDER BY device_id, valid_from",
+		now.Add(-track.Retention))
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // The steps of enacting a version, each in the caller's transaction. Package ledger
-// puts them together; EnactWith does where nothing has to move.
+// puts them together; DB.Enact does where nothing has to move.
 
 // numberingLock keeps two versions from drawing grid numbers, or from being enacted,
 // at the same time: each version's numbers are one interval.
@@ -33,16 +33,13 @@ func HoldDraft(ctx context.Context, tx pgx.Tx, version int32) (GridVersion, erro
 	return v, v.Enactable(ctx, tx)
 }
 
-// HoldInForce keeps v in force until the end of tx; ErrNotInForce when it is not.
-func HoldInForce(ctx context.Context, tx pgx.Tx, v GridVersion) error {
+// HoldInForce keeps v in force until the end of tx; false when it no longer is.
+func HoldInForce(ctx context.Context, tx pgx.Tx, v GridVersion) (bool, error) {
 	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", numberingLock); err != nil {
-		return err
+		return false, err
 	}
 	now, err := VersionInForce(ctx, tx, v.Root)
-	if err == nil && now != v.ID {
-		err = ErrNotInForce
-	}
-	return err
+	return now == v.ID, err
 }
 
 // HoldCounty waits for the reports of v's county that are being stored, and keeps

@@ -236,39 +236,21 @@ func findFaults(ctx context.Context, tx pgx.Tx, kind grid.FaultKind, version int
 	})
 }
 
-// EnactOptions say who enacts a version and what is let pass.
-type EnactOptions struct {
-	Actor        string  // default "system"
-	Reason       string  // kept in the audit
-	Tolerance    float64 // largest share of a fault; 0 is the default Tolerance
-	AcceptFaults bool    // somebody has seen the faults and wants it all the same
-}
-
-// Enact makes a draft the boundaries of its county when no fault is above the
-// default Tolerance; see EnactWith.
-func (db *DB) Enact(ctx context.Context, version int32) error {
-	return db.EnactWith(ctx, version, EnactOptions{})
-}
-
 // ErrOpenIncidents refuses to enact a version past the ledger: incidents that are
 // still open would stay in grids that are no longer in force.
 var ErrOpenIncidents = errors.New("the county has open incidents, which have to move with the redraw")
 
-// EnactWith makes a draft version the boundaries of a county that has no open
-// incident yet; package ledger enacts every other. Its grids get the next free
-// numbers in pre-order, children by code, the version before is retired, and an
-// event tells every node to load the tree again. Faults above the tolerance are a
-// *FaultsError unless they are accepted. Other errors: ErrNotFound, ErrNotDraft,
-// ErrBase, ErrOpenIncidents.
-func (db *DB) EnactWith(ctx context.Context, version int32, o EnactOptions) error {
-	o.Actor = cmp.Or(o.Actor, "system")
-	o.Tolerance = cmp.Or(o.Tolerance, Tolerance)
+// Enact makes a draft version the boundaries of a county that has no open incident
+// yet; package ledger enacts every other. Its grids get the next free numbers in
+// pre-order, children by code, the version before is retired, and an event tells
+// every node to load the tree again. Faults above Tolerance are a *FaultsError.
+// Other errors: ErrNotFound, ErrNotDraft, ErrBase, ErrOpenIncidents.
+func (db *DB) Enact(ctx context.Context, version int32) error {
 	faults, err := db.CheckVersion(ctx, version)
 	if err != nil {
 		return err
 	}
-	grave := Grave(faults, o.Tolerance)
-	if len(grave) > 0 && !o.AcceptFaults {
+	if grave := Grave(faults, Tolerance); len(grave) > 0 {
 		return &FaultsError{Faults: grave, What: fmt.Sprintf("grid version %d is not enacted", version)}
 	}
 	err = db.InTx(ctx, func(tx pgx.Tx) error {
@@ -294,14 +276,11 @@ func (db *DB) EnactWith(ctx context.Context, version int32, o EnactOptions) erro
 		if err := PutInForce(ctx, tx, v); err != nil {
 			return err
 		}
-		data, err := json.Marshal(map[string]any{
-			"version": v.ID, "before": v.Base, "grids": v.Grids, "tolerance": o.Tolerance, "faults_accepted": len(grave),
-		})
+		data, err := json.Marshal(map[string]any{"version": v.ID, "before": v.Base, "grids": v.Grids})
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, "INSERT INTO audit_log (actor, action, object, reason, data) VALUES ($1, 'grids.enact', $2, $3, $4)",
-			o.Actor, "grids/"+v.Root, o.Reason, data)
+		_, err = tx.Exec(ctx, "INSERT INTO audit_log (actor, action, object, data) VALUES ('system', 'grids.enact', $1, $2)", "grids/"+v.Root, data)
 		return err
 	})
 	if err != nil {

@@ -99,7 +99,7 @@ func TestEnactRetiresTheVersionBefore(t *testing.T) {
 	stale := save(t, db, twoTowns())
 	enact := func(v int32) {
 		t.Helper()
-		if err := db.EnactWith(t.Context(), v, store.EnactOptions{Actor: "admin:1", Reason: "new borders"}); err != nil {
+		if err := db.Enact(t.Context(), v); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -139,7 +139,7 @@ func TestEnactRetiresTheVersionBefore(t *testing.T) {
 	}
 	for sql, want := range map[string]int{
 		"SELECT count(*) FROM grid_version WHERE state = 'retired' AND retired_at IS NOT NULL":                                                                1,
-		"SELECT count(*) FROM audit_log WHERE action = 'grids.enact' AND actor = 'admin:1' AND object = 'grids/C' AND reason = 'new borders'":                 2,
+		"SELECT count(*) FROM audit_log WHERE action = 'grids.enact' AND actor = 'system' AND object = 'grids/C'":                                             2,
 		"SELECT count(*) FROM outbox WHERE kind = 'grids.enacted' AND entity_kind = 'grids' AND entity_id = 'C' AND live = 'none' AND shared->>'code' = 'C'":  2,
 		"SELECT count(*) FROM outbox WHERE kind = 'grids.enacted' AND entity_id = 'D' AND (after_aud->>'grid')::int = (SELECT no FROM grid WHERE code = 'D')": 1,
 	} {
@@ -222,13 +222,6 @@ func TestCheckVersionNamesFaultsOfArea(t *testing.T) {
 	var fe *store.FaultsError
 	if err := db.Enact(t.Context(), v); !errors.As(err, &fe) || len(fe.Faults) != 3 {
 		t.Errorf("enacted with faults: %v", err)
-	}
-	if err := db.EnactWith(t.Context(), v, store.EnactOptions{Tolerance: 0.06}); err != nil {
-		t.Errorf("within the tolerance: %v", err)
-	}
-	again := save(t, db, ds)
-	if err := db.EnactWith(t.Context(), again, store.EnactOptions{AcceptFaults: true}); err != nil {
-		t.Errorf("accepted: %v", err)
 	}
 }
 

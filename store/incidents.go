@@ -58,7 +58,7 @@ const sharedColumns = `i.id, i.version, i.state, i.priority, i.owner_level, i.ca
  i.stage_due, '', i.acknowledged_at, i.on_scene_at, i.resolved_at, i.closed_at, '', '', i.source,
  '', i.place, i.geom, NULL::float8, NULL::float8, NULL::text, '', i.grid_id, i.grid_no,
  g.level, g.version_id, i.cell6, i.cell7, i.cell8, i.cell9, coalesce(i.department_id, 0), i.occurred_at, i.received_at,
- i.history, NULL::jsonb, 0, i.late, 0, 0, NULL::timestamptz, 0`
+ i.history, CASE WHEN i.accuracy_m IS NOT NULL THEN jsonb_build_object('accuracy_m', i.accuracy_m) END, 0, i.late, 0, 0, NULL::timestamptz, 0`
 
 // selectIncidents begins a query for incidents as a view shows them.
 func selectIncidents(v auth.View) *query {

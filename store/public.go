@@ -44,7 +44,8 @@ type PublicIncident struct {
 	Place          string      `json:"place"`
 	Precision      string      `json:"precision"`
 	Point          *[2]float64 `json:"point"` // WGS-84, longitude first
-	Cell           *string     `json:"cell"`  // H3, resolution 9
+	AccuracyM      *float64    `json:"accuracy_m" doc:"How far from point the place meant may be, of one found by its address alone; null else, and where point is not the place itself"`
+	Cell           *string     `json:"cell"` // H3, resolution 9
 	Grid           GridPath    `json:"grid"`
 	OwnerLevel     int         `json:"owner_level"`
 	Source         string      `json:"source"`
@@ -145,6 +146,9 @@ func (c *Catalogue) Public(ctx context.Context, in Incident, v auth.View) (Publi
 	if pt := in.Place.Point; pt != nil {
 		p.Point = &[2]float64{pt[0], pt[1]}
 		p.Cell = hexCell(in.Place.Cells[3])
+		if f := in.Place.Found; f != nil {
+			p.AccuracyM = &f.AccuracyM
+		}
 	}
 	if v == auth.CaseView {
 		p.CaseFields = &CaseFields{
@@ -171,9 +175,11 @@ func hexCell(k cell.Cell) *string {
 
 // coarsen takes from the shared view what is finer than the category allows.
 func (c *Catalogue) coarsen(p *PublicIncident, at dispatch.Place) {
-	switch p.Precision {
-	case "exact":
+	if p.Precision == "exact" {
 		return
+	}
+	p.AccuracyM = nil // it would tell a found place from a given one, of a point that is neither
+	switch p.Precision {
 	case "grid":
 		p.Cell = nil
 		if p.Point == nil {

@@ -107,7 +107,7 @@ func lacking(a, b string) (out []string) {
 var personal = map[string][]string{
 	"worker":     {"name_sealed", "phone_sealed"},
 	"reporter":   {"incident_id", "n", "name_sealed", "phone_sealed", "phone_hash", "id_number_sealed"},
-	"incident":   {"title", "body", "address", "raw_lon", "raw_lat", "raw_datum", "external_id"},
+	"incident":   {"title", "body", "address", "raw_lon", "raw_lat", "raw_datum", "external_id", "found"},
 	"feed":       {"case_view"},
 	"outbox":     {"before_aud", "after_aud", "shared", "case_view"},
 	"live_state": {"case_view"},
@@ -146,7 +146,7 @@ func TestWallsAndTheAuditorReachNoPersonalColumn(t *testing.T) {
 	}
 	// What a wall does show is in reach.
 	for _, sql := range []string{
-		"SELECT id, state, geom, category FROM incident", "SELECT badge FROM worker", "SELECT seq, shared FROM feed",
+		"SELECT id, state, geom, category, accuracy_m FROM incident", "SELECT badge FROM worker", "SELECT seq, shared FROM feed",
 		"SELECT seq, audience, shared FROM live_state", "SELECT geom FROM grid", "SELECT lon_e7 FROM worker_last", "SELECT seq FROM feed_head",
 		"SELECT ST_AsMVTGeom(geom, ST_TileEnvelope(0, 0, 0)) FROM camera",
 	} {

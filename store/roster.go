@@ -36,6 +36,7 @@ type RosterRow struct {
 var (
 	ErrOtherCounty = errors.New("a worker of another county has this badge")
 	ErrDeviceTaken = errors.New("another worker carries this device now")
+	ErrRemoved     = errors.New("the worker with this badge was removed")
 )
 
 // Roster writes workers inside one transaction.
@@ -78,16 +79,18 @@ type rosterWorker struct {
 func (r *Roster) worker(ctx context.Context, in RosterRow) (w rosterWorker, err error) {
 	var name, phone []byte
 	var skills []string
-	department, elsewhere, taken := int64(0), false, false
-	err = r.Tx.QueryRow(ctx, `SELECT id, name_sealed, phone_sealed, skills, coalesce(department_id, 0),
+	department, elsewhere, taken, active := int64(0), false, false, true
+	err = r.Tx.QueryRow(ctx, `SELECT id, name_sealed, phone_sealed, skills, coalesce(department_id, 0), active,
 		EXISTS (SELECT FROM worker_grid g WHERE g.worker_id = worker.id AND g.root_code <> $2 AND (g.valid_to IS NULL OR g.valid_to > $3))
-		FROM worker WHERE badge = $1 FOR UPDATE`, in.Badge, in.Root, r.Today).Scan(&w.id, &name, &phone, &skills, &department, &elsewhere)
+		FROM worker WHERE badge = $1 FOR UPDATE`, in.Badge, in.Root, r.Today).Scan(&w.id, &name, &phone, &skills, &department, &active, &elsewhere)
 	w.fresh = errors.Is(err, pgx.ErrNoRows)
 	switch {
 	case err != nil && !w.fresh:
 		return w, err
 	case elsewhere:
 		return w, ErrOtherCounty
+	case !active:
+		return w, ErrRemoved
 	}
 	if in.Device != "" && !r.Rebind { // before anything is written
 		err := r.Tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM device d JOIN device_binding b ON b.device_id = d.id
@@ -184,6 +187,13 @@ func (r *Roster) grid(ctx context.Context, worker int64, code string, in RosterR
 	served := !errors.Is(err, pgx.ErrNoRows)
 	if err != nil && served {
 		return false, err
+	}
+	if served && to != "" && to <= r.Today && to > from && role != in.Role { // it stays as it was: another role begins where it ended
+		in.From = to
+		return r.grid(ctx, worker, code, in)
+	}
+	if served && in.To != "" && in.To <= r.Today { // it ends as what it was
+		in.Role = role
 	}
 	want := in.From
 	switch {

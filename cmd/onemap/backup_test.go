@@ -6,8 +6,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -20,6 +22,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"onemap/internal/app"
+	"onemap/internal/attach"
 	"onemap/internal/localpg"
 	"onemap/internal/pgtest"
 	"onemap/store"
@@ -118,6 +121,12 @@ func (c *centre) report(token string) (int, string) {
 		"Idempotency-Key", "drill-1")
 }
 
+// attached is the file of an attachment, by its hash.
+var attached = func() string {
+	name := fmt.Sprintf("%x", sha256.Sum256([]byte("a picture")))
+	return filepath.Join("attachments", name[:2], name)
+}()
+
 // small makes a centre with a county of 1/2/4 grids, a reported incident and an
 // attachment, and returns a token of it.
 func small(t *testing.T, data string) (c *centre, token string) {
@@ -140,6 +149,15 @@ func small(t *testing.T, data string) (c *centre, token string) {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(folder, "abcd"), []byte("a picture"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(data, attached)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte("a picture"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := c.db.Pool.Exec(t.Context(), `INSERT INTO attachment (incident_id, n, state, uploader, begun_at, kind, declared_type, size, sha256, type, served_sha256, served_size, ready_at)
+		VALUES (1, 1, 'ready', 'token:1', now(), 'photo', 'image/jpeg', 9, sha256('a picture'), 'image/jpeg', sha256('a picture'), 9, now())`)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return c, token
@@ -244,7 +262,10 @@ func TestARestoredCentreGoesOnWhereTheBackupWasMade(t *testing.T) {
 	if schemaA, schemaB := schemaOf(t, a.url()), schemaOf(t, b.url()); schemaA != schemaB {
 		t.Error("the schema of the restored database is another")
 	}
-	for _, name := range []string{"seal.key", "attachments/ab/abcd"} {
+	if f := attach.Examine(t.Context(), b.db, dataB, time.Now()); len(f) != 1 || f[0].Level != store.Good || f[0].What != "attachments: 1 files" {
+		t.Errorf("the restored folder against the restored rows: %+v", f)
+	}
+	for _, name := range []string{"seal.key", "attachments/ab/abcd", attached} {
 		was, errA := os.ReadFile(filepath.Join(dataA, name))
 		is, errB := os.ReadFile(filepath.Join(dataB, name))
 		if errA != nil || errB != nil || !bytes.Equal(was, is) {

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"onemap/internal/attach"
 	"onemap/internal/backup"
 	"onemap/internal/localpg"
 	"onemap/internal/tlsca"
@@ -68,7 +69,11 @@ func (c *doctorCmd) examineDatabase(ctx context.Context, seal *store.Sealer) []s
 		return []store.Finding{{Level: store.Fault, What: "the database does not answer: " + err.Error(), Do: "is it running, and is the URL right?"}}
 	}
 	defer db.Close()
-	return db.Examine(ctx, store.Examination{Schema: migrations.FS, Sealer: seal, Now: time.Now})
+	found := db.Examine(ctx, store.Examination{Schema: migrations.FS, Sealer: seal, Now: time.Now})
+	if db.CheckSchema(ctx, migrations.FS) != nil {
+		return found // said already
+	}
+	return append(found, attach.Examine(ctx, db, c.dir(), time.Now())...)
 }
 
 // find is place.reach in findings. It never makes a database.

@@ -39,7 +39,8 @@ type importLayerCmd struct {
 	Source  string `help:"Who it is from, for people."`
 	County  string `help:"Code of the county it is of; needed where there are several."`
 	Rejects string `help:"Where refused rows go, each with its reason (default: beside FILE)." placeholder:"FILE"`
-	DryRun  bool   `help:"Read and check the whole file, say what would come in, write nothing."`
+	DryRun  bool   `help:"Read and check the whole file, say what would come in and what the file lacks, write nothing."`
+	Replace *int   `help:"Take out what is there and the file lacks: so many as --dry-run counts, or nothing is done." placeholder:"N"`
 }
 
 func (c *importLayerCmd) Run(ctx context.Context, out io.Writer, say messages) error {
@@ -57,7 +58,7 @@ func (c *importLayerCmd) Run(ctx context.Context, out io.Writer, say messages) e
 	}
 	return importRows(ctx, c.place, c.DryRun, out, say, func(ctx context.Context, r *running) (job.Result, string, []app.Told, error) {
 		return app.ImportLayer(ctx, app.LayerOptions{
-			DB: r.db, File: c.File, Open: c.options(), Read: read, Settings: settings, Rejects: c.Rejects, Root: c.County, DryRun: c.DryRun,
+			DB: r.db, File: c.File, Open: c.options(), Read: read, Settings: settings, Rejects: c.Rejects, Root: c.County, DryRun: c.DryRun, Replace: c.Replace,
 			Now: time.Now, Progress: r.progress, Note: r.note,
 		})
 	})
@@ -135,7 +136,8 @@ type importCamerasCmd struct {
 	CRS     string `help:"What the coordinates are: wgs84, gcj02, ...; of rows that do not say it themselves in a column crs (坐标系)." name:"crs" placeholder:"DATUM"`
 	County  string `help:"Code of the county they are of; needed where there are several."`
 	Rejects string `help:"Where refused rows go, each with its reason (default: beside FILE)." placeholder:"FILE"`
-	DryRun  bool   `help:"Read and check the whole file, say what would come in, write nothing."`
+	DryRun  bool   `help:"Read and check the whole file, say what would come in and what the file lacks, write nothing."`
+	Replace *int   `help:"Take out the county's cameras that the file lacks: so many as --dry-run counts, or nothing is done." placeholder:"N"`
 }
 
 func (c *importCamerasCmd) Run(ctx context.Context, out io.Writer, say messages) error {
@@ -148,7 +150,7 @@ func (c *importCamerasCmd) Run(ctx context.Context, out io.Writer, say messages)
 	}
 	return importRows(ctx, c.place, c.DryRun, out, say, func(ctx context.Context, r *running) (job.Result, string, []app.Told, error) {
 		return app.ImportCameras(ctx, app.CameraOptions{
-			DB: r.db, File: c.File, Open: c.options(), Datum: datum, Rejects: c.Rejects, Root: c.County, DryRun: c.DryRun,
+			DB: r.db, File: c.File, Open: c.options(), Datum: datum, Rejects: c.Rejects, Root: c.County, DryRun: c.DryRun, Replace: c.Replace,
 			Now: time.Now, Progress: r.progress, Note: r.note,
 		})
 	})

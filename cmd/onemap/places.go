@@ -23,7 +23,8 @@ type placesFlags struct {
 	Map     string `help:"Column map, see docs/PLACES.md; without it columns are taken by their names." type:"existingfile"`
 	Rejects string `help:"Where refused rows go, each with its reason (default: beside FILE)." placeholder:"FILE"`
 	County  string `help:"Code of the county that rows outside every grid belong to; needed where there are several."`
-	DryRun  bool   `help:"Read and check the whole file, say what would come in, write nothing."`
+	DryRun  bool   `help:"Read and check the whole file, say what would come in and what the file lacks, write nothing."`
+	Replace *int   `help:"Take out the county's places of this kind and source that the file lacks: so many as --dry-run counts, or nothing is done." placeholder:"N"`
 }
 
 type importPlacesCmd struct{ placesFlags }
@@ -57,7 +58,7 @@ func (c *placesFlags) bringIn(ctx context.Context, kind, class string, out io.Wr
 	defer done()
 	e := ended{bar: newBar(say)}
 	e.res, e.rejects, e.told, e.err = app.ImportPlaces(ctx, app.PlacesOptions{
-		DB: db, Kind: kind, Class: class, File: c.File, Open: c.options(), Map: c.Map, CRS: c.CRS, Source: c.Source, Rejects: c.Rejects, Root: c.County, DryRun: c.DryRun,
+		DB: db, Kind: kind, Class: class, File: c.File, Open: c.options(), Map: c.Map, CRS: c.CRS, Source: c.Source, Rejects: c.Rejects, Root: c.County, DryRun: c.DryRun, Replace: c.Replace,
 		Now: time.Now, Progress: e.bar.Show, Note: func(s string) { e.notes = append(e.notes, s) },
 	})
 	return finish(out, say, e, "in this way", func(n job.Counts) string {

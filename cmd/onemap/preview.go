@@ -275,8 +275,10 @@ func recordText(r file.Record) string {
 		}
 	}
 	add("reported_at", r.ReportedAt.Format(time.RFC3339))
-	if !r.ClosedAt.IsZero() {
-		add("closed_at", r.ClosedAt.Format(time.RFC3339))
+	for i, at := range r.Stages() {
+		if !at.IsZero() {
+			add([...]string{"dispatched_at", "acknowledged_at", "on_scene_at", "resolved_at", "closed_at"}[i], at.Format(time.RFC3339))
+		}
 	}
 	return strings.Join(parts, " ")
 }

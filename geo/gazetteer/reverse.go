@@ -9,6 +9,8 @@ import (
 	"math"
 	"slices"
 
+	"github.com/paulmach/orb"
+
 	"onemap/geo"
 )
 
@@ -114,6 +116,22 @@ func newMesh(entries []Entry) mesh {
 		m.squares[i] = key[e]
 	}
 	return m
+}
+
+// Within calls f with every entry in a box that sees admits, from south to north.
+func (x *Index) Within(b orb.Bound, sees func(no int32) bool, f func(*Entry)) {
+	low, from := square(geo.WGS84(b.Min))
+	high, to := square(geo.WGS84(b.Max))
+	for i, _ := slices.BinarySearch(x.mesh.squares, squareKey(max(low, 0), 0)); i < len(x.mesh.squares); i++ {
+		row, column := int(x.mesh.squares[i]>>32), int(uint32(x.mesh.squares[i]))
+		if row > high {
+			return
+		}
+		e := &x.entries[x.mesh.order[i]]
+		if column >= from && column <= to && b.Contains(e.Point.Orb()) && sees(e.No) {
+			f(e)
+		}
+	}
 }
 
 // nearest is the nearest entry within most metres that ok admits, nil for none. Of

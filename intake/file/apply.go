@@ -28,6 +28,15 @@ type Record struct {
 	Place                              *geo.Raw  // nil when the row has no coordinates
 	ReportedAt                         time.Time // never zero
 	ClosedAt                           time.Time // zero when unknown
+	// The stages in between, zero where they are not known: somebody was sent, signed
+	// for it, was there, was done.
+	DispatchedAt, AcknowledgedAt, OnSceneAt, ResolvedAt time.Time
+}
+
+// Stages are the times after the report in the order of their stages: dispatched,
+// acknowledged, on scene, resolved, closed. Those that are not known are zero.
+func (r Record) Stages() [5]time.Time {
+	return [5]time.Time{r.DispatchedAt, r.AcknowledgedAt, r.OnSceneAt, r.ResolvedAt, r.ClosedAt}
 }
 
 // RowError says why one row can't be taken. The others can.
@@ -116,12 +125,21 @@ func (mp *Mapper) Apply(row Row) (Record, error) {
 		Place:      mp.place(row),
 		ReportedAt: mp.time(row, "reported_at"),
 		ClosedAt:   mp.time(row, "closed_at"),
+
+		DispatchedAt: mp.time(row, "dispatched_at"), AcknowledgedAt: mp.time(row, "acknowledged_at"),
+		OnSceneAt: mp.time(row, "on_scene_at"), ResolvedAt: mp.time(row, "resolved_at"),
 	}
 	if r.ReportedAt.IsZero() && len(mp.reasons) == 0 {
 		mp.fault("reported_at", "为空")
 	}
-	if !r.ClosedAt.IsZero() && r.ClosedAt.Before(r.ReportedAt) {
-		mp.fault("closed_at", "早于上报时间")
+	for i, at := range r.Stages() {
+		switch {
+		case at.IsZero():
+		case at.Before(r.ReportedAt):
+			mp.fault(timeFields[i+1], "早于上报时间")
+		case r.State == "reported":
+			mp.fault(timeFields[i+1], "：未办结的事件不能有办理时间")
+		}
 	}
 	if mp.m.withoutPlace != "keep" && mp.m.datum == "" && r.Address == "" {
 		mp.fault("address", "为空")
@@ -234,6 +252,9 @@ func (mp *Mapper) time(row Row, name string) time.Time {
 		if t.Year() < 1900 || t.Year() > 2100 {
 			mp.fault(name, fmt.Sprintf("“%s”的年份不可信", short(v)))
 			return time.Time{}
+		}
+		if mp.m.ignoreOffset {
+			t = time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), mp.m.zone)
 		}
 		return t
 	}

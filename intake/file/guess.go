@@ -25,10 +25,13 @@ var usualNames = map[string][]string{
 	"address":     {"address", "地址", "事发地址", "事发地点", "地点", "位置"},
 	"reported_at": {"reported_at", "上报时间", "发生时间", "报告时间", "受理时间", "登记时间", "创建时间", "时间", "created_at", "datetime", "date", "time"},
 	"closed_at":   {"closed_at", "办结时间", "结案时间", "完成时间"},
-	"code":        {"code", "adcode", "gbcode", "xzqdm", "zonecode", "代码", "编码", "网格编号", "编号", "dm", "id"},
-	"name":        {"name", "xzqmc", "名称", "网格名称", "mc"},
-	"parent":      {"parent", "parentcode", "parent_code", "sjdm", "上级代码", "上级编码", "父级代码"},
-	"level":       {"level", "层级", "级别"},
+
+	"dispatched_at": {"dispatched_at", "派遣时间", "派单时间"}, "acknowledged_at": {"acknowledged_at", "签收时间", "接单时间"},
+	"on_scene_at": {"on_scene_at", "到场时间", "到达时间"}, "resolved_at": {"resolved_at", "处置完成时间"},
+	"code":   {"code", "adcode", "gbcode", "xzqdm", "zonecode", "代码", "编码", "网格编号", "编号", "dm", "id"},
+	"name":   {"name", "xzqmc", "名称", "网格名称", "mc"},
+	"parent": {"parent", "parentcode", "parent_code", "sjdm", "上级代码", "上级编码", "父级代码"},
+	"level":  {"level", "层级", "级别"},
 }
 
 // usual is the column of header that usually holds field; "" when there is none.
@@ -85,7 +88,7 @@ func GuessMap(header []string, sample []Row, datum geo.Datum, prefix string) []b
 // offset is taken to stand in China.
 func guessTimes(header []string, sample []Row, fields map[string]field) timeSpec {
 	t := timeSpec{Zone: "Asia/Shanghai"}
-	for _, name := range []string{"reported_at", "closed_at"} {
+	for _, name := range timeFields {
 		i := slices.Index(header, fields[name].Column)
 		for _, row := range sample {
 			if i < 0 || i >= len(row.Cells) || row.Fault != "" {

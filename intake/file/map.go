@@ -24,8 +24,12 @@ const mapBytes = 1 << 20
 // documentation (docs/IMPORT.md).
 var fieldNames = []string{
 	"external_id", "source", "category", "priority", "title", "text",
-	"lon", "lat", "address", "reported_at", "closed_at", "state",
+	"lon", "lat", "address", "reported_at", "dispatched_at", "acknowledged_at", "on_scene_at", "resolved_at", "closed_at", "state",
 }
+
+// timeFields are those of fieldNames that are times, in the order in which they come
+// to pass.
+var timeFields = []string{"reported_at", "dispatched_at", "acknowledged_at", "on_scene_at", "resolved_at", "closed_at"}
 
 // States lists the states a row may be given. They are the states of a finished
 // matter and the first one of an open matter: a file can't claim that somebody
@@ -38,6 +42,7 @@ type Map struct {
 	fields       map[string]field
 	layouts      []string // Go layouts, tried in order
 	zone         *time.Location
+	ignoreOffset bool
 	datum        geo.Datum
 	withoutPlace string
 	approximate  bool
@@ -73,6 +78,8 @@ type mapFile struct {
 type timeSpec struct {
 	Layouts []string `json:"layouts"`
 	Zone    string   `json:"zone"`
+	// IgnoreOffset says that the offsets in the file are false: its clock stood in Zone.
+	IgnoreOffset bool `json:"ignore_offset,omitempty"`
 }
 
 // field says where one incident field comes from: exactly one of Column,
@@ -231,7 +238,10 @@ func (t timeSpec) check(m *Map) error {
 		m.layouts = append(m.layouts, layout)
 		zoned = zoned && hasZone
 	}
+	m.ignoreOffset = t.IgnoreOffset
 	switch {
+	case t.Zone == "" && t.IgnoreOffset:
+		return errors.New(`time.zone is missing: with ignore_offset say where the clock stood, for example "Asia/Shanghai"`)
 	case t.Zone == "" && !zoned:
 		return errors.New(`time.zone is missing: say where the clock stood, for example "Asia/Shanghai" or "UTC"`)
 	case t.Zone == "":

@@ -25,6 +25,7 @@ import (
 	"onemap/frontend"
 	"onemap/geo/gazetteer"
 	"onemap/hub"
+	"onemap/internal/attach"
 	"onemap/internal/backup"
 	"onemap/internal/job"
 	"onemap/internal/localpg"
@@ -44,6 +45,7 @@ type Server struct {
 	catalogue    *store.Catalogue
 	seal         *store.Sealer
 	ledger       *ledger.Ledger
+	files        *attach.Keeper // of attachments
 	hub          *hub.Hub
 	tiles        *tiles.Server
 	fixes        *fixWriter
@@ -53,14 +55,16 @@ type Server struct {
 	overlays     atomic.Pointer[store.OverlaySet]
 	places       atomic.Pointer[gazetteer.Index]
 	named        atomic.Pointer[named]
-	layersDue    chan struct{} // the configuration has changed: people and layers
-	overlaysDue  chan struct{} // the configuration has changed: overlays
-	placesDue    chan struct{} // places or grids have changed: the address search
-	namedDue     chan struct{} // named layers, cameras or grids have changed
-	camerasMoved atomic.Bool   // cameras wait to be read again
-	plansDue     chan struct{} // an enactment of grids is due
-	treeAhead    chan int32    // a draft has its numbers: its tree is read before it is in force
-	behind       atomic.Bool   // people or layers wait to be read again
+	layersDue    chan struct{}         // the configuration has changed: people and layers
+	overlaysDue  chan struct{}         // the configuration has changed: overlays
+	placesDue    chan struct{}         // places or grids have changed: the address search
+	namedDue     chan struct{}         // named layers, cameras or grids have changed
+	camerasMoved atomic.Bool           // cameras wait to be read again
+	plansDue     chan struct{}         // an enactment of grids is due
+	triedSince   map[planKey]time.Time // when this node first tried each plan that is due; followPlans alone uses it
+	treeAhead    chan int32            // a draft has its numbers: its tree is read before it is in force
+	behind       atomic.Bool           // people or layers wait to be read again
+	peopleDue    chan struct{}         // a shift began or ended
 	load         atomic.Pointer[api.Loading]
 	wake         chan struct{} // something was committed: the sequencer
 	heads        chan struct{} // the feed has grown: the pump
@@ -94,7 +98,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	o.setDefaults()
 	s := &Server{
 		o: o, wake: make(chan struct{}, 1), heads: make(chan struct{}, 1), layersDue: make(chan struct{}, 1), placesDue: make(chan struct{}, 1),
-		plansDue: make(chan struct{}, 1), overlaysDue: make(chan struct{}, 1), namedDue: make(chan struct{}, 1), treeAhead: make(chan int32, 4), ready: make(chan struct{}), failed: make(chan error, 8),
+		peopleDue: make(chan struct{}, 1), plansDue: make(chan struct{}, 1), triedSince: map[planKey]time.Time{}, overlaysDue: make(chan struct{}, 1), namedDue: make(chan struct{}, 1), treeAhead: make(chan int32, 4), ready: make(chan struct{}), failed: make(chan error, 8),
 	}
 	s.load.Store(&api.Loading{})
 	o.Log.Info("starting", "version", o.Version, "options", o)
@@ -260,9 +264,12 @@ func (s *Server) openRecord(ctx context.Context) error {
 	s.ledger = ledger.New(ledger.Options{
 		DB: s.pools.changes, Reports: s.pools.reports, Catalogue: s.catalogue, Sealer: s.seal, Calendar: calendar.Default(), Now: s.o.Now, Wake: s.nudge(s.wake), Folded: s.folded,
 	})
-	if n, err := s.ledger.Settle(ctx, auth.SystemActor("start")); err != nil {
-		s.o.Log.Warn("incidents in former grids stay there until the grids are redrawn", "err", err)
-	} else if n > 0 {
+	s.files = attach.New(attach.Options{Data: s.o.Data, DB: s.pools.care, Ledger: s.ledger, Now: s.o.Now, Log: s.o.Log})
+	n, err := s.ledger.Settle(ctx, auth.SystemActor("start"))
+	if err != nil {
+		s.o.Log.Warn("incidents in former grids stay there until the server starts again, or the grids are redrawn", "err", err)
+	}
+	if n > 0 {
 		s.o.Log.Info("incidents in former grids are in those in force now", "incidents", n)
 	}
 	return nil
@@ -322,7 +329,7 @@ func (s *Server) startListeners(ctx context.Context) error {
 	s.api = api.New(api.Options{
 		DB: s.pools.changes, Reports: s.pools.reports, Reads: s.pools.reads, WallReads: s.pools.walls, Care: s.pools.care, Sealer: s.seal,
 		Catalogue: s.catalogue, Ledger: s.ledger, Hub: s.hub, Tiles: s.tiles, Dots: s.fixes.Live().Dots, Roads: s.roads, People: s.fixes.Directory,
-		Places: s.places.Load, Overlays: s.overlays.Load, Layers: s.namedLayers, Media: s.media, Due: s.nudge(s.plansDue), Now: s.o.Now, Log: s.o.Log, Pages: pages, Ready: s.isReady, Status: func() api.Loading { return *s.load.Load() },
+		Places: s.places.Load, Overlays: s.overlays.Load, Layers: s.namedLayers, Media: s.media, Files: s.files, Due: s.nudge(s.plansDue), Now: s.o.Now, Log: s.o.Log, Pages: pages, Ready: s.isReady, Status: func() api.Loading { return *s.load.Load() },
 		Version: s.o.Version, Link: s.URL, Limits: s.o.Limits, Proxies: s.o.TrustedProxies, Refused: func(rule string) { s.metrics.refused.WithLabelValues(rule).Inc() },
 	})
 	if s.secure, err = s.certificate(); err != nil {

@@ -139,6 +139,9 @@ func (w *world) checkCanaries(t *testing.T) {
 	for _, h := range w.workers {
 		needles[h.phone] = "a worker's phone"
 	}
+	for _, c := range w.tenants {
+		needles[c.phone] = "a contact's phone"
+	}
 	for s := range w.scan.secrets {
 		needles[s] = "a token"
 	}

@@ -52,7 +52,7 @@ func (o operation) filled() string {
 	return strings.NewReplacer("{id}", "987654321", "{n}", "1", "{version}", "987654321", "{layer}", "grids", "{z}", "8", "{x}", "204", "{y}", "98").Replace(o.path)
 }
 
-func (o operation) writes() bool { return o.method != "GET" }
+func (o operation) writes() bool { return o.method != "GET" && o.method != "HEAD" }
 
 // contract reads every route out of the OpenAPI document.
 func (st *stand) contract() []operation {

@@ -49,6 +49,8 @@ type fixWriter struct {
 	held    int
 	unknown map[string]*store.UnknownDevice
 
+	refreshing sync.Mutex // held by who reads the directory
+
 	wg   sync.WaitGroup
 	quit chan struct{}
 }
@@ -169,7 +171,10 @@ func (w *fixWriter) Stop(ctx context.Context) error {
 }
 
 // Refresh loads the directory anew, so that new devices and duty hours count.
+// One reading at a time: an older one never takes the place of a newer.
 func (w *fixWriter) Refresh(ctx context.Context) error {
+	w.refreshing.Lock()
+	defer w.refreshing.Unlock()
 	dir, err := w.o.DB.Directory(ctx, auth.System("device directory"), w.o.Now())
 	if err != nil {
 		return err

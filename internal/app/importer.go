@@ -234,12 +234,47 @@ func (im *importer) place(p *placed, rec file.Record) {
 		p.past.State = dispatch.Closed
 	}
 	if !p.past.State.Open() {
-		end := rec.ReportedAt
-		if !rec.ClosedAt.IsZero() {
-			end = rec.ClosedAt
-		}
-		p.past.ClosedAt = &end
+		stages(&p.past, rec)
 	}
+}
+
+// stages gives a finished matter the times it had: beside its columns each known stage
+// is an act in its journal, in the order of the stages.
+func stages(past *ledger.Past, rec file.Record) {
+	who, end := auth.SystemActor("import of incidents").ID, rec.ReportedAt
+	past.Steps = []ledger.PastStep{{Kind: "report", To: dispatch.Reported, Actor: who, At: rec.ReportedAt}}
+	known := rec.Stages()
+	for i, s := range []struct {
+		kind string
+		to   dispatch.State
+		at   **time.Time
+	}{
+		{"dispatch", dispatch.Dispatched, nil},
+		{"acknowledge", dispatch.Acknowledged, &past.AcknowledgedAt},
+		{"arrive", dispatch.OnScene, &past.OnSceneAt},
+		{"resolve", dispatch.Resolved, &past.ResolvedAt},
+	} {
+		at := known[i]
+		if at.IsZero() {
+			continue
+		}
+		if s.at != nil {
+			*s.at = &at
+		}
+		past.Steps = append(past.Steps, ledger.PastStep{Kind: s.kind, From: past.Steps[len(past.Steps)-1].To, To: s.to, Actor: who, At: at})
+		if at.After(end) {
+			end = at
+		}
+	}
+	if !rec.ClosedAt.IsZero() {
+		end = rec.ClosedAt
+	}
+	past.ClosedAt = &end
+	if len(past.Steps) == 1 {
+		past.Steps = nil // a report and its end: one entry says that it was brought in
+		return
+	}
+	past.Steps = append(past.Steps, ledger.PastStep{Kind: "import", From: past.Steps[len(past.Steps)-1].To, To: past.State, Actor: who, At: end})
 }
 
 // likeliest is the first of the places that a row's address may mean, for its reader.

@@ -11,14 +11,11 @@ import (
 	"io"
 	"iter"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"onemap/auth"
-	"onemap/geo"
-	"onemap/geo/grid"
 	"onemap/intake/file"
 	"onemap/internal/job"
 	"onemap/layer"
@@ -36,9 +33,10 @@ type LayerOptions struct {
 	Rejects  string // where refused rows go; "" is FILE.rejects.csv
 	Root     string // code of the county the layer is of; "" is the only one
 	DryRun   bool   // read, check and count; write nothing, no reject file either
+	Replace  *int   // retire the features that the file lacks, when they are so many; nil to keep them
 	Now      func() time.Time
 	Progress func(job.Progress)
-	Note     func(string) // optional: told what was left out of the file
+	Note     func(string) // optional: told what was left out of the file, and what it lacks
 }
 
 // LayerSettings are what a layer is given with an import. A field left nil or empty
@@ -80,57 +78,31 @@ func newLayer(code, root string) layer.Layer {
 	return layer.Layer{Code: code, Root: root, MinZoom: 8, MaxZoom: layer.MaxZoom, Access: auth.LayerAccess{auth.SignedIn}}
 }
 
-// featureRow is a row of the file as a feature, or why it is refused.
+// featureRow is a row of the file as a feature.
 type featureRow struct {
-	row    file.Row
-	f      store.LayerFeature
-	inGrid bool
-	why    []string
+	judged
+	f store.LayerFeature
 }
 
 // layerImport is one import of a layer on its way.
 type layerImport struct {
-	o     LayerOptions
-	tree  *grid.Tree
-	grids []auth.Interval // of the county
-	root  string
+	o LayerOptions
+	ofCounty
 	want  layer.Layer // what a new layer will be
 	id    int64       // of the layer, once its settings are written
 	table *file.FeatureReader
 }
 
+func (im *layerImport) reader() rowReader { return im.table }
+
 // ImportLayer brings in a named layer, going on where an earlier run of the same
 // file and options stopped. The layer is made when there is none of its code. A
 // feature that was there under its external id takes the new values; one that the
-// file does not have stays. It returns the path of the reject file; of a dry run
-// the first refused rows instead.
-func ImportLayer(ctx context.Context, o LayerOptions) (res job.Result, rejects string, told []Told, err error) {
-	im, err := openLayer(ctx, o)
-	if err != nil {
-		return res, "", nil, err
-	}
-	defer im.table.Close()
-	if o.DryRun {
-		res.Counts, told, err = im.dryRun(ctx)
-	} else {
-		rejects = rejectsBeside(o.File, o.Rejects)
-		res, err = im.run(ctx, rejects)
-	}
-	for _, note := range im.table.Notes() {
-		if o.Note != nil {
-			o.Note(note)
-		}
-	}
-	return res, rejects, told, err
-}
-
-// rejectsBeside is the reject file of a file: as named, or beside it.
-func rejectsBeside(path, named string) string {
-	if named != "" {
-		return named
-	}
-	path = strings.TrimSuffix(path, ".gz")
-	return strings.TrimSuffix(path, filepath.Ext(path)) + ".rejects.csv"
+// file does not have stays, but with Replace. It returns the path of the reject
+// file; of a dry run the first refused rows instead.
+func ImportLayer(ctx context.Context, o LayerOptions) (job.Result, string, []Told, error) {
+	return bring(ctx, bringing{db: o.DB, file: o.File, rejects: o.Rejects, dry: o.DryRun, replace: o.Replace, now: o.Now, progress: o.Progress, note: o.Note},
+		func() (*layerImport, error) { return openLayer(ctx, o) })
 }
 
 func openLayer(ctx context.Context, o LayerOptions) (_ *layerImport, err error) {
@@ -138,17 +110,9 @@ func openLayer(ctx context.Context, o LayerOptions) (_ *layerImport, err error) 
 		return nil, fmt.Errorf("--layer: %w", err)
 	}
 	im := &layerImport{o: o}
-	cat, err := store.NewCatalogue(ctx, o.DB)
-	if err != nil {
+	if im.ofCounty, err = openCounty(ctx, o.DB, o.Root); err != nil {
 		return nil, err
 	}
-	im.tree = cat.Now().Tree
-	at, err := rootOf(cat.Now(), o.Root)
-	if err != nil {
-		return nil, err
-	}
-	im.root = string(im.tree.Nodes()[at].Code)
-	im.grids, _ = countyOf(im.tree, im.root)
 	if err := im.settle(ctx); err != nil {
 		return nil, err
 	}
@@ -212,6 +176,7 @@ func (im *layerImport) run(ctx context.Context, rejects string) (job.Result, err
 	res, err := job.Run(ctx, o.DB.Pool, job.Options[featureRow]{
 		Kind: "layers", Fingerprint: print, FileName: filepath.Base(o.File), Rows: rows, Commit: im.commit, Rejects: rejects,
 		RejectHeader: file.RejectHeader(im.table.Header()), Read: im.table.Progress, Progress: o.Progress, Now: o.Now, BatchRows: 1000,
+		Anew: o.Replace != nil, // other files may have taken out since what this one brought
 	})
 	stop() // nothing reads the file any more
 	if err == nil && im.id == 0 {
@@ -288,7 +253,7 @@ func (im *layerImport) rows() iter.Seq2[featureRow, error] {
 
 func (im *layerImport) read() (featureRow, error) {
 	row, rec, err := im.table.Read()
-	r := featureRow{row: row}
+	r := featureRow{judged: judged{row: row}}
 	var bad *file.RowError
 	if errors.As(err, &bad) {
 		r.why = bad.Reasons
@@ -304,7 +269,7 @@ func (im *layerImport) read() (featureRow, error) {
 	if r.f.Props, err = file.PropsJSON(rec.Props); err != nil {
 		return r, err
 	}
-	r.inGrid = len(layer.GridsOf(im.tree, rec.Geom, im.grids, 0)) > 0
+	r.inGrid = im.touches(rec.Geom)
 	return r, nil
 }
 
@@ -339,22 +304,12 @@ func (im *layerImport) commit(ctx context.Context, b *job.Batch[featureRow]) err
 				return err
 			}
 		}
-		for _, r := range b.Rows {
-			if why, bad := invalid[r.f.ExternalID]; bad && len(r.why) == 0 {
-				r.why = []string{"图形无效：" + why}
-			}
-			switch {
-			case len(r.why) > 0:
-				b.Reject(file.RejectRecord(r.row, r.why))
-			case !written[r.f.ExternalID]:
-				b.Counts.Repeated++
-			case r.inGrid:
-				b.Counts.InGrid++
-			default:
-				b.Counts.Outside++
+		for i := range b.Rows {
+			if why, bad := invalid[b.Rows[i].key()]; bad {
+				b.Rows[i].refuse("图形无效：" + why)
 			}
 		}
-		if n := b.Counts.InGrid + b.Counts.Outside; n > 0 {
+		if n := tally(b, written); n > 0 {
 			data := map[string]any{"layer": im.want.Code, "features": n, "rows_from": b.First, "import_job": b.Job()}
 			if err := ledger.Audit(ctx, tx, auth.SystemActor("import of layers"), "", "layer.import", "layer/"+im.want.Code, "", data); err != nil {
 				return err
@@ -367,186 +322,14 @@ func (im *layerImport) commit(ctx context.Context, b *job.Batch[featureRow]) err
 	})
 }
 
-func (im *layerImport) dryRun(ctx context.Context) (job.Counts, []Told, error) {
-	return countRows(ctx, im.rows(), im.o.Now, im.o.Progress, im.table.Progress, func(r featureRow) (file.Row, bool, []string) {
-		return r.row, r.inGrid, r.why
-	})
-}
+func (r featureRow) key() string { return r.f.ExternalID }
 
-// countRows counts what an import of all rows would do, but for what is there
-// already: judge says of a row whether it lies in a grid, and why it is refused.
-func countRows[R any](ctx context.Context, rows iter.Seq2[R, error], now func() time.Time, progress func(job.Progress), read func() (int64, int64),
-	judge func(R) (file.Row, bool, []string),
-) (c job.Counts, told []Told, err error) {
-	began := now()
-	for r, err := range rows {
-		if err != nil {
-			return c, told, err
-		}
-		row, inGrid, why := judge(r)
-		switch {
-		case len(why) > 0:
-			if c.Rejected++; len(told) < maxTold {
-				told = append(told, Told{row.N, row.Line, why})
-			}
-		case inGrid:
-			c.InGrid++
-		default:
-			c.Outside++
-		}
-		if c.Rows()%1000 == 0 {
-			if ctx.Err() != nil {
-				return c, told, ctx.Err()
-			}
-			if progress != nil {
-				done, total := read()
-				progress(job.Progress{Counts: c, Read: done, Total: total, Rate: float64(c.Rows()) / max(now().Sub(began).Seconds(), 0.001), Left: -1})
-			}
-		}
-	}
-	return c, told, nil
-}
+// set is the features of the layer.
+func (im *layerImport) set() store.Set { return store.LayerSet(im.want.Code, im.root) }
 
-// CameraOptions name a file of cameras and how to read it.
-type CameraOptions struct {
-	DB       *store.DB
-	File     string
-	Open     file.Options
-	Datum    geo.Datum // of rows that name none of their own; "" where each does
-	Rejects  string    // where refused rows go; "" is FILE.rejects.csv
-	Root     string    // code of the county they are of; "" is the only one
-	DryRun   bool      // read, check and count; write nothing, no reject file either
-	Now      func() time.Time
-	Progress func(job.Progress)
-	Note     func(string) // optional: told what was left out of the file
-}
-
-// cameraRow is a row of the file as a camera, or why it is refused.
-type cameraRow struct {
-	row    file.Row
-	c      store.NewCamera
-	inGrid bool
-	why    []string
-}
-
-// cameraImport is one import of cameras on its way.
-type cameraImport struct {
-	o     CameraOptions
-	tree  *grid.Tree
-	grids []auth.Interval // of the county
-	root  string
-	table *file.CameraReader
-}
-
-// ImportCameras brings in camera points, going on where an earlier run of the same
-// file and options stopped. A camera that was there under its code takes the new
-// values. It returns what ImportLayer does.
-func ImportCameras(ctx context.Context, o CameraOptions) (res job.Result, rejects string, told []Told, err error) {
-	im := &cameraImport{o: o}
-	cat, err := store.NewCatalogue(ctx, o.DB)
-	if err != nil {
-		return res, "", nil, err
+func (im *layerImport) retired(ctx context.Context, tx pgx.Tx, gone []string) error {
+	if err := ledger.Audit(ctx, tx, auth.SystemActor("import of layers"), "", "layer.retire", "layer/"+im.want.Code, "", retiredData(gone, "layer", im.want.Code)); err != nil {
+		return err
 	}
-	im.tree = cat.Now().Tree
-	at, err := rootOf(cat.Now(), o.Root)
-	if err != nil {
-		return res, "", nil, err
-	}
-	im.root = string(im.tree.Nodes()[at].Code)
-	im.grids, _ = countyOf(im.tree, im.root)
-	if im.table, err = file.OpenCameras(o.File, o.Open, o.Datum); err != nil {
-		return res, "", nil, err
-	}
-	defer im.table.Close()
-	if o.DryRun {
-		res.Counts, told, err = countRows(ctx, im.rows(), o.Now, o.Progress, im.table.Progress, func(r cameraRow) (file.Row, bool, []string) {
-			return r.row, r.inGrid, r.why
-		})
-	} else {
-		rejects = rejectsBeside(o.File, o.Rejects)
-		res, err = im.run(ctx, rejects)
-	}
-	for _, note := range im.table.Notes() {
-		if o.Note != nil {
-			o.Note(note)
-		}
-	}
-	return res, rejects, told, err
-}
-
-func (im *cameraImport) run(ctx context.Context, rejects string) (job.Result, error) {
-	o := im.o
-	print, err := job.Fingerprint(o.File, nil, string(o.Datum), im.root, o.Open.Encoding, o.Open.Sheet)
-	if err != nil {
-		return job.Result{}, err
-	}
-	rows, stop := ahead(im.rows())
-	res, err := job.Run(ctx, o.DB.Pool, job.Options[cameraRow]{
-		Kind: "cameras", Fingerprint: print, FileName: filepath.Base(o.File), Rows: rows, Commit: im.commit, Rejects: rejects,
-		RejectHeader: file.RejectHeader(im.table.Header()), Read: im.table.Progress, Progress: o.Progress, Now: o.Now,
-	})
-	stop() // nothing reads the file any more
-	return res, err
-}
-
-func (im *cameraImport) rows() iter.Seq2[cameraRow, error] {
-	return func(yield func(cameraRow, error) bool) {
-		for {
-			row, rec, err := im.table.Read()
-			if errors.Is(err, io.EOF) {
-				return
-			}
-			r := cameraRow{row: row}
-			var bad *file.RowError
-			if errors.As(err, &bad) {
-				r.why, err = bad.Reasons, nil
-			} else if err == nil {
-				r.c = store.NewCamera{Camera: rec.Camera, Name: rec.Name, Root: im.root, Point: rec.Point.Orb(), Raw: rec.Raw}
-				r.inGrid = len(layer.GridsOf(im.tree, r.c.Point, im.grids, 0)) > 0
-			}
-			if !yield(r, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
-func (im *cameraImport) commit(ctx context.Context, b *job.Batch[cameraRow]) error {
-	return im.o.DB.InTx(ctx, func(tx pgx.Tx) error {
-		var batch []store.NewCamera
-		for _, r := range b.Rows {
-			if len(r.why) == 0 {
-				batch = append(batch, r.c)
-			}
-		}
-		written, others, err := store.SaveCameras(ctx, tx, batch)
-		if err != nil {
-			return err
-		}
-		for _, r := range b.Rows {
-			if len(r.why) == 0 && others[r.c.Code] {
-				r.why = []string{"gb_code 已属于另一个旗县"}
-			}
-			switch {
-			case len(r.why) > 0:
-				b.Reject(file.RejectRecord(r.row, r.why))
-			case !written[r.c.Code]:
-				b.Counts.Repeated++
-			case r.inGrid:
-				b.Counts.InGrid++
-			default:
-				b.Counts.Outside++
-			}
-		}
-		if n := b.Counts.InGrid + b.Counts.Outside; n > 0 {
-			data := map[string]any{"cameras": n, "rows_from": b.First}
-			if err := ledger.Audit(ctx, tx, auth.SystemActor("import of cameras"), "", "cameras.import", fmt.Sprintf("import_job/%d", b.Job()), "", data); err != nil {
-				return err
-			}
-			if err := ledger.LayersChanged(ctx, tx, layer.Cameras, im.o.Now()); err != nil {
-				return err
-			}
-		}
-		return b.Advance(ctx, tx)
-	})
+	return ledger.LayersChanged(ctx, tx, im.want.Code, im.o.Now())
 }

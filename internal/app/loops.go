@@ -10,11 +10,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"onemap/api"
 	"onemap/auth"
 	"onemap/feed"
 	"onemap/geo/grid"
 	"onemap/hub"
+	"onemap/store"
 	"onemap/store/ledger"
 	"onemap/tiles"
 )
@@ -60,10 +63,14 @@ func (s *Server) startLoops(ctx context.Context) error {
 		DB: s.pools.care, Key: s.seal.AuditKey(), Anchor: filepath.Join(s.o.Data, ledger.AnchorFile), Now: s.o.Now, Log: s.o.Log,
 	}).Run)
 	s.loop("catch up", s.followConfig)
+	s.loop("people", s.followPeople)
 	s.loop("overlays", s.followOverlays)
 	s.loop("plans", s.followPlans)
+	s.loop("days", s.followDays)
 	s.loop("tree ahead", s.followTrees)
 	s.loop("memory", s.boundMemory)
+	s.loop("roll calls", func(ctx context.Context) { s.every(ctx, rollLook, "roll calls", s.closeRolls) })
+	s.loop("attachments", func(ctx context.Context) { s.every(ctx, time.Minute, "attachments", s.files.Sweep) })
 	s.loop("care", func(ctx context.Context) { s.every(ctx, time.Hour, "care", s.care) })
 	s.onStop("hub", s.hub.Stop)
 	return nil
@@ -87,6 +94,14 @@ func (s *Server) every(ctx context.Context, d time.Duration, what string, f func
 	}
 }
 
+// rollLook is how often roll calls whose time is over are looked for.
+const rollLook = time.Second
+
+func (s *Server) closeRolls(ctx context.Context) error {
+	_, err := s.ledger.CloseRolls(ctx)
+	return err
+}
+
 // keepKeys is how long an idempotency key is remembered: longer than a client
 // stays offline.
 const keepKeys = 7 * 24 * time.Hour
@@ -94,7 +109,11 @@ const keepKeys = 7 * 24 * time.Hour
 // care drops what is past its time.
 func (s *Server) care(ctx context.Context) error {
 	_, err := s.db.Pool.Exec(ctx, "DELETE FROM idempotency WHERE at < $1", s.o.Now().Add(-keepKeys))
-	return errors.Join(err, s.renew())
+	removed, ferr := s.files.SweepOrphans(ctx)
+	if removed > 0 {
+		s.o.Log.Info("files of no attachment are removed", "files", removed)
+	}
+	return errors.Join(err, s.renew(), ferr)
 }
 
 // pumpBatch is how many events the pump reads at a time.
@@ -207,6 +226,8 @@ func (s *Server) before(ctx context.Context, evs []feed.Event) error {
 			s.numbered(e)
 		case "config.changed":
 			reload = true
+		case "people.changed":
+			s.nudge(s.peopleDue)()
 		case "places.changed":
 			s.nudge(s.placesDue)()
 		}
@@ -230,6 +251,38 @@ func (s *Server) reloadConfig(ctx context.Context) error {
 	return nil
 }
 
+// dayLook is how often a node looks whether another day has come.
+const dayLook = 5 * time.Second
+
+// followDays tells at the start, and on each new day of the county's calendar, of the
+// workers whose grid is another from that day on: no import tells of them.
+func (s *Server) followDays(ctx context.Context) {
+	day := ""
+	for {
+		if today := store.Day(s.o.Now()); today != day {
+			err := s.pools.changes.InTx(ctx, func(tx pgx.Tx) error {
+				n, err := ledger.BadgesOfTheDay(ctx, tx, s.o.Now())
+				if n > 0 {
+					s.o.Log.Info("workers serve another grid from today", "workers", n)
+				}
+				return err
+			})
+			switch {
+			case err == nil:
+				day = today
+				s.nudge(s.wake)()
+			case ctx.Err() == nil:
+				s.o.Log.Warn("whose grid is another today is not told yet; trying again", "err", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(dayLook):
+		}
+	}
+}
+
 // followConfig reads people and layers again when the configuration has changed,
 // until the end. Millions of roads may take their time: no event waits for them.
 func (s *Server) followConfig(ctx context.Context) {
@@ -241,6 +294,32 @@ func (s *Server) followConfig(ctx context.Context) {
 		case <-time.After(5 * time.Second): // a reading that failed is tried again
 		}
 		s.catchUp(ctx)
+	}
+}
+
+// peopleRest is how long the directory rests between two readings for shifts: a
+// morning's sign-ons come by the hundred.
+const peopleRest = 250 * time.Millisecond
+
+// followPeople reads the directory again when a shift began or ended, until the end.
+func (s *Server) followPeople(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.peopleDue:
+		}
+		rctx, cancel := context.WithTimeout(ctx, refreshTimeout)
+		if err := s.fixes.Refresh(rctx); err != nil && ctx.Err() == nil {
+			s.o.Log.Warn("shifts are behind; trying again", "err", err)
+			s.nudge(s.peopleDue)()
+		}
+		cancel()
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(peopleRest):
+		}
 	}
 }
 

@@ -374,7 +374,8 @@ func (r *run) figures(l line) {
 			Code  string
 			Count int
 		} `json:"by_category"`
-		ByTown []struct {
+		ByLevel []struct{ Count int } `json:"by_level"`
+		ByTown  []struct {
 			Code        string
 			Count, Open int
 		} `json:"by_town"`
@@ -388,6 +389,13 @@ func (r *run) figures(l line) {
 	if err := json.Unmarshal(a.body, &v); err != nil {
 		r.f.add("form", r.a.name, l.name(), "%v", err)
 		return
+	}
+	atLevels := 0
+	for _, at := range v.ByLevel {
+		atLevels += at.Count
+	}
+	if atLevels != v.Reported {
+		r.f.add("less", r.a.name, l.name(), "%d at all levels of %d reported", atLevels, v.Reported)
 	}
 	reported, open, outside := 0, 0, 0
 	tops, towns := map[string]int{}, map[string]int{}

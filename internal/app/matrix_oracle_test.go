@@ -29,6 +29,7 @@ const (
 	rowCamera    = "opening a camera"
 	rowStream    = "WS channels"
 	rowExport    = "export"
+	rowAttached  = "attachments"
 	rowUsers     = "users/roles"
 	rowAudit     = "audit log"
 )
@@ -58,7 +59,7 @@ var cellWords = []string{
 	"by", "flag", "reveal", "reason", "while", "open", "own", "county", "town", "village", "me", "dept", "wall", "events", "gps", "snapshot", "only",
 	"points", "propose", "routed", "type", "types", "icon", "without", "name", "no", "title", "for", "sensitive", "meta", "k", "5", "layer", "set",
 	"with", "case", "order", "批示", "accept", "refuse", "logged", "audit", "2nd", "person", "leader", "auditor", "accounts", "grants", "tokens", "revoke",
-	"second", "invite", "acts", "append",
+	"second", "invite", "acts", "append", "remove",
 }
 
 var (
@@ -154,8 +155,8 @@ func readOracle(t *testing.T) *oracle {
 		}
 		o.cells[r[0]][auth.Role(r[1])] = c
 	}
-	if len(o.resources) != 16 {
-		t.Fatalf("matrix.csv has %d resources, want 16", len(o.resources))
+	if len(o.resources) != 19 {
+		t.Fatalf("matrix.csv has %d resources, want 19", len(o.resources))
 	}
 	for _, r := range o.resources {
 		if len(o.cells[r]) != 11 {
@@ -298,6 +299,12 @@ func (o *oracle) allowed(a *actor, l line) bool {
 		return c.write
 	case "R journal":
 		return c.read && a.role != auth.Wall
+	case "R desk": // who reads of more than the own, signed in as a person
+		return (c.read || c.has("A")) && c.reach != own && !c.has("meta") && a.role != auth.Wall && a.role != auth.Auditor
+	case "me":
+		return c.reach == own
+	case "call", "call or me": // who may call workers: who sees each of them, but for walls
+		return c.read && a.role != auth.Wall && (c.reach != own || l.op == "call or me")
 	case "M":
 		return c.has("M") || c.has("reveal")
 	case "reveal":
@@ -308,6 +315,8 @@ func (o *oracle) allowed(a *actor, l line) bool {
 		return c.write || c.read && !c.has("audit")
 	case "track", "reason":
 		return true
+	case "own shift": // a worker's, as the own place is
+		return c.reach == own
 	case "R whole":
 		return c.read && !c.has("acts")
 	case "R tokens":

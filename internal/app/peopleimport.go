@@ -63,6 +63,7 @@ type peopleImport struct {
 	// refused row; the badge "" is a refused row that may be anybody's.
 	serves map[string][]string
 	broken map[string]bool
+	skills map[string]string // codes of the catalogue by code and name; empty: any skill
 }
 
 // ImportPeople brings in a roster of grid workers, going on where an earlier run of
@@ -149,7 +150,10 @@ func (im *peopleImport) read(ctx context.Context) (columns []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	known, err := im.grids(ctx)
+	known, root, err := gridCodes(ctx, im.o.DB, im.o.Root)
+	if err == nil {
+		im.root, err = root, im.skillCodes(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -174,6 +178,7 @@ func (im *peopleImport) read(ctx context.Context) (columns []byte, err error) {
 			return nil, err
 		}
 		r.person = p
+		im.coded(&r)
 		im.check(&r, known, first, devices)
 		badge := r.person.Badge
 		lastOf[badge] = len(im.all)
@@ -186,24 +191,32 @@ func (im *peopleImport) read(ctx context.Context) (columns []byte, err error) {
 	return columns, nil
 }
 
-// grids are the codes of the county's grids in force.
-func (im *peopleImport) grids(ctx context.Context) (map[string]bool, error) {
-	cat, err := store.NewCatalogue(ctx, im.o.DB)
-	if err != nil {
-		return nil, err
-	}
-	root, err := rootOf(cat.Now(), im.o.Root)
-	if err != nil {
-		return nil, err
-	}
-	tree, known := cat.Now().Tree, map[string]bool{}
-	im.root = string(tree.Nodes()[root].Code)
-	for i, n := range tree.Nodes() {
-		if tree.Path(i)[0] == root {
-			known[string(n.Code)] = true
+// skillCodes reads the catalogue: codes by code and by name.
+func (im *peopleImport) skillCodes(ctx context.Context) error {
+	list, err := store.Skills(ctx, im.o.DB.Pool)
+	im.skills = map[string]string{}
+	for _, s := range list {
+		if im.skills[s.Code] = s.Code; im.skills[s.Name] == "" {
+			im.skills[s.Name] = s.Code
 		}
 	}
-	return known, nil
+	return err
+}
+
+// coded puts codes in the place of names of skills, once there is a catalogue; one
+// that it lacks refuses the row.
+func (im *peopleImport) coded(r *rosterRow) {
+	if len(im.skills) == 0 {
+		return
+	}
+	for i, s := range r.person.Skills {
+		code, ok := im.skills[s]
+		if !ok {
+			r.why = append(r.why, fmt.Sprintf("skills “%s”不在技能目录中（onemap import skills）", s))
+			continue
+		}
+		r.person.Skills[i] = code
+	}
 }
 
 // check holds a row against the grids in force and the rows before it.
@@ -275,6 +288,8 @@ func (im *peopleImport) commit(ctx context.Context, b *job.Batch[rosterRow]) err
 				switch {
 				case errors.Is(err, store.ErrDeviceTaken):
 					why = []string{"device 现由另一工号使用；确需更换时加 --rebind"}
+				case errors.Is(err, store.ErrRemoved):
+					why = []string{"badge 已停用；确需恢复时由调度台恢复（workers/{id}/activate），再导入"}
 				case errors.Is(err, store.ErrOtherCounty):
 					why = []string{"badge 已属另一县的网格员"}
 				case err != nil:

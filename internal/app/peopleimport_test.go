@@ -163,6 +163,27 @@ func TestWhoSawAWorkerIsToldOfTheMove(t *testing.T) {
 	wait(townB, func(m message) bool { return m.Kind == "worker.changed" && strings.Contains(string(m.Data), "B1") })
 }
 
+// TestADayAloneMovesAWorker: nobody brings a roster in on the day on which a grid
+// begins to be served, or ends.
+func TestADayAloneMovesAWorker(t *testing.T) {
+	t.Parallel()
+	clock := &testClock{at: time.Date(2026, 11, 22, 15, 59, 30, 0, time.UTC)} // half a minute before midnight there
+	st := newStandWith(t, Options{Now: clock.now})
+	_, _, _, err := st.roster("badge,grids,valid_from,valid_to\nW1,A1,2026-01-01,2026-11-23\nW1,B1,2026-11-23,\nW2,A1,2026-01-01,\n", PeopleOptions{Now: clock.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := func(badge, grid string) bool {
+		return st.count("SELECT count(*) FROM live_state WHERE kind = 'worker' AND shared->>'badge' = $1 AND shared->'grid'->>'code' = $2", badge, grid) == 1
+	}
+	st.wait("the day before", func() bool { return told("W1", "A1") && told("W2", "A1") })
+	clock.move(time.Minute)
+	st.wait("the next day", func() bool { return told("W1", "B1") })
+	if n := st.count("SELECT count(*) FROM feed WHERE kind = 'worker.changed' AND before_aud IS NOT NULL AND before_aud->'grid' <> after_aud->'grid'"); n != 1 || !told("W2", "A1") {
+		t.Errorf("%d workers are told to have moved", n)
+	}
+}
+
 func TestARosterMovesWorkers(t *testing.T) {
 	t.Parallel()
 	st := newStand(t)
@@ -256,8 +277,39 @@ func TestARosterKeepsDays(t *testing.T) {
 W1 C/A1 worker 2026-01-01-2026-11-02
 W2 C/A1 head 2026-11-10-2026-12-31
 W2 C/A1 worker 2026-01-01-2026-11-10
-W3 C/A1 head 2026-11-01-2026-11-01
+W3 C/A1 worker 2026-11-01-2026-11-01
 W5 C/A1 worker 2026-12-01-2026-12-01`
+	if got := st.served(); got != want {
+		t.Errorf("served:\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestARosterRewritesNoRoleThatWasServed: who ends, or has ended, was what the record
+// says, whatever the roster calls them now.
+func TestARosterRewritesNoRoleThatWasServed(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	bring := func(d int, text string) job.Counts {
+		t.Helper()
+		res, _, _, err := st.roster("badge,grids,role,valid_from,valid_to\n"+text, PeopleOptions{Now: func() time.Time { return time.Date(2026, 11, d, 4, 0, 0, 0, time.UTC) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.Counts
+	}
+	bring(1, "W1,A1,head,2026-01-01,\nW2,A1,head,2026-01-01,\nW3,A1,worker,2026-01-01,2026-06-01\nW4,A1,worker,2026-01-01,2026-06-01\nW5,A1,worker,2026-01-01,2026-06-01\n")
+	ended := "W1,A1,,,2026-10-01\nW2,A1,,2026-01-01,2026-10-01\nW3,A1,head,2026-01-01,\nW4,A1,head,2026-01-01,2026-05-01\nW5,A1,head,2026-01-01,2026-09-01\n"
+	bring(2, ended)
+	if c := bring(3, "\n"+ended); c.Repeated != 5 {
+		t.Errorf("the second time: %+v", c)
+	}
+	want := `W1 C/A1 head 2026-01-01-2026-10-01
+W2 C/A1 head 2026-01-01-2026-10-01
+W3 C/A1 head 2026-06-01-
+W3 C/A1 worker 2026-01-01-2026-06-01
+W4 C/A1 worker 2026-01-01-2026-06-01
+W5 C/A1 head 2026-06-01-2026-09-01
+W5 C/A1 worker 2026-01-01-2026-06-01`
 	if got := st.served(); got != want {
 		t.Errorf("served:\n%s\nwant\n%s", got, want)
 	}
@@ -290,5 +342,30 @@ func TestAGridCodeIsOfOneCounty(t *testing.T) {
 	}
 	if res, rejects, _, err := st.roster("badge,grids\nW2,A1\n", PeopleOptions{Root: "C"}); err != nil || res.Counts.Rejected != 1 {
 		t.Errorf("the other county's worker: %+v %s %v", res.Counts, rejects, err)
+	}
+}
+
+// TestALongRosterComesIn: 18,000 workers of a large county with ONEMAP_SOAK=1, a
+// hundredth of it otherwise; the second time nothing changes.
+func TestALongRosterComesIn(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	n := 180
+	if soak() {
+		n = 18_000
+	}
+	var text strings.Builder
+	text.WriteString("badge,name,phone,skills,grids,role,valid_from,device,hours\n")
+	for i := range n {
+		fmt.Fprintf(&text, "W%05d,网格员%d,139%08d,急救、驾驶,%s,,2026-01-01,dev-%05d,周一至周五 08:00-12:00 14:00-18:00\n", i, i, i, []string{"A1", "A2", "B1", "B2"}[i%4], i)
+	}
+	for i, say := range []string{"new", "there already"} {
+		begin := time.Now()
+		res, _, _, err := st.roster(text.String()+strings.Repeat("\n", i), PeopleOptions{})
+		if err != nil || res.Counts.Rejected != 0 || res.Counts.InGrid+res.Counts.Repeated != int64(n) || (res.Counts.Repeated == int64(n)) != (i == 1) {
+			t.Fatalf("%s: %+v %v", say, res.Counts, err)
+		}
+		d := time.Since(begin)
+		t.Logf("%d rows %s in %s: %.0f rows/s", n, say, d.Round(time.Millisecond), float64(n)/d.Seconds())
 	}
 }

@@ -12,13 +12,11 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"onemap/auth"
-	"onemap/geo/grid"
 	"onemap/intake/file"
 	"onemap/internal/job"
 	"onemap/store"
@@ -38,75 +36,48 @@ type PlacesOptions struct {
 	Rejects  string // where refused rows go; "" is FILE.rejects.csv
 	Root     string // code of the county that rows outside every grid belong to; "" is the only one
 	DryRun   bool   // read, check and count; write nothing, no reject file either
+	Replace  *int   // retire what the file lacks of the county's places of this kind and source, when they are so many; nil to keep them
 	Now      func() time.Time
 	Progress func(job.Progress)
-	Note     func(string) // optional: told what was left out of the file
+	Note     func(string) // optional: told what was left out of the file, and what it lacks
 }
 
-// placeRow is a row of the file as a place, or why it is refused.
+// placeRow is a row of the file as a place.
 type placeRow struct {
-	row    file.Row
-	place  store.Place
-	inGrid bool
-	why    []string
+	judged
+	place store.Place
 }
 
-// maxTold is how many refused rows a dry run tells of.
-const maxTold = 20
-
-// Told is a refused row of a dry run.
-type Told struct {
-	Row, Line int64
-	Why       []string
-}
+func (r placeRow) key() string { return r.place.ExternalID }
 
 // placeImport is one import of places on its way.
 type placeImport struct {
-	o     PlacesOptions
-	tree  *grid.Tree
-	root  string
+	o PlacesOptions
+	ofCounty
 	table *file.Reader
 	mp    *file.PlaceMapper
 	print []byte
 }
 
+func (im *placeImport) reader() rowReader { return im.table }
+
 // ImportPlaces brings in places or addresses, going on where an earlier run of the
 // same file and map stopped. A place that was there under its county, kind, source
-// and external id takes the new values. It returns the path of the reject file; of a dry run the
-// first refused rows instead.
-func ImportPlaces(ctx context.Context, o PlacesOptions) (res job.Result, rejects string, told []Told, err error) {
-	im, err := openPlaces(ctx, o)
-	if err != nil {
-		return res, "", nil, err
-	}
-	defer im.table.Close()
-	if o.DryRun {
-		res.Counts, told, err = im.dryRun(ctx)
-		im.tellNotes()
-		return res, "", told, err
-	}
-	if o.Rejects == "" {
-		o.Rejects = strings.TrimSuffix(o.File, ".gz")
-		o.Rejects = strings.TrimSuffix(o.Rejects, filepath.Ext(o.Rejects)) + ".rejects.csv"
-	}
-	rows, stop := ahead(im.rows())
-	res, err = job.Run(ctx, o.DB.Pool, job.Options[placeRow]{
-		Kind: "places", Fingerprint: im.print, FileName: filepath.Base(o.File), Rows: rows, Commit: im.commit, Rejects: o.Rejects,
-		RejectHeader: file.RejectHeader(im.table.Header()), Read: im.table.Progress, Progress: o.Progress, Now: o.Now,
-	})
-	stop() // nothing reads the file any more
-	im.tellNotes()
-	return res, o.Rejects, nil, err
+// and external id takes the new values. It returns what ImportLayer does.
+func ImportPlaces(ctx context.Context, o PlacesOptions) (job.Result, string, []Told, error) {
+	return bring(ctx, bringing{db: o.DB, file: o.File, rejects: o.Rejects, dry: o.DryRun, replace: o.Replace, now: o.Now, progress: o.Progress, note: o.Note},
+		func() (*placeImport, error) { return openPlaces(ctx, o) })
 }
 
-// tellNotes tells what was left out of what was read.
-func (im *placeImport) tellNotes() {
-	if im.o.Note == nil {
-		return
-	}
-	for _, note := range im.table.Notes() {
-		im.o.Note(note)
-	}
+func (im *placeImport) run(ctx context.Context, rejects string) (job.Result, error) {
+	rows, stop := ahead(im.rows())
+	res, err := job.Run(ctx, im.o.DB.Pool, job.Options[placeRow]{
+		Kind: "places", Fingerprint: im.print, FileName: filepath.Base(im.o.File), Rows: rows, Commit: im.commit, Rejects: rejects,
+		RejectHeader: file.RejectHeader(im.table.Header()), Read: im.table.Progress, Progress: im.o.Progress, Now: im.o.Now,
+		Anew: im.o.Replace != nil, // other files may have taken out since what this one brought
+	})
+	stop() // nothing reads the file any more
+	return res, err
 }
 
 func openPlaces(ctx context.Context, o PlacesOptions) (_ *placeImport, err error) {
@@ -147,16 +118,9 @@ func openPlaces(ctx context.Context, o PlacesOptions) (_ *placeImport, err error
 	if im.mp, err = m.Bind(im.table.Header()); err != nil {
 		return nil, err
 	}
-	cat, err := store.NewCatalogue(ctx, o.DB)
-	if err != nil {
+	if im.ofCounty, err = openCounty(ctx, o.DB, o.Root); err != nil {
 		return nil, err
 	}
-	im.tree = cat.Now().Tree
-	root, err := rootOf(cat.Now(), o.Root)
-	if err != nil {
-		return nil, err
-	}
-	im.root = string(im.tree.Nodes()[root].Code)
 	options := []string{o.Kind, o.Source, o.CRS, im.root, o.Open.Encoding, o.Open.Sheet}
 	if o.Class != "" {
 		options = append(options, o.Class)
@@ -165,10 +129,15 @@ func openPlaces(ctx context.Context, o PlacesOptions) (_ *placeImport, err error
 	return im, err
 }
 
-// rows reads, maps and checks the file's rows.
+// rows reads, maps and checks the file's rows. Of two with one key in a batch the
+// second is refused.
 func (im *placeImport) rows() iter.Seq2[placeRow, error] {
 	return func(yield func(placeRow, error) bool) {
-		for {
+		first, n := map[string]int64{}, 0 // rows of the batch, by their keys
+		for ; ; n++ {
+			if n%job.DefaultBatch == 0 {
+				clear(first)
+			}
 			row, err := im.table.Next()
 			if errors.Is(err, io.EOF) {
 				return
@@ -182,6 +151,13 @@ func (im *placeImport) rows() iter.Seq2[placeRow, error] {
 				yield(placeRow{}, err)
 				return
 			}
+			if len(p.why) == 0 {
+				if at, ok := first[p.key()]; ok {
+					p.refuse(fmt.Sprintf("external_id 与第 %d 行重复", at))
+				} else {
+					first[p.key()] = row.N
+				}
+			}
 			if !yield(p, nil) {
 				return
 			}
@@ -190,7 +166,7 @@ func (im *placeImport) rows() iter.Seq2[placeRow, error] {
 }
 
 func (im *placeImport) read(row file.Row) (placeRow, error) {
-	p := placeRow{row: row}
+	p := placeRow{judged: judged{row: row}}
 	rec, err := im.mp.Apply(row)
 	var bad *file.RowError
 	if errors.As(err, &bad) {
@@ -231,55 +207,26 @@ func (im *placeImport) read(row file.Row) (placeRow, error) {
 	return p, nil
 }
 
-// seen are the keys of one batch, each with the row that has it.
-type seen map[store.PlaceKey]int64
-
-// once refuses r when an earlier row of the batch has its key.
-func (s seen) once(r *placeRow) {
-	if len(r.why) > 0 {
-		return
-	}
-	k := r.place.Key()
-	if first, ok := s[k]; ok {
-		r.why = []string{fmt.Sprintf("external_id 与第 %d 行重复", first)}
-		return
-	}
-	s[k] = r.row.N
-}
-
 // commit stores one batch, its audit entry and the word to every node, and moves
 // the job's cursor, in one transaction.
 func (im *placeImport) commit(ctx context.Context, b *job.Batch[placeRow]) error {
-	keys := make(seen, len(b.Rows))
-	for i := range b.Rows {
-		keys.once(&b.Rows[i])
-	}
 	return im.o.DB.InTx(ctx, func(tx pgx.Tx) error {
 		var batch []store.Place
 		for _, r := range b.Rows {
-			if len(r.why) > 0 {
-				b.Reject(file.RejectRecord(r.row, r.why))
-				continue
+			if len(r.why) == 0 {
+				batch = append(batch, r.place)
 			}
-			batch = append(batch, r.place)
 		}
 		written, err := store.SavePlaces(ctx, tx, im.o.Now(), batch)
 		if err != nil {
 			return err
 		}
-		for _, r := range b.Rows {
-			switch {
-			case len(r.why) > 0:
-			case !written[r.place.Key()]:
-				b.Counts.Repeated++
-			case r.inGrid:
-				b.Counts.InGrid++
-			default:
-				b.Counts.Outside++
-			}
+		ids := make(map[string]bool, len(written))
+		for k := range written {
+			ids[k.ExternalID] = true
 		}
-		if b.Counts.InGrid+b.Counts.Outside > 0 {
-			data := map[string]any{"kind": im.o.Kind, "source": im.o.Source, "places": b.Counts.InGrid + b.Counts.Outside, "rows_from": b.First}
+		if n := tally(b, ids); n > 0 {
+			data := map[string]any{"kind": im.o.Kind, "source": im.o.Source, "places": n, "rows_from": b.First}
 			if err := ledger.Audit(ctx, tx, auth.SystemActor("import of places"), "", "places.import", fmt.Sprintf("import_job/%d", b.Job()), "", data); err != nil {
 				return err
 			}
@@ -291,38 +238,14 @@ func (im *placeImport) commit(ctx context.Context, b *job.Batch[placeRow]) error
 	})
 }
 
-// dryRun counts what an import of the whole file would do, but for what is there
-// already.
-func (im *placeImport) dryRun(ctx context.Context) (c job.Counts, told []Told, err error) {
-	began := im.o.Now()
-	keys := seen{}
-	for r, err := range im.rows() {
-		if err != nil {
-			return c, told, err
-		}
-		if c.Rows()%job.DefaultBatch == 0 {
-			clear(keys)
-		}
-		keys.once(&r)
-		switch {
-		case len(r.why) > 0:
-			if c.Rejected++; len(told) < maxTold {
-				told = append(told, Told{r.row.N, r.row.Line, r.why})
-			}
-		case r.inGrid:
-			c.InGrid++
-		default:
-			c.Outside++
-		}
-		if c.Rows()%1000 == 0 {
-			if ctx.Err() != nil {
-				return c, told, ctx.Err()
-			}
-			if im.o.Progress != nil {
-				read, total := im.table.Progress()
-				im.o.Progress(job.Progress{Counts: c, Read: read, Total: total, Rate: float64(c.Rows()) / max(im.o.Now().Sub(began).Seconds(), 0.001), Left: -1})
-			}
-		}
+// set is the county's places of the kind and source.
+func (im *placeImport) set() store.Set { return store.PlaceSet(im.root, im.o.Kind, im.o.Source) }
+
+func (im *placeImport) retired(ctx context.Context, tx pgx.Tx, gone []string) error {
+	data := retiredData(gone, "kind", im.o.Kind)
+	data["county"] = im.root
+	if err := ledger.Audit(ctx, tx, auth.SystemActor("import of places"), "", "places.retire", "places/"+im.o.Source, "", data); err != nil {
+		return err
 	}
-	return c, told, nil
+	return ledger.PlacesChanged(ctx, tx, im.o.Now())
 }

@@ -20,7 +20,7 @@ import (
 // How planned enactments of boundary sets are carried out.
 const (
 	planLook  = time.Second      // between two looks at what is due
-	planTries = 10 * time.Minute // an enactment that the database was not available for, or that took too long, is tried so long
+	planTries = 10 * time.Minute // an enactment that the database was not available for, or that took too long, is tried so long, from its first try on
 	planFor   = 5 * time.Minute  // one try
 	planLock  = 0x706c616e73     // one node at a time
 )
@@ -45,6 +45,9 @@ func (s *Server) followPlans(ctx context.Context) {
 // off, each is carried out once.
 func (s *Server) enactDue(ctx context.Context) error {
 	if due, err := s.pools.care.DuePlans(ctx, s.o.Now()); err != nil || len(due) == 0 {
+		if err == nil {
+			clear(s.triedSince)
+		}
 		return err
 	}
 	conn, err := s.pools.care.Pool.Acquire(ctx)
@@ -81,6 +84,12 @@ func (s *Server) enactDue(ctx context.Context) error {
 func (s *Server) enactPlan(ctx context.Context, p store.DuePlan) error {
 	try, cancel := context.WithTimeout(ctx, planFor)
 	defer cancel()
+	key := planKey{p.Version, p.Made.UnixMicro()}
+	since, tried := s.triedSince[key]
+	if !tried {
+		since = s.o.Now()
+		s.triedSince[key] = since
+	}
 	done, err := s.ledger.Enact(try, auth.Actor{ID: p.By}, ledger.Enactment{
 		Version: p.Version, Reason: p.Reason, RequestID: p.RequestID, Tolerance: p.Tolerance, AcceptFaults: p.AcceptFaults, Plan: &p.GridPlan,
 	})
@@ -90,7 +99,7 @@ func (s *Server) enactPlan(ctx context.Context, p store.DuePlan) error {
 		return nil
 	case errors.Is(err, store.ErrNoPlan):
 		return nil // cancelled, or replaced by another
-	case planAgain(ctx, try, err, s.o.Now(), p.At):
+	case planAgain(ctx, try, err, s.o.Now(), since):
 		return err
 	}
 	s.o.Log.Error("grids not enacted", "version", p.Version, "err", err)
@@ -107,11 +116,18 @@ func (s *Server) enactPlan(ctx context.Context, p store.DuePlan) error {
 	})
 }
 
-// planAgain reports whether a plan that was due at a time is tried again after an
-// error: whenever the server is being stopped, and else for planTries, where the
-// database was not available or the try ran out of its own time.
-func planAgain(server, try context.Context, err error, now, due time.Time) bool {
-	return server.Err() != nil || (try.Err() != nil || store.Unavailable(err)) && now.Before(due.Add(planTries))
+// planKey tells one plan from another that takes its place.
+type planKey struct {
+	version int32
+	made    int64 // microseconds
+}
+
+// planAgain reports whether a plan that was first tried at since is tried again after
+// an error: whenever the server is being stopped, and else for planTries, where the
+// database was not available or the try ran out of its own time. A plan that became
+// due while no server ran has as long as any other.
+func planAgain(server, try context.Context, err error, now, since time.Time) bool {
+	return server.Err() != nil || (try.Err() != nil || store.Unavailable(err)) && now.Before(since.Add(planTries))
 }
 
 // planFault is what people are told of a plan that could not be carried out.

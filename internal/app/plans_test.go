@@ -12,7 +12,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"onemap/auth"
 	"onemap/store"
 	"onemap/store/ledger"
 )
@@ -20,23 +19,39 @@ import (
 func TestAPlanThatHasToWaitHoldsUpNoneBehindItAndNotForEver(t *testing.T) {
 	clock := &testClock{at: time.Now()}
 	st := newStandWith(t, Options{Now: clock.now})
-	admin := st.token(auth.SystemAdmin, "")
 	first, second := st.draft(redraw()), st.draft(redraw())
-	st.exec(fmt.Sprintf(`CREATE FUNCTION away() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'away' USING ERRCODE = '57P01'; END $$;
-		CREATE TRIGGER away BEFORE UPDATE ON grid_version FOR EACH ROW WHEN (NEW.id = %d AND NEW.numbered_at IS NOT NULL) EXECUTE FUNCTION away()`, first))
-	at := clock.now().Add(30 * time.Minute).UTC().Truncate(time.Second)
-	for _, v := range []int32{first, second} {
-		if a := st.call("POST", fmt.Sprintf("/api/v1/grid-versions/%d/enact", v), admin, fmt.Sprintf(`{"reason":"x","at":%q}`, at.Format(time.RFC3339))); a.status != 200 {
-			t.Fatalf("%d %s", a.status, a.body)
+	st.exec(fmt.Sprintf(`CREATE SEQUENCE tries MINVALUE 0 START 0;
+		CREATE FUNCTION away() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN PERFORM nextval('tries'); RAISE EXCEPTION 'away' USING ERRCODE = '57P01'; END $$;
+		CREATE TRIGGER away BEFORE UPDATE ON grid_version FOR EACH ROW WHEN (NEW.id <> %d AND OLD.numbered_at IS NULL AND NEW.numbered_at IS NOT NULL) EXECUTE FUNCTION away()`, second))
+	plan := func(in time.Duration, drafts ...int32) {
+		t.Helper()
+		err := st.s.pools.changes.InTx(t.Context(), func(tx pgx.Tx) (err error) {
+			for _, v := range drafts {
+				err = errors.Join(err, store.SavePlan(t.Context(), tx, v, store.GridPlan{At: clock.now().Add(in), By: "test", Reason: "x"}, clock.now()))
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
-	clock.move(31 * time.Minute)
+	plan(30*time.Minute, first, second)
+	clock.move(2 * time.Hour) // as if no server had run when they became due
 	st.wait("the second to be in force", func() bool {
 		return st.count("SELECT count(*) FROM grid_version WHERE id = $1 AND state = 'enacted'", second) == 1
 	})
-	if n := st.count("SELECT count(*) FROM grid_plan WHERE version_id = $1 AND failed_at IS NULL", first); n != 1 {
+	away := "the database was not available"
+	if n := st.count("SELECT count(*) FROM grid_plan WHERE version_id = $1 AND failed <> $2", first, away); n != 1 {
 		t.Error("the first is given up too early")
 	}
+	tries, third := st.count("SELECT last_value FROM tries"), st.draft(redraw())
+	plan(time.Minute, third)
+	clock.move(time.Hour)
+	st.wait("the third to be tried", func() bool { return st.count("SELECT last_value FROM tries") > tries })
+	clock.move(planTries)
+	st.wait("the third to be given up", func() bool {
+		return st.count("SELECT count(*) FROM grid_plan WHERE version_id = $1 AND failed = $2", third, away) == 1
+	})
 
 	runs, fault := t.Context(), errors.New("x")
 	over, cancel := context.WithCancel(t.Context())
@@ -54,7 +69,7 @@ func TestAPlanThatHasToWaitHoldsUpNoneBehindItAndNotForEver(t *testing.T) {
 		"the database stays away":  {runs, runs, store.ErrUnavailable, 11 * time.Minute, false},
 		"it can't ever be enacted": {runs, runs, store.ErrBase, 0, false},
 	} {
-		if got := planAgain(c.server, c.try, c.err, at.Add(c.after), at); got != c.again {
+		if got := planAgain(c.server, c.try, c.err, clock.now().Add(c.after), clock.now()); got != c.again {
 			t.Errorf("%s: again %v", name, got)
 		}
 	}

@@ -85,6 +85,16 @@ func TestAReportByAddressIsPlacedWhereTheAddressIsSure(t *testing.T) {
 			t.Errorf("%s: %s", path, again.body)
 		}
 	}
+	auditor := st.token(auth.Auditor, "") // sees what walls see
+	if again := string(st.get("/api/v1/incidents/"+r.ID, auditor).body); !strings.Contains(again, `"accuracy_m":30,`) || strings.Contains(again, "found") || strings.Contains(again, "卫生院") {
+		t.Errorf("the auditor reads %s", again)
+	}
+	if a := st.call("POST", "/api/v1/incidents", hall, `{"category":"0101","title":"争吵","address":"甲镇卫生院","external_id":"x-2"}`); a.status != 201 || !strings.Contains(string(a.body), `"accuracy_m":30,"cell"`) {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	if n := strings.Count(string(st.get("/api/v1/incidents", auditor).body), `"accuracy_m":30`); n != 1 {
+		t.Errorf("the auditor reads of %d approximate places; one category shows its grid alone", n)
+	}
 	if _, both := st.address(hall, "甲镇卫生院", `,"location":{"lon":107.8,"lat":38.1,"crs":"wgs84"}`); both.Point == nil || *both.Point != [2]float64{107.8, 38.1} || both.Address != "甲镇卫生院" || both.Found != nil {
 		t.Errorf("a location beside the address: %+v", both)
 	}

@@ -16,11 +16,12 @@ import (
 
 // systemCallers are the packages that may read the whole database, and why.
 var systemCallers = map[string]string{
-	"store":         "names of a grid's former versions",
-	"store/ledger":  "every worker's badge, told anew after a change of the configuration",
-	"internal/app":  "the product's own loops: sequencer, sweeps, caches; the import of history",
-	"internal/demo": "loads the made-up county",
-	"cmd/onemap":    "tokens and wall links, made by whoever owns the machine",
+	"store":           "names of a grid's former versions",
+	"store/ledger":    "every worker's badge, told anew after a change of the configuration",
+	"internal/app":    "the product's own loops: sequencer, sweeps, caches; the import of history",
+	"internal/attach": "ends uploads in the name of the server: who sent one had the right",
+	"internal/demo":   "loads the made-up county",
+	"cmd/onemap":      "tokens and wall links, made by whoever owns the machine",
 }
 
 // sqlMade are functions that may build SQL from text, and why that is safe. DDL

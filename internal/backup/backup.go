@@ -214,6 +214,9 @@ func writeAttachments(ctx context.Context, out *tar.Writer, data string) (Part, 
 		if errors.Is(err, fs.ErrNotExist) && path == root {
 			return fs.SkipAll
 		}
+		if err == nil && e.IsDir() && path == filepath.Join(root, unfinished) {
+			return fs.SkipDir // who sends them is asked for them again
+		}
 		if err != nil || !e.Type().IsRegular() {
 			return err
 		}
@@ -224,8 +227,12 @@ func writeAttachments(ctx context.Context, out *tar.Writer, data string) (Part, 
 		if err != nil {
 			return err
 		}
+		err = writeFile(out, sum, path, filepath.ToSlash(name))
+		if errors.Is(err, errGone) {
+			return nil
+		}
 		files++
-		return writeFile(out, sum, path, filepath.ToSlash(name))
+		return err
 	})
 	if err != nil {
 		return Part{}, fmt.Errorf("attachments: %w", err)
@@ -233,8 +240,14 @@ func writeAttachments(ctx context.Context, out *tar.Writer, data string) (Part, 
 	return sum.part(files), nil
 }
 
+// errGone means a file that was removed meanwhile: no row has needed it for a day.
+var errGone = errors.New("gone")
+
 func writeFile(out *tar.Writer, sum *tally, path, name string) error {
 	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return errGone
+	}
 	if err != nil {
 		return err
 	}

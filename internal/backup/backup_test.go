@@ -6,6 +6,7 @@ package backup_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -106,6 +107,10 @@ func TestAnOutsideDatabaseIsRestoredIntoAnEmptyOneWithItsRights(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(data, "attachments", "x", "空 文件"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	part := filepath.Join(data, "attachments", "partial", "1-1") // an upload that goes on: not to be taken, it may change meanwhile
+	if err := errors.Join(os.Mkdir(filepath.Dir(part), 0o700), os.WriteFile(part, []byte("half"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
 	m := written(t, from, data, key, file)
 	if m.Rows["audit_log"] != 2 || m.Rows["reporter"] != 0 || m.Rows["spatial_ref_sys"] != 0 {
 		t.Errorf("rows %v", m.Rows)
@@ -136,6 +141,9 @@ func TestAnOutsideDatabaseIsRestoredIntoAnEmptyOneWithItsRights(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(into, "attachments", "x", "空 文件")); err != nil {
 		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(into, "attachments", "partial")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("an upload that went on is in the backup: %v", err)
 	}
 
 	again := o

@@ -15,7 +15,10 @@ import (
 	"onemap/store"
 )
 
-const attachments = "attachments" // the folder, and the front of their names in the file
+const (
+	attachments = "attachments" // the folder, and the front of their names in the file
+	unfinished  = "partial"     // in it: uploads that still go on
+)
 
 // ErrUnfinished means that a restore into a data folder was cut off.
 var ErrUnfinished = errors.New("a restore into this data folder did not come to its end: run it again, or remove the folder")

@@ -98,13 +98,6 @@ func (l *loader) copyPeople(ctx context.Context, c *copier) {
 }
 
 func (l *loader) copyPlaces(ctx context.Context, c *copier) {
-	tree := l.Catalogue.Now().Tree
-	id := func(code grid.Code) any {
-		if i, ok := tree.ByCode(code); ok {
-			return tree.Nodes()[i].ID
-		}
-		return nil
-	}
 	var roads, addresses, cameras [][]any
 	for _, r := range l.banner.Roads {
 		roads = append(roads, []any{r.ExtID, r.Name, r.Class, r.Oneway, r.Line})
@@ -113,11 +106,11 @@ func (l *loader) copyPlaces(ctx context.Context, c *copier) {
 		addresses = append(addresses, []any{"demo", a.ExtID, "address", a.Std, string(l.banner.Tree.Nodes()[0].Code), a.Point, a.Point[0], a.Point[1], "wgs84"})
 	}
 	for _, k := range l.banner.Cameras {
-		cameras = append(cameras, []any{k.Code, k.Name, id(k.Grid), int16(k.Heading), int16(k.FOV), int32(k.RangeM), RootCode, k.Point})
+		cameras = append(cameras, []any{k.Code, k.Name, int16(k.Heading), int16(k.FOV), int32(k.RangeM), RootCode, k.Point})
 	}
 	c.copy(ctx, "road", []string{"ext_id", "name", "class", "oneway", "geom"}, roads)
 	c.copy(ctx, "place", []string{"source", "external_id", "kind", "name", "root_code", "geom", "raw_lon", "raw_lat", "raw_datum"}, addresses)
-	c.copy(ctx, "camera", []string{"gb_code", "name", "grid_id", "heading", "fov", "range_m", "root_code", "geom"}, cameras)
+	c.copy(ctx, "camera", []string{"gb_code", "name", "heading", "fov", "range_m", "root_code", "geom"}, cameras)
 	l.copyLayer(ctx, c)
 }
 

@@ -83,7 +83,7 @@ func TestLoadWritesEverythingOnceAndStopsAndGoesOn(t *testing.T) {
 		"SELECT count(*)::int FROM device d JOIN device_binding b ON b.device_id = d.id AND b.worker_id = d.id":    474,
 		"SELECT count(DISTINCT worker_id)::int FROM rota":                                                          474,
 		"SELECT count(*)::int FROM place WHERE kind = 'address'":                                                   12_000,
-		"SELECT count(*)::int FROM camera WHERE grid_id IS NOT NULL":                                               300,
+		"SELECT count(*)::int FROM camera WHERE root_code = '990000'":                                              300,
 		"SELECT count(*)::int FROM category":                                                                       77,
 		"SELECT count(*)::int FROM incident WHERE history":                                                         past,
 		"SELECT count(*)::int FROM incident WHERE department_id IS NULL":                                           0,

@@ -58,7 +58,9 @@ type Options[R any] struct {
 	Rejects      string
 	RejectHeader []byte
 	// Again runs a job anew, from its first row, that had finished with refused rows.
-	Again     bool
+	Again bool
+	// Anew runs a job from its first row, however it stands.
+	Anew      bool
 	BatchRows int                        // optional: DefaultBatch
 	Read      func() (read, total int64) // optional: bytes of the file, for the time left
 	Progress  func(Progress)             // optional: called after every batch

@@ -199,25 +199,29 @@ func (r *redraw) move(ctx context.Context, tx pgx.Tx, v store.GridVersion) error
 
 // Settle moves the open incidents that stand in boundaries that are no longer in
 // force into those that are, as Enact does, and says how many those were. Enact
-// leaves none behind; servers before schema 7 enacted without moving anything.
+// leaves none behind; servers before schema 7 enacted without moving anything. A
+// county that fails keeps no other from being looked at.
 func (l *Ledger) Settle(ctx context.Context, actor auth.Actor) (int, error) {
 	all, err := store.GridVersions(ctx, l.o.DB.Pool, store.Counties{Every: true})
+	if err != nil {
+		return 0, fmt.Errorf("ledger: what stands in former grids: %w", err)
+	}
 	n := 0
+	var failed []error
 	for _, v := range all {
-		if v.State != "enacted" || err != nil {
+		if v.State != "enacted" {
 			continue
 		}
-		var open int
-		open, err = l.settle(ctx, actor, v)
+		open, err := l.settle(ctx, actor, v)
 		n += open
-	}
-	if err != nil {
-		return n, fmt.Errorf("ledger: what stands in former grids: %w", err)
+		if err != nil {
+			failed = append(failed, fmt.Errorf("ledger: what stands in former grids of %s: %w", v.Root, err))
+		}
 	}
 	if n > 0 {
 		l.o.Wake()
 	}
-	return n, nil
+	return n, errors.Join(failed...)
 }
 
 func (l *Ledger) settle(ctx context.Context, actor auth.Actor, v store.GridVersion) (int, error) {
@@ -227,8 +231,8 @@ func (l *Ledger) settle(ctx context.Context, actor auth.Actor, v store.GridVersi
 		if err != nil || len(ids) == 0 {
 			return err
 		}
-		if err := store.HoldInForce(ctx, tx, v); err != nil {
-			return err
+		if still, err := store.HoldInForce(ctx, tx, v); err != nil || !still {
+			return err // a redraw came in between, and it moves all that is open
 		}
 		if r.next, err = l.o.DB.VersionTree(ctx, store.Counties{Scope: auth.System("the tree in force"), Every: true}, v.ID); err != nil {
 			return err

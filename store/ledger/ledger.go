@@ -76,13 +76,15 @@ func New(o Options) *Ledger {
 	return &Ledger{o}
 }
 
-// Command is one change asked for: exactly one of Report and Act.
+// Command is one change asked for: exactly one of Report, Act and Attachment.
 type Command struct {
 	Key       string            // idempotency key; "" for none
 	Request   [sha256.Size]byte // fingerprint of the request that carried the key
 	RequestID string            // for the audit
 	Report    *Report
 	Act       *Act
+
+	Attachment *Attachment
 }
 
 // Report opens an incident.
@@ -103,6 +105,8 @@ type Result struct {
 	Incident store.Incident
 	Repeated bool // an earlier request with the same key or external id did it
 	Hidden   bool // and what it made is out of the caller's sight by now: only its id is told
+
+	Attachment store.Attachment // of a step of one
 }
 
 // Do carries out one command in one transaction, exactly once for each
@@ -115,6 +119,8 @@ func (l *Ledger) Do(ctx context.Context, actor auth.Actor, c Command) (Result, e
 		res, err = l.report(ctx, actor, c)
 	case c.Act != nil:
 		res, err = l.act(ctx, actor, c)
+	case c.Attachment != nil:
+		res, err = l.attachment(ctx, actor, c)
 	default:
 		err = errors.New("empty command")
 	}

@@ -224,7 +224,7 @@ func (l *Listener) fix(dir *people.Directory, dev people.Device, r report, now t
 	if !bound || !ok || !worker.Active {
 		return track.Fix{}, Unbound
 	}
-	if _, on := worker.Rota.OnDuty(at); !on && !r.sos && !l.o.Sink.InSOS(worker.ID) {
+	if _, on := worker.OnDuty(at); !on && !r.sos && !l.o.Sink.InSOS(worker.ID) {
 		return track.Fix{}, OffDuty
 	}
 	if !r.hasPlace {

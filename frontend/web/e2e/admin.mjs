@@ -14,11 +14,10 @@
 // DIR gets a picture of the lock and of the audit log, or of every page when the
 // walk fails.
 
-import { createHmac } from 'node:crypto';
-import { mkdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { mkdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
+import { axe, button, FLAT_FLAGS, field, fits as fitsIn, say, totp, visitor as visitorOf } from './person.mjs';
 
 const { values: args } = parseArgs({
   options: {
@@ -34,32 +33,16 @@ if (!args.base || !args.secret || !args.grid) {
   process.exit(2);
 }
 
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--hide-scrollbars',
-  '--force-color-profile=srgb',
-  '--disable-gpu', // nothing here is drawn in three dimensions; without it four pages draw in half the time
-];
 const DESK = { width: 1920, height: 1080 };
 const WALL = { width: 3840, height: 2160 };
-const WAIT_MS = 20_000;
 const POLL_MS = 31_000; // a page at rest asks every 30 s who is signed in
 /** Refusals that belong to the walk: nobody in yet, a second factor wanted, a wrong PIN. */
 const REFUSALS = ['/api/v1/session 401', '/api/v1/session/unlock 403'];
 
-const host = new URL(args.base).host;
 const foreign = [];
 const errors = [];
 let doing = 'start';
 
-const say = (check, ok, detail = '') => {
-  console.log(JSON.stringify({ check, ok: Boolean(ok), detail: typeof detail === 'string' ? detail : JSON.stringify(detail) }));
-};
 /** A part of the walk; when it fails there is no way on. */
 async function step(name, walk) {
   doing = name;
@@ -69,92 +52,10 @@ async function step(name, walk) {
 }
 
 mkdirSync(args.out, { recursive: true });
-const browser = await chromium.launch({ executablePath: args.chromium, headless: true, args: FLAGS });
+const browser = await chromium.launch({ executablePath: args.chromium, headless: true, args: FLAT_FLAGS });
 
-async function visitor() {
-  const context = await browser.newContext({ viewport: DESK, locale: 'zh-CN', timezoneId: 'Asia/Shanghai' });
-  const page = await context.newPage();
-  page.setDefaultTimeout(WAIT_MS);
-  page.on('request', (r) => {
-    const u = new URL(r.url());
-    if (!['data:', 'blob:'].includes(u.protocol) && u.host !== host) foreign.push(r.url());
-  });
-  page.on('websocket', (ws) => {
-    if (new URL(ws.url()).host !== host) foreign.push(ws.url());
-  });
-  page.on('response', (r) => {
-    const path = new URL(r.url()).pathname;
-    if (r.status() >= 400 && !REFUSALS.includes(`${path} ${r.status()}`))
-      errors.push(`${r.request().method()} ${path} ${r.status()}`);
-  });
-  page.on('console', (m) => {
-    const [, status] = /^Failed to load resource: the server responded with a status of (\d+)/.exec(m.text()) ?? [];
-    if (m.type() === 'error' && !status) errors.push(m.text()); // refusals are told by the answers themselves
-  });
-  page.on('pageerror', (e) => errors.push(String(e)));
-  return page;
-}
-
-/** The second factor's code of now, from its secret in base32. No account needs two, so nobody waits for the next. */
-function totp(secret) {
-  const bits = [...secret.replace(/\s/g, '')].map((c) =>
-    'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(c).toString(2).padStart(5, '0'),
-  );
-  const key = Buffer.from(
-    bits
-      .join('')
-      .match(/.{8}/g)
-      .map((b) => Number.parseInt(b, 2)),
-  );
-  const moment = Buffer.alloc(8);
-  moment.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000)));
-  const mac = createHmac('sha1', key).update(moment).digest();
-  return String((mac.readUInt32BE(mac[19] & 15) & 0x7fffffff) % 1e6).padStart(6, '0');
-}
-
-const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-async function axe(page, what) {
-  if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(axeSource);
-  const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
-  const found = await page.evaluate((runOnly) => window.axe.run(document, { runOnly }), tags);
-  const bad = found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).join(', ')}`);
-  say(`axe clean: ${what}`, bad.length === 0 && found.passes.length > 5, bad.join('; '));
-}
-
-/** Texts that reach over an edge of their box or of the window, and boxes that would have to be scrolled sideways. */
-function overflowing() {
-  const root = document.body;
-  const found = [];
-  for (const e of [
-    document.documentElement,
-    ...root.querySelectorAll('.content, .table, .modal, .modal-body, .door-card, .seal'),
-  ]) {
-    if (e.scrollWidth > e.clientWidth + 1)
-      found.push(`${e.className || e.tagName} is ${e.scrollWidth - e.clientWidth} px too narrow`);
-  }
-  const texts = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
-  const range = document.createRange();
-  while (texts.nextNode()) {
-    const text = texts.currentNode;
-    if (!text.data.trim() || text.parentElement.closest('.unseen, .skip, option')) continue;
-    range.selectNodeContents(text);
-    const t = range.getBoundingClientRect();
-    const b = text.parentElement
-      .closest('td, th, button, .field, .seal, .top, .side, .door-card, .modal, body')
-      .getBoundingClientRect();
-    if (t.left < b.left - 1 || t.right > Math.min(b.right, innerWidth) + 1) found.push(text.data.trim());
-  }
-  return found;
-}
-async function fits(page, what, size = DESK) {
-  await page.setViewportSize(size);
-  const found = await page.evaluate(overflowing);
-  const letter = await page.evaluate(() => getComputedStyle(document.documentElement).fontSize);
-  say(`${what} fits ${size.width} x ${size.height}`, found.length === 0, [`letters of ${letter}`, ...found].join('; '));
-}
-
-const field = (page, label) => page.getByLabel(label, { exact: true });
-const button = (page, name) => page.getByRole('button', { name, exact: true });
+const visitor = () => visitorOf(browser, args.base, { foreign, errors, refusals: REFUSALS, size: DESK });
+const fits = (page, what, size = DESK) => fitsIn(page, what, size);
 const alert = async (page) => (await page.locator('[role=alert]').first().textContent()).trim();
 const dialogGone = (page) => page.locator('dialog').waitFor({ state: 'detached' });
 

@@ -15,7 +15,7 @@
 import { mkdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
-import { axe, enter, FLAGS, fits, say, visitor } from './person.mjs';
+import { axe, button, enter, FLAGS, fits, say, visitor } from './person.mjs';
 
 const text = { type: 'string' };
 const { values: args } = parseArgs({
@@ -48,7 +48,6 @@ async function step(name, walk) {
   say(name, true, [`${Math.round(performance.now() - start)} ms`, detail].filter(Boolean).join(', '));
 }
 
-const button = (page, name) => page.getByRole('button', { name, exact: true });
 const dialog = (page) => page.getByRole('dialog');
 const enact = (page) => button(page, '启用这一版');
 const drawn = (page) => page.locator('.piece-map[data-state=drawn]').waitFor();

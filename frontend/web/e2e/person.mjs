@@ -8,8 +8,8 @@ import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
-/** Flags for Debian's Chromium; the map is drawn by software. */
-export const FLAGS = [
+/** Flags for Debian's Chromium. */
+const SHARED_FLAGS = [
   '--no-sandbox',
   '--disable-quic',
   '--no-first-run',
@@ -18,9 +18,11 @@ export const FLAGS = [
   '--disable-sync',
   '--hide-scrollbars',
   '--force-color-profile=srgb',
-  '--use-angle=swiftshader',
-  '--enable-unsafe-swiftshader',
 ];
+/** For pages with a map, which is drawn by software. */
+export const FLAGS = [...SHARED_FLAGS, '--use-angle=swiftshader', '--enable-unsafe-swiftshader'];
+/** For pages on which nothing is drawn in three dimensions: without it four of them draw in half the time. */
+export const FLAT_FLAGS = [...SHARED_FLAGS, '--disable-gpu'];
 
 /** One line of JSON on stdout for a check. */
 export const say = (check, ok, detail = '') => {
@@ -36,6 +38,9 @@ export async function visitor(browser, base, { foreign, errors, refusals = [], s
   page.on('request', (r) => {
     const u = new URL(r.url());
     if (!['data:', 'blob:'].includes(u.protocol) && u.host !== host) foreign.push(r.url());
+  });
+  page.on('websocket', (ws) => {
+    if (new URL(ws.url()).host !== host) foreign.push(ws.url());
   });
   page.on('response', (r) => {
     const path = new URL(r.url()).pathname;
@@ -61,7 +66,8 @@ export function totp(secret) {
   return String((mac.readUInt32BE(mac[19] & 15) & 0x7fffffff) % 1e6).padStart(6, '0');
 }
 
-const field = (page, label) => page.getByLabel(label, { exact: true });
+export const field = (page, label) => page.getByLabel(label, { exact: true });
+export const button = (page, name) => page.getByRole('button', { name, exact: true });
 
 /** Takes an invitation up and signs in by it. */
 export async function enter(page, link, login, password) {
@@ -71,7 +77,7 @@ export async function enter(page, link, login, password) {
   await page.keyboard.press('Enter');
   await page.locator('img.qr').waitFor();
   const secret = await page.locator('.once textarea').inputValue();
-  await page.getByRole('button', { name: '已绑定，去登录', exact: true }).click();
+  await button(page, '已绑定，去登录').click();
   await field(page, '账号').fill(login);
   await field(page, '密码').fill(password);
   await page.keyboard.press('Enter');
@@ -82,19 +88,25 @@ export async function enter(page, link, login, password) {
 }
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-export async function axe(page, what) {
+/** What axe finds against a page as it is, and how many of its rules passed. */
+export async function violations(page) {
   if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(axeSource);
   const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
   const found = await page.evaluate((runOnly) => window.axe.run(document, { runOnly }), tags);
   const bad = found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).join(', ')}`);
-  say(`axe clean: ${what}`, bad.length === 0 && found.passes.length > 5, bad.join('; '));
+  return { bad, passed: found.passes.length };
+}
+export async function axe(page, what) {
+  const { bad, passed } = await violations(page);
+  say(`axe clean: ${what}`, bad.length === 0 && passed > 5, bad.join('; '));
 }
 
 /** Texts that reach over an edge of their box or of the window, and boxes that would have to be scrolled sideways. */
 function overflowing() {
   const root = document.body;
   const found = [];
-  for (const e of [document.documentElement, ...root.querySelectorAll('.content, .table, .modal, .modal-body, .card')]) {
+  const boxes = '.content, .table, .modal, .modal-body, .card, .door-card, .seal';
+  for (const e of [document.documentElement, ...root.querySelectorAll(boxes)]) {
     if (e.scrollWidth > e.clientWidth + 1)
       found.push(`${e.className || e.tagName} is ${e.scrollWidth - e.clientWidth} px too narrow`);
   }
@@ -105,7 +117,8 @@ function overflowing() {
     if (!text.data.trim() || text.parentElement.closest('.unseen, .skip, option')) continue;
     range.selectNodeContents(text);
     const t = range.getBoundingClientRect();
-    const b = text.parentElement.closest('td, th, button, li, .field, .top, .side, .modal, body').getBoundingClientRect();
+    const box = text.parentElement.closest('td, th, button, li, .field, .seal, .top, .side, .door-card, .modal, body');
+    const b = box.getBoundingClientRect();
     if (t.left < b.left - 1 || t.right > Math.min(b.right, innerWidth) + 1) found.push(text.data.trim());
   }
   return found;

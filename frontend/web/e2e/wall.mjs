@@ -29,11 +29,11 @@
 // screenshot NAME W H   resizes, waits for the map, writes OUT/NAME.png
 // quit
 
-import { mkdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { mkdirSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
+import { FLAGS, say, violations } from './person.mjs';
 
 const { values: args } = parseArgs({
   options: {
@@ -49,18 +49,6 @@ if (!args.base || !args.link) {
   process.exit(2);
 }
 
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--hide-scrollbars',
-  '--force-color-profile=srgb',
-  '--use-angle=swiftshader',
-  '--enable-unsafe-swiftshader',
-];
 const OPEN_S = 90;
 const WAIT_S = 20;
 const WORKER_BLUE = [46, 155, 255];
@@ -70,10 +58,6 @@ const host = new URL(args.base).host;
 const foreign = [];
 const errors = [];
 let cutting = false;
-
-const say = (check, ok, detail = '') => {
-  console.log(JSON.stringify({ check, ok: Boolean(ok), detail: typeof detail === 'string' ? detail : JSON.stringify(detail) }));
-};
 
 mkdirSync(args.out, { recursive: true });
 const [width, height] = args.size.split('x').map(Number);
@@ -142,13 +126,7 @@ async function bluePixels() {
   }
 }
 
-const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-async function axe() {
-  if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(axeSource);
-  const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
-  const found = await page.evaluate((runOnly) => window.axe.run(document, { runOnly }), tags);
-  return found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).join(', ')}`);
-}
+const axe = async () => (await violations(page)).bad;
 
 /** Texts that reach over the edge of the box they stand in. A list's row may shorten its words with an ellipsis. */
 function clippedTexts() {

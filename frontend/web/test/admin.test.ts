@@ -443,6 +443,7 @@ describe('audit', () => {
     await send();
     expect(server.last('GET /audit')?.query).toEqual({ from: '2026-11-22T08:00:00+08:00', actor: 'account:3', limit: '50' });
     expect(w.get('tbody').text()).toContain('bao account:3');
+    expect(w.get('tbody').text()).toContain('提出授权 grant.propose');
     expect(server.count('GET /audit/seal')).toBe(2); // as new as the records
     await field('操作者').setValue('changed, not asked yet');
     await press('继续加载');
@@ -454,6 +455,19 @@ describe('audit', () => {
     });
     expect(w.findAll('button.fold').length).toBe(2);
     expect(w.findAll('button').some((b) => b.text() === '继续加载')).toBe(false);
+  });
+
+  test('acts are told in words: those over a limit too, and one that has none by its code', async () => {
+    const { w, server, send } = await open('auditor');
+    server.on('GET /audit', () =>
+      json({ items: ['export.rows.refused', 'thing.change', 'incident'].map((action, id) => record(id, { action })) }),
+    );
+    await send();
+    expect(w.findAll('tbody td:nth-child(4)').map((x) => x.text())).toEqual([
+      '导出明细（超出限额） export.rows.refused',
+      'thing.change',
+      'incident',
+    ]);
   });
 
   test('a record unfolds to before and after', async () => {

@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import { fold, halos, IncidentMarks, MOST_HALOS } from '../src/map/incidents';
 import { mercatorX, mercatorY } from '../src/map/mercator';
-import { countsOf } from '../src/map/style';
+import { ABOUT_TEXT, ABOVE_MARKS, countsOf, LABEL_LAYERS, makeStyle } from '../src/map/style';
 import { Workers } from '../src/map/workers';
 import { type Incident, markOf, onMap, placeOf } from '../src/wall/incident';
 import type { Fix, WorkerState } from '../src/wire/positions';
@@ -170,16 +170,36 @@ describe('incidents', () => {
     }
   });
 
-  test('a mark that stands for several says for how many, and an urgent one keeps names off', () => {
+  test('a mark that stands for several says for how many, an urgent one keeps names off, and a rough place says so', () => {
     const data = countsOf([
       { lead: make('1'), count: 1 },
       { lead: make('2'), count: 12 },
       { lead: make('3', { priority: 1 }), count: 1 },
+      { lead: make('4', { accuracy_m: 2500 }), count: 1 },
+      { lead: make('5', { accuracy_m: null }), count: 1 },
     ]) as { features: { properties: unknown }[] };
     expect(data.features.map((f) => f.properties)).toEqual([
-      { n: 12, urgent: false },
-      { n: 1, urgent: true },
+      { n: 12, urgent: false, about: false },
+      { n: 1, urgent: true, about: false },
+      { n: 1, urgent: false, about: true },
     ]);
+  });
+
+  test('the style draws every level a tree may have, names above the marks, and the word for a rough place', () => {
+    const { layers } = makeStyle({ grids: { tiles: [] } }, [], 'https://wall', 16, 8);
+    const ids = layers.map((l) => l.id);
+    for (let level = 1; level <= 6; level++) {
+      const grids = layers.filter((l) => [`border-${level}`, `label-${level}`].includes(l.id));
+      expect(grids.map((l) => 'filter' in l && l.filter)).toEqual([
+        ['==', ['get', 'level'], level],
+        ['==', ['get', 'level'], level],
+      ]);
+    }
+    expect(LABEL_LAYERS.every((l) => ids.indexOf(l) >= ids.indexOf(ABOVE_MARKS[0] as string))).toBe(true);
+    expect(layers.find((l) => l.id === 'about')).toMatchObject({
+      filter: ['get', 'about'],
+      layout: { 'text-field': ABOUT_TEXT },
+    });
   });
 
   test('what is done leaves the map after a quarter of an hour', () => {

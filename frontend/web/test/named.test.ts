@@ -4,6 +4,7 @@
 import { describe, expect, it } from 'vitest';
 import { drawnAlike, type NamedLayer, namedLayers, namedSources } from '../src/map/named';
 import { LayersKeeper } from '../src/wall/layers';
+import { FakeTimers } from './helpers';
 
 const layer = (over: Partial<NamedLayer>): NamedLayer => ({
   code: 'stations',
@@ -84,6 +85,32 @@ describe('the list of layers', () => {
     expect(waits).toEqual([5000, 60_000, 60_000, 60_000]);
     expect(told).toEqual(['named stations1', 'named stations2', 'cameras b']);
     expect(keeper.now.map((l) => l.code)).toEqual(['stations']);
+  });
+
+  it('is asked for by one chain alone, however often it stops and starts within an answer', async () => {
+    const timers = new FakeTimers();
+    const answers: ((l: NamedLayer[]) => void)[] = [];
+    const told: string[] = [];
+    const keeper = new LayersKeeper({
+      fetch: () => new Promise((r) => answers.push(r)),
+      named: (l) => void told.push(`${l.map((x) => x.tag)}`),
+      cameras: () => undefined,
+      timers,
+    });
+    const starts = [keeper.start()];
+    keeper.stop();
+    starts.push(keeper.start());
+    answers[1]?.([layer({ tag: 'new' })]);
+    answers[0]?.([layer({ tag: 'old' })]);
+    await Promise.all(starts);
+    expect(told).toEqual(['new']);
+    expect(timers.waits).toEqual([60_000]);
+    timers.advance(60_000);
+    keeper.stop();
+    answers[2]?.([layer({ tag: 'late' })]);
+    await new Promise((r) => setTimeout(r));
+    expect(timers.waits).toEqual([]);
+    expect(told).toEqual(['new']);
   });
 
   it('has other tile addresses for other data, and the same style', () => {

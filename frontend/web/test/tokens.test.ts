@@ -23,7 +23,7 @@ describe('contrast', () => {
     expect(contrast(INK.line, SURFACE.panel)).toBeGreaterThanOrEqual(3);
   });
 
-  test.each([1, 2, 3, 4] as const)('the names of level %d on every town', (level) => {
+  test.each([1, 2, 3, 4, 5, 6] as const)('the names of level %d on every town', (level) => {
     for (const town of MAP.towns) expect(contrast(MAP.label[level], town)).toBeGreaterThanOrEqual(LEAST_CONTRAST);
   });
 

@@ -3,6 +3,7 @@
 
 // What the administration page says, English.
 
+import { actsEn } from './acts.en';
 import type { AdminCatalogue } from './admin.zh-CN';
 import { gridsEn } from './grids.en';
 import { sessionEn } from './session.en';
@@ -201,6 +202,8 @@ export const adminEn: AdminCatalogue = {
       noData: 'Nothing more.',
       empty: 'No such record.',
       actionHint: 'ends in a dot: all of a kind, like grant.',
+      act: actsEn,
+      actRefused: '{act} (over the limit)',
     },
     status: {
       lead: 'How the server is now.',

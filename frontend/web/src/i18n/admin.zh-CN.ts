@@ -3,6 +3,7 @@
 
 // What the administration page says, Chinese.
 
+import { actsZh } from './acts.zh-CN';
 import { gridsZh } from './grids.zh-CN';
 import { sessionZh } from './session.zh-CN';
 
@@ -193,6 +194,8 @@ export const adminZh = {
       noData: '没有更多内容。',
       empty: '没有符合条件的记录。',
       actionHint: '以点结尾查一类，如 grant.',
+      act: actsZh,
+      actRefused: '{act}（超出限额）',
     },
     status: {
       lead: '服务器现在的状态。',

@@ -7,6 +7,7 @@
 import { type GeoJSONSource, Map as GLMap, type LngLatBoundsLike, setWorkerUrl, type VectorTileSource } from 'maplibre-gl';
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
 import 'maplibre-gl/dist/maplibre-gl.css';
+import { markOf, roughly } from '../wall/incident';
 import { FONT } from './font';
 import { type Fold, INCIDENT_STYLES, type IncidentMarks } from './incidents';
 import { MarkLayer } from './marklayer';
@@ -278,5 +279,6 @@ export class HallMap {
 }
 
 function sameCounts(a: Fold[], b: Fold[]): boolean {
-  return a.length === b.length && a.every((f, k) => f.count === b[k]?.count && f.lead.id === b[k]?.lead.id);
+  const told = (f?: Fold) => f && `${f.lead.id} ${f.count} ${markOf(f.lead)} ${roughly(f.lead)}`;
+  return a.length === b.length && a.every((f, k) => told(f) === told(b[k]));
 }

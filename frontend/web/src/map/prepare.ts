@@ -6,7 +6,7 @@
 import { getTileJSON, gridNames } from '../wall/rest';
 import type { Timers } from '../wire/client';
 import { ICON_TEXT } from './named';
-import { TILE_LAYERS, type Tiles } from './style';
+import { ABOUT_TEXT, TILE_LAYERS, type Tiles } from './style';
 
 const NAMES_PATIENCE_MS = 1500;
 
@@ -26,9 +26,9 @@ export async function loadTiles(): Promise<Tiles> {
 
 /** The first labels must be cut from the embedded font, so its subsets have to be here before the map. */
 export async function loadFonts(timers: Timers): Promise<void> {
-  const names = Promise.all([1, 2, 3, 4].map((l) => gridNames(l).catch(() => '')));
+  const names = Promise.all([1, 2, 3, 4, 5, 6].map((l) => gridNames(l).catch(() => '')));
   const text = await Promise.race([names, new Promise<string[]>((r) => timers.set(() => r([]), NAMES_PATIENCE_MS))]);
-  const all = [...new Set(`${text.join('')}旗镇村网格0123456789${ICON_TEXT}`)].join('');
+  const all = [...new Set(`${text.join('')}旗镇村网格0123456789${ABOUT_TEXT}${ICON_TEXT}`)].join('');
   await Promise.race([
     Promise.all(['400', '500'].map((w) => document.fonts.load(`${w} 24px "Noto Sans SC Variable"`, all))),
     new Promise((r) => timers.set(() => r(null), NAMES_PATIENCE_MS)),

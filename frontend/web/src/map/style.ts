@@ -1,12 +1,12 @@
 // SPDX-FileCopyrightText: The OneMap authors
 // SPDX-License-Identifier: Apache-2.0
 
-// The base map: the county's own four-level grid, its roads and cameras, drawn
+// The base map: the county's own grid of three to six levels, its roads and cameras, drawn
 // quietly so that the incidents stand out. No source outside this server.
 
 import type { GeoJSONSourceSpecification, LayerSpecification, SourceSpecification, StyleSpecification } from 'maplibre-gl';
 import { INK, MAP } from '../look/tokens';
-import { markOf } from '../wall/incident';
+import { markOf, roughly } from '../wall/incident';
 import type { TileJSON } from '../wall/rest';
 import type { Fold } from './incidents';
 import { type NamedLayer, namedLayers, namedSources } from './named';
@@ -15,25 +15,25 @@ export const TILE_LAYERS = ['grids', 'roads', 'cameras'] as const;
 export type TileLayer = (typeof TILE_LAYERS)[number];
 export type Tiles = Partial<Record<TileLayer, TileJSON>>;
 
-export const LABEL_LAYERS = ['label-2', 'label-1', 'label-3', 'label-4'];
+export const LABEL_LAYERS = ['label-2', 'label-1', 'label-3', 'label-4', 'label-5', 'label-6'];
 /** The source and layer of the numbers beside marks that stand for several incidents. */
 export const COUNTS = 'counts';
 /** The marks lie beneath the lowest of these layers that is there. */
-export const ABOVE_MARKS = ['label-4', COUNTS];
+export const ABOVE_MARKS = ['label-6', COUNTS];
 const LEAST_COUNT = 3;
 
 /** Above the zoom at which the whole county fits: from where each level's names and finest lines show. */
-const LABELS_FROM = { 1: -3, 2: -0.7, 3: 1, 4: 2.6 } as const;
-const LINES_FROM = { 1: -4, 2: -4, 3: -1, 4: 0.35 } as const;
+const LABELS_FROM = { 1: -3, 2: -0.7, 3: 1, 4: 2.6, 5: 3.6, 6: 4.6 } as const;
+const LINES_FROM = { 1: -4, 2: -4, 3: -1, 4: 0.35, 5: 1.6, 6: 2.8 } as const;
 const ROADS_FROM = -0.5;
 const TRACKS_FROM = 1;
 const GREAT_ROADS = ['motorway', 'trunk'];
 const MAIN_ROADS = ['primary', 'secondary'];
 const CAMERAS_FROM = 2;
 
-type Level = 1 | 2 | 3 | 4;
-const LINE_U: Record<Level, number> = { 1: 0.06, 2: 0.04, 3: 0.024, 4: 0.014 };
-const LABEL_U: Record<Level, number> = { 1: 1.2, 2: 1, 3: 0.8, 4: 0.8 };
+type Level = 1 | 2 | 3 | 4 | 5 | 6;
+const LINE_U: Record<Level, number> = { 1: 0.06, 2: 0.04, 3: 0.024, 4: 0.014, 5: 0.012, 6: 0.01 };
+const LABEL_U: Record<Level, number> = { 1: 1.2, 2: 1, 3: 0.8, 4: 0.8, 5: 0.7, 6: 0.7 };
 
 /** The address of a layer's tiles on this very server, whatever host it is reached by. */
 export function tileURL(layer: TileLayer, origin: string, stamp = ''): string {
@@ -52,12 +52,12 @@ export function makeStyle(tiles: Tiles, named: NamedLayer[], origin: string, u: 
   const layers: LayerSpecification[] = [{ id: 'ground', type: 'background', paint: { 'background-color': MAP.ground } }];
   if (sources.grids) layers.push(...fills());
   if (sources.roads) layers.push(roads(u, home));
-  if (sources.grids) layers.push(...([4, 3, 2, 1] as const).map((l) => border(l, u, home)));
+  if (sources.grids) layers.push(...([6, 5, 4, 3, 2, 1] as const).map((l) => border(l, u, home)));
   if (sources.cameras) layers.push(cameras(u, home));
   layers.push(...namedLayers(named, u));
   // Whatever lies higher has the first choice of room: urgent marks, towns, numbers, then the smaller names.
   const labels = (...levels: Level[]) => (sources.grids ? levels.map((l) => label(l, u, home)) : []);
-  layers.push(...labels(4, 3), counts(u), ...labels(1, 2), guard(u));
+  layers.push(...labels(6, 5, 4, 3), counts(u), about(u), ...labels(1, 2), guard(u));
   return { version: 8, sources, layers };
 }
 
@@ -149,15 +149,15 @@ function label(level: Level, u: number, home: number): LayerSpecification {
   };
 }
 
-/** The marks that say for how many they stand, and those that no name may cover. */
+/** The marks that say for how many they stand, those whose place is approximate, and those that no name may cover. */
 export function countsOf(folds: Fold[]): GeoJSONSourceSpecification['data'] {
   const urgent = (f: Fold) => markOf(f.lead) === 'urgent';
-  const told = folds.filter((f) => f.count >= LEAST_COUNT || urgent(f));
+  const told = folds.filter((f) => f.count >= LEAST_COUNT || urgent(f) || roughly(f.lead));
   return {
     type: 'FeatureCollection',
     features: told.map((f) => ({
       type: 'Feature',
-      properties: { n: f.count, urgent: urgent(f) },
+      properties: { n: f.count, urgent: urgent(f), about: roughly(f.lead) },
       geometry: { type: 'Point', coordinates: f.lead.point as [number, number] },
     })),
   };
@@ -178,6 +178,28 @@ function counts(u: number): LayerSpecification {
       'text-offset': [0.62, 0],
       'text-padding': 0.12 * u,
       'symbol-sort-key': ['-', 0, ['get', 'n']],
+    },
+    paint: { 'text-color': INK.text, 'text-halo-color': MAP.ground, 'text-halo-width': 0.08 * u },
+  };
+}
+
+/** What is written before a mark whose place is approximate. */
+export const ABOUT_TEXT = '约';
+
+function about(u: number): LayerSpecification {
+  return {
+    id: 'about',
+    type: 'symbol',
+    source: COUNTS,
+    filter: ['get', 'about'],
+    layout: {
+      'text-field': ABOUT_TEXT,
+      'text-font': ['Noto Sans SC Medium'],
+      'text-size': 0.7 * u,
+      'text-anchor': 'right',
+      'text-offset': [-0.7, 0],
+      'text-padding': 0,
+      'text-allow-overlap': true, // a place that is not sure never looks as if it were
     },
     paint: { 'text-color': INK.text, 'text-halo-color': MAP.ground, 'text-halo-width': 0.08 * u },
   };

@@ -59,6 +59,8 @@ export class Hall {
   readonly marks = new IncidentMarks();
   map: HallMap | null = null;
   private mapReady = false;
+  /** Which mounting of the map is in force. */
+  private mounting = 0;
   private polling = false;
   private u = 16;
   private gathered = false;
@@ -131,8 +133,11 @@ export class Hall {
       this.mapReady = true;
       return;
     }
-    const bbox = await this.bbox();
+    const turn = ++this.mounting;
+    const bbox = await this.bbox(() => turn === this.mounting);
+    if (!bbox) return;
     const [tiles] = await Promise.all([loadTiles(), this.layers.start(), loadFonts(timers)]);
+    if (turn !== this.mounting) return; // its element has gone meanwhile
     this.map = new HallMap({
       container,
       bbox,
@@ -159,6 +164,7 @@ export class Hall {
 
   /** Takes the map down with its element. */
   unmountMap(): void {
+    this.mounting++;
     this.layers.stop();
     this.map?.remove();
     this.map = null;
@@ -216,9 +222,9 @@ export class Hall {
     timers.set(() => void this.pollStatus(), wait);
   }
 
-  /** The county's bounds; waits while the first grids are still being loaded. */
-  private async bbox(): Promise<[number, number, number, number]> {
-    for (;;) {
+  /** The county's bounds; waits while the first grids are still being loaded, as long as somebody wants them. */
+  private async bbox(wanted: () => boolean): Promise<[number, number, number, number] | null> {
+    while (wanted()) {
       const box = this.session.value?.grid?.bbox;
       if (box && box.length === 4 && box[2] > box[0]) return box;
       await new Promise((r) => timers.set(() => r(null), RETRY_MS));
@@ -228,6 +234,32 @@ export class Hall {
         // not reachable for the moment: the band says so
       }
     }
+    return null;
+  }
+
+  private async tiles(): Promise<Tiles> {
+    const out: Tiles = {};
+    await Promise.all(
+      TILE_LAYERS.map(async (layer) => {
+        try {
+          out[layer] = await getTileJSON(layer);
+        } catch {
+          // a layer this county does not have
+        }
+      }),
+    );
+    return out;
+  }
+
+  /** The first labels must be cut from the embedded font, so its subsets have to be here before the map. */
+  private async fonts(): Promise<void> {
+    const names = Promise.all([1, 2, 3, 4, 5, 6].map((l) => gridNames(l).catch(() => '')));
+    const text = await Promise.race([names, new Promise<string[]>((r) => timers.set(() => r([]), NAMES_PATIENCE_MS))]);
+    const all = [...new Set(`${text.join('')}旗镇村网格0123456789${ABOUT_TEXT}${ICON_TEXT}`)].join('');
+    await Promise.race([
+      Promise.all(['400', '500'].map((w) => document.fonts.load(`${w} 24px "Noto Sans SC Variable"`, all))),
+      new Promise((r) => timers.set(() => r(null), NAMES_PATIENCE_MS)),
+    ]).catch(() => undefined);
   }
 
   private async gridsEnacted(seq: number): Promise<void> {

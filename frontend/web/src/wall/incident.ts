@@ -24,6 +24,8 @@ export interface Incident {
   place: 'in_grid' | 'outside' | 'none';
   precision: 'exact' | 'grid' | 'none';
   point: [number, number] | null;
+  /** How far off the place may be, in metres, of one that was found by its address alone. */
+  accuracy_m?: number | null;
   grid: { version: number; path: PathStep[] } | null;
   reported_at: string;
   acknowledged_at: string | null;
@@ -49,6 +51,11 @@ const DONE_ON_MAP_MS = 900_000;
 export function onMap(i: Incident, serverNow: number): boolean {
   if (!i.point) return false;
   return markOf(i) !== 'done' || serverNow - Date.parse(i.resolved_at ?? '') < DONE_ON_MAP_MS;
+}
+
+/** Whether the place is that of an address, and may lie elsewhere. */
+export function roughly(i: Pick<Incident, 'accuracy_m'>): boolean {
+  return typeof i.accuracy_m === 'number';
 }
 
 /** An urgent incident that nobody has signed for yet keeps its halo. */

@@ -26,31 +26,32 @@ export class LayersKeeper {
   now: NamedLayer[] = [];
   private tag: string | undefined;
   private timer: unknown = null;
-  private running = false;
+  /** Which start is in force: what an earlier one asked for is not heeded. */
+  private turn = 0;
 
   constructor(private readonly o: LayersOptions) {}
 
   /** Asks until stopped; done when the first list has come or failed. */
   async start(): Promise<void> {
     this.stop();
-    this.running = true;
-    await this.ask();
+    await this.ask(this.turn);
   }
 
   stop(): void {
-    this.running = false;
+    this.turn++;
     if (this.timer !== null) this.o.timers.clear(this.timer);
     this.timer = null;
   }
 
-  private async ask(): Promise<void> {
+  private async ask(turn: number): Promise<void> {
     let wait = EVERY_MS;
     try {
-      this.take(await this.o.fetch());
+      const all = await this.o.fetch();
+      if (turn === this.turn) this.take(all);
     } catch {
       wait = RETRY_MS; // the link's state is shown elsewhere
     }
-    if (this.running) this.timer = this.o.timers.set(() => void this.ask(), wait);
+    if (turn === this.turn) this.timer = this.o.timers.set(() => void this.ask(turn), wait);
   }
 
   private take(all: NamedLayer[]): void {

@@ -1,0 +1,121 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+// What the acts of the audit log are called, by their codes: the part before the dot,
+// then the part after it. A test holds the list against the program's source.
+
+export const actsZh = {
+  account: {
+    create: '新建账号',
+    invite: '发出邀请',
+    redeem: '接受邀请',
+    password: '修改密码',
+    pin: '设置 PIN',
+    disable: '停用账号',
+    enable: '恢复账号',
+  },
+  session: {
+    open: '登录',
+    failed: '登录失败',
+    close: '退出',
+    lock: '锁定',
+    unlock: '解锁',
+    revoke: '作废登录',
+  },
+  secret: {
+    first: '生成首次密钥',
+    revoke: '作废首次密钥',
+  },
+  invite: {
+    revoke: '作废邀请',
+  },
+  token: {
+    create: '新建令牌',
+    revoke: '作废令牌',
+  },
+  wall: {
+    link: '生成大屏链接',
+    revoke: '作废大屏',
+  },
+  grant: {
+    propose: '提出授权',
+    approve: '同意授权',
+    revoke: '撤销授权',
+  },
+  reporter: {
+    reveal: '查看上报人',
+  },
+  track: {
+    read: '查看轨迹',
+  },
+  camera: {
+    open: '打开摄像头',
+  },
+  export: {
+    rows: '导出明细',
+    counts: '导出统计',
+  },
+  incident: {
+    report: '上报事件',
+    accept: '受理',
+    refuse: '不予受理',
+    route: '分流',
+    acknowledge: '签收',
+    arrive: '到场',
+    resolve: '办结',
+    verify: '核查',
+    rework: '返工',
+    close: '结案',
+    return: '退回',
+    transfer: '转出',
+    resume: '恢复办理',
+    dispatch: '派遣',
+    withdraw: '撤回派遣',
+    archive: '归档',
+    reassign: '改派',
+    escalate: '上报上级',
+    delegate: '下派',
+    suspend: '挂账',
+    merge: '合并',
+    void: '作废',
+    reopen: '重办',
+    correct: '更正',
+    regrid: '重新归格',
+  },
+  incidents: {
+    import: '导入历史事件',
+  },
+  grids: {
+    enact: '启用网格',
+    plan: '计划启用网格',
+    plan_cancel: '取消启用计划',
+    plan_failed: '启用计划失败',
+    settle: '按现行网格归格',
+  },
+  overlays: {
+    import: '导入专题网格',
+  },
+  layer: {
+    import: '导入图层',
+    retire: '图层去除文件所无',
+    settings: '修改图层设置',
+  },
+  cameras: {
+    import: '导入摄像头',
+    retire: '去除文件所无的摄像头',
+  },
+  places: {
+    import: '导入地名地址',
+    retire: '去除文件所无的地名地址',
+  },
+  people: {
+    import: '导入花名册',
+  },
+  roads: {
+    import: '导入道路',
+  },
+  backup: {
+    create: '备份',
+    restore: '恢复备份',
+  },
+};
