@@ -203,7 +203,8 @@ export class Desk {
       this.detail.value = detail;
       this.journal.value = journal;
       this.offers.value = offers;
-      if (advise || this.timers.now() - this.adviceAt > ADVICE_MS) await this.advise(mine);
+      const over = !detail.open || laneOf(detail.state) === 'check';
+      if (over || advise || this.timers.now() - this.adviceAt > ADVICE_MS) await this.advise(mine, over);
     } catch {
       // the band and the session tell of a lost line; the next change asks again
     } finally {
@@ -252,11 +253,14 @@ export class Desk {
     return i;
   }
 
-  private async advise(mine: () => boolean): Promise<void> {
+  /** Asks who should go; nobody, to what is over. */
+  private async advise(mine: () => boolean, over: boolean): Promise<void> {
     const i = this.chosenNow();
     this.adviceAt = this.timers.now();
-    if (!i.open || laneOf(i.state) === 'check') {
+    if (over) {
       this.advice.value = null;
+      this.picked.value = [];
+      this.showPins();
       return;
     }
     try {
