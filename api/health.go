@@ -5,6 +5,7 @@ package api
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"time"
 
@@ -26,6 +27,14 @@ type StatusAnswer struct {
 	Head    int64        `json:"head" doc:"The newest sequence number this node has"`
 	Time    time.Time    `json:"time"`
 	Version string       `json:"version"`
+	Sweep   SweepItem    `json:"sweep" doc:"The sweep that fires reminders and limits"`
+}
+
+// SweepItem is how this node's sweep stands.
+type SweepItem struct {
+	Here     bool    `json:"here" doc:"This node sweeps; of several one does"`
+	ClockOff bool    `json:"clock_off" doc:"This node's clock is too far from the database's: it does not sweep until it is set right"`
+	OffS     float64 `json:"off_s" doc:"How far it is ahead, in seconds"`
 }
 
 // LoadingItem is the progress of a load.
@@ -65,6 +74,8 @@ func healthy() *healthOutput {
 
 func (s *Server) status(context.Context, caller, *struct{}) (*statusOutput, error) {
 	out := StatusAnswer{Demo: s.o.Catalogue.Now().Centre.Demo, Head: int64(s.o.Hub.Head()), Time: s.o.Now(), Version: s.o.Version}
+	st := s.o.Sweep()
+	out.Sweep = SweepItem{Here: st.Owner, ClockOff: st.Refuse, OffS: math.Round(st.Off.Seconds()*1000) / 1000}
 	if l := s.o.Status(); l != (Loading{}) {
 		out.Loading = &LoadingItem{l.Done, l.Total, l.Text}
 	}

@@ -21,6 +21,7 @@ import (
 
 	"onemap/auth"
 	"onemap/dispatch"
+	"onemap/dispatch/calendar"
 	"onemap/geo/gazetteer"
 	"onemap/intake"
 	"onemap/store"
@@ -52,6 +53,7 @@ func (s *Server) incidents() {
 	route(s, need{auth.Write, auth.IncidentData}, huma.Operation{
 		OperationID: "act-on-incident", Method: http.MethodPost, Path: "/api/v1/incidents/{id}/actions", Tags: []string{"incidents"},
 		Summary: "Move an incident on", Errors: []int{404, 409, 422, 428},
+		Description: "409 with what is possible now where the state does not allow the act, and with the reason where the circumstances do not; 422 names what the act lacks. docs/INCIDENTS.md has the whole table.",
 	}, s.actOnIncident)
 }
 
@@ -85,6 +87,13 @@ type IncidentInput struct {
 	Source     string         `json:"source,omitempty" enum:"phone,field,hotline,petition,app,device"`
 	ExternalID string         `json:"external_id,omitempty" maxLength:"200" doc:"The source's own number; unique within the source"`
 	Reporter   *ReporterInput `json:"reporter,omitempty"`
+	Limit      *LimitInput    `json:"limit,omitempty" doc:"That the letter of a petition or a hotline came with: it wins over the category's and the level's"`
+}
+
+// LimitInput is how long something may take.
+type LimitInput struct {
+	Value int    `json:"value" minimum:"1" maximum:"8784"`
+	Unit  string `json:"unit" enum:"nh,wh,wd,sd,cd" doc:"Natural hours, working hours, working days, the same day, calendar days"`
 }
 
 type reportInput struct {
@@ -180,6 +189,9 @@ func intakeReport(b IncidentInput) intake.Report {
 	if l := b.Location; l != nil {
 		r.Lon, r.Lat, r.CRS = &l.Lon, &l.Lat, l.CRS
 	}
+	if l := b.Limit; l != nil {
+		r.Limit = &dispatch.Limit{Value: l.Value, Unit: calendar.Unit(l.Unit)}
+	}
 	return r
 }
 
@@ -251,7 +263,7 @@ type JournalItem struct {
 	Reason   string     `json:"reason,omitempty"`
 
 	Moved *store.GridMove `json:"moved,omitempty" doc:"Where a redraw of the grids took it from and to"`
-	Data  map[string]any  `json:"data,omitempty" doc:"What else the act brought: level, due, door, into, what was corrected"`
+	Data  map[string]any  `json:"data,omitempty" doc:"What else the act brought: level, due, door, into, what was corrected; of a remark its number; of archive the SHA-256 of the dossier"`
 }
 
 type journalOutput struct {
@@ -308,23 +320,33 @@ func (s *Server) actOnIncident(ctx context.Context, a caller, in *actInput) (*in
 	if unclean != "" {
 		return nil, problem(http.StatusBadRequest, "reason "+unclean)
 	}
-	act, err := s.actOf(a, in)
-	if err != nil {
-		return nil, err
+	var last error
+	for range gridTries { // a corrected place is placed anew when the grids change under it
+		seen := s.o.Catalogue.Now()
+		act, err := s.actOf(a, in)
+		if err != nil {
+			return nil, err
+		}
+		act.Reason = reason
+		res, err := s.o.Ledger.Do(ctx, a.Actor, ledger.Command{
+			Key: in.Key, Request: sha256.Sum256([]byte(fmt.Sprintf("act %d %d\n%s", in.ID, version, bodyOf(ctx)))), RequestID: requestID(ctx),
+			Act: &ledger.Act{Incident: in.ID, Version: version, Act: act},
+		})
+		if last = err; err == nil {
+			out, err := s.resultAnswer(ctx, res)
+			if err == nil {
+				out.Body.Repeated = res.Repeated
+			}
+			return out, err
+		}
+		if !isGridsChanged(err) {
+			break
+		}
+		if err := s.o.Catalogue.Renew(ctx, seen); err != nil {
+			return nil, err
+		}
 	}
-	act.Reason = reason
-	res, err := s.o.Ledger.Do(ctx, a.Actor, ledger.Command{
-		Key: in.Key, Request: sha256.Sum256([]byte(fmt.Sprintf("act %d %d\n%s", in.ID, version, bodyOf(ctx)))), RequestID: requestID(ctx),
-		Act: &ledger.Act{Incident: in.ID, Version: version, Act: act},
-	})
-	if err != nil {
-		return nil, err
-	}
-	out, err := s.resultAnswer(ctx, res)
-	if err == nil {
-		out.Body.Repeated = res.Repeated
-	}
-	return out, err
+	return nil, last
 }
 
 // actOf reads what an act brings with it.
@@ -353,6 +375,9 @@ func (s *Server) actOf(a caller, in *actInput) (dispatch.Act, error) {
 			return act, problem(http.StatusUnprocessableEntity, fmt.Sprintf("there is no category %q to report by", b.Category))
 		}
 		act.Category = &c
+		if act.Department == 0 {
+			act.Department = cat.Departments[c.LeadDept]
+		}
 	}
 	if l := b.Location; l != nil {
 		placed, err := intake.Place(s.intakeEnv(a.Actor), intake.Report{Lon: &l.Lon, Lat: &l.Lat, CRS: l.CRS})

@@ -95,6 +95,7 @@ func (s *Server) answer(ctx context.Context, err error) error {
 	var guard *dispatch.GuardError
 	var role *dispatch.RoleError
 	var version *ledger.VersionError
+	var seat *ledger.RoleNameError
 	var faults *store.FaultsError
 	switch {
 	case err == nil:
@@ -130,12 +131,18 @@ func (s *Server) answer(ctx context.Context, err error) error {
 		return problem(http.StatusConflict, guard.Error())
 	case errors.As(err, &role):
 		return problem(http.StatusForbidden, role.Error())
+	case errors.Is(err, ledger.ErrAssists):
+		return problem(http.StatusForbidden, ledger.ErrAssists.Error())
+	case errors.As(err, &seat):
+		return problem(http.StatusUnprocessableEntity, seat.Error())
 	case errors.Is(err, dispatch.ErrReasonMissing):
 		return problem(http.StatusUnprocessableEntity, dispatch.ErrReasonMissing.Error())
 	case errors.Is(err, ledger.ErrRollClosed):
 		return problem(http.StatusConflict, ledger.ErrRollClosed.Error()+": report to the desk in another way")
 	case errors.Is(err, ledger.ErrKeyReused):
 		return problem(http.StatusUnprocessableEntity, ledger.ErrKeyReused.Error()+": make a new key for a new request")
+	case errors.Is(err, ledger.ErrNotAbove), errors.Is(err, ledger.ErrAnswered), errors.Is(err, ledger.ErrOwnWord), errors.Is(err, ledger.ErrNotOpen):
+		return problem(http.StatusConflict, supervisionRefused(err))
 	case errors.Is(err, ledger.ErrElsewhere):
 		return problem(http.StatusConflict, ledger.ErrElsewhere.Error()+": nothing was stored; ask the county's hall, or leave the number out")
 	case errors.Is(err, auth.ErrNobody):

@@ -46,6 +46,7 @@ type Options struct {
 	Sealer    *store.Sealer
 	Catalogue *store.Catalogue
 	Ledger    *ledger.Ledger
+	Adviser   *store.Adviser
 	Hub       *hub.Hub
 	Tiles     *tiles.Server
 	Dots      func() []track.Dot       // the live positions
@@ -61,9 +62,10 @@ type Options struct {
 	Log       *slog.Logger
 	Pages     fs.FS // the built front end
 	Ready     func(context.Context) error
-	Status    func() Loading // progress of the demo load
-	Version   string         // of the program
-	Link      func() string  // base address people reach this server at
+	Status    func() Loading           // progress of the demo load
+	Sweep     func() ledger.SweepState // how this node's sweep of limits stands; may be nil
+	Version   string                   // of the program
+	Link      func() string            // base address people reach this server at
 	Limits    Limits
 	Proxies   []string     // networks whose X-Forwarded-For is believed; none when empty
 	Refused   func(string) // told of each limit met, by rule; may be nil
@@ -108,6 +110,9 @@ func New(o Options) *Server {
 	if o.Due == nil {
 		o.Due = func() {}
 	}
+	if o.Sweep == nil {
+		o.Sweep = func() ledger.SweepState { return ledger.SweepState{} }
+	}
 	s := &Server{o: o, gin: gin.New(), gates: newGates(o.Limits), unknown: auth.NewLockout(o.Limits.WrongSecrets, time.Minute, 10*time.Minute, maxCallers)}
 	s.open, s.close = context.WithCancel(context.Background())
 	s.openings = auth.NewThrottle(o.Limits.CameraLinksPerMinute, time.Minute, maxCallers)
@@ -144,8 +149,12 @@ func New(o Options) *Server {
 	s.categories()
 	s.incidents()
 	s.duplicates()
+	s.remarks()
+	s.dossier()
 	s.reporters()
 	s.attachments()
+	s.supervisions()
+	s.calendar()
 	s.grids()
 	s.gridVersions()
 	s.overlays()
@@ -161,6 +170,8 @@ func New(o Options) *Server {
 	s.liaisons()
 	s.contacts()
 	s.handovers()
+	s.candidates()
+	s.steps()
 	s.layers()
 	s.cameras()
 	s.tracks()

@@ -76,7 +76,7 @@ type narrowing uint8
 const (
 	anybody narrowing = iota
 	workOf            // what its worker reported or was given
-	deptOf            // what was routed to its department
+	deptOf            // what its department leads or assists with
 )
 
 // System is the whole-database scope of the product's own work (sweeps, caches,

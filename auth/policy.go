@@ -32,8 +32,13 @@ const (
 	PlaceData    Resource = "place"         // places and addresses by name; nothing of persons
 	IncidentData Resource = "incident"      // incidents, but for who did what
 	Journal      Resource = "journal"       // every act on an incident, and who did it
+	Supervision  Resource = "supervision"   // 督办 of incidents, with their answers
+	Remark       Resource = "remark"        // requests, instructions, joint sessions, call-backs, assistants; the dossier
+	Request      Resource = "request"       // what one asks for and another decides
+	Instruction  Resource = "instruction"   // 批示 of leaders
 	Reporter     Resource = "reporter"      // name, phone and id number of who reported
 	Attachment   Resource = "attachment"    // photos, recordings and films of incidents
+	AdviceData   Resource = "advice"        // who should go to an incident, and who not
 	Position     Resource = "position"      // where workers are now
 	WorkerCount  Resource = "worker_count"  // how many are on duty
 	Track        Resource = "track"         // where a worker has been
@@ -54,6 +59,8 @@ const (
 	Call         Resource = "call"          // roll calls and messages to workers inside a mark
 	CallAnswer   Resource = "call_answer"   // what a worker says to one
 	LayerSetting Resource = "setting_layer" // how a named layer is drawn, and who may see it
+	ClockSetting Resource = "setting_clock" // working days, office hours, limits, offsets of the ladder
+	StepSetting  Resource = "setting_step"  // what the steps of an incident are called
 	CameraLink   Resource = "camera_link"   // looking through a camera
 	Account      Resource = "account"       // accounts, without rights
 	GrantData    Resource = "grant"         // the rights of accounts
@@ -69,7 +76,7 @@ const (
 	Nothing    Reach = iota
 	OwnGrids         // the grids of the grant and all below them
 	OwnWork          // what the worker reported or was given
-	OwnDept          // what was routed to the department
+	OwnDept          // what the department leads or assists with
 	Self             // what the actor itself is or did
 	Everything       // no place narrows it: settings, accounts, the audit log
 )
@@ -90,11 +97,17 @@ place         read    grid         grid           grid      grid          grid  
 incident      read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       grid+sens
 incident      write   -            -              -         -             grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
 journal       read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
+supervision   read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
+supervision   write   -            -              -         -             grid+flag     grid+flag  grid+flag     grid         -              -               -
+remark        read    -            -              -         grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
+request       approve -            -              -         grid+sens     grid+flag     grid+flag  -             -            -              -               -
+instruction   write   -            -              -         grid+sens     -             -          -             -            -              -               -
 reporter      read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens+open  dept+sens+open  -
 reporter      reveal  -            -              -         -             grid+flag?    grid+flag? grid+flag?    -            own+sens+open? dept+sens+open? -
 attachment    read    -            -              -         grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -
 attachment    write   -            -              -         -             -             -          -             -            own+sens       dept+sens       -
 attachment    remove  -            -              -         -             grid+flag     -          -             -            own+sens       dept+sens       -
+advice        read    -            -              -         -             grid+flag     grid+flag  grid+flag     grid         -              -               -
 position      read    -            -              -         -             grid          grid       grid          grid         self           -               grid
 worker_count  read    -            -              -         grid          grid          grid       grid          grid         -              -               grid
 track         read    -            -              grid?     -             grid?         grid?      -             -            self           -               -
@@ -121,6 +134,10 @@ call          write   -            -              -         -             grid  
 call_answer   write   -            -              -         -             -             -          -             -            self           -               -
 setting_layer write grid          -              -         -             -             -          -             -            -              -               -
 setting_layer read  grid          grid           grid      grid          grid          grid       grid          grid         grid           grid            grid
+setting_clock write all            -              -         -             -             -          -             -            -              -               -
+setting_clock read  grid          grid           grid      grid          grid          grid       grid          grid         grid           grid            grid
+setting_step  write all            -              -         -             -             -          -             -            -              -               -
+setting_step  read  grid          grid           grid      grid          grid          grid       grid          grid         grid           grid            grid
 camera_link   reveal -            -              -         -             grid?         grid?      grid?         -            -              -               -
 account       read    all          all            all       -             -             -          -             -            -              -               -
 account       write   all          -              -         -             -             -          grid          -            -              -               -

@@ -32,6 +32,8 @@ type Category struct {
 	LeadDept      string // Chinese name of the department in the lead
 	Precision     string // how finely shared screens may show its place: exact, grid, none
 	Note          string
+	OnTheSpot     bool // the worker who reported such a matter may resolve it there and then (即报即办)
+	Evidence      bool // which needs something attached
 }
 
 // Sensitive reports whether the place of its incidents is never shown: families,
@@ -39,10 +41,9 @@ type Category struct {
 // matter of its own (package auth).
 func (c Category) Sensitive() bool { return c.Precision == "none" }
 
-// OnTheSpot reports whether the worker who reported such a matter may resolve it
-// there and then (即报即办): what a village or a grid handles, that is neither urgent
-// nor sensitive.
-func (c Category) OnTheSpot() bool { return c.HandlingLevel >= 3 && c.Priority >= 2 && !c.Sensitive() }
+// spotRule is what OnTheSpot is where a list does not say: what a village or a grid
+// handles, that is neither urgent nor sensitive.
+func (c Category) spotRule() bool { return c.HandlingLevel >= 3 && c.Priority >= 2 && !c.Sensitive() }
 
 //go:embed categories.csv
 var defaultCategories []byte
@@ -60,8 +61,12 @@ func DefaultCategories() []Category {
 // categoryColumns is the header line of a category file, in order.
 var categoryColumns = []string{
 	"code", "parent_code", "name_zh", "name_en", "priority", "ack_minutes", "sla_value", "sla_unit",
-	"handling_level", "lead_dept_zh", "display_precision", "note",
+	"handling_level", "lead_dept_zh", "display_precision", "note", "on_the_spot", "evidence",
 }
+
+// olderColumns is how many of them a list had before it said what may be resolved on
+// the spot: then that follows from level, priority and precision, with evidence.
+const olderColumns = 12
 
 // handlingLevels spells the levels of the default four-level tree.
 var handlingLevels = map[string]int{"G": 4, "V": 3, "T": 2, "C": 1}
@@ -75,7 +80,8 @@ const (
 // ParseCategories reads a category file: UTF-8 CSV (a byte order mark is taken)
 // with exactly the columns code, parent_code, name_zh, name_en, priority (P1 to
 // P4), ack_minutes, sla_value, sla_unit, handling_level (G, V, T, C),
-// lead_dept_zh, display_precision, note. It is strict: an unknown word, a code
+// lead_dept_zh, display_precision, note, on_the_spot and evidence (yes or no; both may
+// be left out with their columns). It is strict: an unknown word, a code
 // given twice, a parent that does not come earlier as a top category, or a list
 // without a row is refused, and the error names the line.
 func ParseCategories(r io.Reader) ([]Category, error) {
@@ -87,12 +93,11 @@ func ParseCategories(r io.Reader) ([]Category, error) {
 		return nil, errors.New("categories: not UTF-8 text")
 	}
 	cr := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(raw, []byte("\ufeff"))))
-	cr.FieldsPerRecord = len(categoryColumns)
 	head, err := cr.Read()
 	if err != nil {
 		return nil, fmt.Errorf("categories: header: %w", err)
 	}
-	if !slices.Equal(head, categoryColumns) {
+	if !slices.Equal(head, categoryColumns) && !slices.Equal(head, categoryColumns[:olderColumns]) {
 		return nil, fmt.Errorf("categories: header is %q, want %q", head, categoryColumns)
 	}
 	var out []Category
@@ -156,10 +161,26 @@ func parseCategory(rec []string) (Category, error) {
 			return c, fmt.Errorf("%s %q: blanks at an end or a control character", categoryColumns[i], text)
 		}
 	}
+	c.OnTheSpot, c.Evidence = c.spotRule(), c.spotRule()
+	if len(rec) > olderColumns {
+		var err1, err2 error
+		c.OnTheSpot, err1 = yesNo("on_the_spot", rec[olderColumns])
+		c.Evidence, err2 = yesNo("evidence", rec[olderColumns+1])
+		if err := errors.Join(err1, err2); err != nil {
+			return c, err
+		}
+	}
 	if c.NameZH == "" || c.NameEN == "" || c.LeadDept == "" {
 		return c, errors.New("name_zh, name_en and lead_dept_zh are required")
 	}
 	return c, nil
+}
+
+func yesNo(column, s string) (bool, error) {
+	if s != "yes" && s != "no" {
+		return false, fmt.Errorf("%s %q: yes or no", column, s)
+	}
+	return s == "yes", nil
 }
 
 func validCategoryCode(s string) bool {

@@ -13,6 +13,25 @@ import (
 
 const header = "code,parent_code,name_zh,name_en,priority,ack_minutes,sla_value,sla_unit,handling_level,lead_dept_zh,display_precision,note\n"
 
+const longHeader = "code,parent_code,name_zh,name_en,priority,ack_minutes,sla_value,sla_unit,handling_level,lead_dept_zh,display_precision,note,on_the_spot,evidence\n"
+
+// TestWhatMayBeResolvedOnTheSpot: as the list says, and by the rule where it is silent.
+func TestWhatMayBeResolvedOnTheSpot(t *testing.T) {
+	for row, want := range map[string][2]bool{
+		header + "01,,甲,A,P3,120,3,wd,V,民政,grid,\n":            {true, true},
+		header + "01,,甲,A,P1,120,3,wd,V,民政,grid,\n":            {},
+		header + "01,,甲,A,P3,120,3,wd,T,民政,grid,\n":            {},
+		header + "01,,甲,A,P3,120,3,wd,V,民政,none,\n":            {},
+		longHeader + "01,,甲,A,P1,120,3,wd,C,民政,none,,yes,no\n": {true, false},
+		longHeader + "01,,甲,A,P3,120,3,wd,V,民政,grid,,no,yes\n": {false, true},
+	} {
+		cs, err := dispatch.ParseCategories(strings.NewReader(row))
+		if err != nil || cs[0].OnTheSpot != want[0] || cs[0].Evidence != want[1] {
+			t.Errorf("%s: %+v, %v", row, cs, err)
+		}
+	}
+}
+
 func TestDefaultCategoriesAreATreeOfTwoLevels(t *testing.T) {
 	cs := dispatch.DefaultCategories()
 	byCode := map[string]dispatch.Category{}
@@ -33,6 +52,7 @@ func TestDefaultCategoriesAreATreeOfTwoLevels(t *testing.T) {
 	want := dispatch.Category{
 		Code: "0301", Parent: "03", NameZH: "消防通道占堵", NameEN: "Blocked fire lane", Priority: 2, AckMinutes: 30,
 		SLAValue: 2, SLAUnit: "wh", HandlingLevel: 4, LeadDept: "消防救援", Precision: "exact",
+		OnTheSpot: true, Evidence: true,
 	}
 	if got := byCode["0301"]; got != want {
 		t.Errorf("0301 = %+v, want %+v", got, want)
@@ -70,6 +90,9 @@ func TestParseCategoriesRefusesWhatItDoesNotKnow(t *testing.T) {
 		"GBK bytes":             header + strings.Replace(top, "甲", "\xbc\xd7", 1),
 		"quote left open":       header + "\"01,,甲",
 		"one good, one cut row": header + top + "02,",
+		"neither yes nor no":    longHeader + strings.TrimSuffix(top, "\n") + ",yes,maybe\n",
+		"on the spot missing":   longHeader + strings.TrimSuffix(top, "\n") + ",,no\n",
+		"half of the new":       header[:len(header)-1] + ",on_the_spot\n" + strings.TrimSuffix(top, "\n") + ",yes\n",
 	} {
 		if got, err := dispatch.ParseCategories(strings.NewReader(in)); err == nil {
 			t.Errorf("%s: taken as %+v", name, got)

@@ -73,7 +73,8 @@ type Report struct {
 	Place      Place
 	OccurredAt *time.Time
 	ReportedAt time.Time
-	Department int64 // the category's lead department; 0 if unknown
+	Department int64  // the category's lead department; 0 if unknown
+	Outside    *Limit // of an outside letter; nil for none
 }
 
 // Incident is the state of one incident as far as the rules look at it.
@@ -115,6 +116,7 @@ type Act struct {
 	Priority   int        // of correct; 0 as it is
 	Category   *Category  // of correct; nil as it is
 	Place      *Place     // of correct; nil as it is
+	Request    int        // number of the request that a second person has approved; never by hand
 }
 
 // Facts are what the rules look at to decide an act.
@@ -213,7 +215,11 @@ func Open(r Report, cal calendar.Calendar, now time.Time) Change {
 	// The clock runs from when the centre could know, never from an earlier time
 	// that a late or backdated report claims.
 	f := Facts{Category: r.Category, Calendar: cal, Now: now}
-	s := f.stage(in.OwnerLevel, r.Department, Limit{r.Category.SLAValue, calendar.Unit(r.Category.SLAUnit)})
+	limit := Limit{r.Category.SLAValue, calendar.Unit(r.Category.SLAUnit)}
+	if r.Outside != nil {
+		limit = *r.Outside
+	}
+	s := f.stage(in.OwnerLevel, r.Department, limit)
 	in.clockOf(s)
 	return Change{After: in, Step: Step{Kind: "report", To: Reported}, Event: "incident.opened", Stage: &s, Department: r.Department}
 }
@@ -306,6 +312,7 @@ func (f Facts) stamp(after *Incident) {
 		return
 	}
 	now := f.Now
+	after.ReviewAt = nil // but of one that is suspended now: see carryOut
 	switch after.State {
 	case Acknowledged:
 		after.AcknowledgedAt = &now
@@ -336,7 +343,7 @@ func (f Facts) carryOut(ch *Change, a Act) {
 			data["wrong"] = true
 		}
 	case Escalate:
-		ch.Stage, ch.EndOffers = f.handOver(level-1, department, false), true
+		ch.Stage, ch.EndOffers = f.handOver(f.Incident.OwnerLevel-1, f.Department, false), true // by one, to the same department, whatever the act names
 		after.ReviewAt = nil
 	case Return, Merge, VoidIt, Transfer, Refuse:
 		ch.EndOffers = true
@@ -345,9 +352,11 @@ func (f Facts) carryOut(ch *Change, a Act) {
 		after.ReviewAt, ch.Paused, ch.EndOffers = &until, &now, true
 	case Resume:
 		after.ReviewAt, ch.Resumed = nil, true
-		after.StageDue = f.resumed()
+		if c := f.resumed(); !c.Due.IsZero() {
+			after.StageDue, after.DueRule, after.AckDue = &c.Due, c.Rule, c.AckDue
+		}
 	case Reopen:
-		s := f.stage(f.Incident.OwnerLevel, department, StageLimit(f.Category, f.Incident.OwnerLevel, f.Limits, f.Outside))
+		s := f.stage(f.Incident.OwnerLevel, f.Department, StageLimit(f.Category, f.Incident.OwnerLevel, f.Limits, f.Outside))
 		ch.Stage = &s
 	case Correct:
 		f.correct(ch, a, data)
@@ -358,6 +367,9 @@ func (f Facts) carryOut(ch *Change, a Act) {
 	}
 	if a.Door != "" {
 		data["door"] = a.Door
+	}
+	if a.Request != 0 {
+		data["request"] = a.Request
 	}
 	if ch.Stage != nil {
 		after.clockOf(*ch.Stage)
@@ -381,6 +393,7 @@ func (f Facts) correct(ch *Change, a Act, data map[string]any) {
 		data["grid"] = map[string]any{"to": a.Place.GridID}
 	}
 	if a.Category != nil {
+		ch.Department = cmp.Or(a.Department, f.Department) // who leads such matters
 		data["category"] = map[string]any{"from": after.Category, "to": a.Category.Code}
 		after.Category = a.Category.Code
 		f.Category = *a.Category

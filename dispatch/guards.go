@@ -33,10 +33,10 @@ func (e *GuardError) Error() string { return e.Err.Error() }
 func (e *GuardError) Unwrap() error { return e.Err }
 
 func onTheSpot(f Facts, _ Act) error {
-	if !f.OwnReport || !f.OwnGrid || !f.Category.OnTheSpot() {
+	if !f.OwnReport || !f.OwnGrid || !f.Category.OnTheSpot {
 		return guarded(ErrNotOnTheSpot)
 	}
-	if !f.Evidence {
+	if f.Category.Evidence && !f.Evidence {
 		return guarded(ErrNoEvidence)
 	}
 	return nil

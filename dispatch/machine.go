@@ -96,6 +96,7 @@ var (
 	desk     = []auth.Role{auth.HallOperator, auth.Dispatcher, auth.TownOperator, auth.VillageHead}
 	handlers = append(slices.Clone(desk), auth.GridWorker, auth.DeptHandler)
 	worker   = []auth.Role{auth.GridWorker}
+	county   = []auth.Role{auth.HallOperator, auth.Dispatcher}
 	byOffer  = []auth.Role{} // nobody by hand: an offer's own acts bring it about
 )
 
@@ -107,40 +108,56 @@ type transition struct {
 	who    []auth.Role
 	needs  []Need
 	guard  func(Facts, Act) error // what else must hold; nil for nothing
+	when   string                 // the guard in words
 }
 
 // transitions is the machine: an act not listed for a state is impossible in it. The
 // database repeats it (machine_allows), and docs/INCIDENTS.md draws it.
 var transitions = []transition{
-	{Accept, []State{Reported, Reopened}, Accepted, desk, nil, nil},
-	{Refuse, []State{Reported}, Refused, desk, []Need{Reason}, nil},
-	{Resolve, []State{Reported}, Resolved, worker, []Need{Reason}, onTheSpot},
-	{Route, []State{Accepted, Returned, Escalated}, Routed, desk, nil, routable},
-	{Dispatch, []State{Routed}, Dispatched, byOffer, nil, nil},
-	{Withdraw, []State{Dispatched}, Routed, byOffer, nil, nil},
-	{Acknowledge, []State{Routed}, Acknowledged, handlers, nil, nil}, // a department or a level signs for it without an offer
-	{Acknowledge, []State{Dispatched}, Acknowledged, byOffer, nil, nil},
-	{Arrive, []State{Acknowledged}, OnScene, handlers, nil, nil},
-	{Resolve, []State{Acknowledged, OnScene, Rework}, Resolved, handlers, nil, nil},
-	{Verify, []State{Resolved}, Verified, desk, nil, nil},
-	{SendBack, []State{Resolved}, Rework, desk, []Need{Reason}, nil},
-	{Close, []State{Verified}, Closed, desk, nil, nil},
-	{Archive, []State{Closed}, Archived, desk, nil, nil},
-	{Return, []State{Routed, Dispatched, Acknowledged, OnScene}, Returned, handlers, []Need{Reason}, nil},
-	{Reassign, []State{Routed, Dispatched, Acknowledged, OnScene, Rework}, Routed, desk, []Need{Reason}, reassignable},
-	{Escalate, []State{Accepted, Routed, Dispatched, Acknowledged, OnScene, Rework, Suspended}, Escalated, handlers, []Need{Reason}, hasParent},
-	{Delegate, []State{Accepted, Routed, Acknowledged, Returned, Escalated}, Routed, desk, []Need{Level}, deeper},
-	{Suspend, []State{Routed, Acknowledged, OnScene}, Suspended, desk, []Need{Reason, Until}, ahead},
-	{Resume, []State{Suspended}, Acknowledged, desk, nil, nil},
-	{Merge, []State{Reported, Accepted, Routed, Returned, Escalated, Reopened}, Merged, desk, []Need{Into}, mergeable},
-	{Transfer, []State{Accepted, Routed, Dispatched, Acknowledged}, Transferred, desk, []Need{Reason}, nil},
-	{VoidIt, []State{Reported, Accepted, Routed, Returned, Escalated, Suspended, Reopened}, Void, desk, []Need{Reason}, approved},
-	{Reopen, []State{Closed}, Reopened, desk, []Need{Reason}, reopenable},
-	{Correct, openStates(), "", desk, []Need{Reason, Edits}, nil},
+	{Accept, []State{Reported, Reopened}, Accepted, desk, nil, nil, ""},
+	{Refuse, []State{Reported}, Refused, desk, []Need{Reason}, nil, ""},
+	{Resolve, []State{Reported}, Resolved, worker, []Need{Reason}, onTheSpot, "the reporter’s own worker, in a grid it serves; the category allows it; evidence is attached where the category wants it"},
+	{Route, []State{Accepted, Returned, Escalated}, Routed, desk, nil, routable, "there is a grid at that level; the department has a liaison officer"},
+	{Dispatch, []State{Routed}, Dispatched, byOffer, nil, nil, ""},
+	{Withdraw, []State{Dispatched}, Routed, byOffer, nil, nil, ""},
+	{Acknowledge, []State{Routed}, Acknowledged, handlers, nil, nil, ""}, // a department or a level signs for it without an offer
+	{Acknowledge, []State{Dispatched}, Acknowledged, byOffer, nil, nil, ""},
+	{Arrive, []State{Acknowledged}, OnScene, handlers, nil, nil, ""},
+	{Resolve, []State{Acknowledged, OnScene, Rework}, Resolved, handlers, nil, nil, ""},
+	{Verify, []State{Resolved}, Verified, desk, nil, nil, ""},
+	{SendBack, []State{Resolved}, Rework, desk, []Need{Reason}, nil, ""},
+	{Close, []State{Verified}, Closed, desk, nil, nil, ""},
+	{Archive, []State{Closed}, Archived, desk, nil, nil, ""},
+	{Return, []State{Routed, Dispatched, Acknowledged, OnScene}, Returned, handlers, []Need{Reason}, nil, ""},
+	{Reassign, []State{Routed, Dispatched, Acknowledged, OnScene, Rework}, Routed, desk, []Need{Reason}, reassignable, "another level or department, or it had been sent wrongly; as for route"},
+	{Escalate, []State{Accepted, Routed, Dispatched, Acknowledged, OnScene, Rework, Suspended}, Escalated, handlers, []Need{Reason}, hasParent, "there is a level above"},
+	{Delegate, []State{Accepted, Routed, Acknowledged, Returned, Escalated}, Routed, desk, []Need{Level}, deeper, "a level below the owner’s; as for route"},
+	{Suspend, []State{Routed, Acknowledged, OnScene}, Suspended, county, []Need{Reason, Until}, ahead, "the review date lies ahead"},
+	{Resume, []State{Suspended}, Acknowledged, desk, nil, nil, ""},
+	{Merge, []State{Reported, Accepted, Routed, Returned, Escalated, Reopened}, Merged, desk, []Need{Into}, mergeable, "another incident of the county that is not merged, void, refused or transferred"},
+	{Transfer, []State{Accepted, Routed, Dispatched, Acknowledged}, Transferred, desk, []Need{Reason}, nil, ""},
+	{VoidIt, []State{Reported, Accepted, Routed, Returned, Escalated, Suspended, Reopened}, Void, desk, []Need{Reason}, approved, "a second person has approved it"},
+	{Reopen, []State{Closed}, Reopened, desk, []Need{Reason}, reopenable, "once, after a call-back that was not satisfied"},
+	{Correct, openStates(), "", desk, []Need{Reason, Edits}, nil, ""},
 }
 
 func openStates() []State {
 	return slices.DeleteFunc(slices.Clone(States), func(s State) bool { return !s.Open() })
+}
+
+// Move is one change of state that the machine has.
+type Move struct{ From, To State }
+
+// Moves lists every change of state that the machine has, once, in its order.
+func Moves() (out []Move) {
+	for _, t := range transitions {
+		for _, from := range t.from {
+			if m := (Move{from, t.to}); t.to != "" && !slices.Contains(out, m) {
+				out = append(out, m)
+			}
+		}
+	}
+	return out
 }
 
 // Actions lists every action that somebody takes by hand once, in the order of the

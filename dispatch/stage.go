@@ -21,6 +21,10 @@ type Stage struct {
 	Due         *time.Time
 	Rule        string // how Due came about: the limit, the calendar's version and the hour
 	Provisional bool   // Due passed days of a year whose holidays are not known
+	Limit       Limit  // that Due was counted by; value 0 where that is not known
+	Extensions  int    // how often Due was put off with approval
+	Moves       int    // how often it was put off in any way: each time the ladder begins anew
+	Stood       bool   // it was suspended before
 	PausedAt    *time.Time
 	EndedAt     *time.Time
 }
@@ -69,6 +73,7 @@ func (f Facts) stage(level int, department int64, limit Limit) Stage {
 	due := f.Calendar.Due(f.Now, limit.Value, limit.Unit)
 	return Stage{
 		N: f.Stage.N + 1, Level: level, Department: department, StartedAt: f.Now, AckDue: &ack, Due: &due.At, Rule: due.Rule, Provisional: due.Provisional,
+		Limit: limit,
 	}
 }
 
@@ -82,16 +87,17 @@ func (f Facts) handOver(level int, department int64, wrong bool) *Stage {
 	}
 	s := f.stage(level, department, StageLimit(f.Category, level, f.Limits, f.Outside))
 	if level == f.Stage.Level && !wrong && f.Stage.Due != nil {
-		s.Due, s.Rule, s.Provisional = f.Stage.Due, f.Stage.Rule, f.Stage.Provisional
+		s.Due, s.Rule, s.Provisional, s.Limit = f.Stage.Due, f.Stage.Rule, f.Stage.Provisional, f.Stage.Limit
+		s.Extensions, s.Stood = f.Stage.Extensions, true // its start does not tell when it is due
 	}
 	return &s
 }
 
-// resumed is when the running stage is due after a pause that ends now.
-func (f Facts) resumed() *time.Time {
+// resumed is the running stage's clock after a pause that ends now.
+func (f Facts) resumed() Clock {
+	c := ClockOf(f.Incident, f.Stage)
 	if f.Stage.PausedAt == nil || f.Stage.Due == nil {
-		return f.Stage.Due
+		return c
 	}
-	due := f.Stage.Due.Add(f.Now.Sub(*f.Stage.PausedAt))
-	return &due
+	return Resumed(c, f.Calendar, *f.Stage.PausedAt, f.Now)
 }

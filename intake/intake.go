@@ -32,6 +32,9 @@ type Report struct {
 	Unplaced    bool
 	OccurredAt  *time.Time
 	ReportedAt  *time.Time // nil: now
+	// Limit is what the letter that a petition or a hotline passed on came with; nil for
+	// none.
+	Limit *dispatch.Limit
 }
 
 // Problem is one thing wrong with a report, named so that its sender can mend it.
@@ -100,6 +103,7 @@ var stages = []stage{
 	{"source", source},
 	{"category", category},
 	{"priority", priority},
+	{"limit", limit},
 	{"time", when},
 	{"address", address},
 	{"datum", datum},

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"onemap/dispatch"
+	"onemap/dispatch/calendar"
 	"onemap/geo"
 	"onemap/geo/cell"
 	"onemap/geo/grid"
@@ -136,6 +137,29 @@ func priority(_ *Env, d *draft) *Problem {
 
 // aheadAllowed is how far a sender's clock may run ahead of ours.
 const aheadAllowed = 5 * time.Minute
+
+// lettersFrom are the ways in by which a letter comes with a limit of its own.
+var lettersFrom = []string{"petition", "hotline"}
+
+func limit(_ *Env, d *draft) *Problem {
+	l := d.in.Limit
+	if l == nil {
+		return nil
+	}
+	most, known := map[calendar.Unit]int{
+		calendar.NaturalHours: 366 * 24, calendar.WorkingHours: 366 * 24, calendar.WorkingDays: 366, calendar.CalendarDays: 366, calendar.SameDay: 1,
+	}[l.Unit]
+	switch {
+	case !slices.Contains(lettersFrom, d.in.Source):
+		return &Problem{Field: "limit", Message: "only a letter brings a limit of its own: source must be one of " + strings.Join(lettersFrom, ", ")}
+	case !known:
+		return &Problem{Field: "limit.unit", Message: fmt.Sprintf("%q is unknown: say one of nh, wh, wd, sd, cd", l.Unit)}
+	case l.Value < 1 || l.Value > most:
+		return &Problem{Field: "limit.value", Message: fmt.Sprintf("must be 1 to %d", most)}
+	}
+	d.out.Outside = l
+	return nil
+}
 
 func when(e *Env, d *draft) *Problem {
 	d.out.ReportedAt, d.out.OccurredAt = e.Now, d.in.OccurredAt

@@ -7,7 +7,7 @@
 package people
 
 import (
-	"maps"
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -22,8 +22,35 @@ type Worker struct {
 	Skills []string
 	Active bool
 	Grid   int32 // number of the home grid in the enacted tree; 0 while there is none
+	Served []Service
 	Rota   Rota
 	Shifts []Shift // the last days' alone, in any order
+
+	longest time.Duration
+}
+
+// LongestDuty is how long the worker's longest duty without a break takes, in a
+// directory; a week for one that never ends.
+func (w *Worker) LongestDuty() time.Duration { return w.longest }
+
+// Role is what a worker is to a grid they serve.
+type Role string
+
+const (
+	AsWorker Role = "worker"
+	AsDeputy Role = "deputy"
+	AsHead   Role = "head"
+)
+
+// Service is a grid of the enacted tree that a worker serves now, and as what.
+type Service struct {
+	Grid int32 // its number
+	Role Role
+}
+
+// Serves reports whether the worker serves a grid numbered first to last.
+func (w *Worker) Serves(first, last int32) bool {
+	return slices.ContainsFunc(w.Served, func(s Service) bool { return first <= s.Grid && s.Grid <= last })
 }
 
 // SpeedUnit is the unit in which a device tells its speed.
@@ -81,17 +108,32 @@ func (d Device) Carrier(t time.Time) (uint32, bool) {
 // Directory is every worker and device as of one moment. It never changes after
 // NewDirectory, so that many readers may share it; a newer one replaces it.
 type Directory struct {
-	workers map[uint32]Worker
+	workers []Worker         // ordered by id
+	at      map[uint32]int32 // where in workers
 	devices map[string]Device
 	byID    map[int64]string
+	serving []servant // by grid
+}
+
+// servant is a worker who serves a grid.
+type servant struct {
+	grid   int32
+	worker uint32
 }
 
 // NewDirectory makes a directory of these workers and devices.
 func NewDirectory(workers []Worker, devices []Device) *Directory {
-	d := &Directory{workers: make(map[uint32]Worker, len(workers)), devices: make(map[string]Device, len(devices)), byID: make(map[int64]string, len(devices))}
-	for _, w := range workers {
-		d.workers[w.ID] = w
+	d := &Directory{workers: slices.Clone(workers), at: make(map[uint32]int32, len(workers)), devices: make(map[string]Device, len(devices)), byID: make(map[int64]string, len(devices))}
+	slices.SortFunc(d.workers, func(a, b Worker) int { return cmp.Compare(a.ID, b.ID) })
+	for i := range d.workers {
+		w := &d.workers[i]
+		w.longest = w.Rota.longest()
+		d.at[w.ID] = int32(i)
+		for _, s := range w.Served {
+			d.serving = append(d.serving, servant{s.Grid, w.ID})
+		}
 	}
+	slices.SortFunc(d.serving, func(a, b servant) int { return cmp.Or(cmp.Compare(a.grid, b.grid), cmp.Compare(a.worker, b.worker)) })
 	for _, v := range devices {
 		d.devices[v.UniqueID] = v
 		d.byID[v.ID] = v.UniqueID
@@ -110,19 +152,52 @@ func (d *Directory) DeviceByID(id int64) (Device, bool) { return d.Device(d.byID
 
 // Worker returns the worker with this id.
 func (d *Directory) Worker(id uint32) (Worker, bool) {
-	w, ok := d.workers[id]
-	return w, ok
+	if w := d.Find(id); w != nil {
+		return *w, true
+	}
+	return Worker{}, false
+}
+
+// Find is Worker without a copy, for loops over many; nil for nobody. What it
+// returns must not be changed. Workers are mostly numbered 1, 2, 3, ...: where the
+// number says.
+func (d *Directory) Find(id uint32) *Worker {
+	if i := int64(id) - 1; i >= 0 && i < int64(len(d.workers)) && d.workers[i].ID == id {
+		return &d.workers[i]
+	}
+	if i, ok := d.at[id]; ok {
+		return &d.workers[i]
+	}
+	return nil
+}
+
+// All is every worker, ordered by id. It must not be changed.
+func (d *Directory) All() []Worker { return d.workers }
+
+// Serving lists who serves a grid numbered first to last, in whatever role; who
+// serves several of them comes several times.
+func (d *Directory) Serving(first, last int32) []uint32 {
+	i, _ := slices.BinarySearchFunc(d.serving, first, func(s servant, no int32) int { return cmp.Compare(s.grid, no) })
+	var out []uint32
+	for ; i < len(d.serving) && d.serving[i].grid <= last; i++ {
+		out = append(out, d.serving[i].worker)
+	}
+	return out
 }
 
 // Workers lists every worker, ordered by badge.
 func (d *Directory) Workers() []Worker {
-	return slices.SortedFunc(maps.Values(d.workers), func(a, b Worker) int { return strings.Compare(a.Badge, b.Badge) })
+	return slices.SortedFunc(slices.Values(d.workers), func(a, b Worker) int { return strings.Compare(a.Badge, b.Badge) })
 }
 
 // OnDuty reports whether the worker is on duty at t, and until when: see
 // Worker.OnDuty.
 func (d *Directory) OnDuty(id uint32, t time.Time) (until time.Time, on bool) {
-	return d.workers[id].OnDuty(t) // of an unknown one: not active
+	w := d.Find(id)
+	if w == nil {
+		return time.Time{}, false
+	}
+	return w.OnDuty(t)
 }
 
 // Len is the number of workers and devices.

@@ -4,6 +4,7 @@
 package people_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -76,6 +77,31 @@ func TestRotaAgreesWithMinuteSet(t *testing.T) {
 		until, on := rota.OnDuty(monday.Add(time.Duration(m)*time.Minute + 30*time.Second))
 		if on != duty[m] {
 			t.Fatalf("minute %d: on duty = %t, want %t", m, on, duty[m])
+		}
+		longest, run := 0, 0
+		for i := range 3 * 7 * 1440 {
+			if run++; !duty[i%(7*1440)] {
+				run = 0
+			}
+			longest = min(max(longest, run), 7*1440)
+		}
+		d := people.NewDirectory([]people.Worker{{ID: 9, Rota: rota}}, nil)
+		if w := d.Find(9); w.LongestDuty() != time.Duration(longest)*time.Minute {
+			t.Fatalf("longest duty %s, want %d minutes", w.LongestDuty(), longest)
+		}
+		since := rota.Since(monday.Add(time.Duration(m)*time.Minute + 30*time.Second))
+		switch first := m; {
+		case !on || len(duty) == 7*1440:
+			if !since.IsZero() {
+				t.Fatalf("minute %d of %d of duty: since %s", m, len(duty), since)
+			}
+		default:
+			for duty[(first+7*1440-1)%(7*1440)] {
+				first--
+			}
+			if want := monday.Add(time.Duration(first) * time.Minute); !since.Equal(want) {
+				t.Fatalf("minute %d: since %s, want %s", m, since, want)
+			}
 		}
 		if on && len(duty) == 7*1440 && until.Sub(monday) < 7*24*time.Hour {
 			t.Fatalf("a rota without an end ends %s", until)
@@ -154,5 +180,27 @@ func BenchmarkRotaRoundTheClock(b *testing.B) {
 	at := time.Date(2026, 3, 2, 4, 0, 0, 0, time.UTC)
 	for b.Loop() {
 		rota.OnDuty(at)
+	}
+}
+
+func TestDirectoryFindsEverybodyAndNobodyElse(t *testing.T) {
+	d := people.NewDirectory([]people.Worker{
+		{ID: 7, Badge: "c", Served: []people.Service{{Grid: 4, Role: people.AsWorker}, {Grid: 6, Role: people.AsDeputy}}},
+		{ID: 2, Badge: "a", Served: []people.Service{{Grid: 4, Role: people.AsHead}}},
+		{ID: 1, Badge: "b"},
+		{ID: 4_000_000_000, Badge: "d"},
+	}, nil)
+	for id, badge := range map[uint32]string{0: "", 1: "b", 2: "a", 3: "", 4: "", 7: "c", 4_000_000_000: "d", 4_294_967_295: ""} {
+		if w, ok := d.Worker(id); w.Badge != badge || ok != (badge != "") {
+			t.Errorf("worker %d is %q", id, w.Badge)
+		}
+	}
+	for _, c := range []struct {
+		first, last int32
+		want        string
+	}{{4, 4, "[2 7]"}, {1, 3, "[]"}, {5, 9, "[7]"}, {1, 99, "[2 7 7]"}, {1, 0, "[]"}} {
+		if got := fmt.Sprint(d.Serving(c.first, c.last)); got != c.want {
+			t.Errorf("serving %d to %d: %s, want %s", c.first, c.last, got, c.want)
+		}
 	}
 }

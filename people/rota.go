@@ -47,15 +47,66 @@ func (r Rota) OnDuty(t time.Time) (until time.Time, on bool) {
 	return time.Unix(now+left, 0).UTC(), true
 }
 
+// Since is when the duty that holds t began, runs that meet or overlap being one;
+// zero off duty, and for a rota that never ends.
+func (r Rota) Since(t time.Time) time.Time {
+	now := t.Unix()
+	if r.left(now) == 0 {
+		return time.Time{}
+	}
+	var done int64
+	for done < weekSeconds {
+		more := r.done(now - done)
+		if more == 0 {
+			break
+		}
+		done += more
+	}
+	if done >= weekSeconds {
+		return time.Time{}
+	}
+	return time.Unix(now-done, 0).UTC()
+}
+
+// longest is the length of the longest duty of the week, a week when it never ends.
+func (r Rota) longest() (most time.Duration) {
+	for _, h := range r {
+		day := int64(h.Weekday+6) % 7
+		last := time.Unix(day*daySeconds+int64(h.End)*60-1-epochSecond, 0) // of the run, in the week of 1970
+		since := r.Since(last)
+		if since.IsZero() {
+			return weekSeconds * time.Second
+		}
+		most = max(most, last.Sub(since)+time.Second)
+	}
+	return most
+}
+
+// done is for how many seconds the run that holds the second at, or ends with it,
+// has gone on: of several the longest; 0 for none.
+func (r Rota) done(at int64) (done int64) {
+	for _, h := range r {
+		if length, passed := h.passed(at); passed <= length {
+			done = max(done, passed)
+		}
+	}
+	return done
+}
+
 // left is how many seconds the longest run that holds the second at (since 1970)
 // still goes on; 0 for none.
 func (r Rota) left(at int64) (left int64) {
 	for _, h := range r {
-		day := int64(h.Weekday+6) % 7 // Monday is 0
-		start := day*daySeconds + int64(h.Start)*60
-		length := min(int64(h.End-h.Start)*60, daySeconds)
-		passed := ((at+epochSecond-start)%weekSeconds + weekSeconds) % weekSeconds
+		length, passed := h.passed(at)
 		left = max(left, length-passed)
 	}
 	return left
+}
+
+// passed is how many seconds the run takes, and how many lie between its latest
+// beginning and the second at.
+func (h Hours) passed(at int64) (length, passed int64) {
+	day := int64(h.Weekday+6) % 7 // Monday is 0
+	start := day*daySeconds + int64(h.Start)*60
+	return min(int64(h.End-h.Start)*60, daySeconds), ((at+epochSecond-start)%weekSeconds + weekSeconds) % weekSeconds
 }

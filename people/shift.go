@@ -75,6 +75,17 @@ func (w Worker) OnDuty(t time.Time) (until time.Time, on bool) {
 	return until, true
 }
 
+// Since is when the duty began that the worker is on at t: the shift's start, else
+// the rota's; zero for one that never ends.
+func (w Worker) Since(t time.Time) time.Time {
+	for _, s := range w.Shifts {
+		if !t.Before(s.Start) && t.Before(s.End) {
+			return s.Start
+		}
+	}
+	return w.Rota.Since(t)
+}
+
 // quiet is until when the rota does not count after somebody signed off at t: the
 // end of that day in China, or of the run that t lies in where it goes on into the
 // next day.

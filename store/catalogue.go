@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"onemap/auth"
 	"onemap/dispatch"
@@ -20,7 +21,7 @@ import (
 )
 
 // Catalogue is the configuration every part of a node needs at hand: the enacted
-// grid tree, the categories, the departments and the names of this centre. Reads
+// grid tree, the categories, the departments, the clocks and the names of this centre. Reads
 // are lock-free; Reload swaps all of it at once.
 type Catalogue struct {
 	db      *DB
@@ -40,6 +41,7 @@ type Catalog struct {
 	Departments map[string]int64 // by name
 	DeptNames   map[int64]string
 	Centre      Centre
+	Clocks      Clocks
 }
 
 // Centre is what this centre calls itself and its levels.
@@ -167,6 +169,9 @@ func (c *Catalogue) reload(ctx context.Context, needless func() bool) error {
 	if err := c.db.Setting(ctx, "centre", &n.Centre); err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
+	if n.Clocks, err = ReadClocks(ctx, c.db.Pool); err != nil {
+		return err
+	}
 	c.now.Store(n)
 	return nil
 }
@@ -174,12 +179,12 @@ func (c *Catalogue) reload(ctx context.Context, needless func() bool) error {
 // Categories lists the categories by code.
 func (db *DB) Categories(ctx context.Context) ([]dispatch.Category, error) {
 	rows, err := db.Pool.Query(ctx, `SELECT code, coalesce(parent_code, ''), name_zh, name_en, priority, ack_minutes, sla_value,
-		sla_unit, handling_level, lead_dept, precision, note FROM category ORDER BY code COLLATE "C"`)
+		sla_unit, handling_level, lead_dept, precision, note, on_the_spot, evidence FROM category ORDER BY code COLLATE "C"`)
 	if err != nil {
 		return nil, fmt.Errorf("store: categories: %w", err)
 	}
 	out, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (k dispatch.Category, err error) {
-		err = r.Scan(&k.Code, &k.Parent, &k.NameZH, &k.NameEN, &k.Priority, &k.AckMinutes, &k.SLAValue, &k.SLAUnit, &k.HandlingLevel, &k.LeadDept, &k.Precision, &k.Note)
+		err = r.Scan(&k.Code, &k.Parent, &k.NameZH, &k.NameEN, &k.Priority, &k.AckMinutes, &k.SLAValue, &k.SLAUnit, &k.HandlingLevel, &k.LeadDept, &k.Precision, &k.Note, &k.OnTheSpot, &k.Evidence)
 		return k, err
 	})
 	if err != nil {
@@ -198,12 +203,12 @@ func (db *DB) SaveCategories(ctx context.Context, cats []dispatch.Category) erro
 			if k.Parent != "" {
 				parent = &cats[i].Parent
 			}
-			b.Queue(`INSERT INTO category (code, parent_code, name_zh, name_en, priority, ack_minutes, sla_value, sla_unit, handling_level, lead_dept, precision, note)
-				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+			b.Queue(`INSERT INTO category (code, parent_code, name_zh, name_en, priority, ack_minutes, sla_value, sla_unit, handling_level, lead_dept, precision, note, on_the_spot, evidence)
+				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 				ON CONFLICT (code) DO UPDATE SET parent_code = excluded.parent_code, name_zh = excluded.name_zh, name_en = excluded.name_en,
 				priority = excluded.priority, ack_minutes = excluded.ack_minutes, sla_value = excluded.sla_value, sla_unit = excluded.sla_unit,
-				handling_level = excluded.handling_level, lead_dept = excluded.lead_dept, precision = excluded.precision, note = excluded.note`,
-				k.Code, parent, k.NameZH, k.NameEN, k.Priority, k.AckMinutes, k.SLAValue, k.SLAUnit, k.HandlingLevel, k.LeadDept, k.Precision, k.Note)
+				handling_level = excluded.handling_level, lead_dept = excluded.lead_dept, precision = excluded.precision, note = excluded.note, on_the_spot = excluded.on_the_spot, evidence = excluded.evidence`,
+				k.Code, parent, k.NameZH, k.NameEN, k.Priority, k.AckMinutes, k.SLAValue, k.SLAUnit, k.HandlingLevel, k.LeadDept, k.Precision, k.Note, k.OnTheSpot, k.Evidence)
 			b.Queue("INSERT INTO department (code, name) VALUES ($1, $1) ON CONFLICT DO NOTHING", k.LeadDept)
 		}
 		if err := tx.SendBatch(ctx, b).Close(); err != nil {
@@ -231,9 +236,19 @@ func (db *DB) Setting(ctx context.Context, key string, v any) error {
 
 // SaveSetting writes the setting named key.
 func (db *DB) SaveSetting(ctx context.Context, key string, v any) error {
+	return SetSetting(ctx, db.Pool, key, v)
+}
+
+// Execer is what changes run on: the pool or a transaction.
+type Execer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
+// SetSetting is SaveSetting inside a transaction.
+func SetSetting(ctx context.Context, tx Execer, key string, v any) error {
 	raw, err := json.Marshal(v)
 	if err == nil {
-		_, err = db.Pool.Exec(ctx, "INSERT INTO setting (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value", key, raw)
+		_, err = tx.Exec(ctx, "INSERT INTO setting (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value", key, raw)
 	}
 	if err != nil {
 		return fmt.Errorf("store: save setting %s: %w", key, err)

@@ -25,8 +25,14 @@ const homeGrids = `SELECT DISTINCT ON (wg.worker_id) wg.worker_id, g.no, g.code,
 	WHERE wg.valid_from <= ? AND (wg.valid_to IS NULL OR wg.valid_to > ?)
 	ORDER BY wg.worker_id, wg.role <> 'worker', g.level DESC, g.no`
 
-// Directory loads the workers in scope, with home grid, duty hours and last shifts as
-// of now, and every device with the bindings that a fix still taken may fall under.
+// servedGrids is every grid of the enacted trees that a worker serves on a day.
+const servedGrids = `SELECT wg.worker_id, g.no, wg.role FROM worker_grid wg
+	JOIN grid g ON g.code = wg.grid_code
+	JOIN grid_version v ON v.id = g.version_id AND v.state = 'enacted' AND v.root_code = coalesce(wg.root_code, v.root_code)
+	WHERE wg.valid_from <= $1 AND (wg.valid_to IS NULL OR wg.valid_to > $1) ORDER BY wg.worker_id, g.no`
+
+// Directory loads the workers in scope, with home grid, grids served, duty hours and last
+// shifts as of now, and every device with the bindings that a fix still taken may fall under.
 func (db *DB) Directory(ctx context.Context, scope auth.Scope, now time.Time) (*people.Directory, error) {
 	workers, err := db.directoryWorkers(ctx, scope, now)
 	if err != nil {
@@ -59,6 +65,17 @@ func (db *DB) directoryWorkers(ctx context.Context, scope auth.Scope, now time.T
 		return nil, err
 	}
 	today := people.Local(now).Format(time.DateOnly)
+	served := map[uint32][]people.Service{}
+	if rows, err = db.Pool.Query(ctx, servedGrids, today); err != nil {
+		return nil, err
+	}
+	var s people.Service
+	if _, err := pgx.ForEachRow(rows, []any{&id, &s.Grid, &s.Role}, func() error {
+		served[uint32(id)] = append(served[uint32(id)], s)
+		return nil
+	}); err != nil {
+		return nil, err
+	}
 	var q query
 	q.add("WITH home AS ("+homeGrids+") ", today, today)
 	q.add("SELECT w.id, w.badge, w.skills, w.active, coalesce(home.no, 0) FROM worker w LEFT JOIN home ON home.worker_id = w.id WHERE ")
@@ -71,7 +88,7 @@ func (db *DB) directoryWorkers(ctx context.Context, scope auth.Scope, now time.T
 		var w people.Worker
 		var id int64
 		err := row.Scan(&id, &w.Badge, &w.Skills, &w.Active, &w.Grid)
-		w.ID, w.Rota, w.Shifts = uint32(id), rotas[uint32(id)], shifts[uint32(id)]
+		w.ID, w.Rota, w.Shifts, w.Served = uint32(id), rotas[uint32(id)], shifts[uint32(id)], served[uint32(id)]
 		return w, err
 	})
 }

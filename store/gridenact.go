@@ -151,7 +151,8 @@ func OpenToMove(ctx context.Context, tx pgx.Tx, v GridVersion) ([]int64, error) 
 	return pgx.CollectRows(rows, pgx.RowTo[int64])
 }
 
-// LockOpen returns those of some incidents that are open, with whose work they are,
+// LockOpen returns those of some incidents that are open, with whose work they are
+// and who assists,
 // and keeps them as they are until the end of tx.
 func LockOpen(ctx context.Context, tx pgx.Tx, ids []int64) ([]Incident, error) {
 	var q query
@@ -177,6 +178,20 @@ func LockOpen(ctx context.Context, tx pgx.Tx, ids []int64) ([]Incident, error) {
 	_, err = pgx.ForEachRow(rows, []any{&id, &workers}, func() error {
 		if i, ok := at[id]; ok {
 			ins[i].Workers = slices.Clone(workers)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	rows, err = tx.Query(ctx, `SELECT incident_id, array_agg(department_id ORDER BY department_id) FROM incident_assistant WHERE until IS NULL AND incident_id = ANY($1) GROUP BY 1`, ids)
+	if err != nil {
+		return nil, err
+	}
+	var assistants []int64
+	_, err = pgx.ForEachRow(rows, []any{&id, &assistants}, func() error {
+		if i, ok := at[id]; ok {
+			ins[i].Assistants = slices.Clone(assistants)
 		}
 		return nil
 	})

@@ -16,6 +16,7 @@ import (
 
 	"onemap/auth"
 	"onemap/dispatch"
+	"onemap/dispatch/calendar"
 	"onemap/geo"
 	"onemap/geo/cell"
 )
@@ -30,8 +31,10 @@ type Incident struct {
 	OccurredAt         *time.Time
 	ReceivedAt         time.Time
 	History            bool
-	FirstAsked         string  // who took it in; only written
-	Workers            []int64 // whose work it is; read only where it is locked to be changed
+	Outside            *dispatch.Limit // that an outside letter came with; nil for none
+	FirstAsked         string          // who took it in; only written
+	Workers            []int64         // whose work it is; read only where it is locked to be changed
+	Assistants         []int64         // departments that assist; likewise
 }
 
 // Settle rounds every time as the database keeps it, microseconds in UTC, so that
@@ -50,7 +53,8 @@ const incidentColumns = `i.id, i.version, i.state, i.priority, i.owner_level, i.
  i.stage_due, i.due_rule, i.acknowledged_at, i.on_scene_at, i.resolved_at, i.closed_at, i.title, i.body, i.source,
  coalesce(i.external_id, ''), i.place, i.geom, i.raw_lon, i.raw_lat, i.raw_datum, i.address, i.grid_id, i.grid_no,
  g.level, g.version_id, i.cell6, i.cell7, i.cell8, i.cell9, coalesce(i.department_id, 0), i.occurred_at, i.received_at,
- i.history, i.found, i.stage, i.late, coalesce(i.resolved_level, 0), i.reopened, i.review_at, coalesce(i.merged_into, 0)`
+ i.history, i.found, i.stage, i.late, coalesce(i.resolved_level, 0), i.reopened, i.review_at, coalesce(i.merged_into, 0),
+ i.outside_value, i.outside_unit`
 
 // sharedColumns are incidentColumns for the shared view: the columns a wall's role
 // of the database may not read are empty.
@@ -58,7 +62,8 @@ const sharedColumns = `i.id, i.version, i.state, i.priority, i.owner_level, i.ca
  i.stage_due, '', i.acknowledged_at, i.on_scene_at, i.resolved_at, i.closed_at, '', '', i.source,
  '', i.place, i.geom, NULL::float8, NULL::float8, NULL::text, '', i.grid_id, i.grid_no,
  g.level, g.version_id, i.cell6, i.cell7, i.cell8, i.cell9, coalesce(i.department_id, 0), i.occurred_at, i.received_at,
- i.history, CASE WHEN i.accuracy_m IS NOT NULL THEN jsonb_build_object('accuracy_m', i.accuracy_m) END, 0, i.late, 0, 0, NULL::timestamptz, 0`
+ i.history, CASE WHEN i.accuracy_m IS NOT NULL THEN jsonb_build_object('accuracy_m', i.accuracy_m) END, 0, i.late, 0, 0, NULL::timestamptz, 0,
+ NULL::integer, NULL::text`
 
 // selectIncidents begins a query for incidents as a view shows them.
 func selectIncidents(v auth.View) *query {
@@ -78,16 +83,22 @@ func scanIncident(row pgx.CollectableRow) (Incident, error) {
 	var datum *string
 	var cells [4]*int64
 	var found *FoundPlace
+	var limit *int
+	var unit *string
 	err := row.Scan(&in.ID, &in.Version, &in.State, &in.Priority, &in.OwnerLevel, &in.Category, &in.ReportedAt, &in.AckDue,
 		&in.StageDue, &in.DueRule, &in.AcknowledgedAt, &in.OnSceneAt, &in.ResolvedAt, &in.ClosedAt, &in.Title, &in.Text, &in.Source,
 		&in.ExternalID, &in.Place.Kind, &point, &lon, &lat, &datum, &in.Place.Address, &in.Place.GridID, &in.Place.GridNo,
 		&in.Place.GridLevel, &in.Place.GridVersion, &cells[0], &cells[1], &cells[2], &cells[3], &in.Department, &in.OccurredAt,
-		&in.ReceivedAt, &in.History, &found, &in.Stage, &in.Late, &in.ResolvedLevel, &in.Reopened, &in.ReviewAt, &in.MergedInto)
+		&in.ReceivedAt, &in.History, &found, &in.Stage, &in.Late, &in.ResolvedLevel, &in.Reopened, &in.ReviewAt, &in.MergedInto,
+		&limit, &unit)
 	if err != nil {
 		return in, err
 	}
 	in.Place.Point, in.Place.Found = point, found.found()
 	in.Settle()
+	if limit != nil && unit != nil {
+		in.Outside = &dispatch.Limit{Value: *limit, Unit: calendar.Unit(*unit)}
+	}
 	if lon != nil && lat != nil && datum != nil {
 		in.Place.Raw = &geo.Raw{Lon: *lon, Lat: *lat, Datum: geo.Datum(*datum)}
 	}
@@ -137,9 +148,10 @@ func FindIncident(ctx context.Context, tx Querier, s auth.Scope, v auth.View, id
 		return Incident{}, fmt.Errorf("store: incident %d: %w", id, err)
 	}
 	if lock {
-		err = tx.QueryRow(ctx, "SELECT coalesce(array_agg(DISTINCT worker_id), '{}') FROM incident_worker WHERE incident_id = $1 AND until IS NULL", id).Scan(&in.Workers)
+		err = tx.QueryRow(ctx, `SELECT (SELECT coalesce(array_agg(DISTINCT worker_id), '{}') FROM incident_worker WHERE incident_id = $1 AND until IS NULL),
+			(SELECT coalesce(array_agg(department_id ORDER BY department_id), '{}') FROM incident_assistant WHERE incident_id = $1 AND until IS NULL)`, id).Scan(&in.Workers, &in.Assistants)
 		if err != nil {
-			return Incident{}, fmt.Errorf("store: workers of incident %d: %w", id, err)
+			return Incident{}, fmt.Errorf("store: workers and assistants of incident %d: %w", id, err)
 		}
 	}
 	return in, nil
@@ -234,7 +246,11 @@ func (db *DB) Journal(ctx context.Context, s auth.Scope, v auth.View, id int64) 
 	if _, err := db.Incident(ctx, s, v, id); err != nil {
 		return nil, err
 	}
-	rows, err := db.Pool.Query(ctx, `SELECT n, version, kind, coalesce(from_state, ''), coalesce(to_state, ''), actor, at, device_at, reason,
+	return journalOf(ctx, db.Pool, id)
+}
+
+func journalOf(ctx context.Context, tx Querier, id int64) ([]JournalEntry, error) {
+	rows, err := tx.Query(ctx, `SELECT n, version, kind, coalesce(from_state, ''), coalesce(to_state, ''), actor, at, device_at, reason,
 		data FROM incident_journal WHERE incident_id = $1 ORDER BY n`, id)
 	if err != nil {
 		return nil, fmt.Errorf("store: journal of incident %d: %w", id, err)

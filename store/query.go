@@ -56,7 +56,7 @@ func (q *query) within(intervals []auth.Interval, column string) *query {
 
 // incidentsInScope adds the condition that the incident called alias (a constant)
 // lies in s: in its grids, and whose it is where the scope is narrowed to a
-// worker's or a department's own.
+// worker's own or to what a department leads or assists with.
 func (q *query) incidentsInScope(s auth.Scope, alias string) *query {
 	q.inScope(s, alias+".grid_no")
 	if !s.Sensitive() {
@@ -66,7 +66,9 @@ func (q *query) incidentsInScope(s auth.Scope, alias string) *query {
 		q.add("AND EXISTS (SELECT FROM incident_worker iw WHERE iw.incident_id = "+alias+".id AND iw.worker_id = ? AND iw.until IS NULL) ", int64(worker))
 	}
 	if department, only := s.Department(); only {
-		q.add("AND "+alias+".department_id = ? ", department)
+		// Two index scans put together: an EXISTS beside the OR would have every row looked at.
+		q.add("AND ("+alias+".department_id = ? OR "+alias+".id = ANY (ARRAY(SELECT d.incident_id FROM incident_assistant d WHERE d.department_id = ? AND d.until IS NULL))) ",
+			department, department)
 	}
 	if s.OpenOnly() {
 		q.add("AND " + alias + ".open ")

@@ -15,10 +15,12 @@ import (
 	"onemap/dispatch"
 )
 
-const stageColumns = "n, level, coalesce(department_id, 0), started_at, ack_due, due, due_rule, provisional, paused_at, ended_at"
+const stageColumns = "n, level, coalesce(department_id, 0), started_at, ack_due, due, due_rule, provisional, paused_at, ended_at," +
+	" coalesce(limit_value, 0), coalesce(limit_unit, ''), extensions, moves, stood"
 
 func scanStage(row pgx.CollectableRow) (s dispatch.Stage, err error) {
-	err = row.Scan(&s.N, &s.Level, &s.Department, &s.StartedAt, &s.AckDue, &s.Due, &s.Rule, &s.Provisional, &s.PausedAt, &s.EndedAt)
+	err = row.Scan(&s.N, &s.Level, &s.Department, &s.StartedAt, &s.AckDue, &s.Due, &s.Rule, &s.Provisional, &s.PausedAt, &s.EndedAt,
+		&s.Limit.Value, &s.Limit.Unit, &s.Extensions, &s.Moves, &s.Stood)
 	for _, t := range []*time.Time{&s.StartedAt, s.AckDue, s.Due, s.PausedAt, s.EndedAt} {
 		if t != nil {
 			*t = t.UTC()
@@ -46,7 +48,11 @@ func (db *DB) Stages(ctx context.Context, s auth.Scope, v auth.View, id int64) (
 	if _, err := db.Incident(ctx, s, v, id); err != nil {
 		return nil, err
 	}
-	rows, err := db.Pool.Query(ctx, "SELECT "+stageColumns+" FROM incident_stage WHERE incident_id = $1 ORDER BY n", id)
+	return stagesOf(ctx, db.Pool, id)
+}
+
+func stagesOf(ctx context.Context, tx Querier, id int64) ([]dispatch.Stage, error) {
+	rows, err := tx.Query(ctx, "SELECT "+stageColumns+" FROM incident_stage WHERE incident_id = $1 ORDER BY n", id)
 	if err != nil {
 		return nil, fmt.Errorf("store: stages of incident %d: %w", id, err)
 	}

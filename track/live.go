@@ -48,7 +48,8 @@ const (
 // use, runs nothing by itself and forgets nothing but a worker's fifth device.
 // What it shows depends on the set of fixes accepted, not on their order.
 type Live struct {
-	now func() time.Time
+	now  func() time.Time
+	near *Near // the dots on the map, by place
 
 	mu      sync.Mutex // guards all below
 	duty    func(worker uint32, at time.Time) (until time.Time, on bool)
@@ -85,7 +86,7 @@ type source struct {
 // NewLive makes an empty index that ages by the clock now. Until SetDuty is
 // called everybody counts as on duty.
 func NewLive(now func() time.Time) *Live {
-	return &Live{now: now, workers: map[uint32]*entry{}, changes: list.New(), version: 1}
+	return &Live{now: now, near: NewNear(), workers: map[uint32]*entry{}, changes: list.New(), version: 1}
 }
 
 // SetDuty gives the rule that says who is on duty and until when, and applies
@@ -186,6 +187,14 @@ func (l *Live) Accept(f Fix, interval time.Duration) (Verdict, bool) {
 func (l *Live) Dots() []Dot {
 	dots, _ := l.Changed(0)
 	return dots
+}
+
+// Near is the dots on the map by place, as of now.
+func (l *Live) Near() *Near {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.age()
+	return l.near
 }
 
 // Changed returns the dots that changed after `since`, ordered by worker, and
@@ -356,6 +365,7 @@ func (l *Live) refresh(e *entry, now time.Time) bool {
 	if dot == old || (dot.State == StateOff && old.State == StateOff) {
 		return false
 	}
+	l.near.Put(dot)
 	l.version++
 	e.version = l.version
 	if e.change == nil {

@@ -17,11 +17,12 @@ import (
 type Unit string
 
 const (
-	NaturalHours Unit = "nh" // 小时: around the clock
-	WorkingHours Unit = "wh" // 工作时: within office hours
-	WorkingDays  Unit = "wd" // 工作日
-	SameDay      Unit = "sd" // 当日: until 24:00; reported late in the evening, until the next noon
-	CalendarDays Unit = "cd" // 自然日
+	NaturalMinutes Unit = "min" // 分钟: around the clock; of short limits such as a reply's
+	NaturalHours   Unit = "nh"  // 小时: around the clock
+	WorkingHours   Unit = "wh"  // 工作时: within office hours
+	WorkingDays    Unit = "wd"  // 工作日
+	SameDay        Unit = "sd"  // 当日: until 24:00; reported late in the evening, until the next noon
+	CalendarDays   Unit = "cd"  // 自然日
 )
 
 // Zone is the zone all limits are counted in: UTC+8, no summer time.
@@ -48,6 +49,8 @@ type Calendar struct {
 	// starts at LateFrom or later ends at LateUntil the next day. Zero is 20:00
 	// and 12:00.
 	LateFrom, LateUntil int
+	// Revision counts the centre's own changes of its calendar; 0 before the first.
+	Revision int
 }
 
 // Default is the calendar of a new centre.
@@ -67,6 +70,8 @@ type Due struct {
 func (c Calendar) Due(start time.Time, value int, unit Unit) Due {
 	value = max(value, 1)
 	switch unit {
+	case NaturalMinutes:
+		return c.due(start.Add(time.Duration(value)*time.Minute), value, unit, false)
 	case NaturalHours:
 		return c.due(start.Add(time.Duration(value)*time.Hour), value, unit, false)
 	case WorkingHours:
@@ -82,11 +87,20 @@ func (c Calendar) Due(start time.Time, value int, unit Unit) Due {
 
 func (c Calendar) due(at time.Time, value int, unit Unit, provisional bool) Due {
 	at = at.In(Zone())
-	rule := fmt.Sprintf("%d%s %s to %s", value, unit, Version, at.Format("15:04"))
-	if at.Hour() == 0 && at.Minute() == 0 && unit != NaturalHours {
-		rule = fmt.Sprintf("%d%s %s to 24:00", value, unit, Version)
+	end := at.Format("15:04")
+	if at.Hour() == 0 && at.Minute() == 0 && unit != NaturalHours && unit != NaturalMinutes {
+		end = "24:00"
 	}
-	return Due{At: at, Provisional: provisional, Rule: rule}
+	return Due{At: at, Provisional: provisional, Rule: fmt.Sprintf("%d%s %s to %s", value, unit, c.Version(), end)}
+}
+
+// Version names the days and hours that a due time was counted by: the notices
+// known to the program and, after a point, the centre's own revision.
+func (c Calendar) Version() string {
+	if c.Revision == 0 {
+		return Version
+	}
+	return fmt.Sprintf("%s.%d", Version, c.Revision)
 }
 
 func (c Calendar) workingDays(start time.Time, value int) Due {
@@ -107,31 +121,8 @@ func (c Calendar) workingDays(start time.Time, value int) Due {
 }
 
 func (c Calendar) workingHours(start time.Time, value int) Due {
-	left := value * 3600
-	from := int(second(start))
-	provisional := false
-	first := dayOf(start)
-	for d := first; ; d, from = d+1, 0 {
-		if d > first+maxDays { // office hours that never open
-			return c.due(moment(d, 0), value, WorkingHours, true)
-		}
-		working, known := c.working(d)
-		provisional = provisional || !known
-		if !working {
-			continue
-		}
-		hours := c.hours(d)
-		if len(hours) == 0 {
-			hours = []Span{{0, 24 * 60}}
-		}
-		for _, h := range hours {
-			open := max(from, h.From*60)
-			if left <= h.To*60-open {
-				return c.due(time.Unix(d*day-shift+int64(open+left), 0), value, WorkingHours, provisional)
-			}
-			left -= max(h.To*60-open, 0)
-		}
-	}
+	at, provisional := c.forward(start.Unix(), int64(value)*3600)
+	return c.due(time.Unix(at, 0), value, WorkingHours, provisional)
 }
 
 func (c Calendar) sameDay(start time.Time, value int) Due {

@@ -35,6 +35,10 @@ var defaultSeasons = [...]Season{
 	{time.October, 1, []Span{{8*60 + 30, 12 * 60}, {14*60 + 30, 17*60 + 30}}},
 }
 
+// Known returns the first and the last year whose notices of the State Council
+// the program knows. What is counted through a later year is provisional.
+func Known() (first, last int) { return firstYear, lastYear }
+
 // The years whose notices of the State Council are below.
 const (
 	firstYear = 2024

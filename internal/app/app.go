@@ -18,10 +18,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"onemap/api"
 	"onemap/auth"
 	"onemap/dispatch"
-	"onemap/dispatch/calendar"
 	"onemap/frontend"
 	"onemap/geo/gazetteer"
 	"onemap/hub"
@@ -50,6 +51,7 @@ type Server struct {
 	tiles        *tiles.Server
 	fixes        *fixWriter
 	metrics      *metrics
+	sweep        *ledger.Sweeper
 	api          *api.Server
 	layers       atomic.Pointer[layers]
 	overlays     atomic.Pointer[store.OverlaySet]
@@ -262,7 +264,8 @@ func (s *Server) openRecord(ctx context.Context) error {
 		return err
 	}
 	s.ledger = ledger.New(ledger.Options{
-		DB: s.pools.changes, Reports: s.pools.reports, Catalogue: s.catalogue, Sealer: s.seal, Calendar: calendar.Default(), Now: s.o.Now, Wake: s.nudge(s.wake), Folded: s.folded,
+		DB: s.pools.changes, Reports: s.pools.reports, Catalogue: s.catalogue, Sealer: s.seal, Now: s.o.Now, Wake: s.nudge(s.wake), Folded: s.folded,
+		Evidence: hasEvidence, Staffed: s.staffed,
 	})
 	s.files = attach.New(attach.Options{Data: s.o.Data, DB: s.pools.care, Ledger: s.ledger, Now: s.o.Now, Log: s.o.Log})
 	n, err := s.ledger.Settle(ctx, auth.SystemActor("start"))
@@ -321,6 +324,30 @@ func (s *Server) loop(what string, f func(context.Context)) {
 	})
 }
 
+// hasEvidence says whether something is attached to an incident.
+func hasEvidence(ctx context.Context, tx pgx.Tx, incident int64) (bool, error) {
+	return store.HasEvidence(ctx, tx, incident)
+}
+
+// staffed says whether a department has a liaison in the incident's county.
+func (s *Server) staffed(ctx context.Context, tx pgx.Tx, department int64, in store.Incident, now time.Time) (bool, error) {
+	path, err := s.catalogue.Path(ctx, in.Place.GridID)
+	if err != nil || len(path) == 0 {
+		return false, err
+	}
+	_, err = store.LiaisonOf(ctx, tx, department, path[0].Code, now)
+	var none *store.NoLiaisonError
+	if errors.As(err, &none) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// adviser is what advice is put together from.
+func (s *Server) adviser() *store.Adviser {
+	return &store.Adviser{Catalogue: s.catalogue, Near: s.fixes.Live().Near, Roads: s.roads, People: s.fixes.Directory, Now: s.o.Now}
+}
+
 func (s *Server) startListeners(ctx context.Context) error {
 	pages, err := fs.Sub(frontend.Dist, "dist")
 	if err != nil {
@@ -328,8 +355,8 @@ func (s *Server) startListeners(ctx context.Context) error {
 	}
 	s.api = api.New(api.Options{
 		DB: s.pools.changes, Reports: s.pools.reports, Reads: s.pools.reads, WallReads: s.pools.walls, Care: s.pools.care, Sealer: s.seal,
-		Catalogue: s.catalogue, Ledger: s.ledger, Hub: s.hub, Tiles: s.tiles, Dots: s.fixes.Live().Dots, Roads: s.roads, People: s.fixes.Directory,
-		Places: s.places.Load, Overlays: s.overlays.Load, Layers: s.namedLayers, Media: s.media, Files: s.files, Due: s.nudge(s.plansDue), Now: s.o.Now, Log: s.o.Log, Pages: pages, Ready: s.isReady, Status: func() api.Loading { return *s.load.Load() },
+		Places: s.places.Load, Overlays: s.overlays.Load, Layers: s.namedLayers, Media: s.media, Files: s.files, Due: s.nudge(s.plansDue), Now: s.o.Now, Log: s.o.Log, Pages: pages, Ready: s.isReady, Status: func() api.Loading { return *s.load.Load() }, Sweep: s.sweep.State,
+		Catalogue: s.catalogue, Ledger: s.ledger, Adviser: s.adviser(), Hub: s.hub, Tiles: s.tiles, Dots: s.fixes.Live().Dots, Roads: s.roads, People: s.fixes.Directory,
 		Version: s.o.Version, Link: s.URL, Limits: s.o.Limits, Proxies: s.o.TrustedProxies, Refused: func(rule string) { s.metrics.refused.WithLabelValues(rule).Inc() },
 	})
 	if s.secure, err = s.certificate(); err != nil {

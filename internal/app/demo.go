@@ -67,7 +67,7 @@ func LoadDemo(ctx context.Context, db *store.DB, seal *store.Sealer, o Options) 
 	if err != nil {
 		return err
 	}
-	led := ledger.New(ledger.Options{DB: db, Catalogue: cat, Sealer: seal, Calendar: calendar.Default(), Now: o.Now})
+	led := ledger.New(ledger.Options{DB: db, Catalogue: cat, Sealer: seal, Now: o.Now})
 	return demo.Load(ctx, demoOptions(db, cat, led, o, newBar(o)))
 }
 

@@ -96,7 +96,7 @@ func ImportIncidents(ctx context.Context, o ImportOptions) (job.Result, string, 
 	}
 	im := &importer{
 		approximate: m.Approximate(), unplaced: m.KeepsUnplaced(), env: env, cal: calendar.Default(), name: filepath.Base(o.File), print: fmt.Sprintf("%x", print[:6]),
-		history: ledger.New(ledger.Options{DB: o.DB, Catalogue: cat, Sealer: o.Sealer, Calendar: calendar.Default(), Now: o.Now}).History(),
+		history: ledger.New(ledger.Options{DB: o.DB, Catalogue: cat, Sealer: o.Sealer, Now: o.Now}).History(),
 	}
 	rows, stop := ahead(im.rows(r, mapper))
 	res, err := job.Run(ctx, o.DB.Pool, job.Options[placed]{

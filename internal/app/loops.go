@@ -6,6 +6,8 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -62,6 +64,8 @@ func (s *Server) startLoops(ctx context.Context) error {
 	s.loop("audit seal", (&ledger.AuditSealer{
 		DB: s.pools.care, Key: s.seal.AuditKey(), Anchor: filepath.Join(s.o.Data, ledger.AnchorFile), Now: s.o.Now, Log: s.o.Log,
 	}).Run)
+	s.sweep = &ledger.Sweeper{Ledger: s.ledger, Pool: s.pools.care.Pool, Now: s.o.Now, Log: s.o.Log, Node: nodeName()}
+	s.loop("sweep", s.sweep.Run)
 	s.loop("catch up", s.followConfig)
 	s.loop("people", s.followPeople)
 	s.loop("overlays", s.followOverlays)
@@ -74,6 +78,15 @@ func (s *Server) startLoops(ctx context.Context) error {
 	s.loop("care", func(ctx context.Context) { s.every(ctx, time.Hour, "care", s.care) })
 	s.onStop("hub", s.hub.Stop)
 	return nil
+}
+
+// nodeName names this server in the timers it fires.
+func nodeName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "server"
+	}
+	return fmt.Sprintf("%s/%d", host, os.Getpid())
 }
 
 // every runs f now and then; a failure waits for the next time.
@@ -214,7 +227,7 @@ func (s *Server) pumpOnce(ctx context.Context, system auth.Scope, epoch feed.Epo
 // before brings what this node keeps of the configuration up to date, so that
 // nobody is told of a grid that the node does not know yet.
 func (s *Server) before(ctx context.Context, evs []feed.Event) error {
-	reload := false
+	reload, clocks := false, false
 	for _, e := range evs {
 		defer s.layersTold(e) // once the new tree is in force
 		switch e.Kind {
@@ -228,9 +241,14 @@ func (s *Server) before(ctx context.Context, evs []feed.Event) error {
 			reload = true
 		case "people.changed":
 			s.nudge(s.peopleDue)()
+		case "clocks.changed":
+			clocks = true
 		case "places.changed":
 			s.nudge(s.placesDue)()
 		}
+	}
+	if clocks && !reload {
+		return s.catalogue.Reload(ctx)
 	}
 	if !reload {
 		return nil

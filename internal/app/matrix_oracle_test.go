@@ -255,7 +255,7 @@ func (o *oracle) owns(a *actor, m *matter) bool {
 	case auth.GridWorker:
 		return a.worker != 0 && a.worker == m.worker
 	case auth.DeptHandler:
-		return a.dept == m.dept
+		return a.dept == m.dept || a.dept == m.assist
 	}
 	return false
 }
@@ -297,6 +297,12 @@ func (o *oracle) allowed(a *actor, l line) bool {
 		return c.read || l.resource == rowUsers && c.write
 	case "W":
 		return c.write
+	case "W above": // a level above the owner's: nobody who has the work itself
+		return c.write && c.reach != own
+	case "R case":
+		return c.read && !c.has("meta")
+	case "decide":
+		return c.write && c.reach == county || c.has("order")
 	case "R journal":
 		return c.read && a.role != auth.Wall
 	case "R desk": // who reads of more than the own, signed in as a person

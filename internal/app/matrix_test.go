@@ -214,8 +214,16 @@ func (r *run) walk(t *testing.T) {
 			r.tiles(l)
 		case "named layer":
 			r.namedLayers(l)
+		case "list supervisions":
+			r.listSupervisions(l)
+		case "supervision":
+			r.eachSupervision(l)
 		case "layer settings":
 			r.layerSettings(l)
+		case "candidates":
+			r.candidates(l)
+		case "advice figures":
+			r.adviceFigures(l)
 		case "incident near":
 			r.nearIncidents(l)
 		case "camera":
@@ -230,10 +238,21 @@ func (r *run) walk(t *testing.T) {
 			r.calls(l)
 		case "attachment upload", "attachment removal":
 			r.eachUpload(l)
+		case "open remarks":
+			r.openRemarks(l)
+		case "steps":
+			a := r.ask(l, l.method, l.path, `{"preset":"nothing"}`)
+			if r.o.allowed(r.a, l) {
+				r.granted(l, l.path, a, 422)
+			} else {
+				r.denied(l, l.path, a)
+			}
 		case "list accounts", "list credentials", "list audit", "account", "grant", "credential", "report", "stream":
 			// in admin, writes and stream: they change something, or are told of what does
 		case "none":
-			if l.resource == "open" || l.resource == "self" {
+			if strings.HasPrefix(l.path, "/api/v1/calendar") {
+				r.calendar(l)
+			} else if l.resource == "open" || l.resource == "self" {
 				r.ownSession(l)
 			}
 		default:
@@ -355,6 +374,9 @@ const goodReason = "核实情况，回访当事人"
 // request is how a route about one thing is asked without changing it.
 func request(l line, id string) (method, path, body string, headers []string) {
 	path = strings.Replace(strings.Replace(l.path, "{id}", id, 1), "{n}", "1", 1)
+	if body, ok := remarkBodies[l.path[strings.LastIndexByte(l.path, '/')+1:]]; ok && l.answer == "remark" {
+		return l.method, path, body, []string{`If-Match: "4711"`}
+	}
 	switch l.target + " " + l.answer {
 	case "incident incident":
 		if l.method == http.MethodPost {
@@ -362,6 +384,8 @@ func request(l line, id string) (method, path, body string, headers []string) {
 		}
 	case "incident revealed":
 		body = `{"reason":"` + goodReason + `"}`
+	case "incident supervision":
+		body = `{"reason":"看一看"}`
 	case "worker track":
 		path += trackQuery + "&case=SJ000000001"
 	}
@@ -390,8 +414,10 @@ func (r *run) eachIncident(l line) {
 			r.denied(l, m.name, a)
 		case r.o.sees(r.w, r.a, m, rowIncident) == hidden || r.o.sees(r.w, r.a, m, l.resource) == hidden:
 			r.same(l, m.name, a, missing)
-		case l.op == "W":
+		case l.op == "W", l.op == "decide", l.op == "order":
 			r.granted(l, m.name, a, http.StatusConflict)
+		case l.op == "W above": // 409: one's own level owes it, or it is closed
+			r.granted(l, m.name, a, http.StatusCreated, http.StatusConflict)
 		default:
 			if r.granted(l, m.name, a, http.StatusOK) {
 				r.shown(l, m, a)

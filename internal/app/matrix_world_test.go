@@ -56,6 +56,9 @@ type world struct {
 	byNumber    map[int]string
 	adminQ      string // id of a credential of the other county
 	adminP      string // id of a credential of this county
+
+	supervised   sync.Once
+	supervisions map[string]string // of each incident
 }
 
 // place is a grid as the design draws it, without the tree of the code.
@@ -93,6 +96,7 @@ type matter struct {
 	name, category, grid string // grid: key
 	top                  string
 	dept                 string
+	assist               string // a department that assists
 	worker               int64
 	sensitive, closed    bool
 	outside, past        bool
@@ -380,6 +384,7 @@ func (w *world) report(t *testing.T) {
 		}
 	}
 	w.past(t, hallP)
+	w.remarkOn(t)
 }
 
 // past are incidents of earlier days, for what counts whole days: six, two and

@@ -39,6 +39,9 @@ func newMetrics(s *Server) *metrics {
 		gauge("onemap_live_slow_closes", "Sockets closed since the start because they read too slowly.", func() float64 { return float64(s.hub.Stats().Slow) }),
 		gauge("onemap_feed_head", "The newest sequence number on this node.", func() float64 { return float64(s.hub.Head()) }),
 		gauge("onemap_feed_wait_seconds", "How long the oldest event has waited for its number.", func() float64 { return s.unnumbered.age().Seconds() }),
+		gauge("onemap_sweep_fired", "Rungs of limits that this node carried out since the start.", func() float64 { return float64(s.sweep.State().Fired) }),
+		gauge("onemap_sweep_late_seconds", "How late the last one was.", func() float64 { return s.sweep.State().Late.Seconds() }),
+		gauge("onemap_sweep_clock_off_seconds", "How far this node's clock is ahead of the database's; beyond 2 it does not sweep.", func() float64 { return s.sweep.State().Off.Seconds() }),
 		gauge("onemap_pool_connections", "Database connections in use.", func() float64 { return float64(s.inUse()) }),
 	)
 	return m

@@ -28,6 +28,9 @@ var systemCallers = map[string]string{
 // takes no parameters.
 var sqlMade = map[string]string{
 	"store.findFaults":                "one of our own statements, chosen by kind",
+	"store.RemarksOf":                 "one of our own statements, chosen by kind",
+	"store.openOf":                    "likewise",
+	"store.CountOpen":                 "likewise",
 	"store.makePartition":             "DDL; the name and the bounds are made of a date",
 	"store.DropBefore":                "DDL; the name is made of a date",
 	"store.give":                      "advice that doctor prints, never run by the program; names quoted by the database",

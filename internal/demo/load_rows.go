@@ -38,6 +38,7 @@ func (l *loader) furnish(ctx context.Context) error {
 		c := copier{tx: tx}
 		l.copyPeople(ctx, &c)
 		l.copyPlaces(ctx, &c)
+		c.copy(ctx, "advice_rule", []string{"category", "skills"}, neededSkills())
 		if c.err != nil {
 			return c.err
 		}
@@ -54,6 +55,24 @@ func (l *loader) furnish(ctx context.Context) error {
 	}
 	l.loaded = next
 	return nil
+}
+
+// neededSkills are the skills that some categories need: rows of advice_rule.
+func neededSkills() (rows [][]any) {
+	for _, n := range [][2]string{
+		{"01", "mediation"},
+		{"0301", "fire"},
+		{"0401", "fire"},
+		{"0402", "flood"},
+		{"0703", "livestock"},
+		{"0704", "livestock"},
+		{"0805", "first_aid"},
+		{"0901", "traffic"},
+		{"0902", "traffic"},
+	} {
+		rows = append(rows, []any{n[0], []string{n[1]}})
+	}
+	return rows
 }
 
 // copier runs COPY after COPY until one fails.

@@ -31,7 +31,7 @@ func target(t *testing.T, past int) demo.Options {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := ledger.New(ledger.Options{DB: db, Catalogue: c, Calendar: cal(t), Now: func() time.Time { return until }})
+	l := ledger.New(ledger.Options{DB: db, Catalogue: c, Now: func() time.Time { return until }})
 	return demo.Options{DB: db, Catalogue: c, Ledger: l, Calendar: cal(t), Seed: seed, Until: until, Past: past}
 }
 

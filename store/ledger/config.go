@@ -211,3 +211,11 @@ func LayersChanged(ctx context.Context, tx pgx.Tx, code string, now time.Time) e
 		Kind: "layers.changed", Entity: feed.Key{Kind: "config", ID: "layer:" + code}, Ver: 1, Live: feed.None, OccurredAt: now,
 	})
 }
+
+// ClocksChanged tells every node that the calendar, limits or offsets were changed.
+// It is called in the transaction that changed them.
+func ClocksChanged(ctx context.Context, tx pgx.Tx, now time.Time) error {
+	return Emit(ctx, tx, feed.Event{
+		Kind: "clocks.changed", Entity: feed.Key{Kind: "config", ID: "clocks"}, Ver: 1, Live: feed.None, OccurredAt: now,
+	})
+}

@@ -14,6 +14,7 @@ import (
 
 	"onemap/auth"
 	"onemap/dispatch"
+	"onemap/dispatch/calendar"
 	"onemap/feed"
 	"onemap/geo"
 	"onemap/store"
@@ -79,10 +80,10 @@ func (l *Ledger) newID(ctx context.Context, actor auth.Actor, c Command) (id int
 // opening is a new incident and everything that is written with it.
 func (l *Ledger) opening(ctx context.Context, actor auth.Actor, c Command, id int64) (store.Incident, *pgx.Batch, error) {
 	r, now, b := c.Report, l.o.Now(), &pgx.Batch{}
-	ch := dispatch.Open(r.Report, l.o.Calendar, now)
+	ch := dispatch.Open(r.Report, l.o.Catalogue.Now().Clocks.Calendar, now)
 	in := store.Incident{
 		Incident: ch.After, Title: r.Title, Text: r.Text, Source: r.Source, ExternalID: r.ExternalID, Place: r.Place,
-		Department: r.Department, OccurredAt: r.OccurredAt, ReceivedAt: now,
+		Department: r.Department, OccurredAt: r.OccurredAt, ReceivedAt: now, Outside: r.Outside,
 	}
 	in.ID = id
 	in.Settle()
@@ -96,6 +97,7 @@ func (l *Ledger) opening(ctx context.Context, actor auth.Actor, c Command, id in
 	in.FirstAsked = actor.ID
 	insertIncident(b, in)
 	startStage(b, in.ID, *ch.Stage)
+	l.armNew(b, in, *ch.Stage)
 	if err := l.sealReporter(b, id, r); err != nil {
 		return in, nil, err
 	}
@@ -229,9 +231,9 @@ func (l *Ledger) sealReporter(b *pgx.Batch, id int64, r *Report) error {
 func insertIncident(b *pgx.Batch, in store.Incident) {
 	b.Queue(`INSERT INTO incident (id, version, state, category, priority, title, body, source, external_id, geom, raw_lon, raw_lat,
 		raw_datum, address, place, grid_id, grid_no, cell6, cell7, cell8, cell9, owner_level, department_id, occurred_at, reported_at,
-		received_at, ack_due, stage_due, due_rule, acknowledged_at, on_scene_at, resolved_at, closed_at, history, found, resolved_level, first_asked)
+		received_at, ack_due, stage_due, due_rule, acknowledged_at, on_scene_at, resolved_at, closed_at, history, found, resolved_level, first_asked, outside_value, outside_unit)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26,
-		$27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37)`, append([]any{in.ID}, columnsOf(in)...)...)
+		$27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39)`, append([]any{in.ID}, columnsOf(in)...)...)
 }
 
 // startStage writes the stage that begins.
@@ -240,9 +242,10 @@ func startStage(b *pgx.Batch, incident int64, s dispatch.Stage) {
 	if s.Department != 0 {
 		dept = s.Department
 	}
-	b.Queue(`INSERT INTO incident_stage (incident_id, n, level, department_id, started_at, ack_due, due, due_rule, provisional)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		incident, int16(s.N), int16(s.Level), dept, s.StartedAt, moment(s.AckDue), moment(s.Due), s.Rule, s.Provisional)
+	b.Queue(`INSERT INTO incident_stage (incident_id, n, level, department_id, started_at, ack_due, due, due_rule, provisional,
+		limit_value, limit_unit, extensions, stood) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, nullif($10::integer, 0), nullif($11, ''), $12, $13)`,
+		incident, int16(s.N), int16(s.Level), dept, s.StartedAt, moment(s.AckDue), moment(s.Due), s.Rule, s.Provisional,
+		int32(s.Limit.Value), string(s.Limit.Unit), int16(s.Extensions), s.Stood)
 }
 
 // incidentColumns are the stored columns of an incident but its id, in the order
@@ -251,12 +254,12 @@ var incidentColumns = []string{
 	"version", "state", "category", "priority", "title", "body", "source", "external_id", "geom", "raw_lon", "raw_lat",
 	"raw_datum", "address", "place", "grid_id", "grid_no", "cell6", "cell7", "cell8", "cell9", "owner_level", "department_id",
 	"occurred_at", "reported_at", "received_at", "ack_due", "stage_due", "due_rule", "acknowledged_at", "on_scene_at",
-	"resolved_at", "closed_at", "history", "found", "resolved_level", "first_asked",
+	"resolved_at", "closed_at", "history", "found", "resolved_level", "first_asked", "outside_value", "outside_unit",
 }
 
 func columnsOf(in store.Incident) []any {
 	p := in.Place
-	var geom, lon, lat, datum, external, dept, found, level any
+	var geom, lon, lat, datum, external, dept, found, level, limit, unit any
 	var cells [4]any
 	if p.Point != nil && p.Raw != nil {
 		geom, lon, lat, datum = geo.WGS84(*p.Point), p.Raw.Lon, p.Raw.Lat, string(p.Raw.Datum)
@@ -270,6 +273,9 @@ func columnsOf(in store.Incident) []any {
 	if in.ResolvedLevel != 0 {
 		level = int16(in.ResolvedLevel)
 	}
+	if in.Outside != nil {
+		limit, unit = in.Outside.Value, string(in.Outside.Unit)
+	}
 	if in.ExternalID != "" {
 		external = in.ExternalID
 	}
@@ -280,7 +286,7 @@ func columnsOf(in store.Incident) []any {
 		int32(in.Version), string(in.State), in.Category, int16(in.Priority), in.Title, in.Text, in.Source, external, geom, lon, lat,
 		datum, p.Address, string(p.Kind), p.GridID, p.GridNo, cells[0], cells[1], cells[2], cells[3], int16(in.OwnerLevel), dept,
 		moment(in.OccurredAt), in.ReportedAt, in.ReceivedAt, moment(in.AckDue), moment(in.StageDue), in.DueRule,
-		moment(in.AcknowledgedAt), moment(in.OnSceneAt), moment(in.ResolvedAt), moment(in.ClosedAt), in.History, found, level, in.FirstAsked,
+		moment(in.AcknowledgedAt), moment(in.OnSceneAt), moment(in.ResolvedAt), moment(in.ClosedAt), in.History, found, level, in.FirstAsked, limit, unit,
 	}
 }
 
@@ -321,9 +327,24 @@ func (l *Ledger) move(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comman
 	if in.Version != a.Version {
 		return Result{}, &VersionError{Have: in.Version, Want: a.Version}
 	}
+	if err := leads(d.Scope, in); err != nil {
+		return Result{}, err
+	}
 	a.Act.Role = actor.Role
 	in, err = l.step(ctx, tx, actor, c, in, a.Act)
 	return Result{Incident: in}, err
+}
+
+// ErrAssists refuses an act to a department that only assists.
+var ErrAssists = errors.New("your department assists with this incident: its lead department moves it on; a note is yours to write")
+
+// leads reports whether an actor of this scope may move an incident it sees on: a
+// department that assists may not.
+func leads(s auth.Scope, in store.Incident) error {
+	if department, only := s.Department(); only && department != in.Department {
+		return ErrAssists
+	}
+	return nil
 }
 
 // step takes one act on an incident that tx has locked: what the rules make of it,
@@ -335,6 +356,9 @@ func (l *Ledger) step(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comman
 		return in, err
 	}
 	ch, err := dispatch.Decide(f, a)
+	if err == nil && a.Action == dispatch.Archive {
+		err = l.file(ctx, tx, in, &ch)
+	}
 	if err != nil {
 		return in, err
 	}
@@ -343,18 +367,58 @@ func (l *Ledger) step(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comman
 
 // facts gathers what the rules look at.
 func (l *Ledger) facts(ctx context.Context, tx pgx.Tx, actor auth.Actor, in store.Incident, a dispatch.Act) (dispatch.Facts, error) {
+	clocks := l.o.Catalogue.Now().Clocks
 	f := dispatch.Facts{
 		Incident: in.Incident, Category: l.o.Catalogue.Now().Categories[in.Category], Depth: in.Place.GridLevel, Department: in.Department,
-		Calendar: l.o.Calendar, Limits: dispatch.DefaultLimits(), Now: l.o.Now(),
+		Calendar: clocks.Calendar, Limits: clocks.Levels, Now: l.o.Now(), Outside: in.Outside, Approved: a.Request != 0,
 	}
 	var err error
 	if f.Stage, err = store.LastStage(ctx, tx, in.ID); err != nil {
 		return f, err
 	}
-	if a.Action == dispatch.Merge && a.Into != 0 {
-		err = l.target(ctx, tx, actor, in, a.Into, &f)
+	switch a.Action {
+	case dispatch.Merge:
+		if a.Into != 0 {
+			err = l.target(ctx, tx, actor, in, a.Into, &f)
+		}
+	case dispatch.Resolve:
+		if in.State == dispatch.Reported {
+			err = l.onTheSpot(ctx, tx, actor, in, &f)
+		}
+	case dispatch.Route, dispatch.Reassign, dispatch.Delegate:
+		if l.o.Staffed != nil && a.Department != 0 && a.Department != f.Stage.Department {
+			staffed := false
+			staffed, err = l.o.Staffed(ctx, tx, a.Department, in, f.Now)
+			f.NoLiaison = !staffed
+		}
+	case dispatch.Reopen:
+		err = tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM call_back WHERE closes_id = $1 AND outcome = 'unsatisfied')", in.ID).Scan(&f.Unsatisfied)
 	}
 	return f, err
+}
+
+// onTheSpot gathers what the worker who reported an incident needs to resolve it there
+// and then.
+func (l *Ledger) onTheSpot(ctx context.Context, tx pgx.Tx, actor auth.Actor, in store.Incident, f *dispatch.Facts) error {
+	if actor.Worker == 0 {
+		return nil
+	}
+	path, err := l.o.Catalogue.Path(ctx, in.Place.GridID)
+	if err != nil || len(path) == 0 {
+		return err
+	}
+	codes := make([]string, len(path))
+	for i, g := range path {
+		codes[i] = g.Code
+	}
+	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM incident_worker WHERE incident_id = $1 AND worker_id = $2 AND relation = 'reported' AND until IS NULL),
+		EXISTS (SELECT FROM worker_grid WHERE worker_id = $2 AND grid_code = ANY($3) AND (root_code IS NULL OR root_code = $4) AND valid_from <= $5::date
+		AND (valid_to IS NULL OR valid_to > $5::date))`, in.ID, int64(actor.Worker), codes, path[0].Code, f.Now.In(calendar.Zone())).Scan(&f.OwnReport, &f.OwnGrid)
+	f.OwnGrid = f.OwnGrid && in.Place.Kind == dispatch.InGrid
+	if err == nil && l.o.Evidence != nil {
+		f.Evidence, err = l.o.Evidence(ctx, tx, in.ID)
+	}
+	return err
 }
 
 // target looks at the incident that in is to be merged into.
@@ -383,7 +447,7 @@ func (l *Ledger) target(ctx context.Context, tx pgx.Tx, actor auth.Actor, in sto
 // running one, and everything the change leaves behind: its stages, journal, audit
 // and event.
 func (l *Ledger) write(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Command, in store.Incident, stage dispatch.Stage, ch dispatch.Change) (store.Incident, error) {
-	now, before, was := l.o.Now(), l.audience(in), in.Version
+	now, before, was, stateBefore, clock := l.o.Now(), l.audience(in), in.Version, in.State, dispatch.ClockOf(in.Incident, stage)
 	in.Incident, in.Department = ch.After, ch.Department
 	if ch.Place != nil {
 		in.Place = *ch.Place
@@ -415,14 +479,22 @@ func (l *Ledger) write(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comma
 	}
 	b := &pgx.Batch{}
 	if ch.Place != nil {
+		b.Queue("SELECT hold_grids($1)", in.Place.GridVersion) // by which it was placed
 		movePlace(b, in)
 	}
+	lapse(b, in, ch, now)
+	if err := l.callBacks(ctx, tx, b, in, stateBefore, now); err != nil {
+		return in, err
+	}
 	turnStage(b, in, stage, ch, now)
+	if err := l.rearm(ctx, tx, b, in, clock, stage, ch); err != nil {
+		return in, err
+	}
 	c.keep(b, actor, in.ID)
 	if err := l.record(ctx, b, actor, c.RequestID, n, in, ch, before); err != nil {
 		return in, err
 	}
-	return in, tx.SendBatch(ctx, b).Close()
+	return in, gridsChanged(tx.SendBatch(ctx, b).Close())
 }
 
 // turnStage ends the running stage and begins the next, stops its clock or lets it
@@ -472,12 +544,17 @@ func (l *Ledger) record(ctx context.Context, b *pgx.Batch, actor auth.Actor, req
 	return emit(b, e)
 }
 
-// audience is whom an incident concerns: its grid, its department, its workers,
+// audience is whom an incident concerns: its grid, its departments, its workers,
 // and of those only who may see its category.
 func (l *Ledger) audience(in store.Incident) feed.Audience {
 	a := feed.Audience{Grid: in.Place.GridNo, Workers: in.Workers, Sensitive: l.o.Catalogue.Now().Categories[in.Category].Sensitive()}
 	if in.Department != 0 {
 		a.Departments = []int64{in.Department}
+	}
+	for _, d := range in.Assistants {
+		if d != in.Department {
+			a.Departments = append(a.Departments, d)
+		}
 	}
 	return a
 }

@@ -18,7 +18,6 @@ import (
 
 	"onemap/auth"
 	"onemap/dispatch"
-	"onemap/dispatch/calendar"
 	"onemap/feed"
 	"onemap/store"
 )
@@ -37,16 +36,20 @@ func (e *VersionError) Error() string {
 	return fmt.Sprintf("the incident is at version %d, not %d", e.Have, e.Want)
 }
 
-// Options name what a Ledger works with; all are needed but Reports, Wake, Folded and
-// ScopesKnow.
+// Options name what a Ledger works with; all are needed but Reports, Evidence, Staffed,
+// Wake, Folded and ScopesKnow.
 type Options struct {
 	DB        *store.DB
 	Reports   *store.DB // where reports are written, so that nothing else takes their connections; DB when nil
 	Catalogue *store.Catalogue
 	Sealer    *store.Sealer
-	Calendar  calendar.Calendar
 	Now       func() time.Time
-	Wake      func() // called after each commit, so that the sequencer runs at once
+	// Evidence says whether something is attached to an incident; nil: nothing ever is.
+	Evidence func(ctx context.Context, tx pgx.Tx, incident int64) (bool, error)
+	// Staffed says whether a department has somebody in an incident's county who would see
+	// what is routed to it; nil: every department has.
+	Staffed func(ctx context.Context, tx pgx.Tx, department int64, in store.Incident, now time.Time) (bool, error)
+	Wake    func() // called after each commit, so that the sequencer runs at once
 	// Folded waits until this node has folded every event committed so far; nil where
 	// no feed is followed.
 	Folded func(context.Context) error
@@ -76,7 +79,8 @@ func New(o Options) *Ledger {
 	return &Ledger{o}
 }
 
-// Command is one change asked for: exactly one of Report, Act and Attachment.
+// Command is one change asked for: exactly one of Report, Act, Attachment, Supervise,
+// Reply and Remark.
 type Command struct {
 	Key       string            // idempotency key; "" for none
 	Request   [sha256.Size]byte // fingerprint of the request that carried the key
@@ -85,6 +89,9 @@ type Command struct {
 	Act       *Act
 
 	Attachment *Attachment
+	Supervise  *Supervise
+	Reply      *Reply
+	Remark     *Remark
 }
 
 // Report opens an incident.
@@ -102,11 +109,12 @@ type Act struct {
 
 // Result is what a command led to.
 type Result struct {
-	Incident store.Incident
-	Repeated bool // an earlier request with the same key or external id did it
-	Hidden   bool // and what it made is out of the caller's sight by now: only its id is told
-
-	Attachment store.Attachment // of a step of one
+	Incident    store.Incident
+	Attachment  store.Attachment  // of a step of one
+	Supervision store.Supervision // that was opened or answered
+	Repeated    bool              // an earlier request with the same key or external id did it
+	Hidden      bool              // and what it made is out of the caller's sight by now: only its id is told
+	N           int               // of a remark: its number among those of its kind; 0 for a repeated one
 }
 
 // Do carries out one command in one transaction, exactly once for each
@@ -121,6 +129,12 @@ func (l *Ledger) Do(ctx context.Context, actor auth.Actor, c Command) (Result, e
 		res, err = l.act(ctx, actor, c)
 	case c.Attachment != nil:
 		res, err = l.attachment(ctx, actor, c)
+	case c.Supervise != nil:
+		res, err = l.supervise(ctx, actor, c)
+	case c.Reply != nil:
+		res, err = l.reply(ctx, actor, c)
+	case c.Remark != nil:
+		res, err = l.remark(ctx, actor, c)
 	default:
 		err = errors.New("empty command")
 	}

@@ -38,7 +38,7 @@ type world struct {
 	wake     chan struct{}
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	db, err := store.Open(t.Context(), pgtest.URL(t), store.Options{})
 	if err != nil {
@@ -73,7 +73,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.led = ledger.New(ledger.Options{
-		DB: db, Catalogue: w.cat, Sealer: w.seal, Calendar: w.cal, Now: func() time.Time { return w.now }, ScopesKnow: time.Millisecond,
+		DB: db, Catalogue: w.cat, Sealer: w.seal, Now: func() time.Time { return w.now }, ScopesKnow: time.Millisecond,
 		Wake: func() {
 			select {
 			case w.wake <- struct{}{}:
@@ -111,7 +111,7 @@ func (w *world) env() intake.Env {
 	return intake.Env{Tree: c.Tree, Categories: c.Categories, Departments: c.Departments, Now: w.now, Past: true}
 }
 
-func (w *world) placed(t *testing.T, category string, lon, lat float64) *ledger.Report {
+func (w *world) placed(t testing.TB, category string, lon, lat float64) *ledger.Report {
 	t.Helper()
 	res, err := intake.Run(w.env(), intake.Report{Category: category, Title: "堵了", Lon: &lon, Lat: &lat, CRS: "wgs84"})
 	if err != nil {
@@ -120,7 +120,7 @@ func (w *world) placed(t *testing.T, category string, lon, lat float64) *ledger.
 	return &ledger.Report{Report: res.Report}
 }
 
-func (w *world) report(t *testing.T, category string, lon, lat float64, c ledger.Command) ledger.Result {
+func (w *world) report(t testing.TB, category string, lon, lat float64, c ledger.Command) ledger.Result {
 	t.Helper()
 	c.Report = w.placed(t, category, lon, lat)
 	res, err := w.led.Do(t.Context(), w.operator, c)
@@ -187,7 +187,7 @@ func (w *world) sequencer(onHead func(feed.Seq)) *ledger.Sequencer {
 	}
 }
 
-func waitFor(t *testing.T, what string, ok func() bool) {
+func waitFor(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !ok(); {
 		if time.Now().After(end) {

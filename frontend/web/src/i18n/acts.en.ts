@@ -81,6 +81,7 @@ export const actsEn: typeof actsZh = {
     void: 'Voided',
     reopen: 'Reopened',
     correct: 'Corrected',
+    hand_over: 'Handed over',
     regrid: 'In other grids',
   },
   incidents: {

@@ -80,6 +80,7 @@ export const actsZh = {
     void: '作废',
     reopen: '重办',
     correct: '更正',
+    hand_over: '移交',
     regrid: '重新归格',
   },
   incidents: {

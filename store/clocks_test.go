@@ -1,0 +1,129 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package store_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"onemap/auth"
+	"onemap/dispatch"
+	"onemap/dispatch/calendar"
+	"onemap/store"
+)
+
+func TestANewCentreCountsByTheProgramsClocks(t *testing.T) {
+	db := open(t)
+	got, err := store.ReadClocks(t.Context(), db.Pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := store.DefaultClocks()
+	if !reflect.DeepEqual(got.Levels, want.Levels) {
+		t.Errorf("levels %v, want %v", got.Levels, want.Levels)
+	}
+	start := time.Date(2026, 2, 13, 9, 0, 0, 0, calendar.Zone())
+	for i, o := range got.Ladder {
+		if w := want.Ladder[i]; o.Remind != w.Remind || o.Reply != w.Reply || o.Supervise.Value != 0 {
+			t.Errorf("priority %d: %+v, want %+v", i+1, o, w)
+		}
+	}
+	if a, b := got.Calendar.Due(start, 3, "wd"), want.Calendar.Due(start, 3, "wd"); a.Rule != b.Rule || !a.At.Equal(b.At) {
+		t.Errorf("%v, want %v", a, b)
+	}
+}
+
+func TestClocksAreKeptAsTheyWereSaved(t *testing.T) {
+	db := open(t)
+	c := store.DefaultClocks()
+	festival := calendar.Date{Year: 2026, Month: 7, Day: 6}
+	c.Calendar.Overrides = map[calendar.Date]bool{festival: false, {Year: 2027, Month: 1, Day: 2}: true}
+	c.Notes = map[calendar.Date]string{festival: "那达慕"}
+	c.Calendar.Seasons = []calendar.Season{{Month: 4, Day: 1, Hours: []calendar.Span{{From: 480, To: 720}, {From: 900, To: 1110}}}, {Month: 11, Day: 1, Hours: []calendar.Span{{From: 540, To: 1020}}}}
+	c.Calendar.LateFrom, c.Calendar.LateUntil = 21*60, 10*60
+	c.Levels = dispatch.Limits{1: {Value: 10, Unit: "wd"}, 3: {Value: 2, Unit: "cd"}}
+	c.Ladder[0].Remind = dispatch.Limit{}
+	c.Ladder[3].Supervise = dispatch.Limit{Value: 1, Unit: "wd"}
+	for want := 1; want <= 2; want++ {
+		inTx(t, db, func(tx pgx.Tx) error {
+			if _, err := store.HoldClocks(t.Context(), tx); err != nil {
+				return err
+			}
+			revision, err := store.SaveClocks(t.Context(), tx, c, "account:1", time.Now())
+			if err == nil && revision != want {
+				t.Errorf("revision %d, want %d", revision, want)
+			}
+			return err
+		})
+	}
+	got, err := store.ReadClocks(t.Context(), db.Pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Calendar.Revision = 2
+	c.Ladder[0].Remind.Unit = got.Ladder[0].Remind.Unit // of none, some unit
+	for i := range 3 {
+		c.Ladder[i].Supervise.Unit = got.Ladder[i].Supervise.Unit
+	}
+	if !reflect.DeepEqual(got, c) {
+		t.Errorf("read\n%+v\nwant\n%+v", got, c)
+	}
+}
+
+func TestClocksThatCannotBeCountedAreRefused(t *testing.T) {
+	for want, change := range map[string]func(*store.Clocks){
+		"limit of level 2":      func(c *store.Clocks) { c.Levels[2] = dispatch.Limit{Value: 3, Unit: "moons"} },
+		"reply of priority 1":   func(c *store.Clocks) { c.Ladder[0].Reply = dispatch.Limit{} },
+		"remind of priority 4":  func(c *store.Clocks) { c.Ladder[3].Remind = dispatch.Limit{Value: 1, Unit: "sd"} },
+		"late_from":             func(c *store.Clocks) { c.Calendar.LateFrom = -1 },
+		"supervise of priority": func(c *store.Clocks) { c.Ladder[1].Supervise = dispatch.Limit{Value: -1, Unit: "wd"} },
+	} {
+		c := store.DefaultClocks()
+		change(&c)
+		if err := c.Check(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
+func TestTheDutyAboveAGrid(t *testing.T) {
+	db, a := county(t)
+	system := auth.System("test")
+	posts := func(sensitive bool) []dispatch.Post {
+		t.Helper()
+		var id int64
+		if err := db.Pool.QueryRow(t.Context(), "SELECT id FROM grid WHERE level = 2 ORDER BY code LIMIT 1").Scan(&id); err != nil {
+			t.Fatal(err)
+		}
+		p, err := store.DutyPosts(t.Context(), db.Pool, system, id, 3, sensitive)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	if p := posts(false); len(p) != 2 || p[0].Level != 2 || len(p[0].Officers)+len(p[1].Officers) != 0 {
+		t.Errorf("before anybody has a right: %v", p)
+	}
+	if _, err := grant(t, db, a, auth.Dispatcher, rootCode(t, db), "account:90", ""); err != nil {
+		t.Fatal(err)
+	}
+	if p := posts(false); len(p) != 2 || len(p[0].Officers) != 0 || len(p[1].Officers) != 1 {
+		t.Errorf("with a dispatcher of the county: %v", p)
+	}
+	if p := posts(true); len(p[1].Officers) != 0 {
+		t.Errorf("who may not handle sensitive matters has their duty: %v", p)
+	}
+}
+
+func rootCode(t *testing.T, db *store.DB) (code string) {
+	t.Helper()
+	if err := db.Pool.QueryRow(t.Context(), "SELECT code FROM grid WHERE level = 1").Scan(&code); err != nil {
+		t.Fatal(err)
+	}
+	return code
+}

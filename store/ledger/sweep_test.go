@@ -1,0 +1,355 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"onemap/auth"
+	"onemap/dispatch"
+	"onemap/feed"
+	"onemap/store"
+	"onemap/store/ledger"
+)
+
+// hand is a clock moved by hand, that servers and their database share.
+type hand struct{ at atomic.Int64 }
+
+func (h *hand) now() time.Time          { return time.UnixMicro(h.at.Load()).UTC() }
+func (h *hand) set(t time.Time)         { h.at.Store(t.UnixMicro()) }
+func (h *hand) advance(d time.Duration) { h.at.Add(d.Microseconds()) }
+
+// server is one of several servers on w's database, by their common clock.
+func (w *world) server(h *hand, node string) (*ledger.Ledger, *ledger.Sweeper) {
+	l := ledger.New(ledger.Options{DB: w.db, Catalogue: w.cat, Sealer: w.seal, Now: h.now, ScopesKnow: time.Millisecond})
+	return l, &ledger.Sweeper{
+		Ledger: l, Pool: w.db.Pool, Now: h.now, Log: slog.New(slog.DiscardHandler), Node: node, Poll: 2 * time.Millisecond, Batch: 50,
+		DatabaseNow: func(context.Context, *pgx.Conn) (time.Time, error) { return h.now(), nil },
+	}
+}
+
+// run runs a sweeper until the function it returns is called.
+func run(s *ledger.Sweeper) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); s.Run(ctx) }()
+	return func() { cancel(); <-done }
+}
+
+// nextTimer is when the next timer is due; ok is false without one.
+func (w *world) nextTimer(t testing.TB) (at time.Time, ok bool) {
+	t.Helper()
+	var next *time.Time
+	if err := w.db.Pool.QueryRow(t.Context(), "SELECT min(at) FROM timer WHERE done_at IS NULL AND NOT held").Scan(&next); err != nil {
+		t.Fatal(err)
+	}
+	if next == nil {
+		return time.Time{}, false
+	}
+	return *next, true
+}
+
+// swept waits until nothing is due any more.
+func (w *world) swept(t testing.TB, h *hand) {
+	t.Helper()
+	waitFor(t, "sweep of what is due", func() bool {
+		at, ok := w.nextTimer(t)
+		return !ok || at.After(h.now())
+	})
+}
+
+// steps are an incident's journal entries of the ladder.
+func (w *world) steps(t *testing.T, id int64) (out []string) {
+	t.Helper()
+	entries, err := w.db.Journal(t.Context(), w.county, auth.CaseView, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if c, ok := e.Data["clock"].(map[string]any); ok {
+			out = append(out, fmt.Sprintf("%v %s %v", c["stage"], e.Kind, c["told"]))
+		}
+	}
+	return out
+}
+
+func (w *world) find(t *testing.T, id int64) store.Incident {
+	t.Helper()
+	in, err := w.db.Incident(t.Context(), w.county, auth.CaseView, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return in
+}
+
+func TestAnUnhandledIncidentClimbsFromDueToTheCounty(t *testing.T) {
+	w := newWorld(t)
+	h := &hand{}
+	h.set(w.now)
+	_, s := w.server(h, "a")
+	in := w.report(t, "0103", 0.5, 0.5, ledger.Command{}).Incident // owed by the town
+	w.sequence(t)
+	stop := run(s)
+	defer stop()
+	for range 50 {
+		at, ok := w.nextTimer(t)
+		if !ok {
+			break
+		}
+		h.set(at.Add(-time.Second))
+		before := w.count(t, "timer", "done_at IS NOT NULL")
+		waitFor(t, "look", func() bool { return !s.State().At.Before(h.now()) })
+		if n := w.count(t, "timer", "done_at IS NOT NULL"); n != before {
+			t.Fatalf("%d timers fired before their time", n-before)
+		}
+		h.set(at)
+		w.swept(t, h)
+	}
+	got := w.steps(t, in.ID)
+	want := []string{
+		"1 unsigned [2 1]", "1 remind [2]", "1 late [2 1]", "1 supervise [2 1]", "1 escalate [2 1]",
+		"2 unsigned [1]", "2 remind [1]", "2 late [1]", "2 leader [1]",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the ladder went\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	after := w.find(t, in.ID)
+	if after.OwnerLevel != 1 || !after.Late || after.Version != in.Version+1 || after.State != dispatch.Reported {
+		t.Errorf("afterwards %+v", after.Incident)
+	}
+	list, err := w.db.Supervisions(t.Context(), w.county, store.SupervisionFilter{Limit: 9})
+	if err != nil || len(list) != 1 || *list[0].Outcome != "moved_up" || !slices.Equal(list[0].Skipped, []int{1}) || len(list[0].Officers) != 0 {
+		t.Errorf("supervisions %+v, %v", list, err)
+	}
+	if n := w.count(t, "audit_log", "actor = 'system:sweep'"); n != len(want) {
+		t.Errorf("%d audit entries for %d rungs", n, len(want))
+	}
+	w.sequence(t)
+	kinds := map[string]int{}
+	events, err := ledger.ReadFeed(t.Context(), w.db, auth.System("test"), 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range events {
+		if e.Entity == (feed.Key{Kind: "incident", ID: fmt.Sprint(in.ID)}) {
+			kinds[e.Kind]++
+		}
+	}
+	for kind, n := range map[string]int{"incident.opened": 1, "incident.reminded": 4, "incident.late": 2, "incident.supervised": 2, "incident.changed": 1} {
+		if kinds[kind] != n {
+			t.Errorf("%d events %s, want %d", kinds[kind], kind, n)
+		}
+	}
+}
+
+// TestEachRungFiresOnceOverRestartsAndTwoServers lets two servers come and go in the
+// middle of their work, while the clock is moved on and now and then back: 6
+// incidents, 600 with ONEMAP_SOAK=1.
+func TestEachRungFiresOnceOverRestartsAndTwoServers(t *testing.T) {
+	w := newWorld(t)
+	n := 6
+	if os.Getenv("ONEMAP_SOAK") == "1" {
+		n = 600
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 2))
+	h := &hand{}
+	h.set(w.now)
+	for range n {
+		w.report(t, []string{"0103", "0301", "0401", "0302"}[r.IntN(4)], 0.1+1.8*r.Float64(), 0.5, ledger.Command{})
+	}
+	var servers sync.WaitGroup
+	finished := make(chan struct{})
+	for _, node := range []string{"a", "b"} {
+		seed := r.Uint64()
+		servers.Go(func() {
+			mine := rand.New(rand.NewPCG(seed, 3))
+			for {
+				_, s := w.server(h, node)
+				stop := run(s)
+				select {
+				case <-finished:
+					stop()
+					return
+				case <-time.After(time.Duration(mine.IntN(300)) * time.Millisecond):
+					stop() // in the middle of whatever it does
+				}
+			}
+		})
+	}
+	for end := time.Now().Add(time.Duration(n) * 5 * time.Second); ; {
+		at, ok := w.nextTimer(t)
+		if !ok {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the ladder does not come to its end: %d timers fired, the next is due at %v, it is %v", w.count(t, "timer", "done_at IS NOT NULL"), at, h.now())
+		}
+		switch {
+		case r.IntN(15) == 0: // a server dies in the middle of a transaction
+			if _, err := w.db.Pool.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
+				AND pid <> pg_backend_pid() AND state <> 'idle' LIMIT 1`); err != nil {
+				t.Fatal(err)
+			}
+		case r.IntN(20) == 0:
+			h.advance(-time.Duration(r.IntN(7200)) * time.Second)
+		case at.After(h.now()):
+			h.set(at.Add(time.Duration(r.IntN(24)) * time.Hour))
+		}
+		<-time.After(time.Duration(r.IntN(20)) * time.Millisecond) // for the servers to be at any point of their work
+	}
+	close(finished)
+	servers.Wait()
+	if m := w.count(t, "(SELECT incident_id, data -> 'clock' ->> 'stage', data -> 'clock' ->> 'rung' FROM incident_journal WHERE data ? 'clock' GROUP BY 1, 2, 3 HAVING count(*) <> 1) x", ""); m != 0 {
+		t.Errorf("%d rungs did what they do more than once", m)
+	}
+	if a, b := w.count(t, "timer", "did <> ''"), w.count(t, "incident_journal", "data ? 'clock'"); a != b || a == 0 {
+		t.Errorf("%d timers did something, %d journal entries tell of it", a, b)
+	}
+	if m := w.count(t, "incident", "owner_level <> 1 OR NOT late"); m != 0 {
+		t.Errorf("%d incidents did not end at the county", m)
+	}
+	// However often servers came and went, each incident went the whole way.
+	for _, kind := range []string{"escalate", "leader"} {
+		if m := w.count(t, "incident_journal", "kind = '"+kind+"'"); m < n/2 || kind == "leader" && m != n {
+			t.Errorf("%d times %s for %d incidents", m, kind, n)
+		}
+	}
+	both := w.count(t, "timer", "node = 'a'") > 0 && w.count(t, "timer", "node = 'b'") > 0
+	t.Logf("%d rungs; both servers fired some: %v", w.count(t, "timer", "done_at IS NOT NULL"), both)
+}
+
+func TestAServerWhoseClockIsOffFiresNothing(t *testing.T) {
+	w := newWorld(t)
+	h := &hand{}
+	h.set(w.now.AddDate(1, 0, 0))
+	w.report(t, "0103", 0.5, 0.5, ledger.Command{})
+	_, s := w.server(h, "a")
+	var said atomic.Int64
+	s.Log = slog.New(counting{slog.DiscardHandler, &said})
+	ahead := atomic.Int64{}
+	ahead.Store(int64(time.Hour))
+	s.DatabaseNow = func(context.Context, *pgx.Conn) (time.Time, error) {
+		return h.now().Add(-time.Duration(ahead.Load())), nil
+	}
+	stop := run(s)
+	defer stop()
+	waitFor(t, "refusal", func() bool { return s.State().Refuse })
+	if st := s.State(); st.Owner || st.Off < 59*time.Minute || said.Load() != 1 {
+		t.Errorf("%+v, said %d times", st, said.Load())
+	}
+	// Another one with a right clock sweeps meanwhile.
+	_, good := w.server(h, "b")
+	stopGood := run(good)
+	w.swept(t, h)
+	stopGood()
+	if n := w.count(t, "timer", "node = 'a'"); n != 0 {
+		t.Errorf("the server whose clock is off fired %d timers", n)
+	}
+	ahead.Store(int64(time.Second)) // within what is allowed
+	waitFor(t, "sweep", func() bool { return s.State().Owner })
+}
+
+// counting counts errors that are logged.
+type counting struct {
+	slog.Handler
+	n *atomic.Int64
+}
+
+func (c counting) Enabled(context.Context, slog.Level) bool { return true }
+
+func (c counting) Handle(_ context.Context, r slog.Record) error {
+	if r.Level >= slog.LevelError {
+		c.n.Add(1)
+	}
+	return nil
+}
+
+func TestTheClockStandsWhileSuspendedAndRunsOnAfterwards(t *testing.T) {
+	w := newWorld(t)
+	h := &hand{}
+	h.set(w.now)
+	led, s := w.server(h, "a")
+	id := w.report(t, "0103", 0.5, 0.5, ledger.Command{}).Incident.ID
+	act := func(a dispatch.Act) store.Incident {
+		t.Helper()
+		in := w.find(t, id)
+		res, err := led.Do(t.Context(), w.operator, ledger.Command{Act: &ledger.Act{Incident: id, Version: in.Version, Act: a}})
+		if err != nil {
+			t.Fatalf("%s: %v", a.Action, err)
+		}
+		return res.Incident
+	}
+	act(dispatch.Act{Action: dispatch.Accept})
+	act(dispatch.Act{Action: dispatch.Route})
+	before := act(dispatch.Act{Action: dispatch.Acknowledge})
+	if n := w.count(t, "timer", "rung = 'sign'"); n != 0 {
+		t.Error("somebody signed for it, and its timer stays")
+	}
+	act(dispatch.Act{Action: dispatch.Suspend, Reason: "汛期过后再办", Until: h.now().AddDate(0, 6, 0)})
+	h.set(w.now.AddDate(0, 3, 0))
+	stop := run(s)
+	defer stop()
+	waitFor(t, "look", func() bool { return !s.State().At.Before(h.now()) })
+	if got := w.steps(t, id); len(got) != 0 || w.count(t, "timer", "held") != 2 {
+		t.Errorf("while it is suspended: %v, %d timers held", got, w.count(t, "timer", "held"))
+	}
+	after := act(dispatch.Act{Action: dispatch.Resume})
+	if !after.StageDue.After(h.now().AddDate(0, 0, 5)) || !after.StageDue.After(*before.StageDue) || !strings.Contains(after.DueRule, "paused") {
+		t.Errorf("resumed on %v it is due on %v by %q; before it was %v", h.now(), after.StageDue, after.DueRule, before.StageDue)
+	}
+	var due time.Time
+	if err := w.db.Pool.QueryRow(t.Context(), "SELECT at FROM timer WHERE rung = 'breach.1' AND NOT held AND incident_id = $1", id).Scan(&due); err != nil || !due.Equal(*after.StageDue) {
+		t.Errorf("the breach is due %v, %v; want %v", due, err, after.StageDue)
+	}
+	act(dispatch.Act{Action: dispatch.Resolve, Reason: "已修复"})
+	h.set(after.StageDue.AddDate(0, 0, 1))
+	waitFor(t, "look", func() bool { return !s.State().At.Before(h.now()) })
+	if in := w.find(t, id); in.Late {
+		t.Error("what is done became late")
+	}
+	act(dispatch.Act{Action: dispatch.SendBack, Reason: "没有修好"})
+	w.swept(t, h)
+	if in := w.find(t, id); !in.Late {
+		t.Error("what came back after its time is not late")
+	}
+	act(dispatch.Act{Action: dispatch.Resolve, Reason: "修好了"})
+	act(dispatch.Act{Action: dispatch.Verify})
+	act(dispatch.Act{Action: dispatch.Close})
+	if n := w.count(t, "timer", "done_at IS NULL"); n != 0 {
+		t.Errorf("a closed incident has %d timers", n)
+	}
+	if n := w.count(t, "supervision", "closed_at IS NULL"); n != 0 {
+		t.Errorf("a closed incident has %d open supervisions", n)
+	}
+}
+
+func TestFiredTimersCannotBeTakenBack(t *testing.T) {
+	w := newWorld(t)
+	h := &hand{}
+	h.set(w.now.AddDate(0, 0, 1))
+	w.report(t, "0103", 0.5, 0.5, ledger.Command{})
+	_, s := w.server(h, "a")
+	stop := run(s)
+	w.swept(t, h)
+	stop()
+	for _, sql := range []string{"UPDATE timer SET done_at = NULL, node = '' WHERE done_at IS NOT NULL", "DELETE FROM timer"} {
+		if _, err := w.db.Pool.Exec(t.Context(), sql); err == nil {
+			t.Errorf("%s: accepted", sql)
+		}
+	}
+}
