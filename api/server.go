@@ -146,6 +146,7 @@ func New(o Options) *Server {
 	s.accounts()
 	s.credentials()
 	s.audit()
+	s.categories()
 	s.incidents()
 	s.duplicates()
 	s.remarks()

@@ -28,7 +28,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     target: 'es2022',
     chunkSizeWarningLimit: 1600,
-    rollupOptions: { input: { wall: here('wall.html'), admin: here('admin.html') } },
+    rollupOptions: { input: Object.fromEntries(['wall', 'desk', 'field', 'admin'].map((p) => [p, here(`${p}.html`)])) },
   },
   worker: { format: 'es' },
   test: { include: ['test/**/*.test.ts'] },

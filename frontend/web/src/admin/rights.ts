@@ -63,8 +63,8 @@ export const rightsOf = (role: string): Rights | null => (Object.hasOwn(RIGHTS, 
 export function pageOf(role: string): 'desk' | 'review' | 'field' | 'wall' | 'other' {
   if (role === 'wall') return 'wall';
   if (role === 'county_leader') return 'review';
-  if (role === 'grid_worker' || role === 'village_head') return 'field';
-  if (['hall_operator', 'dispatcher', 'town_operator', 'dept_handler'].includes(role)) return 'desk';
+  if (role === 'grid_worker' || role === 'dept_handler') return 'field';
+  if (['hall_operator', 'dispatcher', 'town_operator', 'village_head'].includes(role)) return 'desk';
   return 'other';
 }
 

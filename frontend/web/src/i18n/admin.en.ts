@@ -25,10 +25,11 @@ export const adminEn: AdminCatalogue = {
     notHere: {
       title: 'Nothing of yours is here',
       lead: 'You are signed in as {role}. This page is for system administrators, security administrators and auditors.',
-      desk: 'Your page is the desk (/desk). It is not there yet.',
+      desk: 'Your page is the desk (/desk).',
       review: 'Your page is the review (/review). It is not there yet.',
-      field: 'Your page is the field page (/field). It is not there yet.',
+      field: 'Your page is the field page (/field).',
       wall: 'This browser is signed in as a wall: open the wall page (/wall). Signing in here would sign the wall out.',
+      open: 'Open my page',
       toWall: 'Open the wall page',
       other: 'Your page is not there yet.',
       meanwhile: 'Here you can set your PIN, change your password or sign out.',

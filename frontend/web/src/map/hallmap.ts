@@ -22,6 +22,9 @@ setWorkerUrl(workerUrl);
 const LOST_CONTEXT_MS = 8000;
 const LARGEST_CANVAS: [number, number] = [8192, 8192];
 const PAN_SHARE = 0.2;
+/** How much nearer than the whole county a place is shown, and how fast. */
+const SHOW_STEPS = 2.2;
+const SHOW_MS = 500;
 /** The world's width at zoom 0. */
 const TILE_PX = 512;
 
@@ -140,6 +143,13 @@ export class HallMap {
   goHome(animate = true): void {
     this.atHome = true;
     this.gl.fitBounds(this.o.bbox as LngLatBoundsLike, { padding: this.padding(), animate: animate && !this.o.reducedMotion() });
+  }
+
+  /** Brings a place into the middle, near enough to tell its surroundings. */
+  show(place: [number, number]): void {
+    this.atHome = false;
+    const zoom = Math.max(this.gl.getZoom(), this.home + SHOW_STEPS);
+    this.gl.easeTo({ center: place, zoom, animate: !this.o.reducedMotion(), duration: SHOW_MS });
   }
 
   zoomBy(steps: number): void {

@@ -6,7 +6,7 @@
 // be 2.4 m coarse and make marks tremble. The shader mixes the two by time, so
 // a stream of one position a second slides.
 
-import { mercatorX, mercatorY } from './mercator';
+import { latOf, lonOf, mercatorX, mercatorY } from './mercator';
 
 /** Local units per world width. */
 export const LOCAL_SCALE = 4096;
@@ -60,6 +60,12 @@ export class Points {
     }
     this.next[2 * i] = x;
     this.next[2 * i + 1] = y;
+  }
+
+  /** Where mark i was last sent, longitude first. */
+  at(i: number): [number, number] {
+    const [x, y] = [this.next[2 * i] as number, this.next[2 * i + 1] as number];
+    return [lonOf(this.origin[0] + x / LOCAL_SCALE), latOf(this.origin[1] + y / LOCAL_SCALE)];
   }
 
   /** Fills slot i by the last mark and shortens by one; the slot's old owner is gone. */

@@ -69,6 +69,12 @@ export class Workers {
     return c;
   }
 
+  /** Where a worker's dot is, longitude first; null when it is not on the map. */
+  at(worker: number): [number, number] | null {
+    const i = this.slots.get(worker);
+    return i === undefined ? null : this.points.at(i);
+  }
+
   private set(worker: number, lon: number, lat: number, fixAt: number, state: WorkerState): void {
     if (state === 'off') {
       this.remove(worker);

@@ -31,8 +31,8 @@ export class Http {
   shapes<T>(path: string, query: Query = {}): Promise<T> {
     return this.call('GET', withQuery(path, query), undefined, false, 'application/geo+json');
   }
-  post<T = void>(path: string, body?: unknown): Promise<T> {
-    return this.call('POST', path, body);
+  post<T = void>(path: string, body?: unknown, headers: Record<string, string> = {}): Promise<T> {
+    return this.call('POST', path, body, false, 'application/json', headers);
   }
   put<T = void>(path: string, body: unknown): Promise<T> {
     return this.call('PUT', path, body);
@@ -49,13 +49,20 @@ export class Http {
     return this.call('GET', path, undefined, true);
   }
 
-  private async call<T>(method: string, path: string, body?: unknown, quiet = false, accept = 'application/json'): Promise<T> {
+  private async call<T>(
+    method: string,
+    path: string,
+    body?: unknown,
+    quiet = false,
+    accept = 'application/json',
+    headers: Record<string, string> = {},
+  ): Promise<T> {
     const init: RequestInit = {
       method,
       credentials: 'same-origin',
       cache: 'no-store',
       signal: AbortSignal.timeout(PATIENCE_MS),
-      headers: { accept },
+      headers: { accept, ...headers },
     };
     if (body !== undefined) {
       init.headers = { ...init.headers, 'content-type': 'application/json' };

@@ -18,6 +18,8 @@ export class Problem extends Error {
     readonly faults: readonly Fault[] = [],
     /** Seconds to wait before another try makes sense; 0 when the server names none. */
     readonly waitS = 0,
+    /** The document's other members, such as `possible` and `winner`. */
+    readonly more: Readonly<Record<string, unknown>> = {},
   ) {
     super(detail || `status ${status}`);
   }
@@ -45,5 +47,5 @@ export async function problemOf(res: Response, nowMs: number): Promise<Problem> 
   const faults = Array.isArray(body.errors)
     ? body.errors.map((e) => ({ location: text(e?.location), message: text(e?.message) }))
     : [];
-  return new Problem(res.status, text(body.type) || 'about:blank', text(body.detail), faults, wait);
+  return new Problem(res.status, text(body.type) || 'about:blank', text(body.detail), faults, wait, body);
 }

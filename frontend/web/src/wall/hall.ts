@@ -7,11 +7,11 @@
 import { type InjectionKey, inject, ref, shallowRef } from 'vue';
 import { HallMap } from '../map/hallmap';
 import { IncidentMarks } from '../map/incidents';
-import { ICON_TEXT } from '../map/named';
-import { ABOUT_TEXT, TILE_LAYERS, type Tiles } from '../map/style';
+import { loadFonts, loadTiles } from '../map/prepare';
 import { type WorkerCounts, Workers } from '../map/workers';
-import { type SocketLike, SUBPROTOCOL, type Timers } from '../wire/client';
+import type { Timers } from '../wire/client';
 import type { Freshness } from '../wire/freshness';
+import { openSocket } from '../wire/socket';
 import { enter, type Refusal, takeCode } from './door';
 import { FiguresKeeper } from './figures';
 import type { HallHook } from './hook';
@@ -19,18 +19,7 @@ import type { Incident } from './incident';
 import { LayersKeeper } from './layers';
 import { LiveHall } from './live';
 import { reloadAtNight, reloadOnce } from './reload';
-import {
-  type Figures,
-  getFigures,
-  getLayers,
-  getSession,
-  getStatus,
-  getTileJSON,
-  gridNames,
-  RestError,
-  type Session,
-  type Status,
-} from './rest';
+import { type Figures, getFigures, getLayers, getSession, getStatus, RestError, type Session, type Status } from './rest';
 import { wallTime } from './time';
 
 const BEAT_MS = 200;
@@ -38,7 +27,6 @@ const GATHER_MS = 50;
 const RETRY_MS = 2000;
 const LOADING_POLL_MS = 1500;
 const IDLE_POLL_MS = 60_000;
-const NAMES_PATIENCE_MS = 1500;
 const SESSION_CHECK_S = 10;
 const REDRAW_S = 30;
 /** One u in world widths before there is a map to ask: about right for a county. */
@@ -148,7 +136,7 @@ export class Hall {
     const turn = ++this.mounting;
     const bbox = await this.bbox(() => turn === this.mounting);
     if (!bbox) return;
-    const [tiles] = await Promise.all([this.tiles(), this.layers.start(), this.fonts()]);
+    const [tiles] = await Promise.all([loadTiles(), this.layers.start(), loadFonts(timers)]);
     if (turn !== this.mounting) return; // its element has gone meanwhile
     this.map = new HallMap({
       container,
@@ -247,31 +235,6 @@ export class Hall {
       }
     }
     return null;
-  }
-
-  private async tiles(): Promise<Tiles> {
-    const out: Tiles = {};
-    await Promise.all(
-      TILE_LAYERS.map(async (layer) => {
-        try {
-          out[layer] = await getTileJSON(layer);
-        } catch {
-          // a layer this county does not have
-        }
-      }),
-    );
-    return out;
-  }
-
-  /** The first labels must be cut from the embedded font, so its subsets have to be here before the map. */
-  private async fonts(): Promise<void> {
-    const names = Promise.all([1, 2, 3, 4, 5, 6].map((l) => gridNames(l).catch(() => '')));
-    const text = await Promise.race([names, new Promise<string[]>((r) => timers.set(() => r([]), NAMES_PATIENCE_MS))]);
-    const all = [...new Set(`${text.join('')}旗镇村网格0123456789${ABOUT_TEXT}${ICON_TEXT}`)].join('');
-    await Promise.race([
-      Promise.all(['400', '500'].map((w) => document.fonts.load(`${w} 24px "Noto Sans SC Variable"`, all))),
-      new Promise((r) => timers.set(() => r(null), NAMES_PATIENCE_MS)),
-    ]).catch(() => undefined);
   }
 
   private async gridsEnacted(seq: number): Promise<void> {
@@ -407,12 +370,6 @@ export class Hall {
       map: null,
     };
   }
-}
-
-function openSocket(): SocketLike {
-  const url = new URL('/api/v1/live', location.href);
-  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-  return new WebSocket(url, SUBPROTOCOL) as unknown as SocketLike;
 }
 
 export const HALL: InjectionKey<Hall> = Symbol('hall');

@@ -1,0 +1,163 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+// One incident through two pages of a server, in Debian's Chromium: a worker reports it
+// from a phone, the desk sends that worker by three keys, and sees how it goes to the end.
+//
+//   node e2e/desk.mjs --base http://127.0.0.1:8080 --desk LINK --field LINK --badge W0001 --lon 107.5 --lat 38.2 --out DIR
+//
+// The links are invitations of a dispatcher (login desk) and of a grid worker (login
+// worker) who is on duty near the place. One line of JSON on stdout for each check, the
+// last of them "walk". DIR gets pictures of both pages.
+
+import { mkdirSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { chromium } from 'playwright-core';
+import { axe, button, enter, FLAGS, field, fits, say, visitor } from './person.mjs';
+
+const { values: args } = parseArgs({
+  options: {
+    base: { type: 'string' },
+    desk: { type: 'string' },
+    field: { type: 'string' },
+    badge: { type: 'string' },
+    lon: { type: 'string' },
+    lat: { type: 'string' },
+    out: { type: 'string', default: '.' },
+    chromium: { type: 'string', default: '/usr/bin/chromium' },
+  },
+});
+if (!args.base || !args.desk || !args.field || !args.badge || !args.lon || !args.lat) {
+  console.error('usage: node e2e/desk.mjs --base URL --desk LINK --field LINK --badge BADGE --lon LON --lat LAT --out DIR');
+  process.exit(2);
+}
+
+const DESK = { width: 1920, height: 1080 };
+const PHONE = { width: 390, height: 844 };
+const SMALL_PHONE = { width: 360, height: 640 };
+const PASSWORD = 'mustang-Kettle-93';
+const TITLE = `巡查发现围栏倒塌 ${Date.now() % 100_000}`;
+const foreign = [];
+const errors = [];
+let doing = 'start';
+let cut = 0; // errors before the phone was off the air
+
+async function step(name, walk) {
+  doing = name;
+  const start = performance.now();
+  const detail = await walk();
+  say(name, true, [`${Math.round(performance.now() - start)} ms`, detail].filter(Boolean).join(', '));
+}
+
+mkdirSync(args.out, { recursive: true });
+const browser = await chromium.launch({ executablePath: args.chromium, headless: true, args: FLAGS });
+/** Nobody in yet; no shift yet; roads that are still being read. */
+const refusals = ['/api/v1/session 401', '/api/v1/shifts/current 404', '/tiles/roads.json 503'];
+const desk = await visitor(browser, args.base, { foreign, errors, refusals, size: DESK });
+const phone = await visitor(browser, args.base, { foreign, errors, refusals, size: PHONE });
+await phone.context().grantPermissions(['geolocation'], { origin: new URL(args.base).origin });
+await phone.context().setGeolocation({ longitude: Number(args.lon), latitude: Number(args.lat), accuracy: 12 });
+const picture = (page, name) => page.screenshot({ path: `${args.out}/${name}.png`, timeout: 60_000 });
+const at = (link, page) => link.replace('/admin#', `/${page}#`);
+const offer = desk.locator('.offers > li').first();
+const card = phone.locator('.task').filter({ hasText: TITLE });
+const big = (name) => card.getByRole('button', { name, exact: true });
+
+try {
+  await step('the dispatcher comes to the desk', async () => {
+    await enter(desk, at(args.desk, 'desk'), 'desk', PASSWORD);
+    await desk.locator('.lamp.live').waitFor();
+  });
+  await step('the worker comes to the field page', async () => {
+    await enter(phone, at(args.field, 'field'), 'worker', PASSWORD, '.tabs');
+    await phone.getByText('已连接').waitFor();
+  });
+  await step('the worker reports an incident where the phone is', async () => {
+    await button(phone, '上报').first().click();
+    await phone.locator('.choices button').first().click();
+    const below = phone.locator('.choices.below button');
+    if (await below.count()) await below.first().click();
+    await field(phone, '一句话说明').fill(TITLE);
+    await phone.getByText('已定位，误差约 12 米').waitFor();
+    await picture(phone, 'field-report');
+    await axe(phone, 'the report');
+    await phone.locator('.report .huge').click();
+    await phone.getByText('已上报，编号').waitFor();
+  });
+  await step('the desk is told of it, and who should go', async () => {
+    await desk.locator('.row').filter({ hasText: TITLE }).waitFor();
+    await desk.keyboard.press('/');
+    await desk.keyboard.type(TITLE);
+    await desk.keyboard.press('Escape');
+    await desk.keyboard.press('ArrowDown');
+    await desk.locator('.incident-head').getByText(TITLE).waitFor();
+    await desk.locator('.candidate').first().waitFor();
+    return `${await desk.locator('.candidate').count()} advised`;
+  });
+  await step('the desk sends the worker', async () => {
+    const row = desk.locator('.candidate').filter({ hasText: args.badge });
+    const rank = await row.locator('.rank').textContent();
+    if ((await row.getAttribute('aria-pressed')) !== 'true') await desk.keyboard.press(rank);
+    await desk.locator('.send').getByText(args.badge).waitFor();
+    await picture(desk, 'desk-candidates');
+    await axe(desk, 'the desk with advice');
+    await desk.keyboard.press('Enter');
+    await offer.getByText(args.badge).waitFor();
+    return `rank ${rank}`;
+  });
+  await step('the phone has it and showed it, by its own word', async () => {
+    await card.waitFor();
+    await offer.locator('.offer-state').getByText('已看到').waitFor();
+    await picture(phone, 'field-offer');
+    await axe(phone, 'the offer');
+    await fits(phone, 'the offer', SMALL_PHONE);
+    await fits(phone, 'the offer', PHONE);
+  });
+  await step('the worker accepts, and the desk sees it', async () => {
+    await big('接单').click();
+    await offer.locator('.offer-state').getByText('已接单').waitFor();
+    await desk.locator('.state-chip').getByText('签收').waitFor();
+  });
+  await step('without a line the arrival is kept on the phone', async () => {
+    cut = errors.length;
+    await phone.context().setOffline(true);
+    await phone.getByText('无网络，已存本机').waitFor();
+    await big('到场').click();
+    await phone.getByText('已存本机，待传 1 件').waitFor();
+    await big('办结').waitFor(); // the page goes on as if it had been told
+    await picture(phone, 'field-offline');
+  });
+  await step('with the line it is told once', async () => {
+    await phone.context().setOffline(false);
+    await offer.locator('.offer-state').getByText('已到场').waitFor();
+    await phone.locator('.outbox').waitFor({ state: 'detached' });
+    errors.push(...errors.splice(cut).filter((e) => !e.includes('ERR_INTERNET_DISCONNECTED')));
+    const arrivals = await desk.locator('.journal b').filter({ hasText: '到场' }).count();
+    if (arrivals !== 1) throw new Error(`${arrivals} arrivals in the journal`);
+  });
+  await step('the worker finishes, and the desk sees it resolved', async () => {
+    await big('办结').click();
+    await card.locator('textarea').fill('已扶起围栏并加固');
+    await card.locator('.saying .huge').click();
+    await offer.locator('.offer-state').getByText('已办结').waitFor();
+    await desk.locator('.state-chip').getByText('办结').waitFor();
+    await card.waitFor({ state: 'detached' });
+    await picture(desk, 'desk-done');
+    await picture(phone, 'field-done');
+  });
+  await step('both pages are in order', async () => {
+    await axe(desk, 'the desk at the end');
+    await fits(desk, 'the desk', DESK);
+    say('no foreign request', foreign.length === 0, foreign.slice(0, 5));
+    say('no error', errors.length === 0, errors.slice(0, 5));
+  });
+  say('walk', true);
+} catch (e) {
+  await picture(desk, 'failed-desk').catch(() => {});
+  await picture(phone, 'failed-field').catch(() => {});
+  say(doing, false, String(e));
+  say('what went wrong on the pages', false, errors.slice(0, 8));
+  process.exitCode = 1;
+} finally {
+  await browser.close();
+}

@@ -1,0 +1,361 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+// The desk's one controller: the stream fills the queue and the map, a choice loads
+// one incident with its journal, offers and advice, and every act goes through here.
+
+import { computed, type InjectionKey, inject, ref, shallowRef } from 'vue';
+import { HallMap } from '../map/hallmap';
+import { IncidentMarks } from '../map/incidents';
+import { loadFonts, loadTiles } from '../map/prepare';
+import { Workers } from '../map/workers';
+import type { SessionStore } from '../session/store';
+import { LiveHall } from '../wall/live';
+import { getLayers } from '../wall/rest';
+import type { Timers } from '../wire/client';
+import type { Freshness } from '../wire/freshness';
+import { openSocket } from '../wire/socket';
+import { stepsToOffer } from './acts';
+import type { Act, DeskApi } from './api';
+import { MapPins } from './pins';
+import { countLanes, type Lane, laneOf, queueOf } from './queue';
+import type { Advice, Case, JournalEntry, Offer } from './types';
+
+const BEAT_MS = 250;
+const GATHER_MS = 60;
+const UNIT = 17;
+const ADVISED = 10;
+const RETRY_MS = 2000;
+/** Advice grows old by itself: fixes age and people move. */
+const ADVICE_MS = 20_000;
+const PICK_PX = 22;
+
+export class Desk {
+  readonly open = shallowRef<Case[]>([]);
+  readonly lane = ref<Lane>('send');
+  readonly typed = ref('');
+  readonly fresh = shallowRef<Freshness>({ state: 'connecting', ageMs: 0, dataAt: 0 });
+  readonly now = ref(Date.now());
+  readonly mapState = ref<'waiting' | 'drawn' | 'no-webgl'>('waiting');
+  readonly chosen = ref('');
+  readonly detail = shallowRef<Case | null>(null);
+  readonly journal = shallowRef<JournalEntry[]>([]);
+  readonly offers = shallowRef<Offer[]>([]);
+  readonly advice = shallowRef<Advice | null>(null);
+  /** Why there is no advice. */
+  readonly adviceProblem = shallowRef<unknown>(null);
+  readonly loading = ref(false);
+  /** Workers ticked to be asked, the lead first. */
+  readonly picked = ref<string[]>([]);
+  readonly newest = shallowRef<Case | null>(null);
+
+  readonly queue = computed(() => queueOf(this.open.value, this.lane.value, this.typed.value));
+  readonly counts = computed(() => countLanes(this.open.value));
+  readonly late = computed(() => this.open.value.filter((i) => i.late).length);
+  readonly lead = computed(() => this.offers.value.find((o) => o.live && o.lead) ?? null);
+
+  readonly live: LiveHall;
+  private readonly dots = new Workers();
+  private readonly marks = new IncidentMarks();
+  private map: HallMap | null = null;
+  private pins: MapPins | null = null;
+  private gathered = false;
+  private seen = '';
+  private turn = 0;
+  private adviceAt = 0;
+  private beatTimer: unknown;
+  private readonly motion = window.matchMedia('(prefers-reduced-motion: reduce)');
+
+  constructor(
+    private readonly session: SessionStore,
+    readonly api: DeskApi,
+    private readonly timers: Timers,
+  ) {
+    this.live = new LiveHall({
+      open: openSocket,
+      timers,
+      random: Math.random,
+      changed: () => this.gather(),
+      arrived: (i) => {
+        this.newest.value = i as Case;
+      },
+      positions: (p) => this.dots.apply(p, performance.now()),
+      link: (l) => {
+        if (l === 'signed-out') void this.session.check();
+        this.beat();
+      },
+      moved: () => {},
+      gridsEnacted: (seq) => this.map?.reloadTiles(String(seq)),
+    });
+  }
+
+  start(): void {
+    this.live.client.signedIn();
+    this.beat();
+    addEventListener('offline', this.offline);
+    addEventListener('online', this.online);
+  }
+
+  stop(): void {
+    this.live.client.stop();
+    this.timers.clear(this.beatTimer);
+    removeEventListener('offline', this.offline);
+    removeEventListener('online', this.online);
+  }
+
+  /** Makes the map in its element; the lists go on without it where WebGL2 is missing. */
+  async mountMap(container: HTMLElement, title: string): Promise<void> {
+    if (!document.createElement('canvas').getContext('webgl2')) {
+      this.mapState.value = 'no-webgl';
+      return;
+    }
+    const bbox = await this.bbox();
+    const [tiles, named] = await Promise.all([loadTiles(), getLayers().catch(() => []), loadFonts(this.timers)]);
+    if (!container.isConnected) return;
+    this.map = new HallMap({
+      container,
+      bbox,
+      tiles,
+      named: named.filter((l) => l.code !== 'cameras'),
+      workers: this.dots,
+      incidents: this.marks,
+      title,
+      unit: UNIT,
+      reducedMotion: () => this.motion.matches,
+      ready: () => {
+        this.mapState.value = 'drawn';
+      },
+      zoomed: () => this.drawIncidents(),
+      power: () => {},
+      dead: () => location.reload(),
+    });
+    this.pins = new MapPins(this.map.gl, (at) => this.dots.at(at));
+    this.map.gl.on('click', (e) => this.pick(e.lngLat.lng, e.lngLat.lat));
+    this.drawIncidents();
+    this.showPins();
+  }
+
+  unmountMap(): void {
+    this.pins?.clear();
+    this.map?.remove();
+    this.map = null;
+    this.pins = null;
+    this.mapState.value = 'waiting';
+  }
+
+  get hallMap(): HallMap | null {
+    return this.map;
+  }
+
+  /** Chooses an incident and loads what there is to know of it. */
+  choose(id: string): void {
+    if (id === this.chosen.value) return;
+    this.chosen.value = id;
+    this.picked.value = [];
+    this.journal.value = [];
+    this.offers.value = [];
+    this.advice.value = null;
+    this.adviceProblem.value = null;
+    this.detail.value = this.open.value.find((i) => i.id === id) ?? null;
+    if (this.detail.value && laneOf(this.detail.value.state) !== this.lane.value)
+      this.lane.value = laneOf(this.detail.value.state);
+    if (this.detail.value?.point) this.map?.show(this.detail.value.point);
+    this.seen = this.stamp();
+    this.showPins();
+    void this.load(true);
+  }
+
+  /** The most urgent incident that waits for somebody; the next one when it is chosen already. */
+  chooseNext(): void {
+    this.typed.value = '';
+    this.lane.value = 'send';
+    const waiting = this.queue.value.filter((i) => i.id !== this.chosen.value);
+    if (waiting[0]) this.choose(waiting[0].id);
+  }
+
+  /** Moves the choice along the queue. */
+  step(by: 1 | -1): void {
+    const list = this.queue.value;
+    const at = list.findIndex((i) => i.id === this.chosen.value);
+    const to = list[at < 0 ? 0 : Math.max(0, Math.min(list.length - 1, at + by))];
+    if (to) this.choose(to.id);
+  }
+
+  /** Ticks a worker or takes the tick away. Only the most urgent incidents are offered to several at once. */
+  toggle(worker: string): void {
+    const there = this.picked.value.includes(worker);
+    const several = this.detail.value?.priority === 1;
+    if (there) this.picked.value = this.picked.value.filter((w) => w !== worker);
+    else this.picked.value = several ? [...this.picked.value, worker] : [worker];
+    this.showPins();
+  }
+
+  /** Loads the chosen incident anew; the advice too when asked, or when it has grown old. */
+  async load(advise = false): Promise<void> {
+    const id = this.chosen.value;
+    if (!id) return;
+    const turn = ++this.turn;
+    const mine = () => turn === this.turn && id === this.chosen.value;
+    this.loading.value = true;
+    try {
+      const [detail, journal, offers] = await Promise.all([this.api.incident(id), this.api.journal(id), this.api.offers(id)]);
+      if (!mine()) return;
+      this.detail.value = detail;
+      this.journal.value = journal;
+      this.offers.value = offers;
+      const over = !detail.open || laneOf(detail.state) === 'check';
+      if (over || advise || this.timers.now() - this.adviceAt > ADVICE_MS) await this.advise(mine, over);
+    } catch {
+      // the band and the session tell of a lost line; the next change asks again
+    } finally {
+      if (mine()) this.loading.value = false;
+    }
+  }
+
+  /** Moves the chosen incident on. */
+  async act(act: Act): Promise<void> {
+    const i = this.chosenNow();
+    try {
+      this.detail.value = await this.api.act(i.id, i.version, act);
+    } finally {
+      void this.load();
+    }
+  }
+
+  /** Asks the ticked workers, after the steps that have to come first. */
+  async offer(): Promise<void> {
+    let i = this.chosenNow();
+    const workers = this.picked.value;
+    const lead = !this.lead.value;
+    try {
+      for (const action of lead ? (stepsToOffer(i.state) ?? []) : []) {
+        i = await this.api.act(i.id, i.version, { action });
+        this.detail.value = i;
+      }
+      await this.api.offer(i.id, i.version, workers, lead);
+      this.picked.value = [];
+    } finally {
+      void this.load(true);
+    }
+  }
+
+  async withdraw(offer: Offer, reason: string): Promise<void> {
+    try {
+      await this.api.withdraw(offer.id, reason);
+    } finally {
+      void this.load(true);
+    }
+  }
+
+  private chosenNow(): Case {
+    const i = this.detail.value;
+    if (!i) throw new Error('no incident is chosen');
+    return i;
+  }
+
+  /** Asks who should go; nobody, to what is over. */
+  private async advise(mine: () => boolean, over: boolean): Promise<void> {
+    const i = this.chosenNow();
+    this.adviceAt = this.timers.now();
+    if (over) {
+      this.advice.value = null;
+      this.picked.value = [];
+      this.showPins();
+      return;
+    }
+    try {
+      const advice = await this.api.advice(i.id, ADVISED);
+      if (!mine()) return;
+      this.advice.value = advice;
+      this.adviceProblem.value = null;
+      const first = advice.items[0];
+      if (!this.picked.value.length && first && !this.lead.value && stepsToOffer(i.state)) this.picked.value = [first.worker_id];
+    } catch (e) {
+      if (!mine()) return;
+      this.advice.value = null;
+      this.adviceProblem.value = e;
+    }
+    this.showPins();
+  }
+
+  private readonly offline = () => this.live.client.offline();
+  private readonly online = () => this.live.client.hurry();
+
+  /** The county's bounds; waits while the first grids are still being loaded. */
+  private async bbox(): Promise<[number, number, number, number]> {
+    for (;;) {
+      const box = this.session.me.value?.grid?.bbox;
+      if (box && box[2] > box[0]) return box;
+      await new Promise((r) => this.timers.set(() => r(null), RETRY_MS));
+      await this.session.check();
+    }
+  }
+
+  /** Draws after a burst of events once, not once each. */
+  private gather(): void {
+    if (this.gathered) return;
+    this.gathered = true;
+    this.timers.set(() => {
+      this.gathered = false;
+      this.open.value = this.live.open() as Case[];
+      this.drawIncidents();
+      const stamp = this.stamp();
+      if (this.chosen.value && stamp !== this.seen) void this.load();
+      this.seen = stamp;
+    }, GATHER_MS);
+  }
+
+  /** Moves with every event of the chosen incident or its offers. */
+  private stamp(): string {
+    const { state } = this.live.client;
+    const id = this.chosen.value;
+    const offers = state.of<Offer>('offer').filter((o) => o.data.incident_id === id);
+    return [state.get('incident', id)?.seq, ...offers.map((o) => `${o.id}:${o.seq}`)].join(' ');
+  }
+
+  private drawIncidents(): void {
+    const { live, map } = this;
+    this.marks.show(live.open(), live.arrivedAt, Date.now(), live.serverNow(), map?.worldPerU() ?? 1e-4);
+    map?.showCounts(this.marks.folds);
+  }
+
+  private showPins(): void {
+    const i = this.detail.value;
+    this.pins?.show(i?.point ?? null, this.advice.value?.items ?? [], this.picked.value);
+  }
+
+  /** Chooses the mark that was clicked. */
+  private pick(lon: number, lat: number): void {
+    const gl = this.map?.gl;
+    if (!gl) return;
+    const at = gl.project([lon, lat]);
+    let best = '';
+    let nearest = PICK_PX;
+    for (const { lead } of this.marks.folds) {
+      const p = gl.project(lead.point as [number, number]);
+      const d = Math.hypot(p.x - at.x, p.y - at.y);
+      if (d < nearest) [best, nearest] = [lead.id, d];
+    }
+    if (best) this.choose(best);
+  }
+
+  private beat(): void {
+    this.timers.clear(this.beatTimer);
+    this.beatTimer = this.timers.set(() => this.beat(), BEAT_MS);
+    this.fresh.value = this.live.freshness();
+    const now = this.live.serverNow();
+    if (Math.floor(now / 1000) === Math.floor(this.now.value / 1000)) return;
+    this.now.value = now;
+    this.dots.age(now, this.fresh.value.state === 'live');
+    this.pins?.follow();
+    if (this.marks.pulsing) this.drawIncidents();
+  }
+}
+
+export const DESK: InjectionKey<Desk> = Symbol('desk');
+
+export function useDesk(): Desk {
+  const d = inject(DESK);
+  if (!d) throw new Error('no desk is provided');
+  return d;
+}

@@ -1,0 +1,16 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Distances and times as a dispatcher reads them at a glance.
+
+type Say = (key: string, values: Record<string, unknown>) => string;
+
+export function distanceText(t: Say, metres: number): string {
+  return metres < 1000 ? t('desk.m', { n: Math.round(metres / 10) * 10 }) : t('desk.km', { n: (metres / 1000).toFixed(1) });
+}
+
+/** Never less than a minute: nobody is there at once. */
+export function travelText(t: Say, seconds: number): string {
+  const m = Math.max(1, Math.round(seconds / 60));
+  return m < 60 ? t('desk.min', { m }) : t('desk.hours', { h: Math.floor(m / 60), m: m % 60 });
+}
