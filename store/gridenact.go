@@ -151,12 +151,14 @@ func OpenToMove(ctx context.Context, tx pgx.Tx, v GridVersion) ([]int64, error) 
 	return pgx.CollectRows(rows, pgx.RowTo[int64])
 }
 
-// LockOpen returns those of some incidents that are open, with whose work they are
-// and who assists,
-// and keeps them as they are until the end of tx.
-func LockOpen(ctx context.Context, tx pgx.Tx, ids []int64) ([]Incident, error) {
+// OpenIncidents returns those of some incidents that are open, with whose work they
+// are and who assists; lock keeps them as they are until the end of tx.
+func OpenIncidents(ctx context.Context, tx pgx.Tx, ids []int64, lock bool) ([]Incident, error) {
 	var q query
-	q.add("SELECT "+incidentColumns+fromIncident+" WHERE i.open AND i.id = ANY(?) ORDER BY i.id FOR UPDATE OF i", ids)
+	q.add("SELECT "+incidentColumns+fromIncident+" WHERE i.open AND i.id = ANY(?) ORDER BY i.id", ids)
+	if lock {
+		q.add(" FOR UPDATE OF i")
+	}
 	rows, err := tx.Query(ctx, q.sql.String(), q.args...)
 	if err != nil {
 		return nil, err

@@ -13,7 +13,7 @@ import (
 
 const (
 	memoryFloor = 160 << 20   // bytes that are never grudged
-	memoryTimes = 1.25        // what is live may be so many times as much before the collector hurries
+	memoryTimes = 1.4         // what is live may be so many times as much before the collector hurries
 	memoryEvery = time.Second // a county that grows is followed at once
 )
 

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -79,41 +80,54 @@ func (l *Ledger) enact(ctx context.Context, actor auth.Actor, e Enactment) (Enac
 	if len(grave) > 0 && !e.AcceptFaults {
 		return Enacted{}, &store.FaultsError{Faults: grave, What: fmt.Sprintf("grid version %d is not enacted", e.Version)}
 	}
-	next, err := l.announce(ctx, e.Version)
+	v, err := l.announce(ctx, e.Version)
+	if err != nil {
+		return Enacted{}, err
+	}
+	known := make(chan error, 1)
+	go func() { known <- l.everybodyKnows(ctx, v) }()
+	next, err := l.o.DB.VersionTree(ctx, store.Counties{Scope: auth.System("the tree to come"), Every: true}, e.Version)
 	if err != nil {
 		return Enacted{}, err
 	}
 	r := redraw{l: l.over(next), actor: actor, e: e, next: next, out: Enacted{Version: e.Version, Grids: len(next.Nodes())}}
+	if err := r.foresee(ctx, v); err != nil {
+		return Enacted{}, err
+	}
+	if err := <-known; err != nil {
+		return Enacted{}, err
+	}
 	err = l.o.DB.InTx(ctx, func(tx pgx.Tx) error { return r.run(ctx, tx, len(grave)) })
 	return r.out, err
 }
 
-// announce numbers the draft, reads its tree and waits until everybody's scope holds
-// the numbers.
-func (l *Ledger) announce(ctx context.Context, version int32) (*grid.Tree, error) {
-	var v store.GridVersion
-	err := l.o.DB.InTx(ctx, func(tx pgx.Tx) (err error) {
+// announce numbers the draft.
+func (l *Ledger) announce(ctx context.Context, version int32) (v store.GridVersion, err error) {
+	err = l.o.DB.InTx(ctx, func(tx pgx.Tx) (err error) {
 		if v, err = store.HoldDraft(ctx, tx, version); err != nil {
 			return err
 		}
 		return store.NumberDraft(ctx, tx, v)
 	})
-	if err != nil {
-		return nil, err
+	if err == nil {
+		l.o.Wake()
 	}
-	l.o.Wake()
-	next, err := l.o.DB.VersionTree(ctx, store.Counties{Scope: auth.System("the tree to come"), Every: true}, version)
-	if err != nil || v.Base == 0 { // nobody sees anything of a county without grids
-		return next, err
+	return v, err
+}
+
+// everybodyKnows waits until everybody's scope holds the numbers of a draft.
+func (l *Ledger) everybodyKnows(ctx context.Context, v store.GridVersion) error {
+	if v.Base == 0 { // nobody sees anything of a county without grids
+		return nil
 	}
 	if err := l.o.Folded(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	select {
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return ctx.Err()
 	case <-time.After(l.o.ScopesKnow):
-		return next, nil
+		return nil
 	}
 }
 
@@ -131,6 +145,42 @@ type redraw struct {
 	e     Enactment
 	next  *grid.Tree
 	out   Enacted
+	ahead map[int64]foreseen // what was worked out before the transaction
+}
+
+// foreseen is where an incident will stand in the new tree, as long as it stays as it was.
+type foreseen struct {
+	was store.Incident
+	is  moved
+}
+
+// foresee works out where the open incidents will stand while there is time: everybody
+// learns the new numbers meanwhile. Whatever changes after is worked out again.
+func (r *redraw) foresee(ctx context.Context, v store.GridVersion) error {
+	r.ahead = map[int64]foreseen{}
+	var ids []int64
+	err := r.l.o.DB.InTx(ctx, func(tx pgx.Tx) (err error) {
+		ids, err = store.OpenToMove(ctx, tx, v)
+		return err
+	})
+	for batch := range slices.Chunk(ids, moveBatch) {
+		if err != nil {
+			break
+		}
+		var ins []store.Incident
+		err = r.l.o.DB.InTx(ctx, func(tx pgx.Tx) (err error) {
+			ins, err = store.OpenIncidents(ctx, tx, batch, false)
+			return err
+		})
+		for _, in := range ins {
+			var m moved
+			if m, err = r.moveOne(ctx, in, r.l.o.Now()); err != nil {
+				break
+			}
+			r.ahead[in.ID] = foreseen{in, m}
+		}
+	}
+	return err
 }
 
 func (r *redraw) run(ctx context.Context, tx pgx.Tx, accepted int) error {
@@ -185,7 +235,7 @@ func (r *redraw) move(ctx context.Context, tx pgx.Tx, v store.GridVersion) error
 	}
 	for len(ids) > 0 {
 		n := min(len(ids), moveBatch)
-		ins, err := store.LockOpen(ctx, tx, ids[:n])
+		ins, err := store.OpenIncidents(ctx, tx, ids[:n], true)
 		if err != nil {
 			return err
 		}
@@ -265,9 +315,14 @@ func (r *redraw) moveBatch(ctx context.Context, tx pgx.Tx, ins []store.Incident)
 		if in.State.HoldsOffers() {
 			offered[in.ID] = in.Place.GridNo
 		}
-		var err error
-		if all[i], err = r.moveOne(ctx, in, now); err != nil {
-			return err
+		if f, ok := r.ahead[in.ID]; ok && reflect.DeepEqual(f.was, in) {
+			all[i] = f.is
+			all[i].event.OccurredAt = now
+		} else {
+			var err error
+			if all[i], err = r.moveOne(ctx, in, now); err != nil {
+				return err
+			}
 		}
 		if all[i].step != nil {
 			r.out.Moved++
