@@ -66,10 +66,10 @@ func (s *Server) body(hc huma.Context, most int64) (with huma.Context, leave fun
 	_ = hc.SetReadDeadline(time.Now().Add(bodyTime))
 	text, err := readBody(r.Body, size, most, large)
 	values := maxValues
-	if most == maxDrawnBody {
+	if most > maxBody {
 		values = maxDrawn
 	}
-	if err == nil && (most <= maxBody || most == maxDrawnBody) && strings.Contains(r.Header.Get("Content-Type"), "json") {
+	if err == nil && most != maxPlacesBody && strings.Contains(r.Header.Get("Content-Type"), "json") {
 		if wrong := noDoubleKeys(text, values); wrong != nil {
 			err = &Problem{
 				Type: "about:blank", Title: http.StatusText(http.StatusBadRequest), Status: http.StatusBadRequest, Detail: "the body is not the JSON that is asked for",

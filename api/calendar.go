@@ -63,7 +63,7 @@ type CalendarInput struct {
 	LateFrom    string       `json:"late_from,omitempty" doc:"A same-day limit that starts at this time or later ends at late_until the next day; 20:00 when left out"`
 	LateUntil   string       `json:"late_until,omitempty" doc:"12:00 when left out"`
 	Seasons     []SeasonItem `json:"seasons" maxItems:"12" doc:"By the day they begin; none: the program's summer and winter"`
-	Days        []OwnDay     `json:"days" maxItems:"3660"`
+	Days        []OwnDay     `json:"days" maxItems:"2000"`
 	Levels      []LevelItem  `json:"levels" maxItems:"6"`
 	Ladder      []LadderItem `json:"ladder" minItems:"4" maxItems:"4"`
 }

@@ -182,6 +182,9 @@ func (s *Server) orNow(t time.Time) time.Time {
 	if t.IsZero() {
 		return s.o.Now()
 	}
+	if t.Year() < 2 { // the record's calendar has no year 0; nobody served then either
+		return time.Date(2, 1, 1, 0, 0, 0, 0, time.UTC)
+	}
 	return t
 }
 

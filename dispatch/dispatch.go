@@ -410,5 +410,6 @@ func (f Facts) correct(ch *Change, a Act, data map[string]any) {
 	// The time that has passed counts: the new limit runs from when the stage before began.
 	due := f.Calendar.Due(f.Stage.StartedAt, StageLimit(f.Category, level, f.Limits, f.Outside).Value, StageLimit(f.Category, level, f.Limits, f.Outside).Unit)
 	s.Due, s.Rule, s.Provisional = &due.At, due.Rule, due.Provisional
+	s.StartedAt, s.Extensions, s.PausedAt = f.Stage.StartedAt, f.Stage.Extensions, f.Stage.PausedAt
 	ch.Stage = &s
 }

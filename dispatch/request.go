@@ -110,7 +110,7 @@ func PutOff(f Facts, by Limit, earlier int) (Stage, error) {
 		return Stage{}, err
 	}
 	s := f.Stage
-	d := f.Calendar.Due(*s.Due, by.Value, by.Unit)
+	d := f.Calendar.Extended(*s.Due, by.Value, by.Unit)
 	s.Due, s.Rule, s.Provisional = &d.At, s.Rule+"; +"+d.Rule, s.Provisional || d.Provisional
 	return s, nil
 }

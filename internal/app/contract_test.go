@@ -36,6 +36,7 @@ type schema struct {
 	Required   []string
 	Enum       []any
 	Minimum    *float64
+	MinItems   int
 }
 
 func (s *schema) is(kind string) bool {
@@ -117,7 +118,11 @@ func sample(s *schema) any {
 		}
 		return out
 	case s.is("array"):
-		return []any{}
+		out := []any{}
+		for s.Items != nil && len(out) < s.MinItems {
+			out = append(out, sample(s.Items))
+		}
+		return out
 	case s.is("integer"), s.is("number"):
 		if s.Minimum != nil {
 			return *s.Minimum

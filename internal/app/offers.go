@@ -35,8 +35,10 @@ const (
 func (s *Server) sweepOffers(ctx context.Context) {
 	actor := auth.SystemActor("offers")
 	s.every(ctx, offerSweepEvery, "offers", func(ctx context.Context) error {
-		_, err := s.ledger.SweepOffers(ctx, actor)
-		return err
+		return s.trusted(ctx, func(ctx context.Context) error {
+			_, err := s.ledger.SweepOffers(ctx, actor)
+			return err
+		})
 	})
 }
 

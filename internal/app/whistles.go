@@ -18,8 +18,10 @@ const whistleSweepEvery = time.Second
 // reminds of notices, until the end.
 func (s *Server) sweepWhistles(ctx context.Context) {
 	s.every(ctx, whistleSweepEvery, "whistles", func(ctx context.Context) error {
-		_, err := s.ledger.SweepWhistles(ctx, auth.SystemActor("whistles"))
-		_, err2 := s.ledger.SweepNotices(ctx, auth.SystemActor("notices"))
-		return errors.Join(err, err2)
+		return s.trusted(ctx, func(ctx context.Context) error {
+			_, err := s.ledger.SweepWhistles(ctx, auth.SystemActor("whistles"))
+			_, err2 := s.ledger.SweepNotices(ctx, auth.SystemActor("notices"))
+			return errors.Join(err, err2)
+		})
 	})
 }

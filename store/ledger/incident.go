@@ -243,9 +243,9 @@ func startStage(b *pgx.Batch, incident int64, s dispatch.Stage) {
 		dept = s.Department
 	}
 	b.Queue(`INSERT INTO incident_stage (incident_id, n, level, department_id, started_at, ack_due, due, due_rule, provisional,
-		limit_value, limit_unit, extensions, stood) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, nullif($10::integer, 0), nullif($11, ''), $12, $13)`,
+		limit_value, limit_unit, extensions, stood, paused_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, nullif($10::integer, 0), nullif($11, ''), $12, $13, $14)`,
 		incident, int16(s.N), int16(s.Level), dept, s.StartedAt, moment(s.AckDue), moment(s.Due), s.Rule, s.Provisional,
-		int32(s.Limit.Value), string(s.Limit.Unit), int16(s.Extensions), s.Stood)
+		int32(s.Limit.Value), string(s.Limit.Unit), int16(s.Extensions), s.Stood, moment(s.PausedAt))
 }
 
 // incidentColumns are the stored columns of an incident but its id, in the order
@@ -427,7 +427,7 @@ func (l *Ledger) target(ctx context.Context, tx pgx.Tx, actor auth.Actor, in sto
 	if err != nil {
 		return err
 	}
-	t, err := store.FindIncident(ctx, tx, d.Scope, auth.CaseView, into, false)
+	t, err := store.FindIncident(ctx, tx, d.Scope, auth.CaseView, into, true) // that nobody ends it meanwhile
 	if errors.Is(err, store.ErrNotFound) {
 		return nil // the machine refuses it
 	}

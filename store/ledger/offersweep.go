@@ -44,6 +44,7 @@ type SweptOffers struct{ Expired, Passed, NotReached int }
 // row says so, in the transaction that changes it. Of several servers one sweeps; what
 // somebody is busy with is left to the next look.
 func (l *Ledger) SweepOffers(ctx context.Context, actor auth.Actor) (out SweptOffers, err error) {
+	var failed error
 	err = l.o.DB.InTx(ctx, func(tx pgx.Tx) error {
 		var mine bool
 		if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1)", int64(offerSweepLock)).Scan(&mine); err != nil || !mine {
@@ -68,8 +69,8 @@ func (l *Ledger) SweepOffers(ctx context.Context, actor auth.Actor) (out SweptOf
 		}
 		for _, d := range due {
 			expired, passed, err := l.expire(ctx, actor, d)
-			if err != nil {
-				return fmt.Errorf("offer %d: %w", d.ID, err)
+			if err != nil { // one that cannot be ended keeps no other from its end
+				failed = errors.Join(failed, fmt.Errorf("offer %d: %w", d.ID, err))
 			}
 			if expired {
 				out.Expired++
@@ -83,7 +84,7 @@ func (l *Ledger) SweepOffers(ctx context.Context, actor auth.Actor) (out SweptOf
 	if out != (SweptOffers{}) {
 		l.o.Wake()
 	}
-	if err != nil {
+	if err = errors.Join(err, failed); err != nil {
 		return out, fmt.Errorf("ledger: sweep offers: %w", err)
 	}
 	return out, nil
@@ -93,10 +94,7 @@ type dueOffer struct{ ID, Incident int64 }
 
 // expire ends one offer in a transaction of its own, and passes the lead on.
 func (l *Ledger) expire(ctx context.Context, actor auth.Actor, d dueOffer) (expired, passed bool, err error) {
-	next, err := l.nextCandidate(ctx, d)
-	if err != nil {
-		return false, false, err
-	}
+	next, adviceErr := l.nextCandidate(ctx, d) // without advice it ends all the same, and the desk is asked
 	err = l.o.DB.InTx(ctx, func(tx pgx.Tx) error {
 		in, ok, err := l.takeIncident(ctx, tx, d.Incident)
 		if !ok || err != nil {
@@ -119,9 +117,9 @@ func (l *Ledger) expire(ctx context.Context, actor auth.Actor, d dueOffer) (expi
 		return err
 	})
 	if err != nil {
-		return false, false, err
+		return false, false, errors.Join(err, adviceErr)
 	}
-	return expired, passed, nil
+	return expired, passed, adviceErr
 }
 
 // takeIncident locks an incident that nobody else is busy with.

@@ -63,9 +63,10 @@ func (m *Ask) set(ctx context.Context, p *pen) error {
 	return nil
 }
 
-// extensions counts the approved extensions of a stage.
+// extensions is how often a stage's limit was put off, the times before it was handed
+// on within its level included.
 func extensions(ctx context.Context, tx pgx.Tx, incident int64, stage int) (n int, err error) {
-	err = tx.QueryRow(ctx, "SELECT count(*) FROM request WHERE incident_id = $1 AND stage = $2 AND kind = 'extend' AND state = 'approved'", incident, stage).Scan(&n)
+	err = tx.QueryRow(ctx, "SELECT extensions FROM incident_stage WHERE incident_id = $1 AND n = $2", incident, stage).Scan(&n)
 	return n, err
 }
 
