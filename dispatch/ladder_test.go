@@ -209,31 +209,6 @@ func TestTheClockStandsWhileNobodyOwesWork(t *testing.T) {
 	}
 }
 
-func TestExtend(t *testing.T) {
-	c, cal, now := running(t), calendar.Default(), moment(t, "2026-05-08 09:00")
-	by := dispatch.Limit{Value: 2, Unit: calendar.WorkingDays}
-	once, err := dispatch.Extend(c, dispatch.Extension{By: by, Approver: 3}, cal, now)
-	if err != nil || !once.Due.Equal(moment(t, "2026-05-13 18:00")) {
-		t.Fatalf("%v, %v", once.Due, err)
-	}
-	if _, err := dispatch.Extend(once, dispatch.Extension{By: by, Approver: 3}, cal, now); !errors.Is(err, dispatch.ErrHigherApprover) {
-		t.Errorf("a second time by the same level: %v", err)
-	}
-	twice, err := dispatch.Extend(once, dispatch.Extension{By: by, Approver: 2}, cal, now)
-	if err != nil || twice.Moves != 2 {
-		t.Fatalf("%+v, %v", twice, err)
-	}
-	if _, err := dispatch.Extend(twice, dispatch.Extension{By: by, Approver: 1}, cal, now); !errors.Is(err, dispatch.ErrExtendedTwice) {
-		t.Errorf("a third time: %v", err)
-	}
-	if _, err := dispatch.Extend(c, dispatch.Extension{By: by, Approver: 1}, cal, c.Due); !errors.Is(err, dispatch.ErrTooLateToExtend) {
-		t.Errorf("at its due time: %v", err)
-	}
-	if _, err := dispatch.Extend(c, dispatch.Extension{By: by, Approver: 4}, cal, now); !errors.Is(err, dispatch.ErrHigherApprover) {
-		t.Errorf("by a lower level: %v", err)
-	}
-}
-
 func TestASuspensionTakesNoTime(t *testing.T) {
 	c, cal := running(t), calendar.Default()
 	c.Waiting = []dispatch.Supervision{{N: 1, Reply: dispatch.Limit{Value: 15, Unit: calendar.NaturalMinutes}, ReplyDue: moment(t, "2026-05-08 10:05")}}

@@ -4,7 +4,6 @@
 package dispatch
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -24,38 +23,6 @@ func (l Limit) Check() error {
 		return fmt.Errorf("%d%s: a whole number from 1 to %d", l.Value, l.Unit, top)
 	}
 	return nil
-}
-
-// Why an extension is refused.
-var (
-	ErrTooLateToExtend = errors.New("the limit has ended: an extension is asked for before it does")
-	ErrExtendedTwice   = errors.New("the limit was extended twice already")
-	ErrHigherApprover  = errors.New("a second extension is approved by a higher level")
-)
-
-// Extension is a longer limit of the stage that runs, asked for and approved.
-type Extension struct {
-	By       Limit
-	Approver int // level of who approved it
-}
-
-// Extend puts off a stage's limit, before it has ended: once with the approval of
-// its own level or a higher one, a second time with a higher one's alone. At the top
-// level its own is enough.
-func Extend(c Clock, x Extension, cal calendar.Calendar, now time.Time) (Clock, error) {
-	switch {
-	case c.Late || !now.Before(c.Due): // also of one without a limit
-		return c, ErrTooLateToExtend
-	case c.Extensions >= 2:
-		return c, ErrExtendedTwice
-	case x.Approver > c.Level || c.Extensions == 1 && c.Level > 1 && x.Approver >= c.Level:
-		return c, ErrHigherApprover
-	}
-	d := cal.Extended(c.Due, x.By.Value, x.By.Unit)
-	c.Due, c.Rule, c.Provisional = d.At, d.Rule, c.Provisional || d.Provisional
-	c.Extensions++
-	c.Moves++
-	return c, nil
 }
 
 // Resumed is the clock of a stage that stood still from from to now: as much time
