@@ -32,7 +32,7 @@ quiet = log=$$($(1) 2>&1) || { printf '%s\n' "$$log"; exit 1; }
 RACEABLE = $(shell $(GO) list ./... | grep -vE '^onemap/(dispatch|feed|frontend|geo|intake|migrations|people)(/.*)?$$|/internal/(e2e|archtest|app|backup|demo|prove)$$|/cmd/onemap$$')
 # Where one thing after the other is the rule, the tests in which much happens at once. Whole servers, and what searches share.
 PARTLY = ./internal/app ./geo/gazetteer ./geo/road ./intake/file
-RACY = Matrix|Live|Socket|Stream|AtOnce|Once|Burst|Stop|Commit|Feed|Revoke|Locked|Together|Slow|Panic|AtATime|Moves|Number|ASecond|SharedByMany|AnotherReads
+RACY = Live|Socket|Stream|AtOnce|Once|Burst|Stop|Commit|Feed|Revoke|Locked|Together|Slow|Panic|AtATime|ASecond|SharedByMany|AnotherReads
 # What the race detector has run in full is not run again. A package that heeds -short is, a test of PARTLY's others, and of
 # internal/app each file that heeds it.
 SHORTENED = $(shell grep -rl --include='*_test.go' --exclude-dir=node_modules 'testing\.Short()' . | xargs -n1 dirname | sort -u | sed 's|^\.|onemap|')

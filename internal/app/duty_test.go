@@ -188,7 +188,7 @@ func TestOneShiftOfMany(t *testing.T) {
 			}
 		}
 		for i, s := range made {
-			if s != 201 && (i%2 == won) != (s == 200) || s >= 500 {
+			if s != 201 && s != 409 && (s != 200 || i%2 != won) { // one that comes in between is told to ask again
 				t.Errorf("round %d: answers %v", round, made)
 				break
 			}

@@ -226,8 +226,7 @@ func TestInstructionsSessionsAndAssistants(t *testing.T) {
 	x.say(hall, "assistants", `{"department":"消防救援"}`, 409, "leads")
 	x.say(hall, "assistants", `{"department":"住房建设"}`, 200, "")
 	l := st.live(helper, `{"type":"hello","topics":["events"]}`)
-	if m := l.next(); !strings.Contains(string(m.Items)+fmt.Sprint(m.Snapshot), x.id) {
-		t.Errorf("the stream of who assists begins with %+v", m)
+	for m := l.next(); m.ID != x.id && !strings.Contains(string(m.Items)+fmt.Sprint(m.Snapshot), x.id); m = l.next() { // in the snapshot, or just after
 	}
 	x.say(helper, "notes", `{"text":"到了"}`, 201, "")
 	x.say(helper, "actions", `{"action":"acknowledge"}`, 403, "lead department", fmt.Sprintf(`If-Match: "%v"`, before["version"]))
