@@ -139,6 +139,8 @@ func (s *Server) answer(ctx context.Context, err error) error {
 		return problem(http.StatusConflict, guard.Error())
 	case errors.As(err, &role):
 		return problem(http.StatusForbidden, role.Error())
+	case errors.Is(err, ledger.ErrNotLead):
+		return problem(http.StatusForbidden, ledger.ErrNotLead.Error())
 	case errors.Is(err, ledger.ErrAssists):
 		return problem(http.StatusForbidden, ledger.ErrAssists.Error())
 	case errors.As(err, &seat):

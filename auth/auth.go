@@ -220,6 +220,25 @@ type Stream struct {
 	View      View
 	Positions Scope // the zero Scope: no positions at all
 	Tag       string
+
+	hidden uint8 // of kinds, by their place
+}
+
+// kinds are the entities of the stream that have a row of the policy of their own.
+var kinds = []struct {
+	name string
+	of   Resource
+}{{"offer", OfferData}, {"whistle", WhistleData}, {"notice", NoticeData}, {"rollcall", Call}, {"message", Call}}
+
+// Shows reports whether entities of a kind are for the actor at all: who is refused a
+// kind elsewhere is not told of it here.
+func (s Stream) Shows(kind string) bool {
+	for i, k := range kinds {
+		if k.name == kind {
+			return s.hidden&(1<<i) == 0
+		}
+	}
+	return true
 }
 
 // StreamOf returns what the live stream shows an actor, or why it shows nothing.
@@ -232,6 +251,11 @@ func StreamOf(a Actor) (Stream, error) {
 	if p, err := Decide(a, Read, Position); err == nil {
 		s.Positions = p.Scope
 	}
-	s.Tag = e.Scope.Tag(e.View) + s.Positions.Tag(NoView)
+	for i, k := range kinds {
+		if _, err := Decide(a, Read, k.of); err != nil {
+			s.hidden |= 1 << i
+		}
+	}
+	s.Tag = e.Scope.Tag(e.View) + s.Positions.Tag(NoView) + fmt.Sprintf("%02x", s.hidden)
 	return s, nil
 }

@@ -52,7 +52,7 @@ func (r *room) payload(shared, full json.RawMessage) json.RawMessage {
 // judge decides what the room learns of e. An entity the room never held must
 // not be named to it, not even to say that it is gone.
 func (r *room) judge(e *entry) verdict {
-	if strings.HasPrefix(e.Kind, "config.") {
+	if strings.HasPrefix(e.Kind, "config.") || !r.Shows(e.Entity.Kind) {
 		return skip
 	}
 	data := r.payload(e.Shared, e.Case)
@@ -149,7 +149,7 @@ func (r *room) encode(items []feed.Item, epoch feed.Epoch, head feed.Seq) *frame
 	size := 256 // of all of it: a county's snapshot has megabytes, and grows in no steps
 	items = slices.DeleteFunc(items, func(it feed.Item) bool {
 		data := r.payload(it.Shared, it.Case)
-		if data == nil || !r.Events.SeesAudience(it.Audience) {
+		if data == nil || !r.Shows(it.Key.Kind) || !r.Events.SeesAudience(it.Audience) {
 			return true
 		}
 		size += len(data) + len(it.Key.Kind) + len(it.Key.ID) + 64

@@ -4,6 +4,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -167,6 +168,7 @@ func (l *Ledger) clockMoved(ctx context.Context, tx pgx.Tx, actor auth.Actor, re
 // telling is what is said of a locked incident whose version does not move.
 type telling struct {
 	kind, reason, event string
+	text                string // of the case: for the journal in place of a reason, and not for the audit
 	data                ClockStep
 }
 
@@ -180,7 +182,7 @@ func (l *Ledger) tell(ctx context.Context, b *pgx.Batch, actor auth.Actor, reque
 	}
 	b.Queue(`INSERT INTO incident_journal (incident_id, n, version, kind, from_state, to_state, actor, at, reason, data)
 		SELECT $1, (SELECT coalesce(max(n), 0) + 1 FROM incident_journal WHERE incident_id = $1), $2, $3, $4, $4, $5, $6, $7, $8`,
-		in.ID, in.Version, t.kind, string(in.State), actor.ID, now, t.reason, data)
+		in.ID, in.Version, t.kind, string(in.State), actor.ID, now, cmp.Or(t.text, t.reason), data)
 	if err := audit(b, actor, requestID, "incident."+t.kind, fmt.Sprintf("incident/%d", in.ID), t.reason, t.data); err != nil {
 		return err
 	}

@@ -327,7 +327,7 @@ func (l *Ledger) move(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comman
 	if in.Version != a.Version {
 		return Result{}, &VersionError{Have: in.Version, Want: a.Version}
 	}
-	if err := leads(d.Scope, in); err != nil {
+	if err := leads(ctx, tx, d.Scope, in); err != nil {
 		return Result{}, err
 	}
 	a.Act.Role = actor.Role
@@ -335,16 +335,32 @@ func (l *Ledger) move(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comman
 	return Result{Incident: in}, err
 }
 
-// ErrAssists refuses an act to a department that only assists.
-var ErrAssists = errors.New("your department assists with this incident: its lead department moves it on; a note is yours to write")
+// What those who do not lead may not do.
+var (
+	// ErrAssists refuses an act to a department that only assists.
+	ErrAssists = errors.New("your department assists with this incident: its lead department moves it on; a note is yours to write")
+	// ErrNotLead refuses an act to a worker who reported or assists.
+	ErrNotLead = errors.New("whoever leads this incident moves it on: it is not offered to you, or somebody else is sent; a note is yours to write")
+)
 
-// leads reports whether an actor of this scope may move an incident it sees on: a
-// department that assists may not.
-func leads(s auth.Scope, in store.Incident) error {
+// leads refuses an act on an incident to whoever sees it and may not move it on: a
+// department that assists, and a worker who only reported it or assists, but for what
+// that worker resolves on the spot.
+func leads(ctx context.Context, tx pgx.Tx, s auth.Scope, in store.Incident) error {
 	if department, only := s.Department(); only && department != in.Department {
 		return ErrAssists
 	}
-	return nil
+	worker, only := s.Worker()
+	if !only || in.State == dispatch.Reported {
+		return nil
+	}
+	var lead bool
+	err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM incident_worker WHERE incident_id = $1 AND worker_id = $2 AND relation = 'lead' AND until IS NULL)",
+		in.ID, int64(worker)).Scan(&lead)
+	if err == nil && !lead {
+		err = ErrNotLead
+	}
+	return err
 }
 
 // step takes one act on an incident that tx has locked: what the rules make of it,

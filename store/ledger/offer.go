@@ -522,26 +522,36 @@ func (l *Ledger) endOffers(ctx context.Context, tx pgx.Tx, actor auth.Actor, req
 	}
 	b, now := &pgx.Batch{}, l.o.Now()
 	for _, o := range held {
-		f := dispatch.OfferFacts{Offer: o.Offer, Incident: after, Rules: l.o.Catalogue.Now().Offers, Now: now}
-		ch, err := dispatch.DecideOffer(f, dispatch.OfferAct{Kind: dispatch.OverWith(after, o.State), By: dispatch.ByRule, Reason: reason})
-		if err != nil {
+		if err := l.endOffer(b, actor, requestID, o, in, after, reason); err != nil {
 			return nil, err
-		}
-		o.Offer = ch.After
-		o.Settle()
-		queueOffer(b, o)
-		b.Queue(`INSERT INTO offer_journal (offer_id, n, kind, from_state, to_state, actor, at, reason)
-			SELECT $1, coalesce(max(n), 0) + 1, $2, $3, $4, $5, $6, $7 FROM offer_journal WHERE offer_id = $1`,
-			o.ID, string(ch.Step.Kind), string(ch.Step.From), string(ch.Step.To), actor.ID, now, reason)
-		if err := l.recordOffer(b, actor, requestID, o, in, ch.Event, "", f.Offer.Ver); err != nil {
-			return nil, err
-		}
-		if o.State == dispatch.OfferWithdrawn {
-			l.notify(b, o, in, "offer.withdrawn")
 		}
 	}
 	b.Queue("UPDATE incident_worker SET until = $2 WHERE incident_id = $1 AND relation IN ('lead', 'assist') AND until IS NULL", in.ID, now)
 	return whose(ctx, tx, b, in.ID)
+}
+
+// endOffer ends one live offer, by rule, of an incident that becomes after. The incident
+// does not follow from it.
+func (l *Ledger) endOffer(b *pgx.Batch, actor auth.Actor, requestID string, o store.Offer, in store.Incident, after dispatch.State, reason string) error {
+	now := l.o.Now()
+	f := dispatch.OfferFacts{Offer: o.Offer, Incident: after, Rules: l.o.Catalogue.Now().Offers, Now: now}
+	ch, err := dispatch.DecideOffer(f, dispatch.OfferAct{Kind: dispatch.OverWith(after, o.State), By: dispatch.ByRule, Reason: reason})
+	if err != nil {
+		return err
+	}
+	o.Offer = ch.After
+	o.Settle()
+	queueOffer(b, o)
+	b.Queue(`INSERT INTO offer_journal (offer_id, n, kind, from_state, to_state, actor, at, reason)
+		SELECT $1, coalesce(max(n), 0) + 1, $2, $3, $4, $5, $6, $7 FROM offer_journal WHERE offer_id = $1`,
+		o.ID, string(ch.Step.Kind), string(ch.Step.From), string(ch.Step.To), actor.ID, now, reason)
+	if err := l.recordOffer(b, actor, requestID, o, in, ch.Event, "", f.Offer.Ver); err != nil {
+		return err
+	}
+	if o.State == dispatch.OfferWithdrawn {
+		l.notify(b, o, in, "offer.withdrawn")
+	}
+	return nil
 }
 
 // noteOffer appends one entry to an offer's journal.

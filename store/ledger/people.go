@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -78,14 +79,20 @@ func (l *Ledger) deactivate(ctx context.Context, tx pgx.Tx, actor auth.Actor, d 
 	if err != nil {
 		return 0, err
 	}
-	held := make([]store.Incident, 0, len(ids))
 	all := auth.System("a worker's open work is handed over whole, whatever the actor may read")
-	for _, id := range ids {
-		in, err := store.FindIncident(ctx, tx, all, auth.CaseView, id, true)
-		if err != nil {
+	offers, err := store.LiveOffersOf(ctx, tx, all, []int64{int64(d.Worker)})
+	if err != nil {
+		return 0, err
+	}
+	locked := map[int64]store.Incident{}
+	for _, id := range slices.Sorted(maps.Keys(concerned(ids, offers))) {
+		if locked[id], err = store.FindIncident(ctx, tx, all, auth.CaseView, id, true); err != nil {
 			return 0, err
 		}
-		held = append(held, in)
+	}
+	held := make([]store.Incident, 0, len(ids))
+	for _, id := range ids {
+		held = append(held, locked[id])
 	}
 	badges, err := lockWorkers(ctx, tx, may.Scope, now, d.Worker, d.HandTo)
 	if err != nil {
@@ -94,12 +101,25 @@ func (l *Ledger) deactivate(ctx context.Context, tx pgx.Tx, actor auth.Actor, d 
 	if still, err := openWork(ctx, tx, d.Worker); err != nil || !slices.Equal(ids, still) {
 		return 0, errors.Join(err, errWorkMoved)
 	}
+	if offers, err = store.LiveOffersOf(ctx, tx, all, []int64{int64(d.Worker)}); err != nil {
+		return 0, err
+	}
+	for id := range concerned(nil, offers) {
+		if _, ok := locked[id]; !ok {
+			return 0, errWorkMoved
+		}
+	}
 	if len(held) > 0 && d.HandTo == 0 {
 		return 0, l.holdsWork(ctx, tx, actor, held)
 	}
 	before, err := Badges(ctx, tx, now, badges...)
 	if err != nil {
 		return 0, err
+	}
+	for _, o := range offers {
+		if err := l.takeBack(ctx, tx, actor, d, o, locked[o.Incident]); err != nil {
+			return 0, err
+		}
 	}
 	for _, in := range held {
 		if err := l.handOver(ctx, tx, actor, d, in); err != nil {
@@ -125,6 +145,34 @@ func (l *Ledger) deactivate(ctx context.Context, tx pgx.Tx, actor auth.Actor, d 
 		return 0, err
 	}
 	return len(held), PeopleChanged(ctx, tx, before, now, badges[0])
+}
+
+// concerned is the incidents of a worker's open work and live offers.
+func concerned(work []int64, offers []store.Offer) map[int64]bool {
+	out := map[int64]bool{}
+	for _, id := range work {
+		out[id] = true
+	}
+	for _, o := range offers {
+		out[o.Incident] = true
+	}
+	return out
+}
+
+// takeBack ends a live offer of a worker who is removed. One that waits for an answer
+// is withdrawn like any other; of accepted work the incident goes on as it stands, with
+// whoever it is handed over to.
+func (l *Ledger) takeBack(ctx context.Context, tx pgx.Tx, actor auth.Actor, d Deactivation, o store.Offer, in store.Incident) error {
+	if !o.State.Accepted() {
+		act := &OfferAct{Offer: o.ID, OfferAct: dispatch.OfferAct{Kind: dispatch.WithdrawOffer, By: dispatch.ByRule}}
+		_, refused, err := l.actOnOffer(ctx, tx, actor, Command{RequestID: d.RequestID, OfferAct: act}, in)
+		return errors.Join(err, refused)
+	}
+	b := &pgx.Batch{}
+	if err := l.endOffer(b, actor, d.RequestID, o, in, in.State, ""); err != nil {
+		return err
+	}
+	return tx.SendBatch(ctx, b).Close()
 }
 
 // openWork is the open incidents that a worker leads or assists with, by id.
@@ -217,7 +265,9 @@ func (l *Ledger) handOver(ctx context.Context, tx pgx.Tx, actor auth.Actor, d De
 	if d.Reason != "" {
 		reason += ": " + d.Reason
 	}
-	journal(b, in.ID, n, in.Version, dispatch.Step{Kind: "hand_over", Reason: reason}, actor.ID, now)
+	if err := journal(b, in.ID, n, in.Version, dispatch.Step{Kind: "hand_over", Reason: reason}, actor.ID, now); err != nil {
+		return err
+	}
 	err = audit(b, actor, d.RequestID, "incident.hand_over", fmt.Sprintf("incident/%d", in.ID), d.Reason, map[string]any{"from_worker": d.Worker, "to_worker": d.HandTo})
 	if err != nil {
 		return err

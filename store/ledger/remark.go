@@ -46,7 +46,8 @@ type pen struct {
 	b      *pgx.Batch
 	n      int    // number of what it made or changed
 	kind   string // of its journal entry; "" where an act left one of its own
-	text   string
+	text   string // for the journal
+	why    string // for the audit: why something is asked or decided; no text of the case
 	data   map[string]any
 }
 
@@ -81,7 +82,7 @@ func (l *Ledger) setDown(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Com
 	}
 	p := &pen{l: l, tx: tx, actor: actor, c: c, in: in, before: l.audience(in), now: l.o.Now().UTC().Truncate(time.Microsecond), b: &pgx.Batch{}, data: map[string]any{}}
 	if _, note := r.Matter.(*Note); !note {
-		if err := leads(d.Scope, in); err != nil {
+		if err := leads(ctx, tx, d.Scope, in); err != nil {
 			return Result{}, err
 		}
 	}
@@ -112,7 +113,7 @@ func (p *pen) record(ctx context.Context) error {
 	p.b.Queue(`INSERT INTO incident_journal (incident_id, n, version, kind, from_state, to_state, actor, at, reason, data)
 		SELECT $1, (SELECT coalesce(max(n), 0) + 1 FROM incident_journal WHERE incident_id = $1), $2, $3, $4, $4, $5, $6, $7, $8`,
 		p.in.ID, p.in.Version, p.kind, string(p.in.State), p.actor.ID, p.now, p.text, data)
-	if err := audit(p.b, p.actor, p.c.RequestID, "incident."+p.kind, fmt.Sprintf("incident/%d", p.in.ID), p.text, p.data); err != nil {
+	if err := audit(p.b, p.actor, p.c.RequestID, "incident."+p.kind, fmt.Sprintf("incident/%d", p.in.ID), p.why, p.data); err != nil {
 		return err
 	}
 	e, err := p.l.event(ctx, p.in, "incident.changed", p.before, p.now)

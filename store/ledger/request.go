@@ -48,7 +48,7 @@ func (m *Ask) set(ctx context.Context, p *pen) error {
 		return err
 	}
 	var value, unit, until any
-	p.kind, p.text = "request", m.Reason
+	p.kind, p.text, p.why = "request", m.Reason, m.Reason
 	p.data["request"], p.data["kind"] = p.n, m.Kind
 	switch m.Kind {
 	case dispatch.ForExtension:
@@ -112,7 +112,7 @@ func (m *Decision) set(ctx context.Context, p *pen) error {
 	}
 	p.n = m.N
 	p.data["request"], p.data["kind"], p.data["approved"] = m.N, r.Kind, m.Approve
-	p.kind, p.text = "decision", m.Reason
+	p.kind, p.text, p.why = "decision", m.Reason, m.Reason
 	outcome := "refused"
 	if m.Approve {
 		outcome = "approved"

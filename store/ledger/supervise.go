@@ -179,6 +179,9 @@ func (l *Ledger) answerSupervision(ctx context.Context, tx pgx.Tx, actor auth.Ac
 	if err != nil {
 		return s, err
 	}
+	if err := leads(ctx, tx, scope, in); err != nil {
+		return s, err
+	}
 	if cmd.Reply.Text == "" {
 		return s, dispatch.ErrReasonMissing
 	}
@@ -198,7 +201,7 @@ func (l *Ledger) answerSupervision(ctx context.Context, tx pgx.Tx, actor auth.Ac
 	b.Queue("DELETE FROM timer WHERE incident_id = $1 AND stage = $2 AND rung = $3 AND done_at IS NULL", s.Incident, s.Stage, fmt.Sprintf("%s.%d", dispatch.RungReply, s.N))
 	cmd.keep(b, actor, s.ID)
 	err = l.tell(ctx, b, actor, cmd.RequestID, in, l.audience(in), telling{
-		kind: "reply", reason: cmd.Reply.Text, event: "incident.supervised", data: ClockStep{Stage: s.Stage, Told: []int{s.Level}, Supervision: s.N},
+		kind: "reply", text: cmd.Reply.Text, event: "incident.supervised", data: ClockStep{Stage: s.Stage, Told: []int{s.Level}, Supervision: s.N},
 	})
 	if err == nil {
 		err = tx.SendBatch(ctx, b).Close()
