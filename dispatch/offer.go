@@ -192,7 +192,7 @@ type OfferFacts struct {
 	Offer     Offer
 	Incident  State
 	Others    int  // offers of the incident that are live besides this one
-	LeadSince bool // somebody else was offered the lead after this offer
+	LeadSince bool // after this offer somebody else was offered the lead, or the incident was handed to another owner
 	Busy      bool // its worker has another live offer of this incident, by now
 	Load      int  // work that its worker has accepted elsewhere
 	Rules     OfferRules

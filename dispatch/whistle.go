@@ -108,16 +108,18 @@ var (
 	ErrArrivedBefore = errors.New("it has arrived already")
 )
 
+// TakesWhistles reports whether departments may be called to an incident in state s: it
+// is accepted, and its work is not done. A whistle ends when that does.
+func (s State) TakesWhistles() bool {
+	return s.Open() && s != Reported && s != Resolved && s != Verified && s != Reopened
+}
+
 // Call decides a new whistle.
 func Call(in Incident, c Calling, now time.Time) (Whistle, error) {
-	switch in.State {
-	case Reported, Resolved, Verified, Reopened:
-		return Whistle{}, guarded(ErrNoWhistle)
-	}
 	all := append([]int64{c.Lead}, c.Assisting...)
 	sorted := slices.Compact(slices.Sorted(slices.Values(all)))
 	switch {
-	case !in.State.Open():
+	case !in.State.TakesWhistles():
 		return Whistle{}, guarded(ErrNoWhistle)
 	case c.Lead == 0 || len(sorted) < len(all) || len(all) > mostCalled:
 		return Whistle{}, guarded(ErrNobodyCalled)

@@ -18,6 +18,7 @@ import (
 // TestARollIsCalledAnsweredAndCloses: who is inside is asked, each answers once, the
 // desk sees it, nobody else does, and it closes by itself, once.
 func TestARollIsCalledAnsweredAndCloses(t *testing.T) {
+	t.Parallel()
 	clock := &testClock{at: time.Now()}
 	st := newStandWith(t, Options{Now: clock.now})
 	hall, townA, townB := st.token(auth.HallOperator, ""), st.token(auth.TownOperator, "A"), st.token(auth.TownOperator, "B")

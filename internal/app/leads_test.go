@@ -95,3 +95,32 @@ func TestTheStreamTellsNobodyOfWhatIsRefused(t *testing.T) {
 		t.Errorf("the desk hears of%s", seen)
 	}
 }
+
+// TestAWhistleEndsWithTheWork: nobody is late for what is done.
+func TestAWhistleEndsWithTheWork(t *testing.T) {
+	t.Parallel()
+	st := fieldStand(t, Options{}, 1)
+	desk := st.token(auth.Dispatcher, "")
+	id := st.routed(desk)
+	path := "/api/v1/incidents/" + id
+	made := st.want(201, "POST", path+"/whistles", desk, `{"lead":"消防救援","within_min":30}`).json(t)
+	for v, act := range []string{"acknowledge", "resolve"} {
+		if _, state := st.whistle(desk, made["id"]); state != "running" {
+			t.Errorf("before it is resolved the whistle is %v", state)
+		}
+		st.want(200, "POST", path+"/actions", desk, `{"action":"`+act+`"}`, fmt.Sprintf(`If-Match: "%d"`, v+3))
+	}
+	if _, state := st.whistle(desk, made["id"]); state != "ended" {
+		t.Errorf("after it is resolved the whistle is %v", state)
+	}
+}
+
+// whistle is one of the whistles that a reader sees, and its state.
+func (st *stand) whistle(token string, id any) (map[string]any, any) {
+	for _, it := range st.want(200, "GET", "/api/v1/whistles", token, "").json(st.t)["items"].([]any) {
+		if w := it.(map[string]any); w["id"] == id {
+			return w, w["state"]
+		}
+	}
+	return nil, "ended" // the list is of those that run
+}

@@ -16,6 +16,7 @@ import (
 )
 
 func TestANoticeIsReadAnsweredAndCounted(t *testing.T) {
+	t.Parallel()
 	clock := &testClock{at: time.Now().UTC().Truncate(time.Second)}
 	st := newStandWith(t, Options{Now: clock.now})
 	desk, townA, townB, fire, women := st.token(auth.Dispatcher, ""), st.token(auth.TownOperator, "A"), st.token(auth.TownOperator, "B"), st.handler(fireDept), st.handler(womenDept)

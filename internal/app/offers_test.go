@@ -85,6 +85,7 @@ func (st *stand) state(token, incident string) string {
 }
 
 func TestAnOfferTakesAnIncidentFromTheDeskToItsEnd(t *testing.T) {
+	t.Parallel()
 	st := fieldStand(t, Options{}, 3)
 	desk, phone, other := st.token(auth.Dispatcher, ""), st.phone(1), st.phone(2)
 	id := st.routed(desk)
@@ -163,6 +164,7 @@ func (st *stand) offerTo(desk, incident, worker string) string {
 // comes keeps how far off it was said.
 func TestAnArrivalIsSeenByFixesAndTold(t *testing.T) {
 	clock := &testClock{at: time.Now().Truncate(time.Second)}
+	t.Parallel()
 	st := fieldStand(t, Options{Now: clock.now}, 2)
 	desk := st.token(auth.Dispatcher, "")
 	id := st.routed(desk)
@@ -207,6 +209,7 @@ func TestAnArrivalIsSeenByFixesAndTold(t *testing.T) {
 // TestTheDeskIsToldWhenNobodyWasReached, and when the offer's time is over.
 func TestTheDeskIsToldWhenNobodyWasReached(t *testing.T) {
 	clock := &testClock{at: time.Now()}
+	t.Parallel()
 	st := fieldStand(t, Options{Now: clock.now}, 1)
 	desk := st.token(auth.Dispatcher, "")
 	l := st.live(desk, `{"type":"hello","topics":["events"]}`)
@@ -281,6 +284,7 @@ func TestWordOfAnOfferIsSignedAndSentAgainUntilItIsTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	clock := &testClock{at: time.Now()}
+	t.Parallel()
 	st := fieldStand(t, Options{Now: clock.now, NotifyURL: srv.URL + "/onemap", NotifyHosts: []string{"127.0.0.1"}, NotifyKeyFile: key}, 1)
 	desk := st.token(auth.Dispatcher, "")
 	offer := st.offerTo(desk, st.routed(desk), "1")

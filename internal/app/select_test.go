@@ -62,6 +62,7 @@ func num(n *int) string {
 // TestWhatLiesInsideAMark: circle, box and polygon, in two datums, for whom it is shown
 // and for whom it is counted.
 func TestWhatLiesInsideAMark(t *testing.T) {
+	t.Parallel()
 	st := newStand(t)
 	hall := st.token(auth.HallOperator, "")
 	st.crew("A1", "A1", "A1", "A1", "A1", "B1")
@@ -142,6 +143,7 @@ func TestWhatLiesInsideAMark(t *testing.T) {
 // TestTheSameMatterIsSuggested: by whom it may be merged, of what they see, and not of
 // what is merged, void or sensitive.
 func TestTheSameMatterIsSuggested(t *testing.T) {
+	t.Parallel()
 	st := newStand(t)
 	hall := st.token(auth.HallOperator, "")
 	send := func(category, title string, lon float64) string {

@@ -45,6 +45,7 @@ func calls(a map[string]any) map[string]map[string]any {
 }
 
 func TestAWhistleIsAnsweredByBeingThere(t *testing.T) {
+	t.Parallel()
 	clock := &testClock{at: time.Now().UTC()}
 	st := newStandWith(t, Options{Now: clock.now})
 	desk := st.token(auth.Dispatcher, "")

@@ -519,7 +519,7 @@ func (l *Ledger) write(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comma
 	if err := l.record(ctx, b, actor, c.RequestID, n, in, ch, before); err != nil {
 		return in, err
 	}
-	if err := tx.SendBatch(ctx, b).Close(); err != nil || in.State.Open() {
+	if err := tx.SendBatch(ctx, b).Close(); err != nil || in.State.TakesWhistles() {
 		return in, gridsChanged(err)
 	}
 	return in, l.endWhistle(ctx, tx, actor, c.RequestID, in)

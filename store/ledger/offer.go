@@ -380,7 +380,8 @@ func (l *Ledger) holdLoad(ctx context.Context, tx pgx.Tx, o store.Offer, f *disp
 		return err
 	}
 	return tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM offer WHERE worker_id = $1 AND state IN ('accepted', 'arrived')),
-		EXISTS (SELECT FROM offer WHERE incident_id = $2 AND lead AND id > $3)`, int64(o.Worker), o.Incident, o.ID).Scan(&f.Load, &f.LeadSince)
+		EXISTS (SELECT FROM offer WHERE incident_id = $2 AND lead AND id > $3) OR EXISTS (SELECT FROM incident_stage WHERE incident_id = $2 AND started_at > $4)`,
+		int64(o.Worker), o.Incident, o.ID, o.MadeAt).Scan(&f.Load, &f.LeadSince)
 }
 
 // distance is how far a worker with a fresh fix is from an incident, in metres; nil

@@ -232,6 +232,20 @@ func TestAYesSaidInTimeCountsUnlessSomebodyElseWasAskedSince(t *testing.T) {
 		t.Errorf("another yes: %v", err)
 	}
 
+	// Handed to another level since, it is nobody's from before.
+	w.now = begin
+	in, o = expired(4)
+	if in, err := w.db.Incident(t.Context(), w.county, auth.CaseView, in.ID); err != nil {
+		t.Fatal(err)
+	} else if _, err := w.led.Do(t.Context(), w.operator, ledger.Command{Act: &ledger.Act{
+		Incident: in.ID, Version: in.Version, Act: dispatch.Act{Action: dispatch.Reassign, Reason: "交旗里办", Level: 1},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.say(o, dispatch.AcceptOffer, "c", &soon); !errors.Is(err, dispatch.ErrLeadTaken) {
+		t.Errorf("a yes to what another level has by now: %v", err)
+	}
+
 	w.now = begin
 	in, o = expired(2)
 	second := w.offered(t, in, 3)
