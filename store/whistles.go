@@ -146,6 +146,13 @@ func (db *DB) RunningWhistles(ctx context.Context, s auth.Scope, after int64, li
 	return whistlesBy(ctx, db.Pool, &q)
 }
 
+// RunningWhistlesOn are the running whistles of these incidents.
+func RunningWhistlesOn(ctx context.Context, tx Querier, s auth.Scope, incidents []int64) ([]Whistle, error) {
+	var q query
+	q.add("SELECT "+whistleColumns+fromWhistle+"WHERE w.state = 'running' AND w.incident_id = ANY (?) AND ", incidents).whistlesInScope(s).add(" ORDER BY w.id")
+	return whistlesBy(ctx, tx, &q)
+}
+
 // whistlesBy reads whistles with their calls.
 func whistlesBy(ctx context.Context, tx Querier, q *query) ([]Whistle, error) {
 	rows, err := tx.Query(ctx, q.sql.String(), q.args...)

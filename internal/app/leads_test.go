@@ -124,3 +124,33 @@ func (st *stand) whistle(token string, id any) (map[string]any, any) {
 	}
 	return nil, "ended" // the list is of those that run
 }
+
+// TestACorrectedPlaceTakesOffersAndWhistlesAlong: the town it was thought to lie in is
+// told that they are gone, the town it lies in what there is.
+func TestACorrectedPlaceTakesOffersAndWhistlesAlong(t *testing.T) {
+	t.Parallel()
+	st := fieldStand(t, Options{}, 1)
+	desk := st.token(auth.Dispatcher, "")
+	id := st.routed(desk)
+	path := "/api/v1/incidents/" + id
+	made := offered(t, st.want(201, "POST", path+"/offers", desk, `{"worker_ids":["1"],"lead":true,"expires_s":600}`, `If-Match: "3"`))
+	whistle := st.want(201, "POST", path+"/whistles", desk, `{"lead":"消防救援","within_min":30}`).json(t)
+	st.wait("both in the live state", func() bool {
+		return st.count("SELECT count(*) FROM live_state WHERE kind IN ('offer', 'whistle')") == 2
+	})
+	hello := `{"type":"hello","topics":["events"]}`
+	from, to := st.live(st.token(auth.TownOperator, "A"), hello), st.live(st.token(auth.TownOperator, "B"), hello)
+	from.next()
+	to.next()
+	st.want(200, "POST", path+"/actions", desk, `{"action":"correct","reason":"报错了位置","location":{"lon":107.7,"lat":38.2,"crs":"wgs84"}}`, `If-Match: "4"`)
+	want := map[string]string{"incident": id, "offer": made["id"].(string), "whistle": whistle["id"].(string)}
+	for range want {
+		if m := from.next(); m.Type != "gone" || m.ID != want[m.Kind] {
+			t.Errorf("the town it left is told %s %s %s", m.Type, m.Kind, m.ID)
+		}
+		m := to.next()
+		if kind, _, _ := strings.Cut(m.Kind, "."); m.Type != "event" || m.ID != want[kind] {
+			t.Errorf("the town it lies in is told %s %s %s", m.Type, m.Kind, m.ID)
+		}
+	}
+}

@@ -310,11 +310,8 @@ type moved struct {
 
 func (r *redraw) moveBatch(ctx context.Context, tx pgx.Tx, ins []store.Incident) error {
 	now := r.l.o.Now()
-	all, offered := make([]moved, len(ins)), map[int64]int32{}
+	all, busy := make([]moved, len(ins)), map[int64]resettled{}
 	for i, in := range ins {
-		if in.State.HoldsOffers() {
-			offered[in.ID] = in.Place.GridNo
-		}
 		if f, ok := r.ahead[in.ID]; ok && reflect.DeepEqual(f.was, in) {
 			all[i] = f.is
 			all[i].event.OccurredAt = now
@@ -324,6 +321,9 @@ func (r *redraw) moveBatch(ctx context.Context, tx pgx.Tx, ins []store.Incident)
 				return err
 			}
 		}
+		if in.State.HoldsOffers() || in.State.TakesWhistles() {
+			busy[in.ID] = resettled{all[i].event.Before, all[i].Incident}
+		}
 		if all[i].step != nil {
 			r.out.Moved++
 		}
@@ -332,7 +332,7 @@ func (r *redraw) moveBatch(ctx context.Context, tx pgx.Tx, ins []store.Incident)
 	if err := writeMoved(ctx, tx, all, r.actor.ID, r.e.Reason, now); err != nil {
 		return err
 	}
-	return r.l.tellMoved(ctx, tx, offered)
+	return r.l.tellResettled(ctx, tx, busy)
 }
 
 // moveOne says where an incident stands in the new tree. Where only the numbers of

@@ -519,8 +519,16 @@ func (l *Ledger) write(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comma
 	if err := l.record(ctx, b, actor, c.RequestID, n, in, ch, before); err != nil {
 		return in, err
 	}
-	if err := tx.SendBatch(ctx, b).Close(); err != nil || in.State.TakesWhistles() {
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
 		return in, gridsChanged(err)
+	}
+	if now := l.audience(in); now.Grid != before.Grid || now.Sensitive != before.Sensitive {
+		if err := l.tellResettled(ctx, tx, map[int64]resettled{in.ID: {before, in}}); err != nil {
+			return in, err
+		}
+	}
+	if in.State.TakesWhistles() {
+		return in, nil
 	}
 	return in, l.endWhistle(ctx, tx, actor, c.RequestID, in)
 }

@@ -237,22 +237,43 @@ func (l *Ledger) ArrivedByFixes(ctx context.Context, actor auth.Actor, offer int
 	return nil
 }
 
-// tellMoved tells the live offers of incidents that a redraw has moved to whoever sees
-// those now. from is the grid number that each incident had.
-func (l *Ledger) tellMoved(ctx context.Context, tx pgx.Tx, from map[int64]int32) error {
-	offers, err := store.LiveOffersOn(ctx, tx, whole, slices.Sorted(maps.Keys(from)))
-	if err != nil || len(offers) == 0 {
+// resettled is an incident that is seen by others than before: its place or its category
+// is another.
+type resettled struct {
+	before feed.Audience
+	now    store.Incident
+}
+
+// tellResettled tells the live offers and running whistles of such incidents to whoever
+// sees those now, and whoever saw them before that they are gone.
+func (l *Ledger) tellResettled(ctx context.Context, tx pgx.Tx, all map[int64]resettled) error {
+	ids := slices.Sorted(maps.Keys(all))
+	offers, err := store.LiveOffersOn(ctx, tx, whole, ids)
+	if err != nil {
+		return err
+	}
+	whistles, err := store.RunningWhistlesOn(ctx, tx, whole, ids)
+	if err != nil || len(offers)+len(whistles) == 0 {
 		return err
 	}
 	b := &pgx.Batch{}
-	for _, o := range offers {
-		e, err := l.offerEvent(o, o.About, "offer.changed")
+	tell := func(e feed.Event, err error, incident int64) error {
 		if err != nil {
 			return err
 		}
 		e.Before = e.After
-		e.Before.Grid = from[o.Incident]
-		if err := emit(b, e); err != nil {
+		e.Before.Grid, e.Before.Sensitive = all[incident].before.Grid, all[incident].before.Sensitive
+		return emit(b, e)
+	}
+	for _, o := range offers {
+		e, err := l.offerEvent(o, o.About, "offer.changed")
+		if err := tell(e, err, o.Incident); err != nil {
+			return err
+		}
+	}
+	for _, w := range whistles {
+		e, err := l.whistleEvent(w, all[w.Incident].now, "whistle.changed")
+		if err := tell(e, err, w.Incident); err != nil {
 			return err
 		}
 	}

@@ -223,9 +223,22 @@ func (l *Ledger) recordWhistleAs(b *pgx.Batch, actor auth.Actor, requestID strin
 	if err != nil {
 		return err
 	}
-	full, err := store.WhistlePayload(w, names)
+	e, err := l.whistleEvent(w, in, kind)
 	if err != nil {
 		return err
+	}
+	if w.Ver > 1 {
+		e.Before = e.After
+	}
+	return emit(b, e)
+}
+
+// whistleEvent makes the event that tells a whistle's state to whoever sees its incident,
+// and to the departments it calls.
+func (l *Ledger) whistleEvent(w store.Whistle, in store.Incident, kind string) (feed.Event, error) {
+	full, err := store.WhistlePayload(w, l.o.Catalogue.Now().DeptNames)
+	if err != nil {
+		return feed.Event{}, err
 	}
 	aud := feed.Audience{Grid: in.Place.GridNo, Workers: in.Workers, Sensitive: l.o.Catalogue.Now().Categories[in.Category].Sensitive()}
 	for _, c := range w.Calls {
@@ -235,13 +248,10 @@ func (l *Ledger) recordWhistleAs(b *pgx.Batch, actor auth.Actor, requestID strin
 	e := feed.Event{
 		Kind: kind, Entity: feed.Key{Kind: "whistle", ID: fmt.Sprint(w.ID)}, Ver: w.Ver, Live: feed.Put, OccurredAt: l.o.Now(), After: aud, Case: full,
 	}
-	if w.Ver > 1 {
-		e.Before = aud
-	}
 	if w.State != dispatch.WhistleRunning {
 		e.Live = feed.End
 	}
-	return emit(b, e)
+	return e, nil
 }
 
 // endWhistle ends the running whistle of an incident that tx has locked and that is
