@@ -64,7 +64,7 @@ func (s *Server) startLoops(ctx context.Context) error {
 	s.loop("audit seal", (&ledger.AuditSealer{
 		DB: s.pools.care, Key: s.seal.AuditKey(), Anchor: filepath.Join(s.o.Data, ledger.AnchorFile), Now: s.o.Now, Log: s.o.Log,
 	}).Run)
-	s.sweep = &ledger.Sweeper{Ledger: s.ledger, Pool: s.pools.care.Pool, Now: s.o.Now, Log: s.o.Log, Node: nodeName()}
+	s.sweep = &ledger.Sweeper{Ledger: s.ledger, Pool: s.pools.care.Pool, Now: s.o.Now, Log: s.o.Log, Node: nodeName(), DatabaseNow: s.o.databaseNow}
 	s.loop("sweep", s.sweep.Run)
 	s.loop("catch up", s.followConfig)
 	s.loop("people", s.followPeople)

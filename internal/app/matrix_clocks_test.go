@@ -74,6 +74,8 @@ func (r *run) eachSupervision(l line) {
 			r.denied(l, m.name, a)
 		case r.o.sees(r.w, r.a, m, rowIncident) == hidden:
 			r.same(l, m.name, a, missing)
+		case r.a.dept != "" && r.a.dept != m.dept, r.a.worker != 0 && m.closed: // who assists or only reported reads it
+			r.granted(l, m.name, a, http.StatusForbidden)
 		default:
 			r.granted(l, m.name, a, http.StatusOK, http.StatusConflict) // answered by another before
 		}

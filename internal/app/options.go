@@ -7,6 +7,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +15,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"onemap/api"
 )
@@ -45,6 +48,9 @@ type Options struct {
 	Log     *slog.Logger
 	Out     io.Writer // what a person at the terminal reads: links, progress
 	Now     func() time.Time
+
+	// databaseNow takes the place of the database's clock where a test moves Now by hand.
+	databaseNow func(context.Context, *pgx.Conn) (time.Time, error)
 }
 
 func (o *Options) setDefaults() {

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	"github.com/jackc/pgx/v5"
 	"github.com/paulmach/orb"
 
 	"onemap/api"
@@ -92,6 +93,9 @@ func newStandWith(t testing.TB, o Options, prepare ...string) *stand {
 	}
 	db.Close()
 	o.DatabaseURL = url
+	if now := o.Now; now != nil {
+		o.databaseNow = func(context.Context, *pgx.Conn) (time.Time, error) { return now(), nil }
+	}
 	return startStand(t, o)
 }
 
