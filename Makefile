@@ -47,6 +47,8 @@ FUZZTIME ?= 2m
 BENCHCOUNT ?= 5
 # A cached pass is good enough at a desk, not where a change is judged. Vet is a part of its own.
 FRESH := $(if $(CI),-count=1) -vet=off
+# Tests of whole servers wait more than they work.
+WIDE := -parallel 4
 
 ##@ Run
 
@@ -75,13 +77,13 @@ test: deps-test fmt vet staticcheck compose ## the whole proof, as the gate runs
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=20000x
 	@$(MAKE) --no-print-directory e2e
 	@echo "== all that is left"
-	@$(PROVE) -last $(RESULTS) $(FRESH) -timeout 15m -skip '$(RACED)' $(THE_REST)
+	@$(PROVE) -last $(RESULTS) $(FRESH) $(WIDE) -timeout 15m -skip '$(RACED)' $(THE_REST)
 
 race: ## the tests under the race detector, without the long ones
 	@echo "== race detector"
 	@mkdir -p bin
 	@$(PROVE) $(RESULTS) -race -short $(FRESH) -timeout 15m $(RACEABLE)
-	@$(PROVE) $(RESULTS) -race -short $(FRESH) -timeout 15m -run '$(RACY)' $(PARTLY)
+	@$(PROVE) $(RESULTS) -race -short $(FRESH) $(WIDE) -timeout 15m -run '$(RACY)' $(PARTLY)
 
 e2e: deps-test build ## the whole program in a real browser
 	@echo "== whole program in a browser"
