@@ -83,7 +83,7 @@ func (l *Ledger) rung(ctx context.Context, tx pgx.Tx, t dueTimer, node string) e
 	var out dispatch.Outcome
 	if c.Stage == t.stage && in.State.Open() {
 		clocks := l.o.Catalogue.Now().Clocks
-		posts, err := store.DutyPosts(ctx, tx, system, in.Place.GridID, c.Level, l.o.Catalogue.Now().Categories[in.Category].Sensitive())
+		posts, err := store.DutyPosts(ctx, tx, system, in.Place.GridNo, c.Level, now, l.o.Catalogue.Now().Categories[in.Category].Sensitive())
 		if err != nil {
 			return err
 		}

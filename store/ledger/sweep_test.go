@@ -155,6 +155,36 @@ func TestAnUnhandledIncidentClimbsFromDueToTheCounty(t *testing.T) {
 	}
 }
 
+// TestTheDutyOfficerOfTheTimeSupervises: whoever the roster of duties names when the
+// limit runs out, and nobody who merely has a right to the grid.
+func TestTheDutyOfficerOfTheTimeSupervises(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	h := &hand{}
+	h.set(w.now)
+	_, s := w.server(h, "a")
+	in := w.report(t, "0103", 0.5, 0.5, ledger.Command{}).Incident // owed by the town
+	if _, err := w.db.Pool.Exec(t.Context(), `WITH a AS (INSERT INTO account (login, state, password, created_by) VALUES ('early', 'active', 'none', 'test'), ('late', 'active', 'none', 'test') RETURNING id, login),
+		g AS (INSERT INTO account_grant (account_id, role, grid_code, root_code, state, proposed_by, security_by, active_at) SELECT id, 'dispatcher', 'C', 'C', 'active', 'test', 'test', now() FROM a)
+		INSERT INTO duty_officer (root_code, grid_code, account_id, from_at, to_at, made_by, made_at)
+		SELECT 'C', 'C', id, CASE login WHEN 'early' THEN $1::timestamptz - interval '1 day' ELSE $1 END, CASE login WHEN 'early' THEN $1 ELSE $1 + interval '1 day' END, 'test', $1 FROM a`,
+		*in.StageDue); err != nil {
+		t.Fatal(err)
+	}
+	stop := run(s)
+	defer stop()
+	h.set(*in.StageDue)
+	w.swept(t, h)
+	list, err := w.db.Supervisions(t.Context(), w.county, store.SupervisionFilter{Limit: 9})
+	var late string
+	if err := w.db.Pool.QueryRow(t.Context(), "SELECT 'account:' || id FROM account WHERE login = 'late'").Scan(&late); err != nil {
+		t.Fatal(err)
+	}
+	if err != nil || len(list) != 1 || !slices.Equal(list[0].Officers, []string{late}) || len(list[0].Skipped) != 0 {
+		t.Errorf("supervisions %+v, %v; want one of %s", list, err, late)
+	}
+}
+
 // TestEachRungFiresOnceOverRestartsAndTwoServers lets two servers come and go in the
 // middle of their work, while the clock is moved on and now and then back: 6
 // incidents, 600 with ONEMAP_SOAK=1.
