@@ -246,7 +246,9 @@ type dutyLink struct {
 }
 
 // answers reports whether somebody has the duty who may know of the matter.
-func (o dutyLink) answers(sensitive bool) bool { return o.ID != 0 && o.Active && (o.sensitive || !sensitive) }
+func (o dutyLink) answers(sensitive bool) bool {
+	return o.ID != 0 && o.Active && (o.sensitive || !sensitive)
+}
 
 // actor is what the officer is called in the record.
 func (o dutyLink) actor() string {

@@ -155,6 +155,85 @@ func TestAnUnhandledIncidentClimbsFromDueToTheCounty(t *testing.T) {
 	}
 }
 
+// TestAReviewDateWakesOnce: its owner and the county's desk are reminded on the date,
+// once, whichever of two servers is up and however often they start; a date put in
+// its place wakes again.
+func TestAReviewDateWakesOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	h := &hand{}
+	h.set(w.now)
+	led, a := w.server(h, "a")
+	_, b := w.server(h, "b")
+	id := w.report(t, "0103", 0.5, 0.5, ledger.Command{}).Incident.ID
+	act := func(a dispatch.Act) {
+		t.Helper()
+		if _, err := led.Do(t.Context(), w.operator, ledger.Command{Act: &ledger.Act{Incident: id, Version: w.find(t, id).Version, Act: a}}); err != nil {
+			t.Fatalf("%s: %v", a.Action, err)
+		}
+	}
+	due := func() int {
+		t.Helper()
+		rows, err := w.db.DueReviews(t.Context(), w.county, h.now(), store.OpenFilter{Limit: 9})
+		counts, err2 := w.db.CountOpen(t.Context(), w.county, h.now())
+		if err != nil || err2 != nil || counts.Reviews != len(rows) {
+			t.Fatalf("%v, %v %v, counted %d", rows, err, err2, counts.Reviews)
+		}
+		return len(rows)
+	}
+	act(dispatch.Act{Action: dispatch.Accept})
+	act(dispatch.Act{Action: dispatch.Route})
+	review := h.now().AddDate(0, 1, 0)
+	act(dispatch.Act{Action: dispatch.Suspend, Reason: "汛期过后再办", Until: review})
+	for range 2 { // corrected while it stands: another stage, the same date
+		h.set(review.Add(-time.Second))
+		stop := run(a)
+		w.swept(t, h)
+		if got := w.steps(t, id); w.count(t, "timer", "did = 'review'") == 0 && len(got) != 0 || due() != 0 {
+			t.Fatalf("before the date: %v, %d due", got, due())
+		}
+		h.set(review)
+		stopB := run(b)
+		w.swept(t, h)
+		stop()
+		stopB()
+		act(dispatch.Act{Action: dispatch.Correct, Reason: "类别有误", Category: ptr(w.cat.Now().Categories["0301"])})
+	}
+	for _, s := range []*ledger.Sweeper{a, b} {
+		stop := run(s)
+		w.swept(t, h)
+		stop()
+	}
+	if got := w.steps(t, id); !slices.Equal(got, []string{"1 review [2 1]"}) || due() != 1 {
+		t.Errorf("on the date: %v, %d due for review", got, due())
+	}
+	w.sequence(t)
+	events, err := ledger.ReadFeed(t.Context(), w.db, auth.System("test"), 0, 1000)
+	told := 0
+	for _, e := range events {
+		if e.Kind == "incident.reminded" {
+			told++
+		}
+	}
+	if err != nil || told != 1 {
+		t.Errorf("told %d times, %v", told, err)
+	}
+	act(dispatch.Act{Action: dispatch.Resume})
+	if due() != 0 || w.count(t, "timer", "rung LIKE 'review.%' AND done_at IS NULL") != 0 {
+		t.Error("what was taken up again is still due for review")
+	}
+	second := h.now().AddDate(0, 1, 0)
+	act(dispatch.Act{Action: dispatch.Suspend, Reason: "再等一月", Until: second})
+	// One that was suspended before there were reviews gets its timer when a server begins.
+	if _, err := w.db.Pool.Exec(t.Context(), "DELETE FROM timer WHERE rung LIKE 'review.%' AND done_at IS NULL; ALTER TABLE timer DISABLE TRIGGER USER; DELETE FROM timer WHERE rung LIKE 'review.%'; ALTER TABLE timer ENABLE TRIGGER USER"); err != nil {
+		t.Fatal(err)
+	}
+	h.set(second)
+	stop := run(a)
+	waitFor(t, "the second review", func() bool { return len(w.steps(t, id)) == 2 })
+	stop()
+}
+
 // TestTheDutyOfficerOfTheTimeSupervises: whoever the roster of duties names when the
 // limit runs out, and nobody who merely has a right to the grid.
 func TestTheDutyOfficerOfTheTimeSupervises(t *testing.T) {
@@ -335,7 +414,7 @@ func TestTheClockStandsWhileSuspendedAndRunsOnAfterwards(t *testing.T) {
 	stop := run(s)
 	defer stop()
 	waitFor(t, "look", func() bool { return !s.State().At.Before(h.now()) })
-	if got := w.steps(t, id); len(got) != 0 || w.count(t, "timer", "held") != 2 {
+	if got := w.steps(t, id); len(got) != 0 || w.count(t, "timer", "rung LIKE 'review.%' AND NOT held") != 1 || w.count(t, "timer", "held") != 2 {
 		t.Errorf("while it is suspended: %v, %d timers held", got, w.count(t, "timer", "held"))
 	}
 	after := act(dispatch.Act{Action: dispatch.Resume})
