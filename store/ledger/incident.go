@@ -298,8 +298,35 @@ func moment(t *time.Time) any {
 	return *t
 }
 
-// act moves an incident on.
+// act moves an incident on. While a redraw of the grids ends, an act that needs them
+// waits for it with nothing locked, and begins again.
 func (l *Ledger) act(ctx context.Context, actor auth.Actor, c Command) (res Result, err error) {
+	var held *gridsHeldError
+	for range gridWaits {
+		if res, err = l.actOnce(ctx, actor, c); !errors.As(err, &held) {
+			return res, err
+		}
+		b := &pgx.Batch{}
+		b.Queue("SELECT hold_grids($1)", held.version)
+		if err := l.o.DB.Together(ctx, b); err != nil {
+			return Result{}, gridsChanged(err)
+		}
+	}
+	return Result{}, ErrGridsChanged
+}
+
+// gridWaits is how often an act waits for a redraw that ends without changing anything.
+const gridWaits = 3
+
+// gridsHeldError stops an act that holds an incident, and for which a redraw would have to
+// be waited for.
+type gridsHeldError struct{ version int32 }
+
+func (e *gridsHeldError) Error() string {
+	return fmt.Sprintf("grid version %d is being replaced", e.version)
+}
+
+func (l *Ledger) actOnce(ctx context.Context, actor auth.Actor, c Command) (res Result, err error) {
 	err = l.o.DB.InTx(ctx, func(tx pgx.Tx) error {
 		first, done, err := l.claim(ctx, tx, actor, c)
 		switch {
@@ -320,6 +347,11 @@ func (l *Ledger) move(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comman
 		return Result{}, err
 	}
 	a := c.Act
+	if a.Action == dispatch.Merge && a.Into != 0 && a.Into < a.Incident { // two are locked: the lower number first
+		if _, err := store.FindIncident(ctx, tx, d.Scope, auth.CaseView, a.Into, true); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return Result{}, err
+		}
+	}
 	in, err := store.FindIncident(ctx, tx, d.Scope, auth.CaseView, a.Incident, true)
 	if err != nil {
 		return Result{}, err
@@ -476,6 +508,11 @@ func (l *Ledger) write(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comma
 	in.Incident, in.Department = ch.After, ch.Department
 	if ch.Place != nil {
 		in.Place = *ch.Place
+		if ok, err := store.TryHoldGrids(ctx, tx, in.Place.GridVersion); err != nil {
+			return in, err
+		} else if !ok {
+			return in, &gridsHeldError{in.Place.GridVersion}
+		}
 	}
 	in.Settle()
 	var dept, into, level any
