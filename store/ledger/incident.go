@@ -407,6 +407,9 @@ func (l *Ledger) step(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comman
 	if err == nil && a.Action == dispatch.Archive {
 		err = l.file(ctx, tx, in, &ch)
 	}
+	if err == nil && a.Action == dispatch.Reopen && ch.Place != nil {
+		err = l.journalHere(ctx, tx, actor, in, *ch.Place)
+	}
 	if err != nil {
 		return in, err
 	}
@@ -440,6 +443,9 @@ func (l *Ledger) facts(ctx context.Context, tx pgx.Tx, actor auth.Actor, in stor
 			f.NoLiaison = !staffed
 		}
 	case dispatch.Reopen:
+		if f.Here, err = l.here(ctx, in.Place); err != nil {
+			return f, err
+		}
 		err = tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM call_back WHERE closes_id = $1 AND outcome = 'unsatisfied')", in.ID).Scan(&f.Unsatisfied)
 	}
 	return f, err
