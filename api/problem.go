@@ -151,7 +151,7 @@ func (s *Server) answer(ctx context.Context, err error) error {
 		return problem(http.StatusConflict, ledger.ErrRollClosed.Error()+": report to the desk in another way")
 	case errors.Is(err, ledger.ErrKeyReused):
 		return problem(http.StatusUnprocessableEntity, ledger.ErrKeyReused.Error()+": make a new key for a new request")
-	case errors.Is(err, ledger.ErrNotAbove), errors.Is(err, ledger.ErrAnswered), errors.Is(err, ledger.ErrOwnWord), errors.Is(err, ledger.ErrNotOpen):
+	case errors.Is(err, ledger.ErrNotAbove), errors.Is(err, ledger.ErrAnswered), errors.Is(err, ledger.ErrOwnWord), errors.Is(err, ledger.ErrNotAsked), errors.Is(err, ledger.ErrNotOpen):
 		return problem(http.StatusConflict, supervisionRefused(err))
 	case errors.Is(err, ledger.ErrElsewhere):
 		return problem(http.StatusConflict, ledger.ErrElsewhere.Error()+": nothing was stored; ask the county's hall, or leave the number out")
