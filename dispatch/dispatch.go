@@ -135,7 +135,7 @@ type Facts struct {
 	Evidence    bool      // something is attached
 	Approved    bool      // a second person has agreed to what is asked
 	Unsatisfied bool      // the newest call-back was
-	NoLiaison   bool      // the department of the act has nobody to see it
+	NoLiaison   bool      // the department that would have it has nobody to see it
 	Target      *Incident // of merge
 	SameCounty  bool      // Target is of the same county
 	Here        *Place    // of reopen: where it lies in the grids in force; nil leaves it where it is

@@ -4,6 +4,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -437,9 +438,9 @@ func (l *Ledger) facts(ctx context.Context, tx pgx.Tx, actor auth.Actor, in stor
 			err = l.onTheSpot(ctx, tx, actor, in, &f)
 		}
 	case dispatch.Route, dispatch.Reassign, dispatch.Delegate:
-		if l.o.Staffed != nil && a.Department != 0 && a.Department != f.Stage.Department {
+		if department := cmp.Or(a.Department, f.Department); l.o.Staffed != nil && department != 0 { // named or not
 			staffed := false
-			staffed, err = l.o.Staffed(ctx, tx, a.Department, in, f.Now)
+			staffed, err = l.o.Staffed(ctx, tx, department, in, f.Now)
 			f.NoLiaison = !staffed
 		}
 	case dispatch.Reopen:
