@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -266,21 +267,39 @@ func TestTheDutyOfficerOfTheTimeSupervises(t *testing.T) {
 
 // TestEachRungFiresOnceOverRestartsAndTwoServers lets two servers come and go in the
 // middle of their work, while the clock is moved on and now and then back: 6
-// incidents, 600 with ONEMAP_SOAK=1.
+// incidents, 600 with ONEMAP_SOAK=1, and n with ONEMAP_SOAK=n. One in five is suspended
+// at first and taken up again once its review date has been told.
 func TestEachRungFiresOnceOverRestartsAndTwoServers(t *testing.T) {
 	w := newWorld(t)
 	n := 6
-	if os.Getenv("ONEMAP_SOAK") == "1" {
-		n = 600
+	if soak, err := strconv.Atoi(os.Getenv("ONEMAP_SOAK")); err == nil && soak > 0 {
+		if n = soak; soak == 1 {
+			n = 600
+		}
 	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 2))
 	h := &hand{}
 	h.set(w.now)
-	for range n {
-		w.report(t, []string{"0103", "0301", "0401", "0302"}[r.IntN(4)], 0.1+1.8*r.Float64(), 0.5, ledger.Command{})
+	desk, _ := w.server(h, "desk")
+	act := func(id int64, a dispatch.Act) {
+		t.Helper()
+		if _, err := desk.Do(t.Context(), w.operator, ledger.Command{Act: &ledger.Act{Incident: id, Version: w.find(t, id).Version, Act: a}}); err != nil {
+			t.Fatalf("%s: %v", a.Action, err)
+		}
 	}
+	suspended := map[int64]bool{}
+	for i := range n {
+		id := w.report(t, []string{"0103", "0301", "0401", "0302"}[r.IntN(4)], 0.1+1.8*r.Float64(), 0.5, ledger.Command{}).Incident.ID
+		if i%5 == 0 {
+			act(id, dispatch.Act{Action: dispatch.Accept})
+			act(id, dispatch.Act{Action: dispatch.Route})
+			act(id, dispatch.Act{Action: dispatch.Suspend, Reason: "待查", Until: h.now().Add(time.Duration(1+r.IntN(500)) * time.Hour)})
+			suspended[id] = true
+		}
+	}
+	reviews := len(suspended)
 	var servers sync.WaitGroup
 	finished := make(chan struct{})
 	for _, node := range []string{"a", "b"} {
@@ -302,8 +321,19 @@ func TestEachRungFiresOnceOverRestartsAndTwoServers(t *testing.T) {
 	}
 	for end := time.Now().Add(time.Duration(n) * 5 * time.Second); ; {
 		at, ok := w.nextTimer(t)
-		if !ok {
-			break
+		if r.IntN(30) == 0 || !ok {
+			for id := range suspended {
+				if w.count(t, "timer", fmt.Sprintf("incident_id = %d AND did = 'review'", id)) > 0 {
+					act(id, dispatch.Act{Action: dispatch.Resume})
+					delete(suspended, id)
+				}
+			}
+			if !ok && len(suspended) > 0 {
+				t.Fatalf("%d incidents are suspended and were never told of", len(suspended))
+			}
+			if at, ok = w.nextTimer(t); !ok {
+				break
+			}
 		}
 		if time.Now().After(end) {
 			t.Fatalf("the ladder does not come to its end: %d timers fired, the next is due at %v, it is %v", w.count(t, "timer", "done_at IS NOT NULL"), at, h.now())
@@ -331,6 +361,9 @@ func TestEachRungFiresOnceOverRestartsAndTwoServers(t *testing.T) {
 	}
 	if m := w.count(t, "incident", "owner_level <> 1 OR NOT late"); m != 0 {
 		t.Errorf("%d incidents did not end at the county", m)
+	}
+	if m := w.count(t, "incident_journal", "kind = 'review'"); m != reviews {
+		t.Errorf("%d review dates were told, %d times", reviews, m)
 	}
 	// However often servers came and went, each incident went the whole way.
 	for _, kind := range []string{"escalate", "leader"} {
