@@ -151,7 +151,7 @@ func (s *Server) answer(ctx context.Context, err error) error {
 		return problem(http.StatusConflict, ledger.ErrRollClosed.Error()+": report to the desk in another way")
 	case errors.Is(err, ledger.ErrKeyReused):
 		return problem(http.StatusUnprocessableEntity, ledger.ErrKeyReused.Error()+": make a new key for a new request")
-	case errors.Is(err, ledger.ErrNotAbove), errors.Is(err, ledger.ErrAnswered), errors.Is(err, ledger.ErrOwnWord), errors.Is(err, ledger.ErrNotOpen):
+	case errors.Is(err, ledger.ErrNotAbove), errors.Is(err, ledger.ErrAnswered), errors.Is(err, ledger.ErrOwnWord), errors.Is(err, ledger.ErrNotAsked), errors.Is(err, ledger.ErrNotOpen):
 		return problem(http.StatusConflict, supervisionRefused(err))
 	case errors.Is(err, ledger.ErrElsewhere):
 		return problem(http.StatusConflict, ledger.ErrElsewhere.Error()+": nothing was stored; ask the county's hall, or leave the number out")
@@ -185,7 +185,12 @@ func (s *Server) answer(ctx context.Context, err error) error {
 		return problem(http.StatusBadRequest, "a text of the request holds a NUL or is not valid UTF-8")
 	case errors.Is(err, context.Canceled):
 		return problem(499, "the client went away")
-	case store.Unavailable(err) || errors.Is(err, ledger.ErrGridsChanged):
+	case errors.Is(err, ledger.ErrGridsChanged):
+		return retryLater("the grids are being redrawn at this moment: nothing was stored; send the same request again")
+	case store.Deadlocked(err):
+		s.o.Log.Warn("deadlock", "request", requestID(ctx), "err", err)
+		return retryLater("somebody else was changing the same things at this moment: nothing was stored; send the same request again")
+	case store.Unavailable(err):
 		s.o.Log.Warn("unavailable", "request", requestID(ctx), "err", err)
 		return retryLater("the database is not available at the moment; send the same request again")
 	}

@@ -331,10 +331,17 @@ type OpenRemark struct {
 	Instruction *store.DossierInstruction `json:"instruction,omitempty"`
 	Session     *store.DossierSession     `json:"session,omitempty"`
 	CallBack    *store.DossierCallBack    `json:"call_back,omitempty"`
+	Review      *ReviewItem               `json:"review,omitempty"`
+}
+
+// ReviewItem says that a suspended incident's review date has passed.
+type ReviewItem struct {
+	ReviewAt   time.Time `json:"review_at"`
+	OwnerLevel int       `json:"owner_level" doc:"The level that owns it"`
 }
 
 type openInput struct {
-	Kind  string `query:"kind" required:"true" enum:"request,instruction,session,call_back"`
+	Kind  string `query:"kind" required:"true" enum:"request,instruction,session,call_back,review" doc:"review: suspended incidents whose review date has passed"`
 	Mine  string `query:"mine" enum:"true,false" doc:"Of call-backs: those that the caller owes, having been asked first"`
 	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 }
@@ -378,6 +385,12 @@ func (s *Server) listRemarks(ctx context.Context, a caller, in *openInput) (*ope
 		for _, r := range rows {
 			p := r.Public()
 			add(r.Incident, OpenRemark{Session: &p})
+		}
+	case "review":
+		var rows []store.Review
+		rows, err = db.DueReviews(ctx, a.Scope, s.o.Now(), f)
+		for _, r := range rows {
+			add(r.Incident, OpenRemark{Review: &ReviewItem{r.ReviewAt.UTC(), r.OwnerLevel}})
 		}
 	default:
 		var rows []store.CallBackRow

@@ -95,6 +95,7 @@ type (
 	dutiesOutput struct {
 		Body struct {
 			Items []DutyItem `json:"items"`
+			Holes []GridItem `json:"holes" doc:"Grids in scope, of those with grids below, that have no active duty officer at from: a limit that runs out below them is supervised by the next grid above"`
 		}
 	}
 	officerOutput struct {
@@ -129,7 +130,7 @@ func (s *Server) staff() {
 	route(s, read, get("unstaffed-grids", "/api/v1/grids/unstaffed", "The grids in scope that no active worker serves at a time"), s.unstaffed)
 	route(s, read, get("grid-duty-officer", "/api/v1/grids/{code}/duty-officer",
 		"Who answers for a grid at a time: its duty officer, else that of the nearest grid above", 404, 422), s.gridDutyOfficer)
-	route(s, read, get("list-duty-officers", "/api/v1/duty-officers", "Who answers for the grids in scope in a time", 422), s.listDuties)
+	route(s, read, get("list-duty-officers", "/api/v1/duty-officers", "Who answers for the grids in scope in a time, and which have nobody", 422), s.listDuties)
 	route(s, write, huma.Operation{
 		OperationID: "name-duty-officer", Method: http.MethodPost, Path: "/api/v1/duty-officers", Tags: []string{"staff"},
 		Summary: "Name who answers for a grid in scope in a time to come", DefaultStatus: http.StatusCreated, Errors: []int{409, 422},
@@ -262,6 +263,17 @@ func (s *Server) listDuties(ctx context.Context, a caller, in *dutiesInput) (*du
 	out.Body.Items = make([]DutyItem, len(list))
 	for i, o := range list {
 		out.Body.Items[i] = dutyItem(o)
+	}
+	holes, err := store.DutyHoles(ctx, s.o.Reads.Pool, a.Scope, from)
+	if err != nil {
+		return nil, err
+	}
+	t := s.o.Catalogue.Now().Tree
+	out.Body.Holes = []GridItem{}
+	for _, no := range holes {
+		if i, ok := t.ByNo(no); ok {
+			out.Body.Holes = append(out.Body.Holes, gridItem(t, i))
+		}
 	}
 	return out, nil
 }

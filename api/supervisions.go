@@ -188,7 +188,7 @@ func (s *Server) supervisionAnswer(a caller, res ledger.Result, err error) (*sup
 
 // supervisionRefused is what the sender of a supervision or an answer is told.
 func supervisionRefused(err error) string {
-	for _, known := range []error{ledger.ErrNotAbove, ledger.ErrAnswered, ledger.ErrOwnWord, ledger.ErrNotOpen} {
+	for _, known := range []error{ledger.ErrNotAbove, ledger.ErrAnswered, ledger.ErrOwnWord, ledger.ErrNotAsked, ledger.ErrNotOpen} {
 		if errors.Is(err, known) {
 			return known.Error()
 		}

@@ -29,7 +29,7 @@ func (s *Server) whistles() {
 	}, s.makeWhistle)
 	route(s, need{auth.Read, auth.WhistleData}, huma.Operation{
 		OperationID: "list-incident-whistles", Method: http.MethodGet, Path: "/api/v1/incidents/{id}/whistles", Tags: []string{"whistles"},
-		Summary: "Every whistle of an incident, oldest first; a department sees those that call it", Errors: []int{404},
+		Summary: "Every whistle of an incident, oldest first; a department sees the running one that calls it, and those that are over where it leads or assists", Errors: []int{404},
 	}, s.incidentWhistles)
 	route(s, need{auth.Read, auth.WhistleData}, huma.Operation{
 		OperationID: "list-whistles", Method: http.MethodGet, Path: "/api/v1/whistles", Tags: []string{"whistles"},

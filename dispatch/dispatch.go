@@ -135,9 +135,10 @@ type Facts struct {
 	Evidence    bool      // something is attached
 	Approved    bool      // a second person has agreed to what is asked
 	Unsatisfied bool      // the newest call-back was
-	NoLiaison   bool      // the department of the act has nobody to see it
+	NoLiaison   bool      // the department that would have it has nobody to see it
 	Target      *Incident // of merge
 	SameCounty  bool      // Target is of the same county
+	Here        *Place    // of reopen: where it lies in the grids in force; nil leaves it where it is
 }
 
 // Step is one journal entry.
@@ -357,7 +358,11 @@ func (f Facts) carryOut(ch *Change, a Act) {
 			after.StageDue, after.DueRule, after.AckDue = &c.Due, c.Rule, c.AckDue
 		}
 	case Reopen:
-		s := f.stage(f.Incident.OwnerLevel, f.Department, StageLimit(f.Category, f.Incident.OwnerLevel, f.Limits, f.Outside))
+		level := f.Incident.OwnerLevel
+		if ch.Place = f.Here; f.Here != nil {
+			level = ownerIn(level, f.Category.HandlingLevel, f.Depth, f.Here.GridLevel)
+		}
+		s := f.stage(level, f.Department, StageLimit(f.Category, level, f.Limits, f.Outside))
 		ch.Stage = &s
 	case Correct:
 		f.correct(ch, a, data)

@@ -19,12 +19,16 @@ import (
 //	       not signed   催办 owner    late; owner    督办 by the      no answer   a new stage
 //	       for in time                and parent     parent's officer             with its clock
 //
+// Beside the ladder stands the review of a suspended incident: its owner and the
+// county's desk are reminded on its review date.
+//
 // Each rung is a timer that fires exactly once. What a rung does depends on the facts
 // at that moment alone: a rung that has become needless does nothing.
 
 // Rung is a step of the ladder. One that comes again, because the due time was put
 // off after it, has a number: "remind.1". That of a supervision's answer is "reply."
-// and the supervision's number.
+// and the supervision's number, that of a review "review." and its date as seconds
+// since 1970.
 type Rung string
 
 const (
@@ -33,6 +37,7 @@ const (
 	RungBreach    Rung = "breach"    // 超时
 	RungSupervise Rung = "supervise" // 督办
 	RungReply     Rung = "reply"     // the answer to a supervision
+	RungReview    Rung = "review"    // the review date of a suspended incident
 )
 
 // numbered is a rung with its number; 0 has none.
@@ -48,6 +53,15 @@ func (r Rung) Kind() (Rung, int) {
 	kind, number, _ := strings.Cut(string(r), ".")
 	n, _ := strconv.Atoi(number)
 	return Rung(kind), n
+}
+
+// Held reports whether a timer of this rung waits while its incident is in state s:
+// those of the ladder while the clock stands, a review until it is suspended.
+func (r Rung) Held(s State) bool {
+	if kind, _ := r.Kind(); kind == RungReview {
+		return s != Suspended
+	}
+	return !s.Runs()
 }
 
 // Timer is a rung and when it is due.
@@ -110,6 +124,7 @@ type Clock struct {
 	Moves       int  // how often its due time was put off
 	Supervised  int  // supervisions of the incident so far
 	Waiting     []Supervision
+	Review      time.Time // of a suspended incident: when it is looked at again; else zero
 }
 
 // ClockOf is the clock of an incident's stage. Its supervisions are not known to it.
@@ -121,6 +136,9 @@ func ClockOf(in Incident, s Stage) Clock {
 	}
 	if s.Due != nil {
 		c.Due = *s.Due
+	}
+	if in.State == Suspended && in.ReviewAt != nil {
+		c.Review = *in.ReviewAt
 	}
 	return c
 }
@@ -147,6 +165,9 @@ func Rungs(c Clock, l Ladder, cal calendar.Calendar) []Timer {
 	if c.AckDue != nil && !c.Signed {
 		add(RungSign, *c.AckDue)
 	}
+	if !c.Review.IsZero() {
+		add(RungReview.numbered(c.review()), c.Review)
+	}
 	o := l.of(c.Priority)
 	switch {
 	case c.Due.IsZero():
@@ -163,6 +184,9 @@ func Rungs(c Clock, l Ladder, cal calendar.Calendar) []Timer {
 	}
 	return out
 }
+
+// review is the number of the rung that reminds of a suspended incident's review date.
+func (c Clock) review() int { return int(c.Review.Unix()) }
 
 // remindAt is when a stage's owner is reminded: so long before it is due, but not
 // before half of its time has gone.
@@ -192,7 +216,7 @@ type Post struct {
 
 // Outcome is what a rung does. The zero Outcome does nothing.
 type Outcome struct {
-	Kind      string // of the journal entry: unsigned, remind, late, supervise, leader, escalate
+	Kind      string // of the journal entry: unsigned, remind, late, supervise, leader, escalate, review
 	Event     string // told to everybody
 	Told      []int  // the levels it is for
 	Leader    bool   // the county's leader is told
@@ -203,8 +227,7 @@ type Outcome struct {
 }
 
 // Fire decides what a rung of a stage does whose clock has come to it. posts are the
-// levels above the owner's. A clock that does not run must not be fired: its timers
-// are held.
+// levels above the owner's. A rung that is held must not be fired.
 func Fire(c Clock, r Rung, posts []Post, l Ladder, cal calendar.Calendar, now time.Time) Outcome {
 	kind, n := r.Kind()
 	switch kind {
@@ -230,6 +253,14 @@ func Fire(c Clock, r Rung, posts []Post, l Ladder, cal calendar.Calendar, now ti
 			if s.N == n {
 				return unanswered(c)
 			}
+		}
+	case RungReview:
+		if !c.Review.IsZero() && n == c.review() {
+			told := []int{c.Level}
+			if c.Level > 1 {
+				told = append(told, 1) // the county's desk, which suspended it
+			}
+			return Outcome{Kind: "review", Event: "incident.reminded", Told: told}
 		}
 	}
 	return Outcome{}

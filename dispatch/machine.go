@@ -117,7 +117,7 @@ var transitions = []transition{
 	{Accept, []State{Reported, Reopened}, Accepted, desk, nil, nil, ""},
 	{Refuse, []State{Reported}, Refused, desk, []Need{Reason}, nil, ""},
 	{Resolve, []State{Reported}, Resolved, worker, []Need{Reason}, onTheSpot, "the reporter’s own worker, in a grid it serves; the category allows it; evidence is attached where the category wants it"},
-	{Route, []State{Accepted, Returned, Escalated}, Routed, desk, nil, routable, "there is a grid at that level; the department has a liaison officer"},
+	{Route, []State{Accepted, Returned, Escalated}, Routed, desk, nil, routable, "there is a grid at that level; the department has a liaison officer, where the county names any"},
 	{Dispatch, []State{Routed}, Dispatched, byOffer, nil, nil, ""},
 	{Withdraw, []State{Dispatched}, Routed, byOffer, nil, nil, ""},
 	{Acknowledge, []State{Routed}, Acknowledged, handlers, nil, nil, ""}, // a department or a level signs for it without an offer

@@ -11,9 +11,15 @@ package dispatch
 func Regrid(in Incident, handling int, from, to Place, reason string) Change {
 	after := in
 	after.Version++
-	if in.OwnerLevel == from.GridLevel {
-		after.OwnerLevel = max(in.OwnerLevel, handling)
-	}
-	after.OwnerLevel = min(after.OwnerLevel, to.GridLevel)
+	after.OwnerLevel = ownerIn(in.OwnerLevel, handling, from.GridLevel, to.GridLevel)
 	return Change{After: after, Event: "incident.changed", Step: Step{Kind: "regrid", From: in.State, To: in.State, Reason: reason}}
+}
+
+// ownerIn is the level that owes an incident whose deepest grid was of level from, once
+// its deepest grid is of level to.
+func ownerIn(owner, handling, from, to int) int {
+	if owner == from {
+		owner = max(owner, handling)
+	}
+	return min(owner, to)
 }

@@ -4,6 +4,7 @@
 package store_test
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -91,32 +92,77 @@ func TestClocksThatCannotBeCountedAreRefused(t *testing.T) {
 	}
 }
 
+// TestTheDutyAboveAGrid: the table of duty officers says who has it, by their time;
+// who has a right to the grid and no duty is not asked.
 func TestTheDutyAboveAGrid(t *testing.T) {
 	db, a := county(t)
-	system := auth.System("test")
-	posts := func(sensitive bool) []dispatch.Post {
+	system, now := auth.System("test"), time.Now().UTC().Truncate(time.Second)
+	var no int32
+	var town string
+	if err := db.Pool.QueryRow(t.Context(), "SELECT no, code FROM grid WHERE level = 2 ORDER BY code LIMIT 1").Scan(&no, &town); err != nil {
+		t.Fatal(err)
+	}
+	posts := func(after time.Duration, sensitive bool) string {
 		t.Helper()
-		var id int64
-		if err := db.Pool.QueryRow(t.Context(), "SELECT id FROM grid WHERE level = 2 ORDER BY code LIMIT 1").Scan(&id); err != nil {
-			t.Fatal(err)
-		}
-		p, err := store.DutyPosts(t.Context(), db.Pool, system, id, 3, sensitive)
+		p, err := store.DutyPosts(t.Context(), db.Pool, system, no, 3, now.Add(after), sensitive)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return p
+		return fmt.Sprint(p)
 	}
-	if p := posts(false); len(p) != 2 || p[0].Level != 2 || len(p[0].Officers)+len(p[1].Officers) != 0 {
-		t.Errorf("before anybody has a right: %v", p)
+	holes := func(after time.Duration) int {
+		t.Helper()
+		h, err := store.DutyHoles(t.Context(), db.Pool, system, now.Add(after))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(h)
 	}
-	if _, err := grant(t, db, a, auth.Dispatcher, rootCode(t, db), "account:90", ""); err != nil {
+	root := rootCode(t, db)
+	if _, err := grant(t, db, a, auth.Dispatcher, root, "account:90", ""); err != nil {
 		t.Fatal(err)
 	}
-	if p := posts(false); len(p) != 2 || len(p[0].Officers) != 0 || len(p[1].Officers) != 1 {
-		t.Errorf("with a dispatcher of the county: %v", p)
+	me := fmt.Sprintf("account:%d", a.ID)
+	for _, v := range []struct {
+		grid string
+		from time.Duration
+	}{{root, time.Hour}, {town, 2 * time.Hour}} {
+		inTx(t, db, func(tx pgx.Tx) error {
+			_, err := store.SaveDutyOfficer(t.Context(), tx, store.DutyOfficer{
+				Root: root, Grid: v.grid, Staff: store.Staff{Account: a.ID}, From: now.Add(v.from), To: now.Add(3 * time.Hour),
+			}, "test", now)
+			return err
+		})
 	}
-	if p := posts(true); len(p[1].Officers) != 0 {
-		t.Errorf("who may not handle sensitive matters has their duty: %v", p)
+	for _, v := range []struct {
+		after     time.Duration
+		sensitive bool
+		want      string
+	}{
+		{0, false, "[{2 []} {1 []}]"},
+		{90 * time.Minute, false, "[{2 []} {1 [" + me + "]}]"},
+		{150 * time.Minute, false, "[{2 [" + me + "]} {1 [" + me + "]}]"},
+		{150 * time.Minute, true, "[{2 []} {1 []}]"}, // may not know of sensitive matters
+		{3 * time.Hour, false, "[{2 []} {1 []}]"},
+	} {
+		if got := posts(v.after, v.sensitive); got != v.want {
+			t.Errorf("after %s, sensitive %v: %s, want %s", v.after, v.sensitive, got, v.want)
+		}
+	}
+	if a, b := holes(0), holes(90*time.Minute); a != 1 || b != 0 {
+		t.Errorf("%d grids with grids below had no officer, then %d", a, b)
+	}
+	if _, err := db.Pool.Exec(t.Context(), "UPDATE account_grant SET sensitive = true"); err != nil {
+		t.Fatal(err)
+	}
+	if got := posts(90*time.Minute, true); got != "[{2 []} {1 ["+me+"]}]" {
+		t.Errorf("of a sensitive matter, by who may handle such: %s", got)
+	}
+	if _, err := db.Pool.Exec(t.Context(), "UPDATE account SET state = 'disabled'"); err != nil {
+		t.Fatal(err)
+	}
+	if got := posts(150*time.Minute, false); got != "[{2 []} {1 []}]" {
+		t.Errorf("who is gone has the duty: %s", got)
 	}
 }
 

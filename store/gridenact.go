@@ -52,6 +52,15 @@ func HoldCounty(ctx context.Context, tx pgx.Tx, v GridVersion) error {
 	return err
 }
 
+// TryHoldGrids keeps a version in force until the end of tx, as a report does by
+// hold_grids, but never waits: false when a redraw is about to end it, or waits to. It
+// is for whoever has locked an incident: a redraw locks incidents before and after it
+// keeps reports out, so that two who waited for each other would never end.
+func TryHoldGrids(ctx context.Context, tx Querier, version int32) (ok bool, err error) {
+	err = tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock_shared($1::integer, $2::integer)", numberingLock, version).Scan(&ok)
+	return ok, err
+}
+
 // NumberDraft gives the grids of a draft the next free numbers, in pre-order,
 // children by code, unless they have some. An event tells the nodes: from then on
 // everybody's scope takes the numbers in, so that nobody loses sight of anything

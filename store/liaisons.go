@@ -71,6 +71,19 @@ func scanLiaison(row pgx.CollectableRow) (l Liaison, err error) {
 	return l, err
 }
 
+// NamesLiaisons reports whether the county with this root has named anybody by whom a
+// department is reached, at a time or later: a centre that has works by liaisons, one
+// that has not reaches its departments in its own way.
+func NamesLiaisons(ctx context.Context, tx Querier, root string, at time.Time) (bool, error) {
+	var some bool
+	err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM department_liaison WHERE root_code = $1 AND (valid_to IS NULL OR valid_to > $2))",
+		root, people.Local(at).Format(time.DateOnly)).Scan(&some)
+	if err != nil {
+		return false, fmt.Errorf("store: liaisons of county %s: %w", root, err)
+	}
+	return some, nil
+}
+
 // LiaisonOf finds whom a department of a county is reached by at a time: its liaison
 // officer, else the backup. It is a *NoLiaisonError when there is neither, or neither
 // is active. It runs inside the transaction that routes to the department.

@@ -146,6 +146,13 @@ func (db *DB) Remarks(ctx context.Context, s auth.Scope, v auth.View, id int64) 
 	return RemarksOf(ctx, db.Pool, id)
 }
 
+// Review is a suspended incident whose review date has passed.
+type Review struct {
+	Incident   int64
+	OwnerLevel int
+	ReviewAt   time.Time
+}
+
 // OpenFilter narrows a list of open remarks.
 type OpenFilter struct {
 	OwedBy string // of call-backs: owed by this actor; "" for anybody
@@ -160,6 +167,7 @@ type OpenCounts struct {
 	Sessions     int `json:"sessions"`
 	CallBacks    int `json:"call_backs"`
 	Late         int `json:"call_backs_overdue"`
+	Reviews      int `json:"reviews"`
 }
 
 // What makes a remark one that somebody still owes something for. A call-back waits
@@ -200,6 +208,17 @@ func (db *DB) OpenCallBacks(ctx context.Context, s auth.Scope, f OpenFilter) ([]
 	return rowsOf[CallBackRow](ctx, db.Pool, q.add(" ORDER BY r.due, r.incident_id, r.n LIMIT ?", f.Limit))
 }
 
+// dueForReview is what makes a suspended incident one to look at again.
+const dueForReview = "incident i WHERE i.state = 'suspended' AND i.review_at <= ? AND "
+
+// DueReviews lists the suspended incidents in scope whose review date has passed at
+// now, the longest overdue first.
+func (db *DB) DueReviews(ctx context.Context, s auth.Scope, now time.Time, f OpenFilter) ([]Review, error) {
+	var q query
+	q.add("SELECT i.id, i.owner_level::int, i.review_at FROM "+dueForReview, now).incidentsInScope(s, "i")
+	return rowsOf[Review](ctx, db.Pool, q.add(" ORDER BY i.review_at, i.id LIMIT ?", f.Limit))
+}
+
 // CountOpen counts the open remarks in scope.
 func (db *DB) CountOpen(ctx context.Context, s auth.Scope, now time.Time) (c OpenCounts, err error) {
 	count := func(table, open string, more string, args ...any) int {
@@ -217,6 +236,11 @@ func (db *DB) CountOpen(ctx context.Context, s auth.Scope, now time.Time) (c Ope
 		Overdue:  count("instruction", openInstruction, " AND r.due <= ?", now),
 		Sessions: count("joint_session", openSession, ""), CallBacks: count("call_back", openCallBack, ""),
 		Late: count("call_back", openCallBack, " AND r.due <= ?", now),
+	}
+	if err == nil {
+		var q query
+		q.add("SELECT count(*) FROM "+dueForReview, now).incidentsInScope(s, "i")
+		err = db.Pool.QueryRow(ctx, q.sql.String(), q.args...).Scan(&c.Reviews)
 	}
 	if err != nil {
 		return c, fmt.Errorf("store: count open remarks: %w", err)

@@ -225,29 +225,87 @@ type DutyHole struct {
 // county. Whoever is no longer active is a hole. It runs inside the transaction of
 // the clock that asks.
 func OfficerOf(ctx context.Context, tx Querier, no int32, at time.Time) (officer *DutyOfficer, holes []DutyHole, err error) {
-	rows, err := tx.Query(ctx, `WITH RECURSIVE up AS (
-			SELECT g.id, g.parent_id, g.code, g.level, g.no, v.root_code FROM grid g JOIN grid_version v ON v.id = g.version_id WHERE g.no = $1
-			UNION ALL SELECT p.id, p.parent_id, p.code, p.level, p.no, up.root_code FROM up JOIN grid p ON p.id = up.parent_id)
-		SELECT coalesce(d.id, 0), up.root_code, up.code, up.no, up.level::int, coalesce(d.account_id, 0), coalesce(a.login, ''), coalesce(d.worker_id, 0),
-			coalesce(w.badge, ''), coalesce(a.state = 'active', w.active, false), coalesce(d.from_at, $2), coalesce(d.to_at, $2)
-		FROM up LEFT JOIN duty_officer d ON d.root_code = up.root_code AND d.grid_code = up.code AND d.from_at <= $2 AND d.to_at > $2
-		LEFT JOIN account a ON a.id = d.account_id LEFT JOIN worker w ON w.id = d.worker_id
-		ORDER BY up.level DESC`, no, at)
+	chain, err := dutyChain(ctx, tx, no, at)
 	if err != nil {
-		return nil, nil, fmt.Errorf("store: duty officer of grid %d: %w", no, err)
-	}
-	chain, err := pgx.CollectRows(rows, scanDuty)
-	if err == nil && len(chain) == 0 {
-		err = ErrNotFound
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("store: duty officer of grid %d: %w", no, err)
+		return nil, nil, err
 	}
 	for i, o := range chain {
-		if o.ID != 0 && o.Active {
-			return &chain[i], holes, nil
+		if o.answers(false) {
+			return &chain[i].DutyOfficer, holes, nil
 		}
 		holes = append(holes, DutyHole{o.Root, o.Grid, o.No, o.Level})
 	}
 	return nil, holes, nil
+}
+
+// dutyLink is a grid with who answers for it, if anybody: then ID is not 0.
+type dutyLink struct {
+	DutyOfficer
+	account   int64 // by which the officer signs in; 0 for none
+	sensitive bool  // that account handles sensitive matters of the grid that was asked for
+}
+
+// answers reports whether somebody has the duty who may know of the matter.
+func (o dutyLink) answers(sensitive bool) bool {
+	return o.ID != 0 && o.Active && (o.sensitive || !sensitive)
+}
+
+// actor is what the officer is called in the record.
+func (o dutyLink) actor() string {
+	if o.account != 0 {
+		return fmt.Sprintf("account:%d", o.account)
+	}
+	return fmt.Sprintf("worker:%d", o.Staff.Worker)
+}
+
+// dutyChain is the grid with this number, of any version, and those above it, each with
+// who answers for it at a time, the deepest first.
+func dutyChain(ctx context.Context, tx Querier, no int32, at time.Time) ([]dutyLink, error) {
+	rows, err := tx.Query(ctx, `WITH RECURSIVE up AS (
+			SELECT g.id, g.parent_id, g.code, g.level, g.no, v.root_code FROM grid g JOIN grid_version v ON v.id = g.version_id WHERE g.no = $1
+			UNION ALL SELECT p.id, p.parent_id, p.code, p.level, p.no, up.root_code FROM up JOIN grid p ON p.id = up.parent_id)
+		SELECT coalesce(d.id, 0), up.root_code, up.code, up.no, up.level::int, coalesce(d.account_id, 0), coalesce(a.login, ''), coalesce(d.worker_id, 0),
+			coalesce(w.badge, ''), coalesce(a.state = 'active', w.active, false), coalesce(d.from_at, $2), coalesce(d.to_at, $2), coalesce(own.id, 0),
+			EXISTS (SELECT FROM account_grant r JOIN up h ON r.grid_code = h.code AND r.root_code = h.root_code OR r.grid_code IS NULL AND h.level = 1
+				WHERE r.account_id = own.id AND r.state = 'active' AND r.sensitive AND r.role IN ('hall_operator', 'dispatcher', 'town_operator'))
+		FROM up LEFT JOIN duty_officer d ON d.root_code = up.root_code AND d.grid_code = up.code AND d.from_at <= $2 AND d.to_at > $2
+		LEFT JOIN account a ON a.id = d.account_id LEFT JOIN worker w ON w.id = d.worker_id
+		LEFT JOIN account own ON (own.id = d.account_id OR own.worker_id = d.worker_id) AND own.state = 'active'
+		ORDER BY up.level DESC`, no, at)
+	if err != nil {
+		return nil, fmt.Errorf("store: duty officer of grid %d: %w", no, err)
+	}
+	chain, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (o dutyLink, err error) {
+		var worker int64
+		err = row.Scan(&o.ID, &o.Root, &o.Grid, &o.No, &o.Level, &o.Staff.Account, &o.Staff.Login, &worker, &o.Staff.Badge, &o.Active, &o.From, &o.To, &o.account, &o.sensitive)
+		o.Staff.Worker = uint32(worker)
+		return o, err
+	})
+	if err == nil && len(chain) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("store: duty officer of grid %d: %w", no, err)
+	}
+	return chain, nil
+}
+
+// DutyHoles are the numbers of the grids in force and in scope with grids below them
+// that have no active duty officer at a time, in order: what the clocks below would
+// pass over.
+func DutyHoles(ctx context.Context, tx Querier, s auth.Scope, at time.Time) ([]int32, error) {
+	var q query
+	q.add("SELECT g.no FROM grid g JOIN grid_version v ON v.id = g.version_id AND v.state = 'enacted' WHERE g.last_no > g.no AND ").inScope(s, "g.no")
+	q.add(`AND NOT EXISTS (SELECT FROM duty_officer d LEFT JOIN account a ON a.id = d.account_id LEFT JOIN worker w ON w.id = d.worker_id
+		WHERE d.root_code = v.root_code AND d.grid_code = g.code AND d.from_at <= ? AND d.to_at > ? AND coalesce(a.state = 'active', w.active))
+		ORDER BY g.no LIMIT ?`, at, at, maxDuties)
+	rows, err := tx.Query(ctx, q.sql.String(), q.args...)
+	if err != nil {
+		return nil, fmt.Errorf("store: grids without a duty officer: %w", err)
+	}
+	out, err := pgx.CollectRows(rows, pgx.RowTo[int32])
+	if err != nil {
+		return nil, fmt.Errorf("store: grids without a duty officer: %w", err)
+	}
+	return out, nil
 }

@@ -47,14 +47,14 @@ type StageClock struct {
 	dispatch.Clock
 }
 
-const openStages = `SELECT i.id, i.state, i.priority, i.late, i.acknowledged_at, s.n, s.level, s.started_at, s.ack_due, s.due, s.due_rule, s.provisional,
+const openStages = `SELECT i.id, i.state, i.priority, i.late, i.acknowledged_at, i.review_at, s.n, s.level, s.started_at, s.ack_due, s.due, s.due_rule, s.provisional,
 	coalesce(s.limit_value, 0), coalesce(s.limit_unit, ''), s.extensions, s.moves, s.stood
 	FROM incident_stage s JOIN incident i ON i.id = s.incident_id WHERE s.ended_at IS NULL AND i.open AND NOT i.history AND s.due IS NOT NULL `
 
 func scanStageClock(row pgx.CollectableRow) (c StageClock, err error) {
 	var in dispatch.Incident
 	var s dispatch.Stage
-	err = row.Scan(&c.Incident, &in.State, &in.Priority, &in.Late, &in.AcknowledgedAt, &s.N, &s.Level, &s.StartedAt, &s.AckDue, &s.Due, &s.Rule, &s.Provisional,
+	err = row.Scan(&c.Incident, &in.State, &in.Priority, &in.Late, &in.AcknowledgedAt, &in.ReviewAt, &s.N, &s.Level, &s.StartedAt, &s.AckDue, &s.Due, &s.Rule, &s.Provisional,
 		&s.Limit.Value, &s.Limit.Unit, &s.Extensions, &s.Moves, &s.Stood)
 	c.Clock = dispatch.ClockOf(in, s)
 	return c, err
@@ -74,10 +74,12 @@ func OpenClocks(ctx context.Context, q Querier, _ auth.Scope, after int64, limit
 	return out, nil
 }
 
-// Unarmed lists up to limit clocks of open stages that have no timer: from before
-// there were any.
+// Unarmed lists up to limit clocks of open stages that have no timer, or are suspended
+// and have none for their review: from before there were any.
 func Unarmed(ctx context.Context, q Querier, _ auth.Scope, limit int) ([]StageClock, error) {
-	rows, err := q.Query(ctx, openStages+"AND NOT EXISTS (SELECT FROM timer t WHERE t.incident_id = s.incident_id AND t.stage = s.n) ORDER BY s.incident_id LIMIT $1", limit)
+	rows, err := q.Query(ctx, openStages+`AND (NOT EXISTS (SELECT FROM timer t WHERE t.incident_id = s.incident_id AND t.stage = s.n)
+		OR i.state = 'suspended' AND i.review_at IS NOT NULL AND NOT EXISTS (SELECT FROM timer t WHERE t.incident_id = s.incident_id AND t.rung LIKE 'review.%'))
+		ORDER BY s.incident_id LIMIT $1`, limit)
 	if err != nil {
 		return nil, fmt.Errorf("store: clocks without timers: %w", err)
 	}
@@ -98,39 +100,38 @@ func SaveClock(b *pgx.Batch, incident int64, c dispatch.Clock) {
 	}
 }
 
-// Arm queues the timers that a stage's clock needs as it stands, held while it stands
-// still, and takes away those of before that did not fire; those of supervisions of
+// Arm queues the timers that a stage's clock needs as it stands, those of the ladder
+// held while it stands still, and takes away those of before that did not fire; those of supervisions of
 // the same stage stay. Supervisions of stages that have ended are closed.
 func Arm(b *pgx.Batch, incident int64, c dispatch.Clock, timers []dispatch.Timer, now time.Time) {
-	rungs, at := rungsOf(timers)
-	held := !c.State.Runs()
+	rungs, _, _ := rungsOf(timers, c.State)
 	b.Queue("DELETE FROM timer WHERE incident_id = $1 AND done_at IS NULL AND NOT ($4 AND stage = $2 AND (rung = ANY($3) OR rung LIKE 'reply.%'))",
 		incident, c.Stage, rungs, c.State.Open())
-	b.Queue("UPDATE timer SET held = $3 WHERE incident_id = $1 AND stage = $2 AND done_at IS NULL AND rung LIKE 'reply.%' AND held <> $3", incident, c.Stage, held)
-	queueTimers(b, incident, c, rungs, at, held)
+	b.Queue("UPDATE timer SET held = $3 WHERE incident_id = $1 AND stage = $2 AND done_at IS NULL AND rung LIKE 'reply.%' AND held <> $3", incident, c.Stage, !c.State.Runs())
+	queueTimers(b, incident, c, timers)
 	b.Queue("UPDATE supervision SET closed_at = $3, outcome = 'ended' WHERE incident_id = $1 AND closed_at IS NULL AND (stage <> $2 OR NOT $4)",
 		incident, c.Stage, now, c.State.Open())
 }
 
 // ArmNew is Arm for the first stage of a new incident.
 func ArmNew(b *pgx.Batch, incident int64, c dispatch.Clock, timers []dispatch.Timer) {
-	rungs, at := rungsOf(timers)
-	queueTimers(b, incident, c, rungs, at, !c.State.Runs())
+	queueTimers(b, incident, c, timers)
 }
 
-func queueTimers(b *pgx.Batch, incident int64, c dispatch.Clock, rungs []string, at []time.Time, held bool) {
+func queueTimers(b *pgx.Batch, incident int64, c dispatch.Clock, timers []dispatch.Timer) {
+	rungs, at, held := rungsOf(timers, c.State)
 	if len(rungs) == 0 {
 		return
 	}
-	b.Queue(`INSERT INTO timer (incident_id, stage, rung, at, held) SELECT $1, $2, u.rung, u.at, $5 FROM unnest($3::text[], $4::timestamptz[]) AS u(rung, at)
+	b.Queue(`INSERT INTO timer (incident_id, stage, rung, at, held) SELECT $1, $2, u.rung, u.at, u.held FROM unnest($3::text[], $4::timestamptz[], $5::boolean[]) AS u(rung, at, held)
 		ON CONFLICT (incident_id, stage, rung) DO UPDATE SET at = excluded.at, held = excluded.held
 		WHERE timer.done_at IS NULL AND (timer.at, timer.held) IS DISTINCT FROM (excluded.at, excluded.held)`, incident, c.Stage, rungs, at, held)
 }
 
-func rungsOf(timers []dispatch.Timer) ([]string, []time.Time) {
-	rungs, at := make([]string, len(timers)), make([]time.Time, len(timers))
-	for i, t := range timers {
-		rungs[i], at[i] = string(t.Rung), t.At
+// rungsOf are timers as columns, with which of them are held in a state.
+func rungsOf(timers []dispatch.Timer, s dispatch.State) (rungs []string, at []time.Time, held []bool) {
+	for _, t := range timers {
+		rungs, at, held = append(rungs, string(t.Rung)), append(at, t.At), append(held, t.Rung.Held(s))
 	}
-	return rungs, at
+	return rungs, at, held
 }

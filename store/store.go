@@ -114,6 +114,13 @@ func Unkeepable(err error) bool {
 	return errors.As(err, &pe) && pe.Code == "22021"
 }
 
+// Deadlocked reports whether err means that the database rolled a transaction back
+// because it and another one waited for each other: it may be carried out again.
+func Deadlocked(err error) bool {
+	var pe *pgconn.PgError
+	return errors.As(err, &pe) && pe.Code == "40P01"
+}
+
 // Unavailable reports whether err means that the database cannot be reached or
 // is going away, so that the same request may succeed later.
 func Unavailable(err error) bool {

@@ -116,28 +116,25 @@ func FindSupervision(ctx context.Context, q Querier, s auth.Scope, id int64) (Su
 	return one, nil
 }
 
-// DutyPosts are the levels above a grid's level with who has their duty: whoever has
-// an active account with the right to handle incidents of that very grid, and of
-// sensitive ones where the category is. A level without anybody is a hole.
-func DutyPosts(ctx context.Context, q Querier, _ auth.Scope, gridID int64, below int, sensitive bool) ([]dispatch.Post, error) {
-	rows, err := q.Query(ctx, `WITH RECURSIVE up AS (
-		SELECT id, parent_id, level, code, version_id FROM grid WHERE id = $1
-		UNION ALL SELECT g.id, g.parent_id, g.level, g.code, g.version_id FROM grid g JOIN up ON g.id = up.parent_id)
-		SELECT u.level, coalesce(array_agg(DISTINCT 'account:' || a.id) FILTER (WHERE a.id IS NOT NULL), '{}')
-		FROM up u JOIN grid_version v ON v.id = u.version_id
-		LEFT JOIN account_grant r ON r.state = 'active' AND r.role IN ('hall_operator', 'dispatcher', 'town_operator', 'village_head')
-			AND (r.grid_code = u.code AND r.root_code = v.root_code OR r.grid_code IS NULL AND u.level = 1) AND (r.sensitive OR NOT $3)
-		LEFT JOIN account a ON a.id = r.account_id AND a.state = 'active'
-		WHERE u.level < $2 GROUP BY u.level ORDER BY u.level DESC`, gridID, below, sensitive)
+// DutyPosts are the levels above an incident's owner with who has their duty at a
+// time, the nearest first. no is the number of the grid it lies in. A level without
+// anybody is a hole; so is, for a sensitive matter, one whose officer does not handle
+// such matters.
+func DutyPosts(ctx context.Context, q Querier, _ auth.Scope, no int32, below int, at time.Time, sensitive bool) ([]dispatch.Post, error) {
+	chain, err := dutyChain(ctx, q, no, at)
 	if err != nil {
-		return nil, fmt.Errorf("store: duty above grid %d: %w", gridID, err)
+		return nil, err
 	}
-	out, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (p dispatch.Post, err error) {
-		err = r.Scan(&p.Level, &p.Officers)
-		return p, err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("store: duty above grid %d: %w", gridID, err)
+	var out []dispatch.Post
+	for _, o := range chain {
+		if o.Level >= below {
+			continue
+		}
+		p := dispatch.Post{Level: o.Level}
+		if o.answers(sensitive) {
+			p.Officers = []string{o.actor()}
+		}
+		out = append(out, p)
 	}
 	return out, nil
 }

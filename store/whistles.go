@@ -81,10 +81,21 @@ func settleOptional(times ...**time.Time) {
 	}
 }
 
-// whistlesInScope adds the condition that the whistle w of the incident i lies in s:
-// for a department's own scope the whistles it is called by, else those of incidents
-// in scope.
+// whistlesInScope adds the condition that the whistle w of the incident i may be read in
+// s: for a department's own scope the running whistles that call it, and those that are
+// over of incidents which it leads or assists with, else those of incidents in scope.
 func (q *query) whistlesInScope(s auth.Scope) *query {
+	q.whistlesCalling(s)
+	if department, only := s.Department(); only {
+		q.add(`AND (w.state = 'running' OR i.department_id = ?
+			OR EXISTS (SELECT FROM incident_assistant d WHERE d.incident_id = i.id AND d.department_id = ? AND d.until IS NULL)) `, department, department)
+	}
+	return q
+}
+
+// whistlesCalling adds the condition that the whistle w of the incident i calls the
+// department whose scope s is, running or over, or that its incident lies in s.
+func (q *query) whistlesCalling(s auth.Scope) *query {
 	department, only := s.Department()
 	if !only {
 		return q.incidentsInScope(s, "i")
@@ -96,11 +107,12 @@ func (q *query) whistlesInScope(s auth.Scope) *query {
 	return q.add("AND EXISTS (SELECT FROM whistle_call c WHERE c.whistle_id = w.id AND c.department_id = ?) ", department)
 }
 
-// FindWhistle returns the whistle with this id, or ErrNotFound when there is none or
-// it is out of scope.
+// FindWhistle returns the whistle with this id for an act on it, or ErrNotFound when
+// there is none, it is out of scope or does not call the department whose scope it is.
+// One that is over a department may not read any more: see Over.
 func FindWhistle(ctx context.Context, tx Querier, s auth.Scope, id int64) (Whistle, error) {
 	var q query
-	q.add("SELECT "+whistleColumns+fromWhistle+"WHERE w.id = ? AND ", id).whistlesInScope(s)
+	q.add("SELECT "+whistleColumns+fromWhistle+"WHERE w.id = ? AND ", id).whistlesCalling(s)
 	found, err := whistlesBy(ctx, tx, &q)
 	switch {
 	case err != nil:
@@ -109,6 +121,15 @@ func FindWhistle(ctx context.Context, tx Querier, s auth.Scope, id int64) (Whist
 		return Whistle{}, fmt.Errorf("store: whistle %d: %w", id, ErrNotFound)
 	}
 	return found[0], nil
+}
+
+// Over is w without what it tells of the incident once it is over, for a department's
+// own scope: to be called is a reason to know of it for as long as the whistle runs.
+func (w Whistle) Over(s auth.Scope) Whistle {
+	if _, only := s.Department(); only && w.State != dispatch.WhistleRunning {
+		w.About, w.Note = CalledTo{}, ""
+	}
+	return w
 }
 
 // RunningWhistle is the whistle that an incident runs, whose row tx holds until its

@@ -340,7 +340,8 @@ func hasEvidence(ctx context.Context, tx pgx.Tx, incident int64) (bool, error) {
 	return store.HasEvidence(ctx, tx, incident)
 }
 
-// staffed says whether a department has a liaison in the incident's county.
+// staffed says whether a department has a liaison in the incident's county, or the
+// county names none for any.
 func (s *Server) staffed(ctx context.Context, tx pgx.Tx, department int64, in store.Incident, now time.Time) (bool, error) {
 	path, err := s.catalogue.Path(ctx, in.Place.GridID)
 	if err != nil || len(path) == 0 {
@@ -349,7 +350,8 @@ func (s *Server) staffed(ctx context.Context, tx pgx.Tx, department int64, in st
 	_, err = store.LiaisonOf(ctx, tx, department, path[0].Code, now)
 	var none *store.NoLiaisonError
 	if errors.As(err, &none) {
-		return false, nil
+		guarded, err := store.NamesLiaisons(ctx, tx, path[0].Code, now)
+		return err == nil && !guarded, err
 	}
 	return err == nil, err
 }

@@ -210,7 +210,7 @@ func TestWhatTheDatabaseRefusesIsTheSendersMatter(t *testing.T) {
 	}
 	for code, want := range map[string]int{
 		"22P02": 422, "22003": 422, "22007": 422, "22008": 422, "23502": 422, "23514": 422, "23505": 409, "23503": 409, "23P01": 409, "22021": 400,
-		"57014": 503, "40001": 503, "53300": 503, "XX000": 500, "42P01": 500, "42501": 500,
+		"57014": 503, "40001": 503, "40P01": 503, "53300": 503, "XX000": 500, "42P01": 500, "42501": 500,
 	} {
 		a := st.call("POST", "/api/v1/incidents", op, `{"category":"0301","title":"`+code+`","location":{"lon":107.2,"lat":38.2,"crs":"wgs84"}}`)
 		if a.status != want || a.header.Get("Content-Type") != "application/problem+json" {

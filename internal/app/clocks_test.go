@@ -129,6 +129,15 @@ func TestASupervisionIsOpenedFromAboveAndAnsweredFromBelow(t *testing.T) {
 	if a := reply(hall); a.status != 409 {
 		t.Errorf("by who opened it: %d %s", a.status, a.body)
 	}
+	if a := reply(st.token(auth.Dispatcher, "")); a.status != 409 || !strings.Contains(string(a.body), "side that was asked") {
+		t.Errorf("by another desk of the level that asks: %d %s", a.status, a.body)
+	}
+	// Whoever the supervision is of does not answer it, though of the town by another right.
+	st.exec("UPDATE supervision SET officers = ARRAY[(SELECT 'token:' || max(id) FROM credential WHERE role = 'town_operator' AND grid_code = 'A')]")
+	if a := reply(town); a.status != 409 || !strings.Contains(string(a.body), "whose it is") {
+		t.Errorf("by its officer: %d %s", a.status, a.body)
+	}
+	st.exec("UPDATE supervision SET officers = '{}'")
 	if a := reply(other); a.status != 404 {
 		t.Errorf("by another town: %d %s", a.status, a.body)
 	}

@@ -303,7 +303,7 @@ func (r *run) eachOf(l line) {
 		}
 		sql := map[string]string{
 			"duty": `INSERT INTO duty_officer (root_code, grid_code, worker_id, from_at, to_at, made_by, made_at)
-				VALUES ($1, $2, $3, now() + $4 * interval '1 day', now() + ($4 + 1) * interval '1 day' - interval '1 minute', 'test', now()) RETURNING id::text`,
+				VALUES ($1, $2, $3, current_date + $4 * interval '1 day', current_date + ($4 + 1) * interval '1 day', 'test', now()) RETURNING id::text`,
 			"liaison": `INSERT INTO department_liaison (department_id, root_code, worker_id, role, valid_from, valid_to, made_by, made_at)
 				SELECT d.id, $1, $3, 'liaison', current_date + $4::int, current_date + $4::int + 1, 'test' || $2, now() FROM department d ORDER BY id LIMIT 1 RETURNING id::text`,
 			"handover": "INSERT INTO handover (root_code, note, incidents, made_by, made_at) VALUES ($1, $2, '{}', 'test' || $3::bigint + $4::int, now()) RETURNING id::text",

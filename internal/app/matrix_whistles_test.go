@@ -43,7 +43,8 @@ func (w *world) whistle(t *testing.T) {
 }
 
 // seesBlast: the desk sees the whistles of the incidents in reach, a worker those of the
-// own incidents, a department those that call it.
+// own incidents, a department those of the incidents that it leads or assists with;
+// called: and those that call it.
 func (r *run) seesBlast(m *matter, called bool) bool {
 	c := r.o.cell(rowAssign, r.a)
 	switch {
@@ -76,12 +77,10 @@ func (r *run) eachWhistleOf(l line) {
 	}
 	for _, m := range r.w.incidents {
 		a := ask(m.id)
-		called := slices.ContainsFunc(r.w.blasts, func(b blast) bool { return b.of == m })
-		sees := r.seesBlast(m, called) || r.a.role == auth.DeptHandler && r.seesBlast(m, false)
 		switch {
 		case !may:
 			r.denied(l, m.name, a)
-		case !sees:
+		case !r.seesBlast(m, false): // all of the world's are over: who was called reads no more by that
 			r.same(l, m.name, a, missing)
 		default:
 			r.granted(l, m.name, a, want)

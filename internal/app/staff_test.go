@@ -215,6 +215,35 @@ func TestADepartmentIsReachedByItsLiaison(t *testing.T) {
 	name(201, "liaison", "W2") // the same day
 }
 
+// TestNothingIsRoutedPastAMissingLiaison: named or not, once the county names liaisons
+// at all; a centre that names none is not held up.
+func TestNothingIsRoutedPastAMissingLiaison(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	if _, _, _, err := st.roster("badge,grids\nW1,A1\n", PeopleOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	hall := st.token(auth.HallOperator, "")
+	accepted := func() *teller {
+		x := st.matter(t, hall, lane) // led by 消防救援 by its category
+		x.walk(hall, "accept")
+		return x
+	}
+	first := accepted()
+	first.walk(hall, "route") // nobody is named for any department
+	st.want(201, "POST", "/api/v1/liaisons", hall, `{"department":"妇联","role":"liaison","badge":"W1"}`)
+	first.act(hall, `{"action":"reassign","reason":"上提","level":1}`, 409, "liaison officer")
+	second := accepted()
+	second.act(hall, `{"action":"route"}`, 409, "liaison officer")
+	second.act(hall, `{"action":"route","department":"消防救援"}`, 409, "liaison officer")
+	second.act(hall, `{"action":"route","department":"妇联"}`, 200, "")
+	st.want(201, "POST", "/api/v1/liaisons", hall, `{"department":"消防救援","role":"backup","badge":"W1"}`)
+	first.act(hall, `{"action":"reassign","reason":"上提","level":1}`, 200, "")
+	accepted().walk(hall, "route")
+	st.exec("UPDATE worker SET active = false")
+	accepted().act(hall, `{"action":"route"}`, 409, "liaison officer")
+}
+
 const contactsCSV = `网格编码,角色,楼栋,单元,姓名,手机
 A1,楼栋长,3号楼,,欧阳一,13800000001
 A1,单元长,3号楼,1单元,赵二,13800000002

@@ -146,12 +146,24 @@ func TestAWhistleIsAnsweredByBeingThere(t *testing.T) {
 	if n := st.count("SELECT count(*) FROM whistle_call WHERE arrived_at IS NOT NULL AND fix IS NOT NULL AND raw_datum = 'wgs84'"); n != 2 {
 		t.Errorf("%d arrivals with their proof", n)
 	}
+	reported := st.must(200, "POST", whistle+"/reports", women, `{"kind":"report"}`, "Idempotency-Key: r1").json(t)
 	st.must(403, "POST", whistle+"/end", fire, `{"reason":"到场"}`)
 	st.must(422, "POST", whistle+"/end", desk, `{}`)
 	if end := st.must(200, "POST", whistle+"/end", desk, `{"reason":"妇联已电话到岗"}`).json(t); end["state"] != "ended" || calls(end)[womenDept]["late"] != true {
 		t.Errorf("%v", end)
 	}
 	st.must(409, "POST", whistle+"/reports", women, `{"kind":"arrive"}`)
+	// Who was called knows of the place for as long as the whistle ran, and no longer;
+	// who assists with the incident reads on.
+	st.must(404, "GET", path, women, "")
+	again := st.must(200, "POST", whistle+"/reports", women, `{"kind":"report"}`, "Idempotency-Key: r1").json(t)
+	if told := func(a map[string]any) any { return a["incident"].(map[string]any)["title"] }; told(reported) != "消防通道占堵" || told(again) != "" || again["note"] != nil {
+		t.Errorf("told %v, and when it is over %v", reported, again)
+	}
+	st.exec("INSERT INTO incident_assistant (incident_id, department_id, since) SELECT $1::bigint, id, now() FROM department WHERE name = '妇联'", id)
+	if n := len(st.must(200, "GET", path, women, "").json(t)["items"].([]any)); n != 1 {
+		t.Errorf("who assists reads %d whistles that are over", n)
+	}
 
 	// Another runs then, and is over with its incident.
 	second := st.must(201, "POST", path, desk, `{"lead":"消防救援","within_min":5}`).json(t)

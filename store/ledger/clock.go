@@ -76,18 +76,28 @@ func (l *Ledger) rung(ctx context.Context, tx pgx.Tx, t dueTimer, node string) e
 	if err != nil {
 		return err
 	}
-	if c.Stage == t.stage && in.State.Open() && !in.State.Runs() { // its clock stands: the timer waits until it runs again
+	if c.Stage == t.stage && in.State.Open() && t.rung.Held(in.State) { // its clock stands: the timer waits until it runs again
 		_, err := tx.Exec(ctx, "UPDATE timer SET held = true WHERE incident_id = $1 AND stage = $2 AND rung = $3", t.incident, t.stage, string(t.rung))
 		return err
 	}
 	var out dispatch.Outcome
 	if c.Stage == t.stage && in.State.Open() {
 		clocks := l.o.Catalogue.Now().Clocks
-		posts, err := store.DutyPosts(ctx, tx, system, in.Place.GridID, c.Level, l.o.Catalogue.Now().Categories[in.Category].Sensitive())
+		posts, err := store.DutyPosts(ctx, tx, system, in.Place.GridNo, c.Level, now, l.o.Catalogue.Now().Categories[in.Category].Sensitive())
 		if err != nil {
 			return err
 		}
 		out = dispatch.Fire(c, t.rung, posts, clocks.Ladder, clocks.Calendar, now)
+	}
+	if kind, _ := t.rung.Kind(); kind == dispatch.RungReview && out.Kind != "" {
+		var told bool // in a stage before, which a correction ended
+		err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM timer WHERE incident_id = $1 AND rung = $2 AND did <> '')", t.incident, string(t.rung)).Scan(&told)
+		if err != nil {
+			return err
+		}
+		if told {
+			out = dispatch.Outcome{}
+		}
 	}
 	b := &pgx.Batch{}
 	b.Queue("UPDATE timer SET done_at = $4, did = $5, node = $6 WHERE incident_id = $1 AND stage = $2 AND rung = $3",

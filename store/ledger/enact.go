@@ -273,7 +273,7 @@ func (l *Ledger) Settle(ctx context.Context, actor auth.Actor) (int, error) {
 }
 
 func (l *Ledger) settle(ctx context.Context, actor auth.Actor, v store.GridVersion) (int, error) {
-	r := redraw{l: l, actor: actor, e: Enactment{Version: v.ID, Reason: "按现行网格重新归格"}}
+	r := redraw{l: l, actor: actor, e: Enactment{Version: v.ID, Reason: regridReason}}
 	err := l.o.DB.InTx(ctx, func(tx pgx.Tx) error {
 		ids, err := store.OpenToMove(ctx, tx, v)
 		if err != nil || len(ids) == 0 {
@@ -339,49 +339,64 @@ func (r *redraw) moveBatch(ctx context.Context, tx pgx.Tx, ins []store.Incident)
 func (r *redraw) moveOne(ctx context.Context, in store.Incident, now time.Time) (moved, error) {
 	before := r.l.audience(in)
 	from, to := in.Place, r.place(in.Place)
-	was, err := r.codes(ctx, from.GridID)
+	was, err := r.l.codes(ctx, from.GridID)
 	if err != nil {
 		return moved{}, err
 	}
-	is, err := r.codes(ctx, to.GridID)
+	is, err := r.l.codes(ctx, to.GridID)
 	if err != nil {
 		return moved{}, err
 	}
 	m := moved{Incident: in}
 	m.Place = to
 	kind := "incident.changed"
-	if from.Kind != to.Kind || !slices.Equal(was, is) {
+	if m.step, err = gridMove(from, to, was, is); err != nil {
+		return moved{}, err
+	}
+	if m.step != nil {
 		handling := r.l.o.Catalogue.Now().Categories[in.Category].HandlingLevel
 		ch := dispatch.Regrid(in.Incident, handling, from, to, r.e.Reason)
 		m.Incident.Incident, kind = ch.After, ch.Event
-		m.step, err = json.Marshal(map[string]store.GridStand{
-			"from": {Version: from.GridVersion, Place: string(from.Kind), Path: was}, "to": {Version: to.GridVersion, Place: string(to.Kind), Path: is},
-		})
-		if err != nil {
-			return moved{}, err
-		}
 	}
 	m.event, err = r.l.event(ctx, m.Incident, kind, before, now)
 	return m, err
 }
 
 // place is p in the new tree: its leaf, or the county.
-func (r *redraw) place(p dispatch.Place) dispatch.Place {
-	at := r.next.Roots()[0]
+func (r *redraw) place(p dispatch.Place) dispatch.Place { return placeIn(r.next, r.next.Roots()[0], p) }
+
+// placeIn is p in a tree: the leaf that it lies in of the county with this root, or the
+// county itself.
+func placeIn(t *grid.Tree, root int, p dispatch.Place) dispatch.Place {
+	at := root
 	if p.Point != nil {
 		p.Kind = dispatch.Outside
-		if f := r.next.Locate(*p.Point); f.Index >= 0 {
+		if f := t.Locate(*p.Point); f.Index >= 0 && t.Path(f.Index)[0] == root {
 			at, p.Kind = f.Index, dispatch.InGrid
 		}
 	}
-	n := r.next.Nodes()[at]
+	n := t.Nodes()[at]
 	p.GridID, p.GridNo, p.GridLevel, p.GridVersion = n.ID, n.No, n.Level, n.Version
 	return p
 }
 
+// gridMove is the journal's data of a move from one place in the grids to another, by
+// the codes of their paths; nil where only the numbers are new.
+func gridMove(from, to dispatch.Place, was, is []string) ([]byte, error) {
+	if from.Kind == to.Kind && slices.Equal(was, is) {
+		return nil, nil
+	}
+	return json.Marshal(store.GridMove{
+		From: store.GridStand{Version: from.GridVersion, Place: string(from.Kind), Path: was}, To: store.GridStand{Version: to.GridVersion, Place: string(to.Kind), Path: is},
+	})
+}
+
+// regridReason is why what stands in former grids moves into those in force.
+const regridReason = "按现行网格重新归格"
+
 // codes are the codes of a grid's path, the county first.
-func (r *redraw) codes(ctx context.Context, gridID int64) ([]string, error) {
-	path, err := r.l.o.Catalogue.Path(ctx, gridID)
+func (l *Ledger) codes(ctx context.Context, gridID int64) ([]string, error) {
+	path, err := l.o.Catalogue.Path(ctx, gridID)
 	codes := make([]string, len(path))
 	for i, g := range path {
 		codes[i] = g.Code

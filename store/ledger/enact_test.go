@@ -501,3 +501,62 @@ func TestWhatStandsInFormerGridsIsMovedOnce(t *testing.T) {
 		t.Errorf("%d misplaced", n)
 	}
 }
+
+// TestAReopenedIncidentStandsInTheGridsOfNow: closed it keeps the grid of its time;
+// open again it lies where a redraw would have put it, and its journal says so.
+func TestAReopenedIncidentStandsInTheGridsOfNow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.operator = auth.NewActor(auth.Grant{ID: "token:1", Role: auth.HallOperator, Sensitive: true, Intervals: []auth.Interval{{Lo: 1, Hi: 1 << 30}}}) // of every redraw
+	w.county = scopeOf(w.operator)
+	var moved, same int64
+	for _, v := range []struct {
+		id  *int64
+		lon float64
+	}{{&moved, 0.8}, {&same, 0.5}} {
+		*v.id = w.report(t, "0301", v.lon, 0.5, ledger.Command{}).Incident.ID
+		for i, a := range []dispatch.Action{dispatch.Accept, dispatch.Route, dispatch.Acknowledge, dispatch.Resolve, dispatch.Verify, dispatch.Close} {
+			if _, err := w.act(*v.id, i+1, a, "办结"); err != nil {
+				t.Fatalf("%s: %v", a, err)
+			}
+		}
+		if _, err := w.db.Pool.Exec(t.Context(), `WITH r AS (INSERT INTO reporter (incident_id, n) VALUES ($1, 1) RETURNING incident_id, n)
+			INSERT INTO call_back (incident_id, n, reporter_n, closes_id, owed_by, due, done_at, done_by, outcome) SELECT incident_id, 1, n, incident_id, 'test', now(), now(), 'test', 'unsatisfied' FROM r`, *v.id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.led.Enact(t.Context(), w.operator, ledger.Enactment{Version: w.draft(t, redrawn(0.7)), AcceptFaults: true}); err != nil {
+		t.Fatal(err)
+	}
+	if at := w.stands(t, fmt.Sprintf("i.id = %d", moved))[moved]; at.code != "W" {
+		t.Fatalf("closed it moved to %v", at)
+	}
+	if _, err := w.act(moved, 7, dispatch.Reopen, "不满意"); !errors.Is(err, ledger.ErrGridsChanged) {
+		t.Errorf("by a server that does not know of the redraw yet: %v", err)
+	}
+	if err := w.cat.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []int64{moved, same} {
+		res, err := w.act(id, 7, dispatch.Reopen, "不满意")
+		if err != nil || res.Incident.Version != 8 {
+			t.Fatalf("%v, %+v", err, res.Incident.Incident)
+		}
+	}
+	if n := w.misplaced(t); n != 0 {
+		t.Errorf("%d reopened incidents are not where PostGIS puts them", n)
+	}
+	if a, b := w.stands(t, "i.open")[moved], w.stands(t, "i.open")[same]; a.code != "E" || b.code != "W" || a.of != b.of || a.owner != 2 {
+		t.Errorf("reopened they stand in %v and %v", a, b)
+	}
+	journal, err := w.db.Journal(t.Context(), w.county, auth.CaseView, moved)
+	if err != nil || len(journal) != 9 {
+		t.Fatalf("%d entries, %v", len(journal), err)
+	}
+	if m := journal[7]; m.Kind != "regrid" || m.Moved == nil || !slices.Equal(m.Moved.From.Path, []string{"C", "W"}) || !slices.Equal(m.Moved.To.Path, []string{"C", "E"}) || journal[8].Kind != "reopen" {
+		t.Errorf("%+v, then %s", m, journal[8].Kind)
+	}
+	if journal, err := w.db.Journal(t.Context(), w.county, auth.CaseView, same); err != nil || len(journal) != 8 {
+		t.Errorf("what stayed in its grid has %d entries, %v", len(journal), err)
+	}
+}

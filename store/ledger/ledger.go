@@ -139,9 +139,31 @@ type Result struct {
 
 // Do carries out one command in one transaction, exactly once for each
 // idempotency key and each (source, external id).
-func (l *Ledger) Do(ctx context.Context, actor auth.Actor, c Command) (Result, error) {
-	var res Result
-	var err error
+//
+// Whoever locks several rows does it in this order, so that no two wait for each other:
+// the idempotency key; incidents, the lower number first; offers; workers by number.
+// The grids (hold_grids) are waited for only with no incident locked: see
+// store.TryHoldGrids. What is rolled back for a deadlock all the same is tried again.
+func (l *Ledger) Do(ctx context.Context, actor auth.Actor, c Command) (res Result, err error) {
+	for range deadlockTries {
+		if res, err = l.attempt(ctx, actor, c); !store.Deadlocked(err) {
+			break
+		}
+	}
+	if err != nil {
+		return Result{}, fmt.Errorf("ledger: %w", err)
+	}
+	if !res.Repeated {
+		l.o.Wake()
+	}
+	return res, nil
+}
+
+// deadlockTries is how often a command is tried that a deadlock rolls back.
+const deadlockTries = 3
+
+// attempt carries out a command, in one transaction.
+func (l *Ledger) attempt(ctx context.Context, actor auth.Actor, c Command) (res Result, err error) {
 	switch {
 	case c.Report != nil:
 		res, err = l.report(ctx, actor, c)
@@ -170,13 +192,7 @@ func (l *Ledger) Do(ctx context.Context, actor auth.Actor, c Command) (Result, e
 	default:
 		err = errors.New("empty command")
 	}
-	if err != nil {
-		return Result{}, fmt.Errorf("ledger: %w", err)
-	}
-	if !res.Repeated {
-		l.o.Wake()
-	}
-	return res, nil
+	return res, err
 }
 
 // Wake makes the sequencer run at once, after a commit that the Ledger did not make

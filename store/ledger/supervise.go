@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -32,8 +33,9 @@ type Reply struct {
 var (
 	ErrNotAbove = errors.New("a supervision is opened by a level above the one that owes the incident")
 	ErrAnswered = errors.New("the supervision was answered or closed already")
-	ErrOwnWord  = errors.New("who opened a supervision does not answer it")
+	ErrOwnWord  = errors.New("who opened a supervision, or whose it is, does not answer it")
 	ErrNotOpen  = errors.New("the incident is closed")
+	ErrNotAsked = errors.New("only the side that was asked answers a supervision: the level that owes the incident or one below, its lead department or whoever leads the work")
 )
 
 // supervise opens a supervision by hand.
@@ -170,6 +172,25 @@ func (l *Ledger) reply(ctx context.Context, actor auth.Actor, c Command) (res Re
 	return res, err
 }
 
+// asked refuses an answer to whoever does not stand on the side that a supervision asks:
+// its opener, the duty officer it is of, and a level above the one that owes the
+// incident. A department or worker that leads it does.
+func (l *Ledger) asked(ctx context.Context, q store.Querier, actor auth.Actor, scope auth.Scope, in store.Incident, s store.Supervision) error {
+	if s.OpenedBy == actor.ID || slices.Contains(s.Officers, actor.ID) {
+		return ErrOwnWord
+	}
+	_, department := scope.Department()
+	_, worker := scope.Worker()
+	if department || worker {
+		return nil
+	}
+	level, err := l.levelOf(ctx, q, actor, in)
+	if errors.Is(err, ErrNotAbove) || err == nil && level < s.OwnerLevel {
+		return ErrNotAsked
+	}
+	return err
+}
+
 func (l *Ledger) answerSupervision(ctx context.Context, tx pgx.Tx, actor auth.Actor, scope auth.Scope, cmd Command) (store.Supervision, error) {
 	s, err := store.FindSupervision(ctx, tx, scope, cmd.Reply.Supervision)
 	if err != nil {
@@ -185,8 +206,8 @@ func (l *Ledger) answerSupervision(ctx context.Context, tx pgx.Tx, actor auth.Ac
 	if cmd.Reply.Text == "" {
 		return s, dispatch.ErrReasonMissing
 	}
-	if s.OpenedBy == actor.ID {
-		return s, ErrOwnWord
+	if err := l.asked(ctx, tx, actor, scope, in, s); err != nil {
+		return s, err
 	}
 	now := l.o.Now()
 	tag, err := tx.Exec(ctx, "UPDATE supervision SET reply = $2, replied_at = $3, replied_by = $4 WHERE id = $1 AND reply IS NULL AND closed_at IS NULL",

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"onemap/auth"
 	"onemap/dispatch"
@@ -47,6 +49,22 @@ func run(s *ledger.Sweeper) (stop func()) {
 	done := make(chan struct{})
 	go func() { defer close(done); s.Run(ctx) }()
 	return func() { cancel(); <-done }
+}
+
+// watched is w for the test's own looks and acts, on connections that it can tell from
+// those of the servers.
+func (w *world) watched(t testing.TB) *world {
+	t.Helper()
+	cfg := w.db.Pool.Config()
+	cfg.ConnConfig.RuntimeParams["application_name"] = "watch"
+	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	watch := *w
+	watch.db = &store.DB{Pool: pool}
+	return &watch
 }
 
 // nextTimer is when the next timer is due; ok is false without one.
@@ -155,31 +173,159 @@ func TestAnUnhandledIncidentClimbsFromDueToTheCounty(t *testing.T) {
 	}
 }
 
+// TestAReviewDateWakesOnce: its owner and the county's desk are reminded on the date,
+// once, whichever of two servers is up and however often they start; a date put in
+// its place wakes again.
+func TestAReviewDateWakesOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	h := &hand{}
+	h.set(w.now)
+	led, a := w.server(h, "a")
+	_, b := w.server(h, "b")
+	id := w.report(t, "0103", 0.5, 0.5, ledger.Command{}).Incident.ID
+	act := func(a dispatch.Act) {
+		t.Helper()
+		if _, err := led.Do(t.Context(), w.operator, ledger.Command{Act: &ledger.Act{Incident: id, Version: w.find(t, id).Version, Act: a}}); err != nil {
+			t.Fatalf("%s: %v", a.Action, err)
+		}
+	}
+	due := func() int {
+		t.Helper()
+		rows, err := w.db.DueReviews(t.Context(), w.county, h.now(), store.OpenFilter{Limit: 9})
+		counts, err2 := w.db.CountOpen(t.Context(), w.county, h.now())
+		if err != nil || err2 != nil || counts.Reviews != len(rows) {
+			t.Fatalf("%v, %v %v, counted %d", rows, err, err2, counts.Reviews)
+		}
+		return len(rows)
+	}
+	act(dispatch.Act{Action: dispatch.Accept})
+	act(dispatch.Act{Action: dispatch.Route})
+	review := h.now().AddDate(0, 1, 0)
+	act(dispatch.Act{Action: dispatch.Suspend, Reason: "汛期过后再办", Until: review})
+	for range 2 { // corrected while it stands: another stage, the same date
+		h.set(review.Add(-time.Second))
+		stop := run(a)
+		w.swept(t, h)
+		if got := w.steps(t, id); w.count(t, "timer", "did = 'review'") == 0 && len(got) != 0 || due() != 0 {
+			t.Fatalf("before the date: %v, %d due", got, due())
+		}
+		h.set(review)
+		stopB := run(b)
+		w.swept(t, h)
+		stop()
+		stopB()
+		act(dispatch.Act{Action: dispatch.Correct, Reason: "类别有误", Category: ptr(w.cat.Now().Categories["0301"])})
+	}
+	for _, s := range []*ledger.Sweeper{a, b} {
+		stop := run(s)
+		w.swept(t, h)
+		stop()
+	}
+	if got := w.steps(t, id); !slices.Equal(got, []string{"1 review [2 1]"}) || due() != 1 {
+		t.Errorf("on the date: %v, %d due for review", got, due())
+	}
+	w.sequence(t)
+	events, err := ledger.ReadFeed(t.Context(), w.db, auth.System("test"), 0, 1000)
+	told := 0
+	for _, e := range events {
+		if e.Kind == "incident.reminded" {
+			told++
+		}
+	}
+	if err != nil || told != 1 {
+		t.Errorf("told %d times, %v", told, err)
+	}
+	act(dispatch.Act{Action: dispatch.Resume})
+	if due() != 0 || w.count(t, "timer", "rung LIKE 'review.%' AND done_at IS NULL") != 0 {
+		t.Error("what was taken up again is still due for review")
+	}
+	second := h.now().AddDate(0, 1, 0)
+	act(dispatch.Act{Action: dispatch.Suspend, Reason: "再等一月", Until: second})
+	// One that was suspended before there were reviews gets its timer when a server begins.
+	if _, err := w.db.Pool.Exec(t.Context(), "DELETE FROM timer WHERE rung LIKE 'review.%' AND done_at IS NULL; ALTER TABLE timer DISABLE TRIGGER USER; DELETE FROM timer WHERE rung LIKE 'review.%'; ALTER TABLE timer ENABLE TRIGGER USER"); err != nil {
+		t.Fatal(err)
+	}
+	h.set(second)
+	stop := run(a)
+	waitFor(t, "the second review", func() bool { return len(w.steps(t, id)) == 2 })
+	stop()
+}
+
+// TestTheDutyOfficerOfTheTimeSupervises: whoever the roster of duties names when the
+// limit runs out, and nobody who merely has a right to the grid.
+func TestTheDutyOfficerOfTheTimeSupervises(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	h := &hand{}
+	h.set(w.now)
+	_, s := w.server(h, "a")
+	in := w.report(t, "0103", 0.5, 0.5, ledger.Command{}).Incident // owed by the town
+	if _, err := w.db.Pool.Exec(t.Context(), `WITH a AS (INSERT INTO account (login, state, password, created_by) VALUES ('early', 'active', 'none', 'test'), ('late', 'active', 'none', 'test') RETURNING id, login),
+		g AS (INSERT INTO account_grant (account_id, role, grid_code, root_code, state, proposed_by, security_by, active_at) SELECT id, 'dispatcher', 'C', 'C', 'active', 'test', 'test', now() FROM a)
+		INSERT INTO duty_officer (root_code, grid_code, account_id, from_at, to_at, made_by, made_at)
+		SELECT 'C', 'C', id, CASE login WHEN 'early' THEN $1::timestamptz - interval '1 day' ELSE $1 END, CASE login WHEN 'early' THEN $1 ELSE $1 + interval '1 day' END, 'test', $1 FROM a`,
+		*in.StageDue); err != nil {
+		t.Fatal(err)
+	}
+	stop := run(s)
+	defer stop()
+	h.set(*in.StageDue)
+	w.swept(t, h)
+	list, err := w.db.Supervisions(t.Context(), w.county, store.SupervisionFilter{Limit: 9})
+	var late string
+	if err := w.db.Pool.QueryRow(t.Context(), "SELECT 'account:' || id FROM account WHERE login = 'late'").Scan(&late); err != nil {
+		t.Fatal(err)
+	}
+	if err != nil || len(list) != 1 || !slices.Equal(list[0].Officers, []string{late}) || len(list[0].Skipped) != 0 {
+		t.Errorf("supervisions %+v, %v; want one of %s", list, err, late)
+	}
+}
+
 // TestEachRungFiresOnceOverRestartsAndTwoServers lets two servers come and go in the
 // middle of their work, while the clock is moved on and now and then back: 6
-// incidents, 600 with ONEMAP_SOAK=1.
+// incidents, 600 with ONEMAP_SOAK=1, and n with ONEMAP_SOAK=n. One in five is suspended
+// at first and taken up again once its review date has been told.
 func TestEachRungFiresOnceOverRestartsAndTwoServers(t *testing.T) {
-	w := newWorld(t)
+	servers := newWorld(t)
+	w := servers.watched(t)
 	n := 6
-	if os.Getenv("ONEMAP_SOAK") == "1" {
-		n = 600
+	if soak, err := strconv.Atoi(os.Getenv("ONEMAP_SOAK")); err == nil && soak > 0 {
+		if n = soak; soak == 1 {
+			n = 600
+		}
 	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 2))
 	h := &hand{}
 	h.set(w.now)
-	for range n {
-		w.report(t, []string{"0103", "0301", "0401", "0302"}[r.IntN(4)], 0.1+1.8*r.Float64(), 0.5, ledger.Command{})
+	desk, _ := w.server(h, "desk")
+	act := func(id int64, a dispatch.Act) {
+		t.Helper()
+		if _, err := desk.Do(t.Context(), w.operator, ledger.Command{Act: &ledger.Act{Incident: id, Version: w.find(t, id).Version, Act: a}}); err != nil {
+			t.Fatalf("%s: %v", a.Action, err)
+		}
 	}
-	var servers sync.WaitGroup
+	suspended := map[int64]bool{}
+	for i := range n {
+		id := w.report(t, []string{"0103", "0301", "0401", "0302"}[r.IntN(4)], 0.1+1.8*r.Float64(), 0.5, ledger.Command{}).Incident.ID
+		if i%5 == 0 {
+			act(id, dispatch.Act{Action: dispatch.Accept})
+			act(id, dispatch.Act{Action: dispatch.Route})
+			act(id, dispatch.Act{Action: dispatch.Suspend, Reason: "待查", Until: h.now().Add(time.Duration(1+r.IntN(500)) * time.Hour)})
+			suspended[id] = true
+		}
+	}
+	reviews := len(suspended)
+	var running sync.WaitGroup
 	finished := make(chan struct{})
 	for _, node := range []string{"a", "b"} {
 		seed := r.Uint64()
-		servers.Go(func() {
+		running.Go(func() {
 			mine := rand.New(rand.NewPCG(seed, 3))
 			for {
-				_, s := w.server(h, node)
+				_, s := servers.server(h, node)
 				stop := run(s)
 				select {
 				case <-finished:
@@ -193,8 +339,19 @@ func TestEachRungFiresOnceOverRestartsAndTwoServers(t *testing.T) {
 	}
 	for end := time.Now().Add(time.Duration(n) * 5 * time.Second); ; {
 		at, ok := w.nextTimer(t)
-		if !ok {
-			break
+		if r.IntN(30) == 0 || !ok {
+			for id := range suspended {
+				if w.count(t, "timer", fmt.Sprintf("incident_id = %d AND did = 'review'", id)) > 0 {
+					act(id, dispatch.Act{Action: dispatch.Resume})
+					delete(suspended, id)
+				}
+			}
+			if !ok && len(suspended) > 0 {
+				t.Fatalf("%d incidents are suspended and were never told of", len(suspended))
+			}
+			if at, ok = w.nextTimer(t); !ok {
+				break
+			}
 		}
 		if time.Now().After(end) {
 			t.Fatalf("the ladder does not come to its end: %d timers fired, the next is due at %v, it is %v", w.count(t, "timer", "done_at IS NOT NULL"), at, h.now())
@@ -202,7 +359,7 @@ func TestEachRungFiresOnceOverRestartsAndTwoServers(t *testing.T) {
 		switch {
 		case r.IntN(15) == 0: // a server dies in the middle of a transaction
 			if _, err := w.db.Pool.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
-				AND pid <> pg_backend_pid() AND state <> 'idle' LIMIT 1`); err != nil {
+				AND application_name <> 'watch' AND state <> 'idle' LIMIT 1`); err != nil {
 				t.Fatal(err)
 			}
 		case r.IntN(20) == 0:
@@ -213,7 +370,7 @@ func TestEachRungFiresOnceOverRestartsAndTwoServers(t *testing.T) {
 		<-time.After(time.Duration(r.IntN(20)) * time.Millisecond) // for the servers to be at any point of their work
 	}
 	close(finished)
-	servers.Wait()
+	running.Wait()
 	if m := w.count(t, "(SELECT incident_id, data -> 'clock' ->> 'stage', data -> 'clock' ->> 'rung' FROM incident_journal WHERE data ? 'clock' GROUP BY 1, 2, 3 HAVING count(*) <> 1) x", ""); m != 0 {
 		t.Errorf("%d rungs did what they do more than once", m)
 	}
@@ -222,6 +379,9 @@ func TestEachRungFiresOnceOverRestartsAndTwoServers(t *testing.T) {
 	}
 	if m := w.count(t, "incident", "owner_level <> 1 OR NOT late"); m != 0 {
 		t.Errorf("%d incidents did not end at the county", m)
+	}
+	if m := w.count(t, "incident_journal", "kind = 'review'"); m != reviews {
+		t.Errorf("%d review dates were told, %d times", reviews, m)
 	}
 	// However often servers came and went, each incident went the whole way.
 	for _, kind := range []string{"escalate", "leader"} {
@@ -305,7 +465,7 @@ func TestTheClockStandsWhileSuspendedAndRunsOnAfterwards(t *testing.T) {
 	stop := run(s)
 	defer stop()
 	waitFor(t, "look", func() bool { return !s.State().At.Before(h.now()) })
-	if got := w.steps(t, id); len(got) != 0 || w.count(t, "timer", "held") != 2 {
+	if got := w.steps(t, id); len(got) != 0 || w.count(t, "timer", "rung LIKE 'review.%' AND NOT held") != 1 || w.count(t, "timer", "held") != 2 {
 		t.Errorf("while it is suspended: %v, %d timers held", got, w.count(t, "timer", "held"))
 	}
 	after := act(dispatch.Act{Action: dispatch.Resume})

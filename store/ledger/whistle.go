@@ -119,7 +119,8 @@ func (l *Ledger) whistleAct(ctx context.Context, actor auth.Actor, c Command) (r
 		}
 		if done {
 			res.Repeated = true
-			res.Whistle, err = store.FindWhistle(ctx, tx, d.Scope, id)
+			w, err := store.FindWhistle(ctx, tx, d.Scope, id)
+			res.Whistle = w.Over(d.Scope)
 			return err
 		}
 		in, w, err := l.holdWhistle(ctx, tx, d.Scope, c.WhistleAct.Whistle)

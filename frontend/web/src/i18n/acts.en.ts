@@ -83,6 +83,26 @@ export const actsEn: typeof actsZh = {
     correct: 'Corrected',
     hand_over: 'Handed over',
     regrid: 'In other grids',
+    unsigned: 'Not signed for in time',
+    remind: 'Reminded',
+    late: 'Late',
+    supervise: 'Supervised',
+    reply: 'Answered',
+    leader: 'Leader told',
+    review: 'Due for review',
+    recalculate: 'Limit counted anew',
+    note: 'Note written',
+    request: 'Request made',
+    decision: 'Request decided',
+    extend: 'Limit extended',
+    instruction: 'Instruction given',
+    session: 'Joint session called',
+    session_confirmed: 'Joint session confirmed',
+    assist: 'Department assists',
+    release: 'Assistant released',
+    call_back: 'Called back',
+    attach: 'Attachment added',
+    detach: 'Attachment removed',
   },
   incidents: {
     import: 'Past incidents imported',
@@ -131,6 +151,55 @@ export const actsEn: typeof actsZh = {
     reminded: 'Reminded to read',
     overdue: 'Overdue, supervised',
     withdrawn: 'Notice withdrawn',
+  },
+  offer: {
+    made: 'Offer made',
+    changed: 'Offer changed',
+    ended: 'Offer ended',
+  },
+  calendar: {
+    changed: 'Calendar and limits changed',
+  },
+  steps: {
+    choose: 'Step names chosen',
+  },
+  duty: {
+    name: 'Duty officer named',
+    end: 'Duty ended',
+  },
+  department: {
+    duty: 'Department duty set',
+  },
+  liaison: {
+    name: 'Liaison named',
+    end: 'Liaison ended',
+  },
+  handover: {
+    make: 'Desk handed over',
+    accept: 'Hand-over accepted',
+  },
+  shift: {
+    start: 'Shift begun',
+    end: 'Shift ended',
+  },
+  worker: {
+    deactivate: 'Worker removed',
+    activate: 'Worker taken back',
+  },
+  contact: {
+    reveal: 'Contact revealed',
+  },
+  contacts: {
+    import: 'Contacts imported',
+  },
+  skills: {
+    import: 'Skills imported',
+  },
+  rollcall: {
+    call: 'Roll called',
+  },
+  message: {
+    send: 'Message sent',
   },
   backup: {
     create: 'Backup made',

@@ -82,6 +82,26 @@ export const actsZh = {
     correct: '更正',
     hand_over: '移交',
     regrid: '重新归格',
+    unsigned: '逾期未签收',
+    remind: '催办',
+    late: '超时',
+    supervise: '督办',
+    reply: '回复',
+    leader: '报告领导',
+    review: '到期复查',
+    recalculate: '重算时限',
+    note: '备注',
+    request: '提出申请',
+    decision: '审批申请',
+    extend: '延期',
+    instruction: '批示',
+    session: '会商',
+    session_confirmed: '确认会商',
+    assist: '协办',
+    release: '解除协办',
+    call_back: '回访',
+    attach: '添加附件',
+    detach: '移除附件',
   },
   incidents: {
     import: '导入历史事件',
@@ -130,6 +150,55 @@ export const actsZh = {
     reminded: '提醒签收',
     overdue: '逾期督办',
     withdrawn: '撤回预警提示单',
+  },
+  offer: {
+    made: '派单',
+    changed: '派单有变化',
+    ended: '派单结束',
+  },
+  calendar: {
+    changed: '修改日历与时限',
+  },
+  steps: {
+    choose: '选择步骤名称',
+  },
+  duty: {
+    name: '指定值班员',
+    end: '结束值班',
+  },
+  department: {
+    duty: '设置部门驻班',
+  },
+  liaison: {
+    name: '指定联络员',
+    end: '结束联络员',
+  },
+  handover: {
+    make: '交班',
+    accept: '接班',
+  },
+  shift: {
+    start: '上岗',
+    end: '下岗',
+  },
+  worker: {
+    deactivate: '网格员停用',
+    activate: '网格员恢复',
+  },
+  contact: {
+    reveal: '查看联系人信息',
+  },
+  contacts: {
+    import: '导入联系人',
+  },
+  skills: {
+    import: '导入技能目录',
+  },
+  rollcall: {
+    call: '点名',
+  },
+  message: {
+    send: '发送消息',
   },
   backup: {
     create: '备份',
