@@ -115,7 +115,7 @@ type transition struct {
 // database repeats it (machine_allows), and docs/INCIDENTS.md draws it.
 var transitions = []transition{
 	{Accept, []State{Reported, Reopened}, Accepted, desk, nil, nil, ""},
-	{Refuse, []State{Reported}, Refused, desk, []Need{Reason}, nil, ""},
+	{Refuse, []State{Reported}, Refused, desk, []Need{Reason, Door}, nil, ""},
 	{Resolve, []State{Reported}, Resolved, worker, []Need{Reason}, onTheSpot, "the reporter’s own worker, in a grid it serves; the category allows it; evidence is attached where the category wants it"},
 	{Route, []State{Accepted, Returned, Escalated}, Routed, desk, nil, routable, "there is a grid at that level; the department has a liaison officer"},
 	{Dispatch, []State{Routed}, Dispatched, byOffer, nil, nil, ""},
