@@ -108,7 +108,8 @@ type Incident struct {
 	Candidates []PlaceItem `json:"candidates,omitempty" doc:"Of a report without a place, by its address: the places that it may mean, the likeliest first"`
 	Repeated   bool        `json:"repeated,omitempty" doc:"An earlier request made this incident"`
 
-	Door string `json:"door,omitempty" doc:"Of one that was refused or transferred, asked for by itself: where the reporter should go instead"`
+	Door     string        `json:"door,omitempty" doc:"Of one that was refused or transferred, asked for by itself: where the reporter should go instead"`
+	Possible []PossibleAct `json:"possible,omitzero" required:"false" doc:"Of an incident that is asked for by itself: the acts that the asker may take now"`
 }
 
 type incidentOutput struct {

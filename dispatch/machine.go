@@ -89,6 +89,7 @@ const (
 	Until  Need = "until" // when it is looked at again
 	Into   Need = "into"  // the incident it is merged into
 	Edits  Need = "edits" // what is corrected
+	Owner  Need = "owner" // another level or department, or that it had been sent wrongly
 )
 
 // The roles that may take an act, besides being allowed to write the incident.
