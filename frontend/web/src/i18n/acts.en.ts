@@ -132,6 +132,16 @@ export const actsEn: typeof actsZh = {
     overdue: 'Overdue, supervised',
     withdrawn: 'Notice withdrawn',
   },
+  rules: {
+    advice: 'Rules of advice changed',
+    offers: 'Rules of offers changed',
+  },
+  calendar: {
+    changed: 'Calendar and limits changed',
+  },
+  steps: {
+    choose: 'Step names chosen',
+  },
   backup: {
     create: 'Backup made',
     restore: 'Backup restored',

@@ -131,6 +131,16 @@ export const actsZh = {
     overdue: '逾期督办',
     withdrawn: '撤回预警提示单',
   },
+  rules: {
+    advice: '修改派单推荐规则',
+    offers: '修改派单规则',
+  },
+  calendar: {
+    changed: '修改工作日历与时限',
+  },
+  steps: {
+    choose: '选用步骤名称',
+  },
   backup: {
     create: '备份',
     restore: '恢复备份',
