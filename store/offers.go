@@ -30,15 +30,8 @@ type Offer struct {
 
 // OfferedIncident is what a worker is told of an incident before saying yes.
 type OfferedIncident struct {
-	Category   string
-	Priority   int
-	State      dispatch.State
+	CalledTo
 	Version    int
-	Title      string
-	Address    string
-	Point      *geo.WGS84
-	GridID     int64
-	GridNo     int32
 	Department int64
 }
 
