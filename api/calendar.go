@@ -294,7 +294,7 @@ func (s *Server) changeCalendar(ctx context.Context, a caller, in *calendarInput
 	}
 	c, err := clocksOf(in.Body)
 	if err == nil {
-		err = s.countsForAll(ctx, a)
+		err = s.countsForAll(ctx, a, "the calendar is")
 	}
 	if err != nil {
 		return nil, err
@@ -324,19 +324,19 @@ func (s *Server) changeCalendar(ctx context.Context, a caller, in *calendarInput
 	return calendarOf(c), nil
 }
 
-// countsForAll reports whether a calendar, which all counties of the database share,
-// is the caller's to change.
-func (s *Server) countsForAll(ctx context.Context, a caller) error {
+// countsForAll reports whether a setting, which all counties of the database share, is the
+// caller's to change. what names it, with its verb.
+func (s *Server) countsForAll(ctx context.Context, a caller, what string) error {
 	if realmOf(ctx, a.Actor, a.Decision).everywhere || len(s.o.Catalogue.Now().Tree.Roots()) < 2 {
 		return nil
 	}
-	return problem(http.StatusForbidden, "the calendar is that of several counties: it is changed by an administrator of all of them")
+	return problem(http.StatusForbidden, what+" that of several counties: an administrator of all of them changes it")
 }
 
 func (s *Server) previewCalendar(ctx context.Context, a caller, in *struct{ Body CalendarInput }) (*previewOutput, error) {
 	c, err := clocksOf(in.Body)
 	if err == nil {
-		err = s.countsForAll(ctx, a)
+		err = s.countsForAll(ctx, a, "the calendar is")
 	}
 	if err != nil {
 		return nil, err
@@ -364,7 +364,7 @@ func (s *Server) recalculate(ctx context.Context, a caller, in *recalculateInput
 	if strings.TrimSpace(reason) == "" {
 		return nil, dispatch.ErrReasonMissing
 	}
-	if err := s.countsForAll(ctx, a); err != nil {
+	if err := s.countsForAll(ctx, a, "the calendar is"); err != nil {
 		return nil, err
 	}
 	out := &recalculateOutput{}

@@ -107,6 +107,9 @@ type Incident struct {
 	Notes      []string    `json:"notes,omitempty" doc:"What the sender should know about the place"`
 	Candidates []PlaceItem `json:"candidates,omitempty" doc:"Of a report without a place, by its address: the places that it may mean, the likeliest first"`
 	Repeated   bool        `json:"repeated,omitempty" doc:"An earlier request made this incident"`
+
+	Door     string        `json:"door,omitempty" doc:"Of one that was refused or transferred, asked for by itself: where the reporter should go instead"`
+	Possible []PossibleAct `json:"possible,omitzero" required:"false" doc:"Of an incident that is asked for by itself: the acts that the asker may take now"`
 }
 
 type incidentOutput struct {
@@ -247,7 +250,11 @@ func (s *Server) getIncident(ctx context.Context, a caller, in *incidentID) (*in
 	if err != nil {
 		return nil, err
 	}
-	return s.incidentAnswer(ctx, row, a.View)
+	out, err := s.incidentAnswer(ctx, row, a.View)
+	if err != nil || a.View != auth.CaseView {
+		return out, err
+	}
+	return out, s.ahead(ctx, a, row, &out.Body)
 }
 
 // JournalItem is one act in an incident's life.
@@ -299,7 +306,8 @@ type actInput struct {
 		Level      int            `json:"level,omitempty" minimum:"1" maximum:"6" doc:"Of route, reassign, delegate: the level of its grids that is to own it; as it is when left out"`
 		Department string         `json:"department,omitempty" maxLength:"100" doc:"Of route, reassign, delegate: the lead department by its name; as it is when left out"`
 		Wrong      bool           `json:"wrong,omitempty" doc:"Of route, reassign: it had been sent to the wrong one, whose time does not count"`
-		Door       string         `json:"door,omitempty" maxLength:"300" doc:"Of refuse, transfer: who the reporter is sent to instead"`
+		Door       string         `json:"door,omitempty" maxLength:"200" doc:"Of refuse, transfer: where the reporter should go instead; refuse needs it, or door_department"`
+		DoorDept   string         `json:"door_department,omitempty" maxLength:"100" doc:"Of refuse, transfer: the department of this centre where the reporter should go, by its name"`
 		Until      time.Time      `json:"until,omitempty" doc:"Of suspend: when it is looked at again"`
 		Into       string         `json:"into,omitempty" maxLength:"19" pattern:"^[1-9][0-9]*$" doc:"Of merge: id of the incident that goes on"`
 		Priority   int            `json:"priority,omitempty" minimum:"1" maximum:"4" doc:"Of correct"`
@@ -357,10 +365,20 @@ func (s *Server) actOf(a caller, in *actInput) (dispatch.Act, error) {
 		return act, problem(http.StatusBadRequest, "door "+unclean)
 	}
 	cat := s.o.Catalogue.Now()
-	if b.Department != "" {
-		if act.Department = cat.Departments[b.Department]; act.Department == 0 {
-			return act, problem(http.StatusUnprocessableEntity, fmt.Sprintf("there is no department %q", b.Department))
+	for _, d := range []struct {
+		name string
+		id   *int64
+	}{{b.Department, &act.Department}, {b.DoorDept, &act.DoorOf}} {
+		if d.name == "" {
+			continue
 		}
+		var err error
+		if *d.id, err = s.department(d.name); err != nil {
+			return act, err
+		}
+	}
+	if strings.TrimSpace(act.Door) == "" {
+		act.Door = b.DoorDept
 	}
 	if b.Into != "" {
 		act.Into, _ = strconv.ParseInt(b.Into, 10, 64) // more than an id holds is no incident

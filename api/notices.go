@@ -240,11 +240,7 @@ func (s *Server) listNotices(ctx context.Context, a caller, in *noticesInput) (*
 		return nil, err
 	}
 	out := &noticesOutput{}
-	if len(rows) > in.Limit {
-		rows = rows[:in.Limit]
-		c := fmt.Sprint(rows[in.Limit-1].ID)
-		out.Body.Cursor = &c
-	}
+	rows, out.Body.Cursor = cutPage(in.IDPage, rows, func(n store.Notice) int64 { return n.ID })
 	out.Body.Items = make([]NoticeItem, len(rows))
 	for i, n := range rows {
 		out.Body.Items[i] = s.noticeItem(n)

@@ -54,17 +54,8 @@ type OfferItem struct {
 
 // OfferedItem is what a worker is told of an incident before saying yes.
 type OfferedItem struct {
-	ID           string          `json:"id"`
-	Number       string          `json:"number"`
-	Version      int             `json:"version"`
-	Category     string          `json:"category"`
-	CategoryName string          `json:"category_name"`
-	Priority     int             `json:"priority"`
-	State        string          `json:"state"`
-	Title        string          `json:"title"`
-	Address      string          `json:"address"`
-	Point        *[2]float64     `json:"point" doc:"WGS-84, longitude first"`
-	Grid         []store.GridRef `json:"grid" doc:"The county first"`
+	CalledItem
+	Version int `json:"version"`
 }
 
 // OfferWinner is the offer that was first.
@@ -101,19 +92,8 @@ func refusedProblem(e *ledger.OfferRefusal) *Problem {
 }
 
 func (s *Server) offerItem(ctx context.Context, o store.Offer) (OfferItem, error) {
-	path, err := s.o.Catalogue.Path(ctx, o.About.GridID)
-	if err != nil {
-		return OfferItem{}, err
-	}
-	it := OfferItem{PublicOffer: o.Public(), Reason: o.Reason, Incident: OfferedItem{
-		ID: fmt.Sprint(o.Incident), Number: store.IncidentNumber(o.Incident), Version: o.About.Version, Category: o.About.Category,
-		CategoryName: s.o.Catalogue.Now().Categories[o.About.Category].NameZH, Priority: o.About.Priority, State: string(o.About.State),
-		Title: o.About.Title, Address: o.About.Address, Grid: path,
-	}}
-	if p := o.About.Point; p != nil {
-		it.Incident.Point = &[2]float64{p[0], p[1]}
-	}
-	return it, nil
+	called, err := s.calledItem(ctx, o.Incident, o.About.CalledTo)
+	return OfferItem{PublicOffer: o.Public(), Reason: o.Reason, Incident: OfferedItem{called, o.About.Version}}, err
 }
 
 func (s *Server) offerItems(ctx context.Context, offers []store.Offer) ([]OfferItem, error) {
@@ -198,29 +178,17 @@ func (s *Server) incidentOffers(ctx context.Context, a caller, in *incidentID) (
 	return out, err
 }
 
-type listOffersInput struct {
-	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	Cursor string `query:"cursor" maxLength:"19"`
-}
-
-func (s *Server) listOffers(ctx context.Context, a caller, in *listOffersInput) (*offersOutput, error) {
-	var after int64
-	if in.Cursor != "" {
-		var err error
-		if after, err = strconv.ParseInt(in.Cursor, 10, 64); err != nil || after < 1 {
-			return nil, problem(http.StatusBadRequest, "cursor: send back the one that the page before gave")
-		}
+func (s *Server) listOffers(ctx context.Context, a caller, in *IDPage) (*offersOutput, error) {
+	after, err := in.afterID()
+	if err != nil {
+		return nil, err
 	}
 	rows, err := s.reads(a).LiveOffers(ctx, a.Scope, after, in.Limit+1) // one more tells whether there is a next page
 	if err != nil {
 		return nil, err
 	}
 	out := &offersOutput{}
-	if len(rows) > in.Limit {
-		rows = rows[:in.Limit]
-		c := fmt.Sprint(rows[in.Limit-1].ID)
-		out.Body.Cursor = &c
-	}
+	rows, out.Body.Cursor = cutPage(*in, rows, func(o store.Offer) int64 { return o.ID })
 	out.Body.Items, err = s.offerItems(ctx, rows)
 	return out, err
 }

@@ -175,6 +175,7 @@ func New(o Options) *Server {
 	s.handovers()
 	s.candidates()
 	s.steps()
+	s.rules()
 	s.layers()
 	s.cameras()
 	s.tracks()

@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -55,34 +54,9 @@ type WhistleItem struct {
 	Incident CalledItem `json:"incident"`
 }
 
-// CalledItem is what a called department is told of the incident.
-type CalledItem struct {
-	ID           string          `json:"id"`
-	Number       string          `json:"number"`
-	Category     string          `json:"category"`
-	CategoryName string          `json:"category_name"`
-	Priority     int             `json:"priority"`
-	State        string          `json:"state"`
-	Title        string          `json:"title"`
-	Address      string          `json:"address"`
-	Point        *[2]float64     `json:"point" doc:"WGS-84, longitude first"`
-	Grid         []store.GridRef `json:"grid" doc:"The county first"`
-}
-
 func (s *Server) whistleItem(ctx context.Context, w store.Whistle) (WhistleItem, error) {
-	path, err := s.o.Catalogue.Path(ctx, w.About.GridID)
-	if err != nil {
-		return WhistleItem{}, err
-	}
-	cat := s.o.Catalogue.Now()
-	it := WhistleItem{PublicWhistle: w.Public(cat.DeptNames), Note: w.Note, Reason: w.Reason, Incident: CalledItem{
-		ID: fmt.Sprint(w.Incident), Number: store.IncidentNumber(w.Incident), Category: w.About.Category, CategoryName: cat.Categories[w.About.Category].NameZH,
-		Priority: w.About.Priority, State: string(w.About.State), Title: w.About.Title, Address: w.About.Address, Grid: path,
-	}}
-	if p := w.About.Point; p != nil {
-		it.Incident.Point = &[2]float64{p[0], p[1]}
-	}
-	return it, nil
+	called, err := s.calledItem(ctx, w.Incident, w.About)
+	return WhistleItem{PublicWhistle: w.Public(s.o.Catalogue.Now().DeptNames), Note: w.Note, Reason: w.Reason, Incident: called}, err
 }
 
 type makeWhistleInput struct {
@@ -183,24 +157,6 @@ func (s *Server) incidentWhistles(ctx context.Context, a caller, in *incidentID)
 	return s.whistleItems(ctx, rows)
 }
 
-// IDPage asks for a page of a list in the order of ids.
-type IDPage struct {
-	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	Cursor string `query:"cursor" maxLength:"64"`
-}
-
-// afterID reads the cursor of a list in the order of ids; 0 for the first page.
-func (p IDPage) afterID() (int64, error) {
-	if p.Cursor == "" {
-		return 0, nil
-	}
-	id, err := strconv.ParseInt(p.Cursor, 10, 64)
-	if err != nil || id < 1 {
-		return 0, problem(http.StatusBadRequest, "cursor: send back the one that the page before gave")
-	}
-	return id, nil
-}
-
 func (s *Server) listWhistles(ctx context.Context, a caller, in *IDPage) (*whistlesOutput, error) {
 	after, err := in.afterID()
 	if err != nil {
@@ -210,12 +166,7 @@ func (s *Server) listWhistles(ctx context.Context, a caller, in *IDPage) (*whist
 	if err != nil {
 		return nil, err
 	}
-	var cursor *string
-	if len(rows) > in.Limit {
-		rows = rows[:in.Limit]
-		c := fmt.Sprint(rows[in.Limit-1].ID)
-		cursor = &c
-	}
+	rows, cursor := cutPage(*in, rows, func(w store.Whistle) int64 { return w.ID })
 	out, err := s.whistleItems(ctx, rows)
 	if err == nil {
 		out.Body.Cursor = cursor

@@ -63,6 +63,7 @@ const (
 	LayerSetting  Resource = "setting_layer" // how a named layer is drawn, and who may see it
 	ClockSetting  Resource = "setting_clock" // working days, office hours, limits, offsets of the ladder
 	StepSetting   Resource = "setting_step"  // what the steps of an incident are called
+	RuleSetting   Resource = "setting_rule"  // what advice and offers go by
 	CameraLink    Resource = "camera_link"   // looking through a camera
 	Account       Resource = "account"       // accounts, without rights
 	GrantData     Resource = "grant"         // the rights of accounts
@@ -153,6 +154,8 @@ setting_clock write all            -              -         -             -     
 setting_clock read  grid          grid           grid      grid          grid          grid       grid          grid         grid           grid            grid
 setting_step  write all            -              -         -             -             -          -             -            -              -               -
 setting_step  read  grid          grid           grid      grid          grid          grid       grid          grid         grid           grid            grid
+setting_rule  write all            -              -         -             -             -          -             -            -              -               -
+setting_rule  read  grid          grid           grid      grid          grid          grid       grid          grid         grid           grid            grid
 camera_link   reveal -            -              -         -             grid?         grid?      grid?         -            -              -               -
 account       read    all          all            all       -             -             -          -             -            -              -               -
 account       write   all          -              -         -             -             -          grid          -            -              -               -

@@ -4,7 +4,6 @@
 package dispatch
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -91,33 +90,71 @@ const (
 	maxSkillLen = 40
 )
 
-// Check says what is wrong with a setting.
+// Fault is what is wrong with a field of a setting.
+type Fault struct {
+	Field   string // as the API names it
+	Allowed string // what may be there
+}
+
+// Faults refuse a setting.
+type Faults []Fault
+
+func (f Faults) Error() string {
+	words := make([]string, len(f))
+	for i, x := range f {
+		words[i] = x.Field + ": " + x.Allowed
+	}
+	return strings.Join(words, "; ")
+}
+
+// orNil is f, or no error where there are none.
+func (f Faults) orNil() error {
+	if len(f) == 0 {
+		return nil
+	}
+	return f
+}
+
+// within notes a value that is not from least to most.
+func (f *Faults) within(field string, value, least, most float64, unit string) {
+	if !(value >= least && value <= most) {
+		*f = append(*f, Fault{field, fmt.Sprintf("from %.0f to %.0f%s", least, most, unit)})
+	}
+}
+
+// Check says what is wrong with a setting: Faults, or nil.
 func (s AdviceSetting) Check() error {
+	var f Faults
 	if w := s.Weights; w != nil {
-		for _, v := range []float64{w.Travel, w.Grid, w.Load, w.Fairness, w.Cover} {
-			if !(v >= 0 && v <= maxWeight) {
-				return fmt.Errorf("weight %v: from 0 to %d", v, maxWeight)
-			}
+		for _, p := range []struct {
+			name string
+			v    float64
+		}{{"travel", w.Travel}, {"grid", w.Grid}, {"load", w.Load}, {"fairness", w.Fairness}, {"cover", w.Cover}} {
+			f.within("weights."+p.name, p.v, 0, maxWeight, "")
 		}
 		if w.sum() == 0 {
-			return errors.New("one weight at least must be above zero")
+			f = append(f, Fault{"weights", "one at least above zero"})
 		}
 	}
-	switch {
-	case s.HalfS != nil && !(*s.HalfS >= 1 && *s.HalfS <= maxHalfS):
-		return fmt.Errorf("half_s %v: from 1 to %d seconds", *s.HalfS, maxHalfS)
-	case s.RadiusM != nil && !(*s.RadiusM >= 1 && *s.RadiusM <= maxRadiusM):
-		return fmt.Errorf("radius_m %v: from 1 to %d metres", *s.RadiusM, maxRadiusM)
-	case s.MaxLoad != nil && (*s.MaxLoad < 1 || *s.MaxLoad > maxMaxLoad):
-		return fmt.Errorf("max_load %d: from 1 to %d", *s.MaxLoad, maxMaxLoad)
-	case s.MaxDuty != nil && (*s.MaxDuty < time.Minute || *s.MaxDuty > maxMaxDuty):
-		return fmt.Errorf("max_duty %s: from a minute to a week", *s.MaxDuty)
-	case len(s.Skills) > maxSkills:
-		return fmt.Errorf("%d skills: at most %d", len(s.Skills), maxSkills)
-	case slices.ContainsFunc(s.Skills, badSkill):
-		return fmt.Errorf("skills %q: each of 1 to %d characters, without blanks", s.Skills, maxSkillLen)
+	if s.HalfS != nil {
+		f.within("half_s", *s.HalfS, 1, maxHalfS, " seconds")
 	}
-	return nil
+	if s.RadiusM != nil {
+		f.within("radius_m", *s.RadiusM, 1, maxRadiusM, " metres")
+	}
+	if s.MaxLoad != nil {
+		f.within("max_load", float64(*s.MaxLoad), 1, maxMaxLoad, "")
+	}
+	if s.MaxDuty != nil {
+		f.within("max_duty_s", s.MaxDuty.Seconds(), time.Minute.Seconds(), maxMaxDuty.Seconds(), " seconds")
+	}
+	if len(s.Skills) > maxSkills || slices.ContainsFunc(s.Skills, badSkill) {
+		f = append(f, Fault{"skills", fmt.Sprintf("at most %d, each of 1 to %d characters, without blanks", maxSkills, maxSkillLen)})
+	}
+	if s.Skills == nil && s.Weights == nil && s.HalfS == nil && s.RadiusM == nil && s.MaxLoad == nil && s.MaxDuty == nil {
+		f = append(f, Fault{"category", "it sets nothing: leave it out"})
+	}
+	return f.orNil()
 }
 
 func badSkill(s string) bool {

@@ -111,6 +111,7 @@ type Act struct {
 	Department int64      // of route, reassign, delegate: the lead department; 0 as it is
 	Wrong      bool       // of route, reassign: it had been sent to the wrong one, whose time does not count
 	Door       string     // of refuse, transfer: who the reporter is sent to instead
+	DoorOf     int64      // of refuse, transfer: the department whose door that is; 0 for one outside
 	Until      time.Time  // of suspend: when it is looked at again
 	Into       int64      // of merge
 	Priority   int        // of correct; 0 as it is
@@ -373,6 +374,9 @@ func (f Facts) carryOut(ch *Change, a Act) {
 	}
 	if a.Door != "" {
 		data["door"] = a.Door
+	}
+	if a.DoorOf != 0 {
+		data["door_department"] = fmt.Sprint(a.DoorOf)
 	}
 	if a.Request != 0 {
 		data["request"] = a.Request

@@ -134,6 +134,21 @@ func TestActsThatMustBeExplained(t *testing.T) {
 	}
 }
 
+// TestARefusalNamesTheRightDoor: product.md wants nobody sent away without being told where to.
+func TestARefusalNamesTheRightDoor(t *testing.T) {
+	a := whole(dispatch.Refuse, auth.Dispatcher)
+	a.Door, a.DoorOf = "县劳动人事争议仲裁委员会", 12
+	ch, err := dispatch.Decide(ripe(dispatch.Incident{State: dispatch.Reported}), a)
+	if err != nil || ch.Step.Data["door"] != a.Door || ch.Step.Data["door_department"] != "12" {
+		t.Errorf("%v %v", err, ch.Step.Data)
+	}
+	a.Door = " \n"
+	var need *dispatch.NeedError
+	if _, err := dispatch.Decide(ripe(dispatch.Incident{State: dispatch.Reported}), a); !errors.As(err, &need) || need.Need != dispatch.Door {
+		t.Errorf("without a door: %v", err)
+	}
+}
+
 // TestTheClockOfAHandOver: another level begins a stage with its own limit; the same
 // level's clock runs on, unless it had been sent there wrongly.
 func TestTheClockOfAHandOver(t *testing.T) {

@@ -89,6 +89,7 @@ const (
 	Until  Need = "until" // when it is looked at again
 	Into   Need = "into"  // the incident it is merged into
 	Edits  Need = "edits" // what is corrected
+	Owner  Need = "owner" // another level or department, or that it had been sent wrongly
 )
 
 // The roles that may take an act, besides being allowed to write the incident.
@@ -115,7 +116,7 @@ type transition struct {
 // database repeats it (machine_allows), and docs/INCIDENTS.md draws it.
 var transitions = []transition{
 	{Accept, []State{Reported, Reopened}, Accepted, desk, nil, nil, ""},
-	{Refuse, []State{Reported}, Refused, desk, []Need{Reason}, nil, ""},
+	{Refuse, []State{Reported}, Refused, desk, []Need{Reason, Door}, nil, ""},
 	{Resolve, []State{Reported}, Resolved, worker, []Need{Reason}, onTheSpot, "the reporter’s own worker, in a grid it serves; the category allows it; evidence is attached where the category wants it"},
 	{Route, []State{Accepted, Returned, Escalated}, Routed, desk, nil, routable, "there is a grid at that level; the department has a liaison officer, where the county names any"},
 	{Dispatch, []State{Routed}, Dispatched, byOffer, nil, nil, ""},

@@ -126,11 +126,35 @@ type OfferRules struct {
 	Work     int                // work that a worker has accepted at a time, at most
 	RadiusM  float64            // within how many metres of the place somebody has arrived
 	RadiusOf map[string]float64 // and where a category, or its top category, says otherwise
+
+	NoLateYes bool // a yes that was said in time and arrives late never counts; else while nobody else was asked since
 }
 
 // DefaultOfferRules are a new centre's.
 func DefaultOfferRules() OfferRules {
 	return OfferRules{Expires: 2 * time.Minute, Work: 5, RadiusM: 100}
+}
+
+// Bounds of the rules of offers.
+const (
+	mostWork                = 100
+	leastRadius, mostRadius = 10.0, 5000.0 // metres
+)
+
+// Check says what is wrong with rules: Faults, or nil.
+func (r OfferRules) Check() error {
+	var f Faults
+	f.within("expires_s", r.Expires.Seconds(), LeastExpiry.Seconds(), MostExpiry.Seconds(), " seconds")
+	f.within("work", float64(r.Work), 1, mostWork, "")
+	f.within("radius_m", r.RadiusM, leastRadius, mostRadius, " metres")
+	return f.orNil()
+}
+
+// CheckRadius says what is wrong with the radius of a category: Faults, or nil.
+func CheckRadius(m float64) error {
+	var f Faults
+	f.within("radius_m", m, leastRadius, mostRadius, " metres")
+	return f.orNil()
 }
 
 // Radius is within how many metres of its place one has arrived at an incident of
@@ -279,6 +303,9 @@ func inTime(f OfferFacts, a OfferAct) error {
 // lateButFirst: the yes was said in time and arrived after the offer had expired. It
 // counts if nobody else has been asked since, and there is still something to do.
 func lateButFirst(f OfferFacts, a OfferAct) error {
+	if f.Rules.NoLateYes {
+		return guarded(ErrOfferOver)
+	}
 	if err := inTime(f, a); err != nil {
 		return err
 	}

@@ -28,8 +28,11 @@ type adviceFacts struct {
 	work map[uint32]dispatch.WorkRecord // of whoever has any
 }
 
+// adviceColumns are what scanAdviceSetting reads.
+const adviceColumns = "r.skills, r.w_travel, r.w_grid, r.w_load, r.w_fairness, r.w_cover, r.half_s, r.radius_m, r.max_load, r.max_duty_s"
+
 const (
-	adviceRuleRow = `SELECT r.skills, r.w_travel, r.w_grid, r.w_load, r.w_fairness, r.w_cover, r.half_s, r.radius_m, r.max_load, r.max_duty_s
+	adviceRuleRow = "SELECT " + adviceColumns + `
 		FROM category c JOIN advice_rule r ON r.category IN (c.code, c.parent_code) WHERE c.code = $1 ORDER BY r.category = c.code`
 	openWork = `SELECT iw.worker_id, count(DISTINCT iw.incident_id) FROM incident_worker iw JOIN incident i ON i.id = iw.incident_id
 		WHERE iw.until IS NULL AND iw.relation <> 'reported' AND i.open AND i.state NOT IN ('resolved', 'verified') GROUP BY iw.worker_id`
@@ -84,10 +87,11 @@ func (f *adviceFacts) each(scan []any, id *int64, note func(*dispatch.WorkRecord
 	}
 }
 
-func scanAdviceSetting(row pgx.CollectableRow) (s dispatch.AdviceSetting, err error) {
+// scanAdviceSetting reads adviceColumns, after those that first takes.
+func scanAdviceSetting(row pgx.CollectableRow, first ...any) (s dispatch.AdviceSetting, err error) {
 	var w [5]*float64
 	var duty *int
-	if err := row.Scan(&s.Skills, &w[0], &w[1], &w[2], &w[3], &w[4], &s.HalfS, &s.RadiusM, &s.MaxLoad, &duty); err != nil {
+	if err := row.Scan(append(first, &s.Skills, &w[0], &w[1], &w[2], &w[3], &w[4], &s.HalfS, &s.RadiusM, &s.MaxLoad, &duty)...); err != nil {
 		return s, err
 	}
 	if w[0] != nil { // then none is nil

@@ -204,11 +204,9 @@ func (c *Catalogue) reload(ctx context.Context, needless func() bool) error {
 	if n.Clocks, err = ReadClocks(ctx, c.db.Pool); err != nil {
 		return err
 	}
-	var offers OfferSetting
-	if err := c.db.Setting(ctx, "offers", &offers); err != nil && !errors.Is(err, ErrNotFound) {
+	if n.Offers, err = ReadOfferRules(ctx, c.db.Pool); err != nil {
 		return err
 	}
-	n.Offers = offers.rules()
 	c.now.Store(n)
 	return nil
 }

@@ -30,15 +30,8 @@ type Offer struct {
 
 // OfferedIncident is what a worker is told of an incident before saying yes.
 type OfferedIncident struct {
-	Category   string
-	Priority   int
-	State      dispatch.State
+	CalledTo
 	Version    int
-	Title      string
-	Address    string
-	Point      *geo.WGS84
-	GridID     int64
-	GridNo     int32
 	Department int64
 }
 
@@ -158,32 +151,6 @@ func (db *DB) OffersOf(ctx context.Context, s auth.Scope, incident int64) ([]Off
 	}
 	_, err = db.Incident(ctx, s, auth.CaseView, incident)
 	return out, err
-}
-
-// OfferSetting is how dispatch.OfferRules are kept, as setting "offers". What is left
-// out is as in dispatch.DefaultOfferRules.
-type OfferSetting struct {
-	ExpiresS int                `json:"expires_s,omitempty"`
-	OnExpiry string             `json:"on_expiry,omitempty"` // "ask" the desk, or "next" candidate
-	Work     int                `json:"work,omitempty"`
-	RadiusM  float64            `json:"radius_m,omitempty"`
-	RadiusOf map[string]float64 `json:"radius_of,omitempty"` // by category
-}
-
-// rules are the setting's rules.
-func (o OfferSetting) rules() dispatch.OfferRules {
-	r := dispatch.DefaultOfferRules()
-	if o.ExpiresS > 0 {
-		r.Expires = time.Duration(o.ExpiresS) * time.Second
-	}
-	if o.Work > 0 {
-		r.Work = o.Work
-	}
-	if o.RadiusM > 0 {
-		r.RadiusM = o.RadiusM
-	}
-	r.Next, r.RadiusOf = o.OnExpiry == "next", o.RadiusOf
-	return r
 }
 
 // PublicOffer is an offer as events and answers carry it: its whole public state. It

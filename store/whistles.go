@@ -25,7 +25,7 @@ type Whistle struct {
 	About  CalledTo
 }
 
-// CalledTo is what a called department is told of the incident.
+// CalledTo is what a called department, or a worker who is asked, is told of the incident.
 type CalledTo struct {
 	Category string
 	Priority int

@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -18,40 +17,24 @@ import (
 )
 
 type importContactsCmd struct {
-	place
-	openFlags
-	File    string `arg:"" help:"The contacts: CSV (.gz too) or XLSX." type:"existingfile"`
-	Map     string `help:"Column map, see docs/PEOPLE.md; without it columns are taken by their names." type:"existingfile"`
-	Rejects string `help:"Where refused rows go, masked, each with its reason (default: beside FILE)." placeholder:"FILE"`
-	County  string `help:"Code of the county whose grids the file names; needed where there are several."`
-	Replace bool   `help:"Delete the county's contacts that the file does not have; not while a row is refused."`
-	DryRun  bool   `help:"Read and check the whole file, say what would come in, write nothing."`
+	rosterFlags
+	Replace bool `help:"Delete the county's contacts that the file does not have; not while a row is refused."`
 }
 
 func (c *importContactsCmd) Run(ctx context.Context, out io.Writer, say messages) error {
 	if c.Preview > 0 {
-		return previewContacts(c.File, c.Map, c.options(), int(c.Preview), out)
+		return c.preview(out, c.bind)
 	}
-	open := c.openToChange
-	if c.DryRun {
-		open = c.open
-	}
-	db, done, err := open(ctx)
+	db, seal, done, err := c.begin(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
-	o := app.ContactOptions{
-		DB: db, File: c.File, Open: c.options(), Map: c.Map, Rejects: c.Rejects, Root: c.County, Replace: c.Replace, DryRun: c.DryRun, Now: time.Now,
-	}
-	if !c.DryRun {
-		if o.Sealer, err = db.OpenSealer(ctx, c.dir()); err != nil {
-			return err
-		}
-	}
 	e := ended{bar: newBar(say)}
-	o.Progress = e.bar.Show
-	e.res, e.rejects, e.told, e.err = app.ImportContacts(ctx, o)
+	e.res, e.rejects, e.told, e.err = app.ImportContacts(ctx, app.ContactOptions{
+		DB: db, Sealer: seal, File: c.File, Open: c.options(), Map: c.Map, Rejects: c.Rejects, Root: c.County, Replace: c.Replace, DryRun: c.DryRun,
+		Now: time.Now, Progress: e.bar.Show,
+	})
 	return finish(out, say, e, "in this way", func(n job.Counts) string {
 		if c.DryRun {
 			return fmt.Sprintf("good %d, would be rejected %d", n.InGrid, n.Rejected)
@@ -60,42 +43,17 @@ func (c *importContactsCmd) Run(ctx context.Context, out io.Writer, say messages
 	})
 }
 
-// previewContacts shows how the first rows of a file would be read, names and
-// telephone numbers masked.
-func previewContacts(path, mapPath string, open file.Options, n int, out io.Writer) error {
-	r, err := file.OpenTable(path, open)
-	if err != nil {
-		return err
+func (c *importContactsCmd) bind(header []string) (teller, []string, error) {
+	m, _, err := app.ContactMapOf(c.Map, header)
+	if err != nil && len(file.IdentityColumns(header)) == 0 { // of those Bind speaks
+		return nil, nil, err
 	}
-	defer r.Close()
-	m, _, err := app.ContactMapOf(mapPath, r.Header())
-	if err != nil && len(file.IdentityColumns(r.Header())) == 0 {
-		return err
-	}
-	mp, err := m.Bind(r.Header())
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(out, "file      %s\nformat    %s\nencoding  %s\ncolumns   %s\n", path, r.Format(), r.Encoding(), strings.Join(r.Header(), ", "))
-	rows, err := firstRows(r, n)
-	if err != nil {
-		return err
-	}
-	for _, row := range rows {
-		c, err := mp.Apply(row)
-		var bad *file.RowError
-		if errors.As(err, &bad) {
-			fmt.Fprintf(out, "row %d (line %d): REFUSED: %s\n", row.N, row.Line, strings.Join(bad.Reasons, "；"))
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(out, "row %d (line %d): grid=%q role=%s building=%q unit=%q name=%q phone=%q external_id=%q\n", row.N, row.Line, c.Grid, c.Role, c.Building, c.Unit,
-			auth.MaskName(c.Name), auth.MaskPhone(c.Phone), c.ExternalID)
-	}
-	_, err = fmt.Fprintf(out, "whether its grids are in force shows in --dry-run\n%s", nothingWritten)
-	return err
+	mp, err := m.Bind(header)
+	return func(row file.Row) (string, error) {
+		k, err := mp.Apply(row)
+		return fmt.Sprintf("grid=%q role=%s building=%q unit=%q name=%q phone=%q external_id=%q", k.Grid, k.Role, k.Building, k.Unit,
+			auth.MaskName(k.Name), auth.MaskPhone(k.Phone), k.ExternalID), err
+	}, nil, err
 }
 
 type importSkillsCmd struct {

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 )
 
@@ -62,13 +60,8 @@ func GuessContactMap(header []string) (ContactMap, error) {
 }
 
 func (f personMapFile) contacts() (ContactMap, error) {
-	for _, name := range sortedKeys(f.Fields) {
-		if contactFields[name] == nil {
-			return ContactMap{}, fmt.Errorf("column map: unknown field %q (one of %s)", name, strings.Join(slices.Sorted(maps.Keys(contactFields)), ", "))
-		}
-		if err := f.Fields[name].check(name); err != nil {
-			return ContactMap{}, fmt.Errorf("column map: field %s: %w", name, err)
-		}
+	if err := f.check(contactFields); err != nil {
+		return ContactMap{}, err
 	}
 	for _, needed := range []struct{ field, label string }{{"grid", "网格编码"}, {"role", "角色"}, {"name", "姓名"}} {
 		if _, ok := f.Fields[needed.field]; !ok {

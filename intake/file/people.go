@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -83,22 +84,22 @@ func GuessPersonMap(header []string) (PersonMap, error) {
 	return m, nil
 }
 
-func (f personMapFile) make() (PersonMap, error) {
+// check refuses fields that are not among known, and those that cannot be filled so.
+func (f personMapFile) check(known map[string][]string) error {
 	for _, name := range sortedKeys(f.Fields) {
-		if personFields[name] == nil {
-			known := slices.Collect(func(yield func(string) bool) {
-				for k := range personFields {
-					if !yield(k) {
-						return
-					}
-				}
-			})
-			slices.Sort(known)
-			return PersonMap{}, fmt.Errorf("column map: unknown field %q (one of %s)", name, strings.Join(known, ", "))
+		if known[name] == nil {
+			return fmt.Errorf("column map: unknown field %q (one of %s)", name, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 		}
 		if err := f.Fields[name].check(name); err != nil {
-			return PersonMap{}, fmt.Errorf("column map: field %s: %w", name, err)
+			return fmt.Errorf("column map: field %s: %w", name, err)
 		}
+	}
+	return nil
+}
+
+func (f personMapFile) make() (PersonMap, error) {
+	if err := f.check(personFields); err != nil {
+		return PersonMap{}, err
 	}
 	if _, ok := f.Fields["badge"]; !ok {
 		return PersonMap{}, errors.New("no column for badge (工号), by which a worker is known again")

@@ -104,7 +104,7 @@ func TestWhoShouldGoIsAdvisedAndWhyNotTheOthers(t *testing.T) {
 	if a := st.get("/api/v1/incidents/"+nowhere.json(t)["id"].(string)+"/candidates", op); a.status != 409 || !strings.Contains(string(a.body), "no place yet") {
 		t.Errorf("without a place: %d %s", a.status, a.body)
 	}
-	if a := st.call("POST", "/api/v1/incidents/"+id+"/actions", op, `{"action":"refuse","reason":"不属受理范围"}`, `If-Match: "1"`); a.status != 200 {
+	if a := st.call("POST", "/api/v1/incidents/"+id+"/actions", op, `{"action":"refuse","reason":"不属受理范围","door":"人民法院"}`, `If-Match: "1"`); a.status != 200 {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
 	if a := st.get(path, op); a.status != 409 {

@@ -264,7 +264,7 @@ func (s *Server) before(ctx context.Context, evs []feed.Event) error {
 			reload = true
 		case "people.changed":
 			s.nudge(s.peopleDue)()
-		case "clocks.changed":
+		case "clocks.changed", "rules.changed":
 			clocks = true
 		case "places.changed":
 			s.nudge(s.placesDue)()

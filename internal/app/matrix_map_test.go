@@ -335,7 +335,7 @@ func (w *world) burst(t *testing.T) {
 			w.send(t, m, token, "")
 			if key == "P/P111" || key == "Q/Q111" {
 				m.closed = true
-				if a := w.call("POST", "/api/v1/incidents/"+m.id+"/actions", token, `{"action":"refuse","reason":"不属受理范围"}`, `If-Match: "1"`); a.status != 200 {
+				if a := w.call("POST", "/api/v1/incidents/"+m.id+"/actions", token, `{"action":"refuse","reason":"不属受理范围","door":"人民法院"}`, `If-Match: "1"`); a.status != 200 {
 					t.Fatalf("%s: %d %s", m.name, a.status, a.body)
 				}
 			}

@@ -267,6 +267,15 @@ func (r *run) walk(t *testing.T) {
 			} else {
 				r.denied(l, l.path, a)
 			}
+		case "rules":
+			a := r.ask(l, l.method, l.path, "")
+			if r.o.allowed(r.a, l) && l.method == http.MethodPut {
+				r.granted(l, l.path, a, http.StatusBadRequest) // it brought nothing
+			} else if r.o.allowed(r.a, l) {
+				r.granted(l, l.path, a, http.StatusOK)
+			} else {
+				r.denied(l, l.path, a)
+			}
 		case "list accounts", "list credentials", "list audit", "account", "grant", "credential", "report", "stream":
 			// in admin, writes and stream: they change something, or are told of what does
 		case "none":

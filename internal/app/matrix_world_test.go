@@ -384,7 +384,7 @@ func (w *world) report(t *testing.T) {
 		if w.grids[m.grid].county == "Q" {
 			token = w.hallQ
 		}
-		a := w.call("POST", "/api/v1/incidents/"+m.id+"/actions", token, `{"action":"refuse","reason":"不属受理范围"}`, `If-Match: "1"`)
+		a := w.call("POST", "/api/v1/incidents/"+m.id+"/actions", token, `{"action":"refuse","reason":"不属受理范围","door":"人民法院"}`, `If-Match: "1"`)
 		if a.status != 200 {
 			t.Fatalf("%s: %d %s", m.name, a.status, a.body)
 		}

@@ -248,13 +248,42 @@ func TestTheDeskIsToldWhenNobodyWasReached(t *testing.T) {
 	}
 }
 
-// gateway is a messenger's end of a webhook: it fails as often as asked.
+// gateway is a messenger's end of a webhook: it fails as often as asked, and hangs for
+// some badge.
 type gateway struct {
 	mu    sync.Mutex
 	fail  int
+	slow  map[string]chan struct{} // by badge: closed when the answer may go
 	key   []byte
 	got   []notify.Message
+	keys  []string
 	wrong []string
+}
+
+// start serves g, and returns the options of who sends to it.
+func (g *gateway) start(t *testing.T) Options {
+	t.Helper()
+	g.key = []byte(strings.Repeat("k", 32))
+	srv := httptest.NewServer(g)
+	t.Cleanup(srv.Close)
+	key := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(key, append(g.key, '\n'), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return Options{NotifyURL: srv.URL + "/onemap", NotifyHosts: []string{"127.0.0.1"}, NotifyKeyFile: key}
+}
+
+// told are the kinds of word of one badge, in the order they came in.
+func (g *gateway) told(badge string) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	out := ""
+	for _, m := range g.got {
+		if m.Badge == badge {
+			out += " " + m.Kind
+		}
+	}
+	return out
 }
 
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -268,7 +297,15 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if notify.Signature(g.key, r.Header.Get("X-OneMap-Timestamp"), body) != r.Header.Get("X-OneMap-Signature") {
 		g.wrong = append(g.wrong, "signature")
 	}
-	g.got = append(g.got, m)
+	g.got, g.keys = append(g.got, m), append(g.keys, r.Header.Get("Idempotency-Key"))
+	if wait := g.slow[m.Badge]; wait != nil {
+		g.mu.Unlock()
+		select {
+		case <-wait:
+		case <-r.Context().Done():
+		}
+		g.mu.Lock()
+	}
 	if g.fail > 0 {
 		g.fail--
 		http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect) // not followed
@@ -276,16 +313,12 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func TestWordOfAnOfferIsSignedAndSentAgainUntilItIsTaken(t *testing.T) {
-	g := &gateway{fail: 2, key: []byte(strings.Repeat("k", 32))}
-	srv := httptest.NewServer(g)
-	defer srv.Close()
-	key := filepath.Join(t.TempDir(), "key")
-	if err := os.WriteFile(key, append(g.key, '\n'), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	clock := &testClock{at: time.Now()}
 	t.Parallel()
-	st := fieldStand(t, Options{Now: clock.now, NotifyURL: srv.URL + "/onemap", NotifyHosts: []string{"127.0.0.1"}, NotifyKeyFile: key}, 1)
+	g := &gateway{fail: 2}
+	clock := &testClock{at: time.Now()}
+	o := g.start(t)
+	o.Now = clock.now
+	st := fieldStand(t, o, 1)
 	desk := st.token(auth.Dispatcher, "")
 	offer := st.offerTo(desk, st.routed(desk), "1")
 	st.wait("three tries", func() bool {
@@ -299,7 +332,47 @@ func TestWordOfAnOfferIsSignedAndSentAgainUntilItIsTaken(t *testing.T) {
 	})
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.wrong) > 0 || g.got[0] != g.got[2] || g.got[0].OfferID != offer || g.got[0].Badge != "W001" || g.got[0].Kind != "offer.made" {
+	if len(g.wrong) > 0 || g.got[0].ID != g.got[2].ID || g.keys[0] == "" || g.keys[0] != g.keys[2] || g.got[0].OfferID != offer || g.got[0].Badge != "W001" || g.got[0].Kind != "offer.made" {
 		t.Errorf("%v %+v", g.wrong, g.got)
 	}
+	if first, last := secondsLeft(t, g.got[0].Text), secondsLeft(t, g.got[2].Text); first > 120 || last > first-3 || last < 1 { // tried again after 1 and 2 s
+		t.Errorf("three seconds and more go by between %q and %q", g.got[0].Text, g.got[2].Text)
+	}
+}
+
+// secondsLeft is how long a word says there is to answer.
+func secondsLeft(t *testing.T, text string) (n int) {
+	t.Helper()
+	_, rest, ok := strings.Cut(text, "请在 ")
+	if _, err := fmt.Sscanf(rest, "%d", &n); err != nil || !ok {
+		t.Fatalf("%q says no time", text)
+	}
+	return n
+}
+
+// TestWordIsSentWhileItIsTrue: a gateway that hangs for one worker keeps nobody else
+// waiting; what was answered or taken back meanwhile is not sent any more, and the words
+// of one offer keep their order.
+func TestWordIsSentWhileItIsTrue(t *testing.T) {
+	t.Parallel()
+	g := &gateway{fail: 1, slow: map[string]chan struct{}{"W002": make(chan struct{})}}
+	st := fieldStand(t, g.start(t), 3)
+	desk := st.token(auth.Dispatcher, "")
+	refused := st.offerTo(desk, st.routed(desk), "1")
+	st.wait("a try that fails", func() bool { return g.told("W001") != "" })
+	st.want(200, "POST", "/api/v1/offers/"+refused+"/acts", st.phone(1), `{"kind":"decline","reason":"在外地"}`)
+
+	taken := st.offerTo(desk, st.routed(desk), "2")
+	st.wait("a try that hangs", func() bool { return g.told("W002") != "" })
+	st.want(200, "POST", "/api/v1/offers/"+taken+"/acts", desk, `{"kind":"withdraw","reason":"另有安排"}`)
+	st.offerTo(desk, st.routed(desk), "3")
+	st.wait("word to another", func() bool { return g.told("W003") == " offer.made" })
+	st.wait("a mark", func() bool {
+		return st.count("SELECT count(*) FROM notification WHERE offer_id = $1 AND tries = 1 AND sent_at IS NULL AND next_at IS NULL AND untold = 'the offer is declined'", refused) == 1
+	})
+	if told := g.told("W001") + g.told("W002"); told != " offer.made offer.made" {
+		t.Errorf("told%s", told)
+	}
+	close(g.slow["W002"])
+	st.wait("that the offer is taken back", func() bool { return g.told("W002") == " offer.made offer.withdrawn" })
 }

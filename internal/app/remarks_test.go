@@ -175,7 +175,7 @@ func TestTwoPeopleDecide(t *testing.T) {
 	clock.move(3 * time.Hour)
 	y.say(hall, "requests", extend, 409, "passed")
 	y.say(other, "requests/1/decision", `{"decision":"approve"}`, 409, "passed")
-	y.act(hall, `{"action":"refuse","reason":"不属受理范围"}`, 200, "")
+	y.act(hall, `{"action":"refuse","reason":"不属受理范围","door":"人民法院"}`, 200, "")
 	if n := st.count("SELECT count(*) FROM request WHERE state = 'lapsed'"); n != 1 {
 		t.Errorf("%d requests have lapsed with their incident, want 1", n)
 	}

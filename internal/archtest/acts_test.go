@@ -21,6 +21,7 @@ var chosenActs = map[string][]string{
 	"api.EndCredential":               {"token.revoke", "session.revoke", "wall.revoke", "invite.revoke", "secret.revoke"},
 	"api.Server.setState":             {"account.disable", "account.enable"},
 	"api.Server.shiftMoved":           {"shift.start", "shift.end"},
+	"api.Server.changeRules":          {"rules.advice", "rules.offers"},
 	"api.Server.auditHandover":        {"handover.make", "handover.accept"},
 	"api.Server.onceMore":             {"reporter.reveal", "contact.reveal", "export.rows", "export.counts"}, // and each with ".refused", which the page says by itself
 	"cmd/onemap.note":                 {"account.create", "account.disable"},

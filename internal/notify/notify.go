@@ -23,26 +23,33 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
 // Notifier hands messages on.
 type Notifier interface {
-	// Notify hands one message over. An error means that it is to be sent again; the
-	// receiver tells repetitions by the message's id.
+	// Notify hands one message over, several at a time. An error means that it is to be
+	// sent again; the receiver tells repetitions by the message's key.
 	Notify(ctx context.Context, m Message) error
 }
 
 // Message is what a Notifier carries.
 type Message struct {
-	ID      string    `json:"id"`   // the same in every try
-	Kind    string    `json:"kind"` // "offer.made", "offer.withdrawn"
-	OfferID string    `json:"offer_id"`
-	Worker  string    `json:"worker_id"`
-	Badge   string    `json:"badge"`
-	Text    string    `json:"text"`
-	At      time.Time `json:"at"`
+	ID       string     `json:"id"`   // the same in every try
+	Kind     string     `json:"kind"` // "offer.made", "offer.withdrawn"
+	OfferID  string     `json:"offer_id"`
+	Worker   string     `json:"worker_id"`
+	Badge    string     `json:"badge"`
+	Text     string     `json:"text"`                 // as it is at the time of the try
+	At       time.Time  `json:"at"`                   // when it came about
+	Priority int        `json:"priority"`             // of the incident: 1 is most urgent
+	Expires  *time.Time `json:"expires_at,omitempty"` // of an offer made: an answer is of use until then
 }
+
+// Key names one message for ever: a gateway that has a message with this key carries it
+// no second time. Ids begin anew in another database; times do not.
+func (m Message) Key() string { return fmt.Sprintf("%s-%d", m.ID, m.At.UnixMicro()) }
 
 // Options say where messages go.
 type Options struct {
@@ -92,7 +99,7 @@ func New(o Options) (Notifier, error) {
 	return &webhook{url: u.String(), key: key, now: o.Now, http: &http.Client{
 		Timeout:       timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport:     &http.Transport{Proxy: nil, MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute, TLSHandshakeTimeout: timeout},
+		Transport:     &http.Transport{Proxy: nil, MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute, TLSHandshakeTimeout: timeout},
 	}}, nil
 }
 
@@ -130,6 +137,7 @@ func (w *webhook) Notify(ctx context.Context, m Message) error {
 	}
 	stamp := strconv.FormatInt(w.now().Unix(), 10)
 	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Idempotency-Key", m.Key())
 	req.Header.Set("X-OneMap-Timestamp", stamp)
 	req.Header.Set("X-OneMap-Signature", Signature(w.key, stamp, body))
 	res, err := w.http.Do(req)
@@ -146,13 +154,18 @@ func (w *webhook) Notify(ctx context.Context, m Message) error {
 
 // file writes messages to a file, a line each: for a centre without a gateway,
 // or whose gateway reads files. A file that has grown large is put beside as ".1".
-type file struct{ path string }
+type file struct {
+	path string
+	mu   sync.Mutex // one writes at a time
+}
 
 func (f *file) Notify(_ context.Context, m Message) error {
 	line, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if st, err := os.Stat(f.path); err == nil && st.Size() > fileMax {
 		if err := os.Rename(f.path, f.path+".1"); err != nil {
 			return err

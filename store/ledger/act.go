@@ -82,8 +82,12 @@ func (l *Ledger) move(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comman
 		return Result{}, err
 	}
 	a.Act.Role = actor.Role
-	in, err = l.step(ctx, tx, actor, c, in, a.Act)
-	return Result{Incident: in}, err
+	after, err := l.step(ctx, tx, actor, c, in, a.Act)
+	var state *dispatch.StateError
+	if errors.As(err, &state) {
+		return Result{}, l.sayPossible(ctx, tx, actor, in, state)
+	}
+	return Result{Incident: after}, err
 }
 
 // What those who do not lead may not do.
@@ -137,11 +141,8 @@ func (l *Ledger) step(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comman
 
 // facts gathers what the rules look at.
 func (l *Ledger) facts(ctx context.Context, tx pgx.Tx, actor auth.Actor, in store.Incident, a dispatch.Act) (dispatch.Facts, error) {
-	clocks := l.o.Catalogue.Now().Clocks
-	f := dispatch.Facts{
-		Incident: in.Incident, Category: l.o.Catalogue.Now().Categories[in.Category], Depth: in.Place.GridLevel, Department: in.Department,
-		Calendar: clocks.Calendar, Limits: clocks.Levels, Now: l.o.Now(), Outside: in.Outside, Approved: a.Request != 0,
-	}
+	f := l.known(in)
+	f.Approved = a.Request != 0
 	var err error
 	if f.Stage, err = store.LastStage(ctx, tx, in.ID); err != nil {
 		return f, err
@@ -165,9 +166,23 @@ func (l *Ledger) facts(ctx context.Context, tx pgx.Tx, actor auth.Actor, in stor
 		if f.Here, err = l.here(ctx, in.Place); err != nil {
 			return f, err
 		}
-		err = tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM call_back WHERE closes_id = $1 AND outcome = 'unsatisfied')", in.ID).Scan(&f.Unsatisfied)
+		err = unsatisfied(ctx, tx, in, &f)
 	}
 	return f, err
+}
+
+// known are the facts that need no look into the record.
+func (l *Ledger) known(in store.Incident) dispatch.Facts {
+	now := l.o.Catalogue.Now()
+	return dispatch.Facts{
+		Incident: in.Incident, Category: now.Categories[in.Category], Depth: in.Place.GridLevel, Department: in.Department,
+		Calendar: now.Clocks.Calendar, Limits: now.Clocks.Levels, Now: l.o.Now(), Outside: in.Outside,
+	}
+}
+
+// unsatisfied gathers what reopening needs.
+func unsatisfied(ctx context.Context, tx pgx.Tx, in store.Incident, f *dispatch.Facts) error {
+	return tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM call_back WHERE closes_id = $1 AND outcome = 'unsatisfied')", in.ID).Scan(&f.Unsatisfied)
 }
 
 // onTheSpot gathers what the worker who reported an incident needs to resolve it there

@@ -219,3 +219,11 @@ func ClocksChanged(ctx context.Context, tx pgx.Tx, now time.Time) error {
 		Kind: "clocks.changed", Entity: feed.Key{Kind: "config", ID: "clocks"}, Ver: 1, Live: feed.None, OccurredAt: now,
 	})
 }
+
+// RulesChanged tells every node that the rules of advice or offers were changed. It is
+// called in the transaction that changed them.
+func RulesChanged(ctx context.Context, tx pgx.Tx, now time.Time) error {
+	return Emit(ctx, tx, feed.Event{
+		Kind: "rules.changed", Entity: feed.Key{Kind: "config", ID: "rules"}, Ver: 1, Live: feed.None, OccurredAt: now,
+	})
+}

@@ -155,6 +155,9 @@ func TestRandomLivesKeepOneOwnerAndExplainThemselves(t *testing.T) {
 		a := dispatch.Act{Action: acts[rnd.IntN(len(acts))], Reason: "because", Level: rnd.IntN(4), Department: []int64{0, dept[rnd.IntN(len(dept))]}[rnd.IntN(2)], Until: w.now.AddDate(0, 0, rnd.IntN(9)-1), Priority: 1 + rnd.IntN(4)}
 		into := pick()
 		a.Into = into
+		if a.Action == dispatch.Refuse && rnd.IntN(4) > 0 {
+			a.Door = "court"
+		}
 		stale := rnd.IntN(15) == 0
 		v := version[id]
 		if stale {

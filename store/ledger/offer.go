@@ -242,10 +242,7 @@ func insertOffers(ctx context.Context, tx pgx.Tx, offers []store.Offer) error {
 }
 
 func about(in store.Incident) store.OfferedIncident {
-	return store.OfferedIncident{
-		Category: in.Category, Priority: in.Priority, State: in.State, Version: in.Version, Title: in.Title, Address: in.Place.Address,
-		Point: in.Place.Point, GridID: in.Place.GridID, GridNo: in.Place.GridNo, Department: in.Department,
-	}
+	return store.OfferedIncident{CalledTo: calledTo(in), Version: in.Version, Department: in.Department}
 }
 
 // offerAct takes an act on an offer.

@@ -310,7 +310,7 @@ func (l *Ledger) offerEvent(o store.Offer, at store.OfferedIncident, kind string
 }
 
 // notify leaves word of an offer for the messenger outside: ids, and a text that names
-// nobody and no place.
+// nobody and no place. How long there is left to answer is said when it is sent.
 func (l *Ledger) notify(b *pgx.Batch, o store.Offer, in store.Incident, kind string) {
 	now := l.o.Now()
 	category := l.o.Catalogue.Now().Categories[in.Category]
@@ -319,7 +319,7 @@ func (l *Ledger) notify(b *pgx.Batch, o store.Offer, in store.Incident, kind str
 		what = store.Undisclosed
 	}
 	number := store.IncidentNumber(in.ID)
-	text := fmt.Sprintf("派单 %s %s，%d 级，请在 %d 秒内答复", number, what, in.Priority, int(o.ExpiresAt.Sub(now).Seconds()))
+	text := fmt.Sprintf("派单 %s %s，%d 级", number, what, in.Priority)
 	useless := o.ExpiresAt
 	if kind == "offer.withdrawn" {
 		text, useless = fmt.Sprintf("派单 %s %s 已撤回", number, what), now.Add(time.Hour)

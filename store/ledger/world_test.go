@@ -131,7 +131,7 @@ func (w *world) report(t testing.TB, category string, lon, lat float64, c ledger
 }
 
 func (w *world) act(id int64, version int, a dispatch.Action, reason string) (ledger.Result, error) {
-	return w.led.Do(context.Background(), w.operator, ledger.Command{Act: &ledger.Act{Incident: id, Version: version, Act: dispatch.Act{Action: a, Reason: reason}}})
+	return w.led.Do(context.Background(), w.operator, ledger.Command{Act: &ledger.Act{Incident: id, Version: version, Act: dispatch.Act{Action: a, Reason: reason, Door: map[dispatch.Action]string{dispatch.Refuse: "court"}[a]}}})
 }
 
 // whole is an act that brings everything any act needs, but into.

@@ -157,6 +157,10 @@ export const actsEn: typeof actsZh = {
     changed: 'Offer changed',
     ended: 'Offer ended',
   },
+  rules: {
+    advice: 'Rules of advice changed',
+    offers: 'Rules of offers changed',
+  },
   calendar: {
     changed: 'Calendar and limits changed',
   },

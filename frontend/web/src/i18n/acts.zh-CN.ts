@@ -200,6 +200,16 @@ export const actsZh = {
   message: {
     send: '发送消息',
   },
+  rules: {
+    advice: '修改派单推荐规则',
+    offers: '修改派单规则',
+  },
+  calendar: {
+    changed: '修改工作日历与时限',
+  },
+  steps: {
+    choose: '选用步骤名称',
+  },
   backup: {
     create: '备份',
     restore: '恢复备份',
