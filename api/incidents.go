@@ -525,7 +525,7 @@ func (s *Server) figureRows(f *store.IncidentFilter, in *listInput) error {
 	}{{in.ClosedFrom, in.ClosedTo, &f.Closed}, {in.DueFrom, in.DueTo, &f.Due}} {
 		switch {
 		case p.from.IsZero() && p.to.IsZero():
-		case !p.to.After(p.from):
+		case p.from.IsZero() || !p.to.After(p.from):
 			return problem(http.StatusUnprocessableEntity, "closed_from and closed_to, or due_from and due_to, go together, and the period ends after it begins")
 		default:
 			*p.into = &analysis.Period{From: p.from, To: p.to}
