@@ -157,7 +157,7 @@ func layDrawn(t *testing.T, db *store.DB, all []drawnLife) {
 // scopes and keys.
 func TestFiguresAreThoseOfTheFormula(t *testing.T) {
 	t.Parallel()
-	seed, many, rounds := uint64(21), 400, 40
+	seed, many, rounds := uint64(21), 250, 25
 	if os.Getenv("ONEMAP_SOAK") == "1" {
 		seed, many, rounds = uint64(time.Now().UnixNano()), 10_000, 1000
 	}

@@ -258,6 +258,16 @@ func TestFiguresByHTTPAreThoseWorkedOutByHand(t *testing.T) {
 		t.Errorf("the other town counts %v", n)
 	}
 
+	// A stage's clock stops when the incident is put aside or resolved in it, not when the stage ends.
+	id := st.routed(hall)
+	for i, act := range []string{`"suspend","reason":"待季节施工","until":"2099-01-01T00:00:00Z"`, `"escalate","reason":"超出权限"`, `"route"`, `"acknowledge"`, `"resolve"`, `"verify"`, `"close"`} {
+		st.want(200, "POST", "/api/v1/incidents/"+id+"/actions", hall, `{"action":`+act+`}`, fmt.Sprintf(`If-Match: "%d"`, i+3))
+	}
+	if n := st.count(`SELECT count(*) FROM incident_stage s JOIN incident i ON i.id = s.incident_id WHERE i.id = $1 AND s.stopped_at < s.ended_at AND s.stopped_at =
+		CASE s.n WHEN 1 THEN (SELECT at FROM incident_journal j WHERE j.incident_id = i.id AND j.kind = 'suspend') ELSE i.resolved_at END`, id); n != 2 {
+		t.Errorf("%d stages stopped when they should", n)
+	}
+
 	shared := ask(auditor, "")["total"]
 	for path, want := range map[string]any{"reported": 29.0, "closed": 20.0, "not_located": nil, "outside": nil, "solved.3": nil, "reopened": nil, "on_time": nil, "on_time.late": nil, "on_time.elsewhere": nil, "satisfied": nil, "chosen": 7.0, "overridden": nil, "working_days": 20.0} {
 		if f := figureAt(shared, path); f == nil || f["n"] != want || f["rows"] != nil {
