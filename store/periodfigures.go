@@ -136,7 +136,7 @@ const (
 
 func (c *figureCount) reported(ctx context.Context, tx pgx.Tx) error {
 	var q query
-	q.add("SELECT "+c.key(ownLevel, ownDepartment)+`, count(*), count(*) FILTER (WHERE i.place = 'none'), count(*) FILTER (WHERE i.place = 'outside')
+	q.add("SELECT ").add(c.key(ownLevel, ownDepartment)).add(`, count(*), count(*) FILTER (WHERE i.place = 'none'), count(*) FILTER (WHERE i.place = 'outside')
 		FROM incident i WHERE i.reported_at >= ? AND i.reported_at < ? AND `, c.From, c.To)
 	c.narrow(&q, ownDepartment).add(" GROUP BY 1")
 	rows, err := tx.Query(ctx, q.sql.String(), q.args...)
@@ -202,7 +202,7 @@ func marks(cal calendar.Calendar, from, to time.Time) (at, done, rate []float64)
 
 func (c *figureCount) callBacks(ctx context.Context, tx pgx.Tx) error {
 	var q query
-	q.add("SELECT "+c.key(solvedLevel, ownDepartment)+", count(*) FILTER (WHERE k.outcome = 'satisfied'), count(*) FILTER (WHERE k.outcome = 'basically'),"+
+	q.add("SELECT ").add(c.key(solvedLevel, ownDepartment)).add(", count(*) FILTER (WHERE k.outcome = 'satisfied'), count(*) FILTER (WHERE k.outcome = 'basically'),"+
 		" count(*) FILTER (WHERE k.outcome = 'unsatisfied'), count(*) FILTER (WHERE k.outcome = 'unreached'), count(*) FILTER (WHERE k.outcome IS NULL)"+
 		" FROM incident i JOIN call_back k ON k.closes_id = i.id WHERE"+closedIn+"AND ", c.From, c.To)
 	c.narrow(&q, ownDepartment).add(" GROUP BY 1")
@@ -272,7 +272,7 @@ func (c *figureCount) due(ctx context.Context, tx pgx.Tx) error {
 
 func (c *figureCount) advised(ctx context.Context, tx pgx.Tx) error {
 	var q query
-	q.add("SELECT "+c.key(ownLevel, ownDepartment)+`, count(*), count(*) FILTER (WHERE a.measured > 0), count(*) FILTER (WHERE a.overridden)
+	q.add("SELECT ").add(c.key(ownLevel, ownDepartment)).add(`, count(*), count(*) FILTER (WHERE a.measured > 0), count(*) FILTER (WHERE a.overridden)
 		FROM advice a JOIN incident i ON i.id = a.incident_id WHERE a.at >= ? AND a.at < ? AND `, c.From, c.To)
 	if !c.scope.Sensitive() || c.view != auth.CaseView { // by its category then, and by the one it has now
 		q.add("a.category NOT IN (SELECT code FROM category WHERE precision = 'none') AND ")
