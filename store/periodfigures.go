@@ -249,7 +249,7 @@ func (q *query) termIn(from, to, now time.Time) *query {
 
 func (c *figureCount) due(ctx context.Context, tx pgx.Tx) error {
 	var q query
-	q.add("SELECT "+c.key(termLevel, termDepartment)+", "+termOutcome+`, count(*),
+	q.add("SELECT ").add(c.key(termLevel, termDepartment)).add(", "+termOutcome+`, count(*),
 		count(*) FILTER (WHERE CASE WHEN b.due IS NULL THEN z.provisional ELSE b.provisional END),
 		count(*) FILTER (WHERE CASE WHEN b.due IS NULL THEN z.extensions ELSE b.extensions END > 0)
 		FROM incident i`+termOf+"WHERE").termIn(c.From, c.To, c.now).add("AND ")
