@@ -19,6 +19,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/paulmach/orb"
 
+	"onemap/analysis"
 	"onemap/auth"
 	"onemap/dispatch"
 	"onemap/dispatch/calendar"
@@ -417,7 +418,23 @@ type listInput struct {
 	Limit    int       `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	Cursor   string    `query:"cursor" maxLength:"64"`
 	Accept   string    `header:"Accept"`
+
+	// what opens figures into their rows
+	ClosedFrom time.Time `query:"closed_from" doc:"Closed at or after, and closed still; with closed_to"`
+	ClosedTo   time.Time `query:"closed_to" doc:"Closed before"`
+	DueFrom    time.Time `query:"due_from" doc:"The limit it is judged by ended at or after, and has ended by now; with due_to"`
+	DueTo      time.Time `query:"due_to" doc:"The limit it is judged by ended before"`
+	Outcome    []string  `query:"outcome" maxItems:"5" enum:"in_time,unchecked,late,standing,elsewhere" doc:"With due_from: what became of the limit"`
+	Level      string    `query:"level" enum:"0,1,2,3,4,5,6" doc:"With due_from whose limit it was, with closed_from who solved it (0: not known), else who owns it"`
+	Department string    `query:"department" maxLength:"100" doc:"The lead department by its name, none for no department; with due_from whose limit it was"`
+	Place      string    `query:"place" enum:"in_grid,outside,none" doc:"How well its place is known"`
+	Reopened   string    `query:"reopened" enum:"true,false" doc:"It was closed before"`
+	OnTheSpot  string    `query:"on_the_spot" enum:"true,false" doc:"Solved at once by the worker who reported it"`
+	NoLimit    string    `query:"no_limit" enum:"true,false" doc:"It has no limit"`
 }
+
+// noDepartment stands for no department where one is named.
+const noDepartment = "none"
 
 // IncidentList is a page of incidents.
 type IncidentList struct {
@@ -481,6 +498,9 @@ func (s *Server) filter(ctx context.Context, c caller, in *listInput) (store.Inc
 		}
 	}
 	f.Open, f.Overdue = flag(in.Open), flag(in.Overdue)
+	if err := s.figureRows(&f, in); err != nil {
+		return f, err
+	}
 	if in.Grid != "" {
 		if c.View != auth.CaseView {
 			return f, store.ErrFinerThanView // whether there is such a grid or not
@@ -513,6 +533,42 @@ func (s *Server) filter(ctx context.Context, c caller, in *listInput) (store.Inc
 		f.After = &c
 	}
 	return f, nil
+}
+
+// figureRows reads the part of a filter that opens figures into their rows.
+func (s *Server) figureRows(f *store.IncidentFilter, in *listInput) error {
+	for _, p := range []struct {
+		from, to time.Time
+		into     **analysis.Period
+	}{{in.ClosedFrom, in.ClosedTo, &f.Closed}, {in.DueFrom, in.DueTo, &f.Due}} {
+		switch {
+		case p.from.IsZero() && p.to.IsZero():
+		case p.from.IsZero() || !p.to.After(p.from):
+			return problem(http.StatusUnprocessableEntity, "closed_from and closed_to, or due_from and due_to, go together, and the period ends after it begins")
+		default:
+			*p.into = &analysis.Period{From: p.from, To: p.to}
+		}
+	}
+	if len(in.Outcome) > 0 && f.Due == nil {
+		return problem(http.StatusUnprocessableEntity, "outcome is for due_from and due_to")
+	}
+	f.Outcomes, f.Place = in.Outcome, in.Place
+	f.Reopened, f.OnTheSpot, f.NoLimit = flag(in.Reopened), flag(in.OnTheSpot), flag(in.NoLimit)
+	if in.Level != "" {
+		l, err := strconv.Atoi(in.Level)
+		if err != nil {
+			return problem(http.StatusBadRequest, "level is a number")
+		}
+		f.Level = &l
+	}
+	if in.Department != "" {
+		id := s.o.Catalogue.Now().Departments[in.Department]
+		if id == 0 && in.Department != noDepartment {
+			return problem(http.StatusUnprocessableEntity, fmt.Sprintf("there is no department %q", in.Department))
+		}
+		f.Department = &id
+	}
+	return nil
 }
 
 func knownState(s string) bool {

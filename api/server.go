@@ -163,6 +163,7 @@ func New(o Options) *Server {
 	s.overlays()
 	s.places()
 	s.figures()
+	s.periodFigures()
 	s.response()
 	s.workers()
 	s.nearest()

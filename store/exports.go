@@ -80,7 +80,46 @@ func (q *query) filtered(f IncidentFilter) *query {
 	if f.Overdue != nil {
 		q.add(" AND (i.open AND i.stage_due < ?) = ?", f.At, *f.Overdue)
 	}
+	if f.ofFigures() {
+		q.rowsOfFigures(f)
+	}
 	return q
+}
+
+// rowsOfFigures adds the conditions of f that open a figure into its rows.
+func (q *query) rowsOfFigures(f IncidentFilter) {
+	level, department := ownLevel, ownDepartment
+	if p := f.Closed; p != nil {
+		level = solvedLevel
+		q.add(" AND"+closedIn, p.From, p.To)
+	}
+	for _, c := range []struct {
+		condition string
+		want      *bool
+	}{{"i.reopened > 0", f.Reopened}, {onTheSpot, f.OnTheSpot}, {"i.stage_due IS NULL", f.NoLimit}} {
+		if c.want != nil {
+			q.add(" AND ("+c.condition+") = ?", *c.want)
+		}
+	}
+	if f.Place != "" {
+		q.add(" AND i.place = ?", f.Place)
+	}
+	if p := f.Due; p != nil {
+		level, department = "("+termLevel+")", "("+termDepartment+")"
+		q.add(" AND EXISTS (SELECT FROM (VALUES (1)) one"+termOf+"WHERE").termIn(p.From, p.To, f.At)
+		if len(f.Outcomes) > 0 {
+			q.add(" AND ("+termOutcome+") = ANY(?)", f.Outcomes)
+		}
+	}
+	if f.Level != nil {
+		q.add(" AND coalesce("+level+", 0) = ?", *f.Level)
+	}
+	if f.Department != nil {
+		q.add(" AND coalesce("+department+", 0) = ?", *f.Department)
+	}
+	if f.Due != nil {
+		q.add(")")
+	}
 }
 
 // GridCategoryCount counts the incidents of one grid and one top category.

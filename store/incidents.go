@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/paulmach/orb"
 
+	"onemap/analysis"
 	"onemap/auth"
 	"onemap/dispatch"
 	"onemap/dispatch/calendar"
@@ -170,11 +171,28 @@ type IncidentFilter struct {
 	// MustFind says that the reader may know of Grids only by what lies in them: a
 	// list of nothing is to be answered as if there were no such grid.
 	MustFind bool
-	Text     string // part of the title, the text or the address
-	Overdue  *bool  // the stage's due time has passed (as of At) and it is open
-	At       time.Time
-	After    *IncidentCursor // keyset: continue after this row
-	Limit    int
+	// The rows of figures. Level and department are of the side that a figure is of:
+	// with Due of the stage whose limit it was, with Closed of who solved it, else of
+	// who owns it. See docs/FIGURES.md.
+	Closed     *analysis.Period // closed then, and closed still
+	Due        *analysis.Period // its limit ended then, and before At
+	Outcomes   []string         // with Due: what became of the limit
+	Level      *int             // 0 for one not known
+	Department *int64           // 0 for none
+	Reopened   *bool
+	OnTheSpot  *bool
+	NoLimit    *bool
+	Place      string // how well its place is known
+	Text       string // part of the title, the text or the address
+	Overdue    *bool  // the stage's due time has passed (as of At) and it is open
+	At         time.Time
+	After      *IncidentCursor // keyset: continue after this row
+	Limit      int
+}
+
+// ofFigures says whether f asks for the rows of figures.
+func (f IncidentFilter) ofFigures() bool {
+	return f.Closed != nil || f.Due != nil || len(f.Outcomes) > 0 || f.Level != nil || f.Department != nil || f.Reopened != nil || f.OnTheSpot != nil || f.NoLimit != nil || f.Place != ""
 }
 
 // IncidentCursor is the place of a row in a list, newest report first.
@@ -190,7 +208,7 @@ var ErrFinerThanView = errors.New("this view lists by period, state, priority an
 // Incidents lists incidents in scope, newest report first. In the shared view a
 // filter by place, text or a category below the top is ErrFinerThanView.
 func (db *DB) Incidents(ctx context.Context, s auth.Scope, v auth.View, f IncidentFilter) ([]Incident, error) {
-	if v != auth.CaseView && (f.Bound != nil || f.Text != "" || len(f.Grids) > 0 || f.Category != "" && !f.TopCategory) {
+	if v != auth.CaseView && (f.Bound != nil || f.Text != "" || len(f.Grids) > 0 || f.Category != "" && !f.TopCategory || f.ofFigures()) {
 		return nil, fmt.Errorf("store: list incidents: %w", ErrFinerThanView)
 	}
 	q := selectIncidents(v).add(" WHERE ").incidentsInScope(s, "i")

@@ -6,10 +6,12 @@ package app
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
 	"onemap/auth"
+	"onemap/people"
 )
 
 // duplicates asks what may be the same matter as every incident: nothing is suggested
@@ -156,6 +158,49 @@ func (r *run) responseTimes(l line) {
 	r.f.cell()
 	if v.Incidents != want {
 		r.f.add("leak", r.a.name, l.name(), "counts %d incidents, the actor sees %d", v.Incidents, want)
+	}
+}
+
+// periodFigures counts what was reported lately: the incidents that the actor sees; who
+// reads no cases is told of whole weeks, without those whose place is not shown and
+// without small numbers.
+func (r *run) periodFigures(l line) {
+	to := people.Local(time.Now()).Truncate(time.Second).Add(time.Hour)
+	from := to.AddDate(0, 0, -60)
+	shared := r.a.role == auth.Auditor || r.a.role == auth.Wall
+	if shared {
+		to = monday(people.Local(time.Now()))
+		to = time.Date(to.Year(), to.Month(), to.Day(), 0, 0, 0, 0, to.Location())
+		from = to.AddDate(0, 0, -56)
+	}
+	a := r.ask(l, l.method, l.path+"?"+url.Values{"from": {from.Format(time.RFC3339)}, "to": {to.Format(time.RFC3339)}}.Encode(), "")
+	if !r.o.allowed(r.a, l) {
+		r.denied(l, l.path, a)
+		return
+	}
+	if !r.granted(l, l.path, a, 200) {
+		return
+	}
+	var v struct {
+		Total struct{ Reported struct{ N *int } }
+	}
+	if err := json.Unmarshal(a.body, &v); err != nil {
+		r.f.add("form", r.a.name, l.name(), "%v", err)
+		return
+	}
+	want := 0
+	for _, m := range r.w.incidents {
+		in := !m.when.Before(from) && m.when.Before(to)
+		if in && (!m.sensitive || !shared) && r.o.sees(r.w, r.a, m, rowIncident) != hidden && r.o.sees(r.w, r.a, m, l.resource) != hidden {
+			want++
+		}
+	}
+	r.f.cell()
+	switch n := v.Total.Reported.N; {
+	case n == nil && (!shared || want == 0 || want >= auth.K):
+		r.f.add("less", r.a.name, l.name(), "counts nothing, the actor sees %d", want)
+	case n != nil && (*n != want || shared && want > 0 && want < auth.K):
+		r.f.add("leak", r.a.name, l.name(), "counts %d incidents, the actor sees %d", *n, want)
 	}
 }
 

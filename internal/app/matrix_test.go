@@ -252,6 +252,8 @@ func (r *run) walk(t *testing.T) {
 			r.duplicates(l)
 		case "marked":
 			r.marked(l)
+		case "period figures":
+			r.periodFigures(l)
 		case "response times":
 			r.responseTimes(l)
 		case "call", "list calls", "one call":

@@ -17,7 +17,7 @@ import (
 var topLevel = []string{
 	".ci", ".editorconfig", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md",
 	"docker-compose.yml", "go.mod", "go.sum",
-	"api", "auth", "cmd", "deploy", "dispatch", "docs", "feed", "frontend", "geo", "hub", "intake", "internal", "layer",
+	"analysis", "api", "auth", "cmd", "deploy", "dispatch", "docs", "feed", "frontend", "geo", "hub", "intake", "internal", "layer",
 	"migrations", "people", "store", "tiles", "track",
 }
 

@@ -173,7 +173,8 @@ func (l *Ledger) write(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Comma
 func turnStage(b *pgx.Batch, in store.Incident, stage dispatch.Stage, ch dispatch.Change, now time.Time) {
 	switch {
 	case !in.State.Open() || ch.Stage != nil:
-		b.Queue("UPDATE incident_stage SET ended_at = $3, paused_at = NULL WHERE incident_id = $1 AND n = $2 AND ended_at IS NULL", in.ID, int16(stage.N), now)
+		b.Queue("UPDATE incident_stage SET ended_at = $3, stopped_at = coalesce(paused_at, $4, $3), paused_at = NULL WHERE incident_id = $1 AND n = $2 AND ended_at IS NULL",
+			in.ID, int16(stage.N), now, in.ResolvedAt)
 		if in.State.Open() {
 			startStage(b, in.ID, *ch.Stage)
 		}

@@ -1,0 +1,417 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"onemap/analysis"
+	"onemap/auth"
+	"onemap/people"
+	"onemap/store"
+)
+
+// FigureCount is a number of something.
+type FigureCount struct {
+	N    *int   `json:"n" doc:"Null when it is too small to be told"`
+	Rows string `json:"rows,omitempty" doc:"The query of GET /api/v1/incidents that lists exactly these"`
+}
+
+// FigureShare is n of of. It is never told without both.
+type FigureShare struct {
+	N      *int     `json:"n" doc:"Null when it is too small to be told"`
+	Of     *int     `json:"of"`
+	Rate   *float64 `json:"rate" doc:"n of of, to four digits; null without any"`
+	Rows   string   `json:"rows,omitempty" doc:"The query of GET /api/v1/incidents that lists exactly the n"`
+	OfRows string   `json:"of_rows,omitempty" doc:"Likewise the of"`
+}
+
+// LevelShare is what one level solved.
+type LevelShare struct {
+	Level int    `json:"level" doc:"0: it is not known which"`
+	Name  string `json:"name"`
+	FigureShare
+}
+
+// FigureMean is a mean over n.
+type FigureMean struct {
+	Mean *float64 `json:"mean" doc:"To four digits; null without any"`
+	N    *int     `json:"n"`
+	Rows string   `json:"rows,omitempty"`
+}
+
+// OnTimeFigure is how limits were kept.
+type OnTimeFigure struct {
+	FigureShare
+	Unchecked   FigureCount `json:"unchecked" doc:"Of those due: done in time, and not closed yet"`
+	Late        FigureCount `json:"late" doc:"Of those due: not done in time"`
+	Provisional FigureCount `json:"provisional" doc:"Of those due: by a limit that passed days of a year whose holidays are not known"`
+	Extended    FigureCount `json:"extended" doc:"Of those due: by a limit that was put off with approval"`
+	Standing    FigureCount `json:"standing" doc:"Not due: put aside before the limit, which has passed meanwhile"`
+	Elsewhere   FigureCount `json:"elsewhere" doc:"Not due: void, merged, refused or transferred"`
+}
+
+// RatingFigure is what reporters said when they were called back.
+type RatingFigure struct {
+	FigureShare
+	Fully       FigureCount `json:"fully" doc:"Satisfied 满意"`
+	Basically   FigureCount `json:"basically" doc:"Basically satisfied 基本满意"`
+	Unsatisfied FigureCount `json:"unsatisfied" doc:"Unsatisfied 不满意"`
+	Unreached   FigureCount `json:"unreached" doc:"Not reached, so not rated"`
+	Owed        FigureCount `json:"owed" doc:"Not called yet"`
+}
+
+// FigureLine is the figures of all incidents, or of one group of them.
+type FigureLine struct {
+	Reported    FigureCount  `json:"reported" doc:"Reported in the period"`
+	NotLocated  FigureShare  `json:"not_located" doc:"Of those reported: without a place"`
+	Outside     FigureShare  `json:"outside" doc:"Of those reported: outside every grid"`
+	Closed      FigureCount  `json:"closed" doc:"Closed in the period, and closed still"`
+	Solved      []LevelShare `json:"solved" doc:"Of those closed: solved at each level"`
+	OnTheSpot   FigureShare  `json:"on_the_spot" doc:"Of those closed: solved at once by the worker who reported them"`
+	Reopened    FigureShare  `json:"reopened" doc:"Of those closed: opened again once before"`
+	NoLimit     FigureShare  `json:"no_limit" doc:"Of those closed: without a limit"`
+	WorkingDays FigureMean   `json:"working_days" doc:"Mean working days from report to close, of those closed"`
+	OnTime      OnTimeFigure `json:"on_time" doc:"Closed and done in time, of those due in the period"`
+	Satisfied   RatingFigure `json:"satisfied" doc:"Call-backs that were satisfied or basically so, of those rated, about those closed"`
+	Chosen      FigureCount  `json:"chosen" doc:"Acts of choosing whom to send, in the period"`
+	Overridden  FigureShare  `json:"overridden" doc:"Others were chosen than those advised first, of the acts in which anybody was advised"`
+}
+
+// FigureGroup is the figures of one level, grid, department or category.
+type FigureGroup struct {
+	Code string `json:"code" doc:"Level, grid code, or category code; of a department its name; none for no department"`
+	Name string `json:"name"`
+	FigureLine
+}
+
+// PeriodFigures are the figures of a period.
+type PeriodFigures struct {
+	AsOf struct {
+		Seq  int64     `json:"seq"`
+		Time time.Time `json:"time" doc:"Limits that end later do not count yet"`
+	} `json:"as_of"`
+	From   time.Time     `json:"from"`
+	To     time.Time     `json:"to"`
+	By     string        `json:"by,omitempty"`
+	Total  FigureLine    `json:"total"`
+	Groups []FigureGroup `json:"groups"`
+}
+
+type periodFiguresInput struct {
+	From       time.Time `query:"from" required:"true" doc:"The period begins"`
+	To         time.Time `query:"to" required:"true" doc:"The period ends before; at most 366 days later"`
+	By         string    `query:"by" enum:"level,grid,department,category" doc:"Told by: the level, the grids next below, the department, the category next below"`
+	Grid       string    `query:"grid" maxLength:"64" doc:"Code of a grid, with all below it"`
+	Category   string    `query:"category" maxLength:"16" doc:"A category, or a top category with all below it"`
+	Department string    `query:"department" maxLength:"100" doc:"A department by its name"`
+}
+
+type periodFiguresOutput struct{ Body PeriodFigures }
+
+func (s *Server) periodFigures() {
+	route(s, need{auth.Read, auth.Figures}, huma.Operation{
+		OperationID: "figures", Method: http.MethodGet, Path: "/api/v1/figures", Tags: []string{"figures"},
+		Summary: "Figures of a period: solved by level, working days, in time, reopened, satisfied, advice overridden", Errors: []int{404, 422},
+		Description: "Each rate with what it is of, and with the query that lists its incidents. docs/FIGURES.md defines them. " +
+			"Who reads no cases is told one line of whole weeks, without categories whose place is not shown and without numbers from 1 to 4.",
+	}, s.figuresOfPeriod)
+}
+
+func (s *Server) figuresOfPeriod(ctx context.Context, a caller, in *periodFiguresInput) (*periodFiguresOutput, error) {
+	if d := in.To.Sub(in.From); d <= 0 || d > longestResponse {
+		return nil, problem(http.StatusUnprocessableEntity, "give a period: to after from, by 366 days at most")
+	}
+	if a.View != auth.CaseView {
+		from, to, err := s.wholeWeeks(people.Local(in.From).Format(time.DateOnly), people.Local(in.To).Format(time.DateOnly))
+		if err != nil || !from.Equal(in.From) || !to.Equal(in.To) {
+			return nil, problem(http.StatusUnprocessableEntity, "from and to are Mondays at 0:00 on the clocks of China; to is today at the latest")
+		}
+	}
+	narrow, err := s.filter(ctx, a, &listInput{Grid: in.Grid, Category: in.Category, Department: in.Department})
+	if err != nil {
+		return nil, err
+	}
+	f := store.FigureFilter{Period: analysis.Period{From: in.From, To: in.To}, Grids: narrow.Grids, Category: in.Category, By: store.FiguresBy(in.By)}
+	if narrow.Department != nil {
+		if f.Department = *narrow.Department; f.Department == 0 {
+			return nil, problem(http.StatusUnprocessableEntity, "name a department")
+		}
+	}
+	cat, now := s.o.Catalogue.Now(), s.o.Now()
+	counted, err := s.reads(a).PeriodFigures(ctx, a.Scope, a.View, f, cat.Clocks.Calendar, now)
+	if err != nil {
+		return nil, err
+	}
+	out := &periodFiguresOutput{}
+	b := &out.Body
+	b.AsOf.Seq, b.AsOf.Time, b.From, b.To, b.By, b.Groups = int64(counted.Seq), now, in.From, in.To, in.By, []FigureGroup{}
+	var all analysis.Counts
+	for _, c := range counted.Groups {
+		all.Add(c)
+	}
+	if narrow.MustFind && all.Reported+all.Closed+all.Due()+all.Standing+all.Elsewhere+all.Chosen == 0 {
+		return nil, errNoGrid
+	}
+	w := figureWriter{cat: cat, in: in, shared: a.View != auth.CaseView}
+	b.Total = w.line(all, rowsOf(in, "", ""))
+	groups, err := s.figureGroups(ctx, in, counted.Groups)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range groups {
+		b.Groups = append(b.Groups, FigureGroup{g.code, g.name, w.line(g.counts, g.rows)})
+	}
+	return out, nil
+}
+
+// figureGroup is one group of incidents, and the query that lists them; nil where no
+// query does.
+type figureGroup struct {
+	code, name string
+	counts     analysis.Counts
+	rows       url.Values
+	order      int
+}
+
+// figureGroups are the groups that the keys of the store belong to, in order.
+func (s *Server) figureGroups(ctx context.Context, in *periodFiguresInput, counted map[string]analysis.Counts) ([]*figureGroup, error) {
+	if in.By == "" {
+		return nil, nil
+	}
+	groups := map[string]*figureGroup{}
+	put := func(g figureGroup, c analysis.Counts) {
+		if groups[g.code] == nil {
+			groups[g.code] = &g
+		}
+		groups[g.code].counts.Add(c)
+	}
+	cat := s.o.Catalogue.Now()
+	for key, c := range counted {
+		g, err := s.figureGroup(ctx, cat, in, key)
+		if err != nil {
+			return nil, err
+		}
+		put(g, c)
+	}
+	if in.By == "level" { // of whom none is told, too
+		for l := 1; l <= max(depth(cat.Tree), len(cat.Centre.Levels)); l++ {
+			g, _ := s.figureGroup(ctx, cat, in, strconv.Itoa(l))
+			put(g, analysis.Counts{})
+		}
+	}
+	var out []*figureGroup
+	for _, g := range groups {
+		out = append(out, g)
+	}
+	slices.SortFunc(out, func(x, y *figureGroup) int { return cmp.Or(cmp.Compare(x.order, y.order), cmp.Compare(x.code, y.code)) })
+	return out, nil
+}
+
+// figureGroup is the group that a key of the store belongs to.
+func (s *Server) figureGroup(ctx context.Context, cat *store.Catalog, in *periodFiguresInput, key string) (figureGroup, error) {
+	switch in.By {
+	case "level":
+		l, err := strconv.Atoi(key)
+		name := cat.Centre.Level(l)
+		if l == 0 {
+			name = "未知"
+		}
+		return figureGroup{code: key, name: name, rows: rowsOf(in, "level", key), order: cmp.Or(l, analysis.MaxLevel+1)}, err
+	case "department":
+		id, err := strconv.ParseInt(key, 10, 64)
+		if id == 0 {
+			return figureGroup{code: noDepartment, name: "无牵头部门", rows: rowsOf(in, "department", noDepartment), order: 1}, err
+		}
+		return figureGroup{code: cat.DeptNames[id], name: cat.DeptNames[id], rows: rowsOf(in, "department", cat.DeptNames[id])}, err
+	case "category":
+		if k := cat.Categories[key]; in.Category == "" && k.Parent != "" {
+			key = k.Parent
+		}
+		return figureGroup{code: key, name: cat.Categories[key].NameZH, rows: rowsOf(in, "category", key), order: slices.Index(cat.Order, key)}, nil
+	default:
+		return s.figureGrid(ctx, in, key)
+	}
+}
+
+// figureGrid is the grid next below the one asked for that a grid lies in, or the one
+// asked for itself for what lies there and no deeper.
+func (s *Server) figureGrid(ctx context.Context, in *periodFiguresInput, key string) (figureGroup, error) {
+	id, err := strconv.ParseInt(key, 10, 64)
+	if err != nil {
+		return figureGroup{}, err
+	}
+	path, err := s.o.Catalogue.Path(ctx, id)
+	if err != nil || len(path) == 0 {
+		return figureGroup{}, err
+	}
+	at := 0
+	if in.Grid != "" {
+		at = max(0, slices.IndexFunc(path, func(g store.GridRef) bool { return g.Code == in.Grid }))
+	}
+	if at+1 == len(path) { // no query lists what lies in a grid and in none below it
+		return figureGroup{code: path[at].Code, name: path[at].Name, order: 1}, nil
+	}
+	g := figureGroup{code: path[at+1].Code, name: path[at+1].Name}
+	for _, n := range s.o.Catalogue.Now().Tree.Nodes() {
+		if string(n.Code) == g.code { // a grid that is no more is no filter
+			g.name, g.rows = n.Name, rowsOf(in, "grid", g.code)
+			break
+		}
+	}
+	return g, nil
+}
+
+// rowsOf is the query of the list that the answer is narrowed to, and by one more
+// parameter.
+func rowsOf(in *periodFiguresInput, name, value string) url.Values {
+	v := url.Values{}
+	for k, text := range map[string]string{"grid": in.Grid, "category": in.Category, "department": in.Department} {
+		if text != "" {
+			v.Set(k, text)
+		}
+	}
+	if name != "" {
+		v.Set(name, value)
+	}
+	return v
+}
+
+// figureWriter puts counts into the form of an answer.
+type figureWriter struct {
+	cat    *store.Catalog
+	in     *periodFiguresInput
+	shared bool // the reader is told no small number
+}
+
+// tells says whether the parts of a whole may all be told: none of them is from 1 to 4
+// for who is told no small number.
+func (w figureWriter) tells(parts ...int) bool {
+	return !w.shared || !slices.ContainsFunc(parts, func(n int) bool { return n != 0 && n < auth.K })
+}
+
+func (w figureWriter) count(n int, rows string) FigureCount {
+	if !w.tells(n) {
+		return FigureCount{}
+	}
+	return FigureCount{&n, rows}
+}
+
+func (w figureWriter) share(n, of int, rows, ofRows string) FigureShare {
+	if !w.tells(n, of-n) {
+		return FigureShare{}
+	}
+	return FigureShare{&n, &of, rate(n, of), rows, ofRows}
+}
+
+// rate is n of of; nil without any.
+func rate(n, of int) *float64 {
+	if of == 0 {
+		return nil
+	}
+	r := fourDigits(float64(n) / float64(of))
+	return &r
+}
+
+func fourDigits(v float64) float64 { return math.Round(v*1e4) / 1e4 }
+
+// line is the figures of these counts; base is the query that lists the incidents.
+func (w figureWriter) line(c analysis.Counts, base url.Values) FigureLine {
+	reported := w.query(base, "from", "to")
+	closed := w.query(base, "closed_from", "closed_to")
+	l := FigureLine{
+		Reported: w.count(c.Reported, reported()), Closed: w.count(c.Closed, closed()),
+		NotLocated: w.share(c.NotLocated, c.Reported, reported("place", "none"), reported()),
+		Outside:    w.share(c.Outside, c.Reported, reported("place", "outside"), reported()),
+		OnTheSpot:  w.share(c.OnTheSpot, c.Closed, closed("on_the_spot", "true"), closed()),
+		Reopened:   w.share(c.Reopened, c.Closed, closed("reopened", "true"), closed()),
+		NoLimit:    w.share(c.NoLimit, c.Closed, closed("no_limit", "true"), closed()),
+		Chosen:     w.count(c.Chosen, ""), Overridden: w.share(c.Overridden, c.Advised, "", ""),
+		Solved: []LevelShare{}, OnTime: w.onTime(c, base), Satisfied: w.ratings(c),
+	}
+	if w.tells(c.Closed) {
+		l.WorkingDays.N, l.WorkingDays.Rows = &c.Closed, closed()
+		if c.Closed > 0 {
+			mean := fourDigits(c.WorkingDays / float64(c.Closed))
+			l.WorkingDays.Mean = &mean
+		}
+	}
+	tells := w.tells(c.Solved[:]...)
+	for level := 1; level <= analysis.MaxLevel; level++ {
+		if level <= max(depth(w.cat.Tree), len(w.cat.Centre.Levels)) || c.Solved[level] > 0 {
+			l.Solved = append(l.Solved, w.solved(c, level, w.cat.Centre.Level(level), tells, closed))
+		}
+	}
+	if c.Solved[0] > 0 {
+		l.Solved = append(l.Solved, w.solved(c, 0, "未知", tells, closed))
+	}
+	if w.shared && (!w.tells(c.NotLocated, c.Outside, c.Reported-c.NotLocated-c.Outside)) { // one of them would tell the other
+		l.NotLocated, l.Outside = FigureShare{}, FigureShare{}
+	}
+	return l
+}
+
+func (w figureWriter) solved(c analysis.Counts, level int, name string, tells bool, closed func(...string) string) LevelShare {
+	s := LevelShare{Level: level, Name: name}
+	if !tells {
+		return s
+	}
+	rows := ""
+	if w.in.By != "level" { // there the level of the group is in the query already
+		rows = closed("level", strconv.Itoa(level))
+	}
+	s.FigureShare = w.share(c.Solved[level], c.Closed, rows, closed())
+	return s
+}
+
+func (w figureWriter) onTime(c analysis.Counts, base url.Values) OnTimeFigure {
+	due := w.query(base, "due_from", "due_to")
+	f := OnTimeFigure{
+		Provisional: w.count(c.Provisional, ""), Extended: w.count(c.Extended, ""),
+		Standing: w.count(c.Standing, due("outcome", string(analysis.Standing))), Elsewhere: w.count(c.Elsewhere, due("outcome", string(analysis.Elsewhere))),
+	}
+	if w.tells(c.InTime, c.Unchecked, c.Late) {
+		f.FigureShare = w.share(c.InTime, c.Due(), due("outcome", string(analysis.InTime)),
+			due("outcome", fmt.Sprint(analysis.InTime, ",", analysis.Unchecked, ",", analysis.Late)))
+		f.Unchecked, f.Late = w.count(c.Unchecked, due("outcome", string(analysis.Unchecked))), w.count(c.Late, due("outcome", string(analysis.Late)))
+	}
+	return f
+}
+
+func (w figureWriter) ratings(c analysis.Counts) RatingFigure {
+	f := RatingFigure{Unreached: w.count(c.Unreached, ""), Owed: w.count(c.Owed, "")}
+	if w.tells(c.Satisfied, c.Basically, c.Unsatisfied) {
+		f.FigureShare = w.share(c.Satisfied+c.Basically, c.Rated(), "", "")
+		f.Fully, f.Basically, f.Unsatisfied = w.count(c.Satisfied, ""), w.count(c.Basically, ""), w.count(c.Unsatisfied, "")
+	}
+	return f
+}
+
+// query makes queries of the list for one period, with more parameters as pairs; empty
+// ones where there is no base, and for who reads no cases.
+func (w figureWriter) query(base url.Values, from, to string) func(more ...string) string {
+	return func(more ...string) string {
+		if base == nil || w.shared {
+			return ""
+		}
+		v := url.Values{from: {w.in.From.Format(time.RFC3339Nano)}, to: {w.in.To.Format(time.RFC3339Nano)}}
+		for k, all := range base {
+			v[k] = all
+		}
+		for i := 0; i < len(more); i += 2 {
+			v.Set(more[i], more[i+1])
+		}
+		return v.Encode()
+	}
+}
