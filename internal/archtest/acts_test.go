@@ -14,7 +14,7 @@ import (
 )
 
 // actCode is an act of the audit log, as the source names it.
-var actCode = regexp.MustCompile(`["']((?:account|session|secret|invite|token|wall|grant|reporter|track|camera|export|incidents?|grids|overlays|layer|cameras|places|people|roads|backup|whistle|notice)\.[a-z_]+)["']`)
+var actCode = regexp.MustCompile(`["']((?:account|session|secret|invite|token|wall|grant|reporter|track|camera|export|incidents?|grids|overlays|layer|cameras|places|people|roads|backup|whistle|notice|patrol|visit)\.[a-z_]+)["']`)
 
 // TestEveryActOfTheAuditLogHasAWord: the audit page tells acts in words of one
 // catalogue; what the source writes into the log stands in it.
