@@ -297,4 +297,25 @@ func TestAPatrolIsMadeChangedAndEnded(t *testing.T) {
 		t.Errorf("%v", v)
 	}
 	st.want(409, "POST", "/api/v1/visits/"+st.visitOf(desk, id, "甲一")["id"].(string)+"/word", worker, `{"text":"去过了"}`)
+
+	// A redraw takes what is due along: a grid by its code, a point by where it lies now.
+	// The visit of a grid that is gone is nobody's any more.
+	st.patrol(desk, `"name":"月度","grid":"B","targets":"grids","rhythm":"monthly"`)
+	st.patrol(desk, `"name":"边界","grid":"B","targets":"points","points":[{"name":"界碑","lon":107.55,"lat":38.4,"crs":"wgs84"}],"rhythm":"monthly"`)
+	sweepAll(t, st.s)
+	if err := st.s.db.Enact(t.Context(), st.draft(redraw())); err != nil {
+		t.Fatal(err)
+	}
+	if err := st.s.ledger.FollowGrids(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for what, n := range map[string]int{"乙一 B1 enacted due": 1, "乙二 B2 retired void": 1, "界碑 A1 enacted due": 1} {
+		if got := st.count(`SELECT count(*) FROM visit v JOIN grid g ON g.id = v.grid_id AND g.no = v.grid_no JOIN grid_version gv ON gv.id = g.version_id
+			WHERE v.name || ' ' || g.code || ' ' || gv.state || ' ' || v.state = $1`, what); got != n {
+			t.Errorf("%s: %d, want %d", what, got, n)
+		}
+	}
+	if n := st.count("SELECT count(*) FROM patrol p JOIN grid g ON g.no = p.grid_no JOIN grid_version gv ON gv.id = g.version_id AND gv.state = 'enacted' WHERE p.ended_at IS NULL"); n != 2 {
+		t.Errorf("%d patrols went along, want 2", n)
+	}
 }
