@@ -154,6 +154,7 @@ func New(o Options) *Server {
 	s.offers()
 	s.whistles()
 	s.notices()
+	s.patrols()
 	s.reporters()
 	s.attachments()
 	s.supervisions()

@@ -60,6 +60,11 @@ func ParseLayerAccess(text string) (LayerAccess, error) {
 	return access, CheckLayerAccess(access)
 }
 
+// LayerShownTo reports whether an access lets a role see a layer.
+func LayerShownTo(r Role, access LayerAccess) bool {
+	return slices.Contains(access, Walls) || slices.Contains(access, string(r)) || r != Wall && slices.Contains(access, SignedIn)
+}
+
 // DecideLayer is Decide for reading a named layer: the policy's row, the layer's
 // own access, and of a wall the set of layers it was given. Errors: those of Decide.
 func DecideLayer(a Actor, code string, access LayerAccess) (Decision, error) {
@@ -67,8 +72,7 @@ func DecideLayer(a Actor, code string, access LayerAccess) (Decision, error) {
 	if err != nil || d.Scope.All() {
 		return d, err
 	}
-	open := slices.Contains(access, Walls) || slices.Contains(access, string(a.Role)) || a.Role != Wall && slices.Contains(access, SignedIn)
-	if !open || a.layers != nil && !slices.Contains(a.layers, Resource("layer_"+code)) {
+	if !LayerShownTo(a.Role, access) || a.layers != nil && !slices.Contains(a.layers, Resource("layer_"+code)) {
 		return Decision{}, ErrForbidden
 	}
 	return d, nil

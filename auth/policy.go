@@ -74,6 +74,9 @@ const (
 	WhistleAnswer Resource = "whistle_answer" // what a called department says
 	NoticeData    Resource = "notice"         // what units are told of areas, and telling them
 	NoticeAnswer  Resource = "notice_answer"  // reading and answering it
+	PatrolData    Resource = "patrol"         // what is visited how often
+	VisitData     Resource = "visit"          // the visits of patrols, and what became of them
+	VisitAnswer   Resource = "visit_answer"   // saying that a visit was made
 )
 
 // Reach is how far a role gets with a resource.
@@ -118,6 +121,10 @@ whistle_answer write  -            -              -         -             grid+f
 notice        read    -            -              -         -             grid          grid       grid          grid         -              dept            -
 notice        write   -            -              -         -             grid          grid       grid          grid         -              -               -
 notice_answer write   -            -              -         -             grid          grid       grid          grid         -              dept            -
+patrol        read    -            -              -         -             grid          grid       grid          grid         -              -               -
+patrol        write   -            -              -         -             grid          grid       grid          grid         -              -               -
+visit         read    -            -              -         -             grid          grid       grid          grid         self           dept            -
+visit_answer  write   -            -              -         -             -             -          -             -            self           dept            -
 reporter      read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens+open  dept+sens+open  -
 reporter      reveal  -            -              -         -             grid+flag?    grid+flag? grid+flag?    -            own+sens+open? dept+sens+open? -
 attachment    read    -            -              -         grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       -

@@ -29,17 +29,31 @@ const (
 // them no farther from it than radius and their own accuracy, ArrivalApart or more
 // apart, and none in between outside. The time is the second's.
 func ArrivedBy(fixes []NearFix, place geo.WGS84, radius float64) (time.Time, bool) {
-	var since time.Time // of the first fix of the run inside
+	_, at, ok := stayed(fixes, func(f NearFix) bool { return f.Near(place, radius) }, ArrivalApart, 0)
+	return at, ok
+}
+
+// Near reports whether a fix lies no farther from place than radius and its own
+// accuracy.
+func (f NearFix) Near(place geo.WGS84, radius float64) bool {
+	return geo.Distance(f.P, place) <= radius+min(max(f.AccuracyM, 0), MostArrivalSlack)
+}
+
+// stayed is the one rule of being somewhere: two fixes there, so far apart in time or
+// more, and none between them elsewhere. With a gap, two that follow each other later
+// than that begin anew. from and at are the times of the two.
+func stayed(fixes []NearFix, there func(NearFix) bool, apart, gap time.Duration) (from, at time.Time, ok bool) {
+	var last time.Time
 	for _, f := range fixes {
-		slack := min(max(f.AccuracyM, 0), MostArrivalSlack)
 		switch {
-		case geo.Distance(f.P, place) > radius+slack:
-			since = time.Time{}
-		case since.IsZero():
-			since = f.At
-		case f.At.Sub(since) >= ArrivalApart:
-			return f.At, true
+		case !there(f):
+			from = time.Time{}
+		case from.IsZero() || gap > 0 && f.At.Sub(last) > gap:
+			from = f.At
+		case f.At.Sub(from) >= apart:
+			return from, f.At, true
 		}
+		last = f.At
 	}
-	return time.Time{}, false
+	return time.Time{}, time.Time{}, false
 }

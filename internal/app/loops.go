@@ -77,6 +77,7 @@ func (s *Server) startLoops(ctx context.Context) error {
 	s.loop("arrivals", func(ctx context.Context) { s.every(ctx, arrivalEvery, "arrivals", s.noteArrivals) })
 	s.loop("notifications", s.sendNotifications)
 	s.loop("whistles", s.sweepWhistles)
+	s.loop("patrols", func(ctx context.Context) { s.every(ctx, patrolEvery, "patrols", s.sweepPatrols) })
 	s.loop("memory", s.boundMemory)
 	s.loop("roll calls", func(ctx context.Context) {
 		s.every(ctx, rollLook, "roll calls", func(ctx context.Context) error { return s.trusted(ctx, s.closeRolls) })

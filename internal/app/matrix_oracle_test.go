@@ -328,6 +328,8 @@ func (o *oracle) allowed(a *actor, l line) bool {
 		return c.write || c.has("accept")
 	case "called": // the desk and the departments, and no worker
 		return c.write || c.has("accept") && !c.has("refuse")
+	case "word": // who goes there
+		return !c.write && c.has("accept")
 	case "R whole":
 		return c.read && !c.has("acts")
 	case "R tokens":

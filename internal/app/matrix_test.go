@@ -244,6 +244,12 @@ func (r *run) walk(t *testing.T) {
 			r.eachNotice(l)
 		case "notice figures":
 			r.noticeFigures(l)
+		case "make patrol":
+			r.makePatrols(l)
+		case "list patrols", "list visits":
+			r.listWalks(l)
+		case "patrol", "visit":
+			r.eachWalk(l)
 		case "incident near":
 			r.nearIncidents(l)
 		case "camera":

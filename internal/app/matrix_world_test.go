@@ -48,6 +48,7 @@ type world struct {
 	errands     []errand
 	blasts      []blast
 	slips       []slip
+	walks       []beat
 	cameras     []*lens
 	tenants     []*tenant // contacts, one in every grid
 	accounts    []*account
@@ -178,6 +179,7 @@ func newWorld(t *testing.T) *world {
 	w.offer(t)
 	w.whistle(t)
 	w.slipping(t)
+	w.patrolling(t)
 	return w
 }
 

@@ -89,7 +89,8 @@ func New(o Options) *Ledger {
 }
 
 // Command is one change asked for: exactly one of Report, Act, Attachment, Supervise,
-// Reply, Remark, Offer, OfferAct, Whistle, WhistleAct, Notice and NoticeAct.
+// Reply, Remark, Offer, OfferAct, Whistle, WhistleAct, Notice, NoticeAct, Patrol and
+// VisitWord.
 type Command struct {
 	Key       string            // idempotency key; "" for none
 	Request   [sha256.Size]byte // fingerprint of the request that carried the key
@@ -108,6 +109,9 @@ type Command struct {
 	WhistleAct *WhistleAct
 	Notice     *NoticeCommand
 	NoticeAct  *NoticeAct
+
+	Patrol    *PatrolCommand
+	VisitWord *VisitWord
 }
 
 // Report opens an incident.
@@ -135,6 +139,8 @@ type Result struct {
 	Whistle     store.Whistle     // that the command made or changed
 	Judged      dispatch.Judged   // what became of a department's word
 	Notice      store.Notice      // that the command made or changed
+	Patrol      store.Patrol      // that the command made or changed
+	Visit       store.Visit       // that the command changed
 }
 
 // Do carries out one command in one transaction, exactly once for each
@@ -189,6 +195,10 @@ func (l *Ledger) attempt(ctx context.Context, actor auth.Actor, c Command) (res 
 		res, err = l.notice(ctx, actor, c)
 	case c.NoticeAct != nil:
 		res, err = l.noticeAct(ctx, actor, c)
+	case c.Patrol != nil:
+		res, err = l.patrol(ctx, actor, c)
+	case c.VisitWord != nil:
+		res, err = l.visitWord(ctx, actor, c)
 	default:
 		err = errors.New("empty command")
 	}

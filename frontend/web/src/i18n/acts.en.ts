@@ -205,6 +205,17 @@ export const actsEn: typeof actsZh = {
   message: {
     send: 'Message sent',
   },
+  patrol: {
+    made: 'Patrol made',
+    changed: 'Patrol changed',
+    ended: 'Patrol ended',
+    opened: 'Visits of a period opened',
+    missed: 'Visits missed',
+  },
+  visit: {
+    seen: 'Visit shown by fixes',
+    said: 'Visit said by word',
+  },
   backup: {
     create: 'Backup made',
     restore: 'Backup restored',

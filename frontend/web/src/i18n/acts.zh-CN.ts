@@ -210,6 +210,17 @@ export const actsZh = {
   steps: {
     choose: '选用步骤名称',
   },
+  patrol: {
+    made: '制定巡查计划',
+    changed: '修改巡查计划',
+    ended: '终止巡查计划',
+    opened: '生成本期走访',
+    missed: '记入漏巡',
+  },
+  visit: {
+    seen: '定位走访',
+    said: '口头走访',
+  },
   backup: {
     create: '备份',
     restore: '恢复备份',
