@@ -28,6 +28,7 @@ const POLL_MS = 30_000;
 const RETRY_MS = 3000;
 const REPORT_MS = 60_000;
 const SLACK_MS = 1000; // the server decides first
+const RECALL_MS = 2500;
 
 export class SessionStore {
   readonly phase = ref<Phase>('opening');
@@ -41,6 +42,10 @@ export class SessionStore {
   readonly http: Http;
   /** The invitation's code, until it has been used. */
   code = '';
+  /** Who was in when there last was a line: a page that works without one goes on as theirs. */
+  recall: (() => Promise<Session | undefined>) | null = null;
+  /** Runs after somebody has signed out by hand, before anybody else is let in. */
+  leaving: ((login: string) => Promise<void>) | null = null;
 
   private turn = 0; // moves with every change of state of our own: older answers no longer count
   private asking: Promise<void> | null = null;
@@ -57,8 +62,9 @@ export class SessionStore {
 
   /** Opens the page: an errand first, else whoever is signed in. */
   async start(errand: Errand): Promise<void> {
-    if (errand) this.run(errand);
-    else await this.check();
+    if (errand) return this.run(errand);
+    if (this.recall) this.timers.set(() => void this.remember(), RECALL_MS); // a line that is there and carries nothing
+    await this.check();
   }
 
   run(errand: NonNullable<Errand>): void {
@@ -107,6 +113,7 @@ export class SessionStore {
     } catch (e) {
       if (!(e instanceof Problem) || e.status !== 401) throw e;
     }
+    await this.leaving?.(this.login.value);
     this.leave(false);
   }
 
@@ -165,10 +172,19 @@ export class SessionStore {
         this.leave(this.phase.value === 'in');
         return;
       }
+      await this.remember();
       if (this.phase.value === 'opening') this.phase.value = 'unreachable';
       if (this.overdue()) this.locked.value = true; // nobody can say that it is not
       this.plan();
     }
+  }
+
+  /** Without an answer yet, goes on as whoever was in; the server's answer, when it comes, decides. */
+  private async remember(): Promise<void> {
+    const turn = this.turn;
+    const waits = () => this.phase.value === 'opening' || this.phase.value === 'unreachable';
+    const last = waits() ? await this.recall?.().catch(() => undefined) : undefined;
+    if (last && waits() && turn === this.turn) this.enter(last);
   }
 
   /** Something was refused: is the session locked, or over? */
