@@ -7,7 +7,7 @@
 import { fileURLToPath } from 'node:url';
 import vue from '@vitejs/plugin-vue';
 import { defineConfig } from 'vitest/config';
-import { fieldServiceWorker } from './scripts/field-sw';
+import { fieldServiceWorker } from './scripts/field-sw.ts';
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 

@@ -199,7 +199,7 @@ export class Field {
 
   /** Reports the draft, and begins a new one. */
   async report(c: Category): Promise<void> {
-    await this.outbox.post(...lettersOf(this.draft.value, c, this.login, Date.now(), newRef));
+    await this.outbox.post(...lettersOf(plain(this.draft.value), c, this.login, Date.now(), newRef));
     this.draft.value = emptyDraft();
     this.recent.value = [c.code, ...this.recent.value.filter((x) => x !== c.code)].slice(0, RECENT_MOST);
     await this.shelf.keep(`recent ${this.login}`, this.recent.value).catch(() => {});
@@ -414,9 +414,9 @@ export class Field {
   private draftSoon(): void {
     if (!this.running) return;
     const key = `draft ${this.login}`;
-    const text = JSON.stringify(this.draft.value);
+    const d = plain(this.draft.value);
     this.timers.clear(this.draftTimer);
-    this.draftTimer = this.timers.set(() => void this.shelf.keep(key, JSON.parse(text)).catch(() => {}), DRAFT_MS);
+    this.draftTimer = this.timers.set(() => void this.shelf.keep(key, d).catch(() => {}), DRAFT_MS);
   }
 
   /** Reads the list again after a burst of events once, not once each. */
@@ -454,6 +454,8 @@ export class Field {
   };
 }
 
+/** Without what makes it move the screen: the shelf takes plain things. */
+const plain = <T>(x: T): T => JSON.parse(JSON.stringify(x));
 const isReceipt = (l: Letter) => l.about.kind === 'delivered' || l.about.kind === 'seen';
 const titleOf = (t: Task) => t.incident.title || t.incident.category_name;
 

@@ -47,7 +47,7 @@ export function watchHere(found: (f: Fix) => void, failed: (why: NoFix) => void)
   const id = navigator.geolocation.watchPosition(
     (p) => found(fixOf(p)),
     (e) => failed(why(e)),
-    OPTIONS,
+    { ...OPTIONS, maximumAge: 0 }, // none from before the shift
   );
   return () => navigator.geolocation.clearWatch(id);
 }

@@ -17,7 +17,7 @@ export const fieldEn: FieldCatalogue = {
     nav: 'Pages',
     tab: { tasks: 'Tasks', report: 'Report', duty: 'Duty' },
     online: 'connected',
-    offline: 'no line, kept on this phone',
+    offline: 'offline',
     noTasks: 'No task now. The phone vibrates when one comes.',
     state: {
       offered: 'new',
