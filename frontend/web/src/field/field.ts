@@ -126,7 +126,10 @@ export class Field {
         gone: again,
       },
     });
-    session.recall = () => shelf.kept<Session>('me');
+    session.recall = async () => {
+      const me = await shelf.kept<Session>('me');
+      return me && Date.parse(me.expires ?? '') > Date.now() ? me : undefined;
+    };
     session.leaving = (login) => this.left(login);
     watch([session.phase, session.me, session.locked], ([phase, me, locked]) => {
       if (phase === 'in' && me && me.role !== 'wall') void shelf.keep('me', { ...me, locked }).catch(() => {});
