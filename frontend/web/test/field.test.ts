@@ -453,7 +453,7 @@ describe('places on duty', () => {
     const timers = new FakeTimers();
     const kept = new Map<number, KeptFix>();
     const sent: number[][] = [];
-    const s = { line: true, refuse: 0, watching: 0, found: (_: Fix) => {}, states: [] as string[] };
+    const s = { line: true, deaf: false, refuse: 0, watching: 0, found: (_: Fix) => {}, states: [] as string[] };
     const tracker = new Tracker({
       timers,
       login: () => 'wang',
@@ -469,7 +469,10 @@ describe('places on duty', () => {
         s.found = found;
         return () => s.watching--;
       },
-      measure: async () => at(timers.now() / 1000),
+      measure: async () => {
+        if (s.deaf) throw new Error('unavailable');
+        return at(timers.now() / 1000);
+      },
       send: async (fixes) => {
         if (!s.line) throw new Problem(0, '', 'no line');
         if (s.refuse) throw new Problem(s.refuse, '', 'no');
@@ -522,6 +525,20 @@ describe('places on duty', () => {
     await w.tracker.flush();
     expect(w.sent).toEqual([[1000, 1020, 1040, 1060]]);
     expect(w.kept.size).toBe(0);
+  });
+
+  test('a phone that is silent is not located any more after a minute and a half', async () => {
+    const w = walk();
+    w.tracker.start();
+    w.s.found(at(w.timers.now() / 1000));
+    w.s.deaf = true;
+    const seen: string[] = [];
+    for (let s = 0; s < 120; s += 20) {
+      w.timers.advance(20_000);
+      await settle();
+      seen.push(w.s.states.at(-1) ?? '');
+    }
+    expect(seen).toEqual(['located', 'located', 'located', 'located', 'unavailable', 'unavailable']);
   });
 
   test('what the server will never take holds up nothing', async () => {

@@ -27,6 +27,9 @@ const BUZZ = [300, 150, 300];
 const RECENT_MOST = 12;
 const MINUTE_MS = 60_000;
 const DRAFT_MS = 300;
+/** A place measured so lately is where the phone is; one so old is of no use. */
+const FRESH_MS = 20_000;
+const STALE_MS = 3 * MINUTE_MS;
 
 export interface Shift {
   badge: string;
@@ -259,7 +262,19 @@ export class Field {
 
   /** Measures where the phone is, once, for the worker alone. */
   async locate(): Promise<void> {
-    if (!this.tracker.on) this.me.value = await here();
+    const f = await this.where();
+    if (!this.tracker.on) this.me.value = f;
+  }
+
+  /** Where the phone is: on duty it has just been measured, and where it cannot be measured anew that may still do. */
+  async where(): Promise<Fix> {
+    const last = this.me.value;
+    const age = last ? Date.now() - last.at : Number.POSITIVE_INFINITY;
+    if (last && age < FRESH_MS) return last;
+    return here().catch((e) => {
+      if (last && age < STALE_MS) return last;
+      throw e;
+    });
   }
 
   /** The page shows these offers: whoever made them is told. */

@@ -46,6 +46,7 @@ const MOVED_APART_MS = 5000;
 const MOVED_M = 30;
 /** Sent so often; a phone that lies still is asked where it is. */
 const BEAT_MS = 20_000;
+const SILENT_MS = 90_000;
 const BATCH = 200;
 
 export class Tracker {
@@ -67,7 +68,7 @@ export class Tracker {
     this.say('seeking');
     this.unwatch = this.o.watch(
       (f) => void this.found(f),
-      (why) => this.say(why),
+      (why) => this.failed(why),
     );
     this.plan();
   }
@@ -122,6 +123,12 @@ export class Tracker {
     if (first) void this.flush();
   }
 
+  /** A phone that lies still may be silent for a while: its last place is told as its place so long. */
+  private failed(why: NoFix): void {
+    if (!this.on || (why !== 'denied' && this.last && this.o.timers.now() - this.last.at < SILENT_MS)) return;
+    this.say(why);
+  }
+
   private plan(): void {
     this.timer = this.o.timers.set(() => {
       this.plan();
@@ -133,7 +140,7 @@ export class Tracker {
     if (!this.last || this.o.timers.now() - this.last.at >= BEAT_MS) {
       await this.o.measure().then(
         (f) => this.found(f),
-        (e: Error) => this.on && this.say(e.message as NoFix),
+        (e: Error) => this.failed(e.message as NoFix),
       );
     }
     await this.flush();
