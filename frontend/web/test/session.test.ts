@@ -199,8 +199,11 @@ describe('opening the page', () => {
   test('who signs out by hand is told of before the door opens, and who was ended is not', async () => {
     const { server, store, timers } = await inside();
     const left: string[] = [];
-    store.leaving = async (login) => void left.push(`${login} ${store.phase.value}`);
-    server.on('DELETE /session', none);
+    server.on('DELETE /session', none).on('GET /session', () => refuse(401));
+    store.leaving = async (login) => {
+      await store.check(); // the live stream has ended too, say
+      left.push(`${login} ${store.phase.value}`);
+    };
     await store.signOut();
     expect([left, store.phase.value]).toEqual([['bai in'], 'door']);
     const other = await inside();

@@ -47,6 +47,7 @@ export class SessionStore {
   /** Runs after somebody has signed out by hand, before anybody else is let in. */
   leaving: ((login: string) => Promise<void>) | null = null;
 
+  private going = false; // signing out by hand
   private turn = 0; // moves with every change of state of our own: older answers no longer count
   private asking: Promise<void> | null = null;
   private timer: unknown = null;
@@ -89,6 +90,7 @@ export class SessionStore {
 
   /** Asks the server who is in; asks once, however many want to know. */
   check(): Promise<void> {
+    if (this.going) return Promise.resolve();
     if (!this.asking) {
       const asking = this.ask().finally(() => {
         if (this.asking === asking) this.asking = null;
@@ -108,12 +110,16 @@ export class SessionStore {
 
   /** Signs out. When the server can't be reached the person stays in, and is told. */
   async signOut(): Promise<void> {
+    this.going = true; // the end of the live stream is no news now
     try {
-      await deleteSession(this.http);
-    } catch (e) {
-      if (!(e instanceof Problem) || e.status !== 401) throw e;
+      await deleteSession(this.http).catch((e) => {
+        if (!(e instanceof Problem) || e.status !== 401) throw e;
+      });
+      this.move();
+      await this.leaving?.(this.login.value);
+    } finally {
+      this.going = false;
     }
-    await this.leaving?.(this.login.value);
     this.leave(false);
   }
 
