@@ -13,7 +13,7 @@ import { LiveClient, type Timers } from '../wire/client';
 import { newRef } from '../wire/ref';
 import { openSocket } from '../wire/socket';
 import { type Category, type Draft, draftFile, draftOf, emptyDraft, fileLetter, lettersOf } from './draft';
-import { type FileKind, readyFile } from './files';
+import { type FileKind, MOST, type NoFile, readyFile } from './files';
 import { type Letter, Outbox } from './outbox';
 import { type Fix, here, watchHere } from './place';
 import type { PhoneShelf } from './shelf';
@@ -160,6 +160,8 @@ export class Field {
       this.shifts.value = true;
     }
     await this.outbox.open();
+    const wanted = [...this.letters.value, ...this.draft.value.files].map((x) => x.ref);
+    await this.shelf.tidyFiles(this.login, new Set(wanted)).catch(() => {});
     this.client.signedIn();
     await Promise.all([this.load(), this.loadCategories(), this.loadShift(), this.tracker.flush()]);
   }
@@ -213,8 +215,10 @@ export class Field {
 
   /** Keeps a file for the draft; what it throws is a NoFile. */
   async addFile(kind: FileKind, given: File): Promise<void> {
+    if (this.draft.value.files.filter((f) => f.kind === kind).length >= MOST[kind]) throw new Error('many' satisfies NoFile);
     const f = await this.keepFile(kind, given);
     this.draft.value.files.push(f);
+    await this.shelf.keep(`draft ${this.login}`, plain(this.draft.value));
   }
 
   async removeFile(ref: string): Promise<void> {
@@ -232,9 +236,14 @@ export class Field {
   async rewrite(report: Letter): Promise<void> {
     const chain = this.letters.value.filter((l) => l.report === report.ref);
     const draft = draftOf(report, chain);
-    const files = await Promise.all(draft.files.map((f) => this.shelf.file(f.ref)));
+    for (const f of draft.files) {
+      // under new names: the letters take theirs along
+      const kept = await this.shelf.file(f.ref);
+      f.ref = newRef();
+      if (kept) await this.shelf.putFile({ ...kept, ref: f.ref });
+    }
+    await this.shelf.keep(`draft ${this.login}`, draft);
     await this.outbox.dismiss(report.ref);
-    for (const f of files) if (f) await this.shelf.putFile(f);
     this.draft.value = draft;
   }
 
@@ -329,7 +338,7 @@ export class Field {
     try {
       await this.shelf.putFile({ ref: f.ref, login: this.login, blob: ready.blob });
     } catch {
-      throw new Error('full');
+      throw new Error('full' satisfies NoFile);
     }
     void navigator.storage?.persist?.().catch(() => {}); // the browser may not clear it away then
     return f;

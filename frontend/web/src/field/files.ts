@@ -17,7 +17,7 @@ const LONGEST_SIDE_PX = 2560;
 const JPEG_QUALITY = 0.85;
 
 /** Why a file is not taken: each has its words in the catalogue. */
-export type NoFile = 'large' | 'long' | 'kind' | 'full' | 'insecure';
+export type NoFile = 'large' | 'many' | 'long' | 'kind' | 'full' | 'insecure';
 
 export interface ReadyFile {
   kind: FileKind;

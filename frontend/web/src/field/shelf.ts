@@ -35,6 +35,17 @@ function settled(t: IDBTransaction): Promise<void> {
 /** Every key of one person begins so. */
 const ofLogin = (login: string) => IDBKeyRange.bound([login], [login, []]);
 
+/** Deletes what is to go of a store. */
+function drop(store: IDBObjectStore, goes: (x: { login: string; ref: string }) => boolean): void {
+  const r = store.openCursor();
+  r.onsuccess = () => {
+    const c = r.result;
+    if (!c) return;
+    if (goes(c.value)) c.delete();
+    c.continue();
+  };
+}
+
 export class PhoneShelf implements Shelf, FixShelf {
   private db: Promise<IDBDatabase> | null = null;
 
@@ -93,15 +104,14 @@ export class PhoneShelf implements Shelf, FixShelf {
   /** Takes everything of one person away: letters, files, places. What is kept goes by its key. */
   async wipe(login: string): Promise<void> {
     await this.write(['letters', 'files', 'fixes'], (s) => {
-      for (const name of ['letters', 'files']) {
-        s(name).openCursor().onsuccess = (e) => {
-          const c = (e.target as IDBRequest<IDBCursorWithValue | null>).result;
-          if (c?.value.login === login) c.delete();
-          c?.continue();
-        };
-      }
+      for (const name of ['letters', 'files']) drop(s(name), (x) => x.login === login);
       s('fixes').delete(ofLogin(login));
     });
+  }
+
+  /** Takes away the files of one person that no letter and no draft names any more. */
+  tidyFiles(login: string, wanted: ReadonlySet<string>): Promise<void> {
+    return this.write(['files'], (s) => drop(s('files'), (x) => x.login === login && !wanted.has(x.ref)));
   }
 
   private async read<T>(store: string, ask: (s: IDBObjectStore) => IDBRequest): Promise<T> {

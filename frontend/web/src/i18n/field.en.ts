@@ -89,6 +89,7 @@ export const fieldEn: FieldCatalogue = {
       large: 'Too large: photos up to 8 MB, recordings 10 MB, films 50 MB. Take it again at a lower quality.',
       long: 'Too long: films up to 60 s, recordings 5 min. Record it in parts.',
       kind: 'This kind of file is not taken. Set the camera to its most compatible format (JPEG, MP4).',
+      many: 'There are as many as one report takes: take one out first.',
       full: 'The phone is full: it was not kept. Make room and try again.',
       insecure: 'This address is not HTTPS, so the browser cannot handle files. Use the HTTPS address.',
     },
