@@ -377,13 +377,13 @@ export class Field {
   }
 
   private async loadShift(): Promise<void> {
-    if (this.letters.value.some((l) => l.about.kind === 'endShift')) return;
+    if (this.shifts.value === false || this.letters.value.some((l) => l.about.kind === 'endShift')) return;
     try {
       await this.setShift(await this.session.http.get<Shift>('/api/v1/shifts/current'));
     } catch (e) {
-      if (!(e instanceof Problem) || e.status !== 404) return;
+      if (!(e instanceof Problem) || (e.status !== 404 && e.status !== 403)) return;
       await this.setShift(null);
-      this.shifts.value = !/^(nothing here|no worker)/.test(e.detail);
+      this.shifts.value = e.status === 404 && !/^(nothing here|no worker)/.test(e.detail);
     }
   }
 
