@@ -83,6 +83,8 @@ try {
     await tab('在岗').click();
     const sent = page.waitForResponse((r) => new URL(r.url()).pathname === '/api/v1/positions' && r.ok());
     await button(page, '开始上岗').click();
+    await page.locator('.shift.on').waitFor();
+    await context.setGeolocation(here); // a place from before the shift does not count
     await page.locator('.lamp.on').waitFor();
     const taken = await (await sent).json();
     if (taken.stored !== 1) throw new Error(`the place was not stored: ${JSON.stringify(taken)}`);

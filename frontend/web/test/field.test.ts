@@ -500,6 +500,17 @@ describe('places on duty', () => {
     expect(w.timers.waits).toEqual([]);
   });
 
+  test('from before the shift do not count', async () => {
+    const w = walk();
+    w.tracker.start(1_000_000);
+    w.s.found(at(999));
+    await settle();
+    expect([w.kept.size, w.sent.length, w.s.states.at(-1)]).toEqual([0, 0, 'seeking']);
+    w.s.found(at(1000));
+    await settle();
+    expect(w.sent).toEqual([[1000]]);
+  });
+
   test('lie so far apart in time, or in metres', async () => {
     const w = walk();
     w.s.line = false;

@@ -398,7 +398,7 @@ export class Field {
   private track(): void {
     const s = this.shift.value;
     const on = !!s && Date.parse(s.ends_at) > Date.now() && document.visibilityState === 'visible';
-    if (on && !this.tracker.on) this.tracker.start();
+    if (on && !this.tracker.on) this.tracker.start(Date.parse(s.started_at));
     if (!on && this.tracker.on) this.tracker.stop();
     if (on) void this.stayAwake();
     else {

@@ -56,6 +56,7 @@ export class Tracker {
   private kept: Fix | null = null;
   private timer: unknown = null;
   private sending = false;
+  private since = 0;
 
   constructor(private readonly o: TrackerOptions) {}
 
@@ -63,8 +64,10 @@ export class Tracker {
     return this.unwatch !== null;
   }
 
-  start(): void {
+  /** Measures from now on. A place from before since (unix ms), which a phone may have kept, does not count: it is off duty. */
+  start(since = 0): void {
     if (this.unwatch) return;
+    this.since = since;
     this.say('seeking');
     this.unwatch = this.o.watch(
       (f) => void this.found(f),
@@ -111,7 +114,7 @@ export class Tracker {
   }
 
   private async found(f: Fix): Promise<void> {
-    if (!this.on) return;
+    if (!this.on || f.at < this.since) return;
     this.last = f;
     this.say('located');
     const apart = this.kept ? f.at - this.kept.at : Number.POSITIVE_INFINITY;
