@@ -41,6 +41,8 @@ export interface Shift {
 export class Field {
   readonly known = shallowRef<Task[]>([]);
   readonly letters = shallowRef<Letter[]>([]);
+  /** How many letters of other people wait on this phone. */
+  readonly others = ref(0);
   readonly categories = shallowRef<Category[]>([]);
   readonly recent = shallowRef<string[]>([]);
   readonly shift = shallowRef<Shift | null>(null);
@@ -89,8 +91,9 @@ export class Field {
       send: (l) => this.send(l),
       timers,
       login: () => this.login,
-      changed: (mine) => {
+      changed: (mine, others) => {
         this.letters.value = mine;
+        this.others.value = others;
       },
       sent: (l, answer) => this.sent(l, answer),
       alone,

@@ -137,7 +137,14 @@ export class PhoneShelf implements Shelf, FixShelf {
         r.result.createObjectStore('fixes', { keyPath: ['login', 'at'] });
       };
       this.db = done(r).then((db) => {
-        db.onversionchange = () => db.close(); // a newer page in another tab
+        const over = () => {
+          this.db = null;
+        };
+        db.onclose = over; // the server clears the store at a sign-out
+        db.onversionchange = () => {
+          db.close(); // a newer page in another tab
+          over();
+        };
         return db;
       });
     }
