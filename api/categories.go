@@ -14,11 +14,13 @@ import (
 
 // CategoryItem is a category that incidents are reported by.
 type CategoryItem struct {
-	Code     string `json:"code"`
-	Name     string `json:"name"`
-	Top      string `json:"top" doc:"Code of the top category it belongs to"`
-	TopName  string `json:"top_name"`
-	Priority int    `json:"priority" doc:"1 is most urgent: of an incident whose report names none"`
+	Code      string `json:"code"`
+	Name      string `json:"name"`
+	Top       string `json:"top" doc:"Code of the top category it belongs to"`
+	TopName   string `json:"top_name"`
+	Priority  int    `json:"priority" doc:"1 is most urgent: of an incident whose report names none"`
+	OnTheSpot bool   `json:"on_the_spot" doc:"The worker who reports one may resolve it there and then"`
+	Evidence  bool   `json:"evidence" doc:"On the spot only with something attached"`
 }
 
 type categoriesOutput struct {
@@ -40,7 +42,7 @@ func (s *Server) listCategories(context.Context, caller, *struct{}) (*categories
 	out.Body.Items = []CategoryItem{}
 	for _, c := range all {
 		if c.Parent != "" {
-			out.Body.Items = append(out.Body.Items, CategoryItem{c.Code, c.NameZH, c.Parent, all[c.Parent].NameZH, c.Priority})
+			out.Body.Items = append(out.Body.Items, CategoryItem{c.Code, c.NameZH, c.Parent, all[c.Parent].NameZH, c.Priority, c.OnTheSpot, c.Evidence})
 		}
 	}
 	slices.SortFunc(out.Body.Items, func(a, b CategoryItem) int { return cmp.Compare(a.Code, b.Code) })

@@ -52,23 +52,26 @@ type Options struct {
 	Dots      func() []track.Dot       // the live positions
 	Roads     func() *road.Graph       // what travel times are worked out along
 	People    func() *people.Directory // workers and devices
-	Places    func() *gazetteer.Index  // the address search
-	Due       func()                   // an enactment of grids is due: told so that it is not waited for; may be nil
-	Overlays  func() *store.OverlaySet // areas beside the tree
-	Layers    func() *layer.Book       // named layers and cameras
-	Media     *Media                   // the media gateway; nil without one
-	Files     *attach.Keeper           // of attachments
-	Now       func() time.Time
-	Log       *slog.Logger
-	Pages     fs.FS // the built front end
-	Ready     func(context.Context) error
-	Status    func() Loading           // progress of the demo load
-	Sweep     func() ledger.SweepState // how this node's sweep of limits stands; may be nil
-	Version   string                   // of the program
-	Link      func() string            // base address people reach this server at
-	Limits    Limits
-	Proxies   []string     // networks whose X-Forwarded-For is believed; none when empty
-	Refused   func(string) // told of each limit met, by rule; may be nil
+	// Fixes keeps fixes of a device and returns once they are committed; taken is false of
+	// those that will never be.
+	Fixes    func(context.Context, people.Device, []track.Fix) (taken bool, err error)
+	Places   func() *gazetteer.Index  // the address search
+	Due      func()                   // an enactment of grids is due: told so that it is not waited for; may be nil
+	Overlays func() *store.OverlaySet // areas beside the tree
+	Layers   func() *layer.Book       // named layers and cameras
+	Media    *Media                   // the media gateway; nil without one
+	Files    *attach.Keeper           // of attachments
+	Now      func() time.Time
+	Log      *slog.Logger
+	Pages    fs.FS // the built front end
+	Ready    func(context.Context) error
+	Status   func() Loading           // progress of the demo load
+	Sweep    func() ledger.SweepState // how this node's sweep of limits stands; may be nil
+	Version  string                   // of the program
+	Link     func() string            // base address people reach this server at
+	Limits   Limits
+	Proxies  []string     // networks whose X-Forwarded-For is believed; none when empty
+	Refused  func(string) // told of each limit met, by rule; may be nil
 }
 
 // Loading is the progress of a load that goes on while the server serves. The
@@ -171,6 +174,7 @@ func New(o Options) *Server {
 	s.selects()
 	s.calls()
 	s.duty()
+	s.ownPlaces()
 	s.staff()
 	s.liaisons()
 	s.contacts()

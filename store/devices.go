@@ -5,6 +5,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -198,4 +199,21 @@ func (db *DB) Quarantine(ctx context.Context, unknown []UnknownDevice) error {
 		return fmt.Errorf("store: quarantine %d devices: %w", len(unknown), err)
 	}
 	return nil
+}
+
+// PageDevice is the id of the device that stands for a worker's own page in a browser,
+// made when there is none. Nobody carries it and its state is blocked: the device port,
+// which knows devices by their names alone, takes nothing in its name, and no shift can
+// be started with it.
+func PageDevice(ctx context.Context, db Querier, worker uint32, interval time.Duration) (id int64, err error) {
+	name := fmt.Sprintf("page-%d", worker)
+	const find = "SELECT id FROM device WHERE unique_id = $1"
+	if err = db.QueryRow(ctx, find, name).Scan(&id); errors.Is(err, pgx.ErrNoRows) {
+		err = db.QueryRow(ctx, `WITH made AS (INSERT INTO device (unique_id, speed_unit, datum, interval_s, state) VALUES ($1, 'm/s', 'wgs84', $2, 'blocked')
+			ON CONFLICT (unique_id) DO NOTHING RETURNING id) SELECT id FROM made UNION ALL `+find+" LIMIT 1", name, int(interval.Seconds())).Scan(&id)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("store: the page of worker %d as a device: %w", worker, err)
+	}
+	return id, nil
 }

@@ -33,9 +33,11 @@ import (
 	"onemap/internal/localpg"
 	"onemap/internal/notify"
 	"onemap/migrations"
+	"onemap/people"
 	"onemap/store"
 	"onemap/store/ledger"
 	"onemap/tiles"
+	"onemap/track"
 	"onemap/track/osmand"
 )
 
@@ -364,7 +366,7 @@ func (s *Server) startListeners(ctx context.Context) error {
 	s.api = api.New(api.Options{
 		DB: s.pools.changes, Reports: s.pools.reports, Reads: s.pools.reads, WallReads: s.pools.walls, Care: s.pools.care, Sealer: s.seal,
 		Places: s.places.Load, Overlays: s.overlays.Load, Layers: s.namedLayers, Media: s.media, Files: s.files, Due: s.nudge(s.plansDue), Now: s.o.Now, Log: s.o.Log, Pages: pages, Ready: s.isReady, Status: func() api.Loading { return *s.load.Load() }, Sweep: s.sweep.State,
-		Catalogue: s.catalogue, Ledger: s.ledger, Adviser: s.adviser(), Hub: s.hub, Tiles: s.tiles, Dots: s.fixes.Live().Dots, Roads: s.roads, People: s.fixes.Directory,
+		Catalogue: s.catalogue, Ledger: s.ledger, Adviser: s.adviser(), Hub: s.hub, Tiles: s.tiles, Dots: s.fixes.Live().Dots, Roads: s.roads, People: s.fixes.Directory, Fixes: s.keepFixes,
 		Version: s.o.Version, Link: s.URL, Limits: s.o.Limits, Proxies: s.o.TrustedProxies, Refused: func(rule string) { s.metrics.refused.WithLabelValues(rule).Inc() },
 	})
 	if s.secure, err = s.certificate(); err != nil {
@@ -421,6 +423,20 @@ func (s *Server) deviceHandler() http.Handler {
 	return osmand.New(osmand.Options{
 		Directory: s.fixes.Directory, Sink: s.fixes, Now: s.o.Now, Log: s.o.Log, Count: func(f osmand.Fate) { s.metrics.fixes.WithLabelValues(string(f)).Inc() },
 	})
+}
+
+// keepFixes keeps fixes that came by another door than the device listener.
+func (s *Server) keepFixes(ctx context.Context, d people.Device, fixes []track.Fix) (taken bool, err error) {
+	fate := osmand.Stored
+	switch err := s.fixes.Put(ctx, d, fixes); {
+	case errors.Is(err, osmand.ErrRefused):
+		fate = osmand.Refused
+		s.o.Log.Warn("fixes refused for good", "device", d.ID, "fixes", len(fixes), "error", err)
+	case err != nil:
+		return false, err
+	}
+	s.metrics.fixes.WithLabelValues(string(fate)).Add(float64(len(fixes)))
+	return fate == osmand.Stored, nil
 }
 
 // isReady says why the server cannot do its work, or nil.

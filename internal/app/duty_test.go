@@ -199,3 +199,53 @@ func TestOneShiftOfMany(t *testing.T) {
 		st.want(200, "DELETE", "/api/v1/shifts/current", tokens[won], "")
 	}
 }
+
+// TestAWorkersPageSendsItsPlaces: on duty alone, late and twice without harm, in nobody
+// else's name, and the device port takes nothing in the page's.
+func TestAWorkersPageSendsItsPlaces(t *testing.T) {
+	t.Parallel()
+	clock := &testClock{at: time.Now().UTC().Truncate(time.Second).Add(-2 * time.Hour)}
+	st := newStandWith(t, Options{Now: clock.now})
+	if _, _, _, err := st.roster("badge,grids\nW1,A1\n", PeopleOptions{Now: clock.now}); err != nil {
+		t.Fatal(err)
+	}
+	w1 := st.workerToken("W1", "A1")
+	st.onDuty("W1", false)
+	send := func(token string, places ...string) map[string]any {
+		return st.want(200, "POST", "/api/v1/positions", token, `{"crs":"wgs84","items":[`+strings.Join(places, ",")+`]}`).json(t)
+	}
+	place := func(at time.Time, lon float64) string {
+		return fmt.Sprintf(`{"at":%q,"lon":%g,"lat":38.1,"accuracy_m":12}`, at.Format(time.RFC3339Nano), lon)
+	}
+	if got := send(w1, place(clock.now(), 107.1)); got["off_duty"] != 1.0 || got["stored"] != 0.0 {
+		t.Errorf("off duty: %v", got)
+	}
+	before := clock.now()
+	clock.move(time.Minute)
+	st.want(201, "POST", "/api/v1/shifts", w1, `{}`)
+	first := clock.now()
+	clock.move(time.Minute)
+	for range 2 { // the second time the answer was lost
+		got := send(w1, place(before, 107.1), place(first, 107.1), place(clock.now(), 107.101), place(clock.now().Add(time.Hour), 107.1), place(first.Add(time.Second), 999))
+		if got["stored"] != 2.0 || got["off_duty"] != 1.0 || got["untrue"] != 2.0 {
+			t.Errorf("on duty: %v", got)
+		}
+	}
+	if n := st.count("SELECT count(*) FROM worker_position p JOIN worker w ON w.id = p.worker_id WHERE w.badge = 'W1' AND p.accuracy_m = 12"); n != 2 {
+		t.Errorf("%d places of W1 are kept, want 2", n)
+	}
+	name := fmt.Sprintf("page-%d", st.count("SELECT id FROM worker WHERE badge = 'W1'"))
+	if st.sends(name, clock.now().Add(time.Second)) != 0 {
+		t.Error("the device port takes a place in the page's name")
+	}
+	st.want(400, "POST", "/api/v1/positions", w1, `{"items":[]}`)
+	st.want(422, "POST", "/api/v1/positions", w1, `{"crs":"somewhere","items":[]}`)
+	st.want(404, "POST", "/api/v1/positions", st.token(auth.GridWorker, "A1"), `{"crs":"wgs84","items":[]}`)
+	st.want(403, "POST", "/api/v1/positions", st.token(auth.Dispatcher, ""), `{"crs":"wgs84","items":[]}`)
+	st.want(200, "DELETE", "/api/v1/shifts/current", w1, "")
+	clock.move(time.Minute)
+	st.onDuty("W1", false)
+	if got := send(w1, place(clock.now(), 107.1), place(first.Add(30*time.Second), 107.1)); got["off_duty"] != 1.0 || got["stored"] != 1.0 {
+		t.Errorf("after the shift, one from within it: %v", got)
+	}
+}

@@ -39,7 +39,7 @@ var chosenActs = map[string][]string{
 	"store/ledger.Ledger.noteAttachment":  {"incident.attach", "incident.detach"},
 	"store/ledger.Ledger.recordOffer":     {"offer.made", "offer.changed", "offer.ended"},
 	"store/ledger.Ledger.recordWhistleAs": {"whistle.made", "whistle.reported", "whistle.said", "whistle.arrived", "whistle.late", "whistle.ended"},
-	"store/ledger.auditPatrol":            {"patrol.made", "patrol.changed", "patrol.ended", "patrol.opened", "patrol.missed", "visit.seen", "visit.said"},
+	"store/ledger.auditPatrol":            {"patrol.made", "patrol.changed", "patrol.ended", "patrol.opened"},
 	"store/ledger.Ledger.recordNotice":    {"notice.made", "notice.read", "notice.replied", "notice.reminded", "notice.overdue", "notice.withdrawn"},
 }
 

@@ -2,8 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { describe, expect, test } from 'vitest';
+import { type Category, type Draft, draftOf, emptyDraft, frequent, lettersOf, missing, search } from '../src/field/draft';
+import { durationS } from '../src/field/files';
 import { type Letter, later, Outbox, type Shelf } from '../src/field/outbox';
+import type { Fix } from '../src/field/place';
 import { actsFor, metresBetween, type Task, withLetters } from '../src/field/tasks';
+import { type KeptFix, Tracker } from '../src/field/tracker';
+import { metadata, pathOf, type SendBytes, sendFile } from '../src/field/upload';
+import { bearing, far, windOf } from '../src/field/way';
 import { fieldEn } from '../src/i18n/field.en';
 import { fieldZh } from '../src/i18n/field.zh-CN';
 import { Problem } from '../src/session/problem';
@@ -14,7 +20,9 @@ import { settle } from './people';
 class Drawer implements Shelf {
   letters = new Map<string, Letter>();
   all = async () => [...this.letters.values()].map((l) => structuredClone(l));
-  put = async (l: Letter) => void this.letters.set(l.ref, structuredClone(l));
+  put = async (...all: Letter[]) => {
+    for (const l of all) this.letters.set(l.ref, structuredClone(l));
+  };
   remove = async (ref: string) => void this.letters.delete(ref);
 }
 
@@ -203,6 +211,382 @@ describe('tasks', () => {
   test('a degree of latitude is 111.2 km', () => {
     expect(metresBetween([107, 38], [107, 39])).toBeCloseTo(111_195, 0);
     expect(metresBetween([107, 38], [107, 38])).toBe(0);
+  });
+});
+
+describe('what belongs to a report', () => {
+  /** A report, its photo and its end, from a page with a line that comes and goes. */
+  function chain() {
+    const draft: Draft = {
+      ...emptyDraft(),
+      category: '0402',
+      title: '围栏倒塌',
+      place: { lon: 107.5, lat: 38.2, accuracyM: 12 },
+      files: [{ ref: 'photo', kind: 'photo', type: 'image/jpeg', size: 3, sha256: 'ab', at: 1 }],
+      done: true,
+      doneHow: '已扶起',
+    };
+    let n = 0;
+    return { draft, letters: lettersOf(draft, SPOT, 'wang', 1000, () => `ref${++n}`) };
+  }
+  const SPOT: Category = {
+    code: '0402',
+    name: '围栏',
+    top: '04',
+    top_name: '牧区',
+    priority: 3,
+    on_the_spot: true,
+    evidence: true,
+  };
+
+  /** A server that gives every report an id, and says of everything else where it went. */
+  function office(answers: (l: Letter) => unknown = () => undefined) {
+    const went: string[] = [];
+    const shelf = new Drawer();
+    const box = new Outbox({
+      shelf,
+      timers: new FakeTimers(),
+      login: () => 'wang',
+      changed: () => {},
+      sent: () => {},
+      send: async (l) => {
+        const answer = answers(l);
+        if (answer instanceof Problem) throw answer;
+        went.push(`${l.about.kind} ${pathOf(l)}${l.incident ? ` v${l.incident.version}` : ''}`);
+        return l.about.kind === 'report' ? { id: '12', version: 3 } : answer;
+      },
+    });
+    return { box, shelf, went };
+  }
+
+  test('goes after it, to its incident: the photo first, then that it is resolved', async () => {
+    const o = office();
+    await o.box.post(...chain().letters);
+    await settle();
+    expect(o.went).toEqual([
+      'report /api/v1/incidents',
+      'photo /api/v1/incidents/12/attachments v3',
+      'resolve /api/v1/incidents/12/actions v3',
+    ]);
+    expect(o.shelf.letters.size).toBe(0);
+  });
+
+  test('a page that ends between the answer and the photo goes on with the photo', async () => {
+    let up = true;
+    const first = office((l) => (l.file && up ? new Problem(0, '', 'no line') : undefined));
+    await first.box.post(...chain().letters);
+    await settle();
+    first.box.stop();
+    up = false;
+    const next = office();
+    next.shelf.letters = first.shelf.letters;
+    await next.box.open();
+    await settle();
+    expect(next.went).toEqual(['photo /api/v1/incidents/12/attachments v3', 'resolve /api/v1/incidents/12/actions v3']);
+  });
+
+  test('a slow file holds up no word', async () => {
+    const o = office((l) => (l.file ? new Problem(0, '', 'slow') : undefined));
+    await o.box.post(...chain().letters);
+    await o.box.post(letter('yes'));
+    await settle();
+    expect(o.went).toEqual(['report /api/v1/incidents', 'accept /api/v1/offers/7/acts']);
+    expect(o.box.mine().map((l) => l.about.kind)).toEqual(['photo', 'resolve']);
+  });
+
+  test('waits while its report is refused, comes back into the form whole, and goes with it', async () => {
+    const o = office((l) => (l.about.kind === 'report' ? new Problem(422, '', 'no such category') : undefined));
+    const { draft, letters } = chain();
+    await o.box.post(...letters);
+    await settle();
+    expect(o.went).toEqual([]);
+    expect(o.box.mine().map((l) => l.refused?.status)).toEqual([422, undefined, undefined]);
+    const [report, ...rest] = o.box.mine();
+    const again = draftOf(report as Letter, rest);
+    expect({ ...again, place: { ...again.place, accuracyM: 12 } }).toEqual(draft);
+    await o.box.dismiss('ref1');
+    expect(o.shelf.letters.size).toBe(0);
+  });
+
+  test('without the photo that was refused the end is told all the same, and its refusal shown', async () => {
+    const o = office((l) =>
+      l.file ? new Problem(415, '', 'HEIC') : l.about.kind === 'resolve' ? new Problem(409, '', 'evidence') : undefined,
+    );
+    await o.box.post(...chain().letters);
+    await settle();
+    expect(o.box.mine().map((l) => [l.about.kind, l.refused?.status])).toEqual([
+      ['photo', 415],
+      ['resolve', undefined],
+    ]);
+    await o.box.dismiss('photo');
+    await settle();
+    expect(o.box.mine().map((l) => [l.about.kind, l.refused?.status])).toEqual([['resolve', 409]]);
+  });
+
+  test('what a report lacks is named', () => {
+    const { draft } = chain();
+    expect(missing(draft, SPOT)).toEqual([]);
+    expect(missing({ ...draft, files: [] }, SPOT)).toEqual(['evidence']);
+    expect(missing({ ...draft, files: [] }, { ...SPOT, evidence: false })).toEqual([]);
+    expect(missing({ ...draft, doneHow: ' ' }, SPOT)).toEqual(['how']);
+    expect(missing({ ...draft, place: null }, undefined)).toEqual(['category', 'place']);
+    expect(missing({ ...draft, place: null, address: '村口' }, SPOT)).toEqual([]);
+  });
+
+  test('a category that is not for the spot makes no end', () => {
+    const { draft } = chain();
+    const kinds = lettersOf(draft, { ...SPOT, on_the_spot: false }, 'wang', 1, newRef).map((l) => l.about.kind);
+    expect(kinds).toEqual(['report', 'photo']);
+  });
+
+  test('frequent categories: the own ones first, then one of each kind that is for the spot', () => {
+    const c = (code: string, spot: boolean): Category => ({
+      ...SPOT,
+      code,
+      top: code.slice(0, 2),
+      name: `类${code}`,
+      on_the_spot: spot,
+    });
+    const all = [c('0101', false), c('0102', true), c('0103', true), c('0201', true), c('0301', false)];
+    expect(frequent(all, ['0301', 'gone'], 4).map((x) => x.code)).toEqual(['0301', '0102', '0201', '0103']);
+    expect(frequent(all, [], 9)).toHaveLength(5);
+    expect(search(all, '类02 牧区').map((x) => x.code)).toEqual(['0201']);
+  });
+});
+
+describe('a file on its way', () => {
+  const BYTES = new Uint8Array(600_000).map((_, i) => i % 251);
+  const photo = letter('photo', {
+    path: '/api/v1/incidents/12/attachments',
+    file: { type: 'image/jpeg', size: BYTES.length, sha256: 'ab' },
+  });
+
+  /** A tus server that keeps what came, also of a part whose answer is lost. */
+  function tus() {
+    const s = { have: new Uint8Array(0), begun: 0, cutAfter: Number.POSITIVE_INFINITY, begins: (): Problem | null => null };
+    const send: SendBytes = async (method, path, headers, body) => {
+      if (method === 'POST') {
+        s.begun++;
+        const no = s.begins();
+        if (no) throw no;
+        expect(headers['Upload-Length']).toBe(String(BYTES.length));
+        return new Headers({ Location: '/up/1', 'Upload-Offset': String(s.have.length) });
+      }
+      expect(path).toBe('/up/1');
+      if (Number(headers['Upload-Offset']) !== s.have.length) throw new Problem(409, '', 'offset');
+      const part = new Uint8Array(await new Response(body as Blob).arrayBuffer());
+      const fits = part.slice(0, s.cutAfter - s.have.length);
+      s.have = new Uint8Array(Buffer.concat([s.have, fits]));
+      if (fits.length < part.length) throw new Problem(0, '', 'cut');
+      return new Headers({ 'Upload-Offset': String(s.have.length) });
+    };
+    return { s, send };
+  }
+
+  test('comes whole, and says how far it is', async () => {
+    const { s, send } = tus();
+    const told: number[] = [];
+    await sendFile(photo, new Blob([BYTES]), send, (n) => told.push(n));
+    expect(Buffer.compare(s.have, BYTES)).toBe(0);
+    expect(told).toEqual([0, 262_144, 524_288, 600_000]);
+  });
+
+  test('goes on after a cut where the server says', async () => {
+    const { s, send } = tus();
+    s.cutAfter = 300_001;
+    await expect(sendFile(photo, new Blob([BYTES]), send, () => {})).rejects.toMatchObject({ status: 0 });
+    expect(s.have.length).toBe(300_001);
+    s.cutAfter = Number.POSITIVE_INFINITY;
+    const told: number[] = [];
+    await sendFile(photo, new Blob([BYTES]), send, (n) => told.push(n));
+    expect(told[0]).toBe(300_001);
+    expect(Buffer.compare(s.have, BYTES)).toBe(0);
+  });
+
+  test('an upload that has expired is begun anew, and not for ever', async () => {
+    const { s, send } = tus();
+    s.begins = () => (s.begun < 2 ? new Problem(410, '', 'expired') : null);
+    await sendFile(photo, new Blob([BYTES]), send, () => {});
+    expect(Buffer.compare(s.have, BYTES)).toBe(0);
+    s.begins = () => new Problem(410, '', 'expired');
+    await expect(sendFile(photo, new Blob([BYTES]), send, () => {})).rejects.toMatchObject({ status: 0 });
+    s.begins = () => new Problem(415, '', 'HEIC');
+    await expect(sendFile(photo, new Blob([BYTES]), send, () => {})).rejects.toMatchObject({ status: 415 });
+  });
+
+  test('is told by kind, hash, name, time and place', () => {
+    const said = metadata({
+      ...photo,
+      at: 0,
+      file: { type: 'image/jpeg', size: 3, sha256: 'ab', place: { lon: 107.5, lat: 38.2 } },
+    });
+    const pairs = said.split(',').map((p) => p.split(' ') as [string, string]);
+    expect(Object.fromEntries(pairs.map(([k, v]) => [k, atob(v)]))).toEqual({
+      filetype: 'image/jpeg',
+      sha256: 'ab',
+      client_ref: 'photo',
+      captured_at: '1970-01-01T00:00:00.000Z',
+      lon: '107.5',
+      lat: '38.2',
+      crs: 'wgs84',
+    });
+  });
+
+  test('a film says in its head how long it lasts', () => {
+    const film = (version: number) => {
+      const v = new DataView(new ArrayBuffer(64));
+      for (const [k, b] of [0x6d, 0x76, 0x68, 0x64].entries()) v.setUint8(9 + k, b);
+      v.setUint8(13, version);
+      v.setUint32(9 + (version ? 24 : 16), 600);
+      if (version) v.setBigUint64(9 + 28, 37_200n);
+      else v.setUint32(9 + 20, 37_200);
+      return v;
+    };
+    expect(durationS(film(0))).toBe(62);
+    expect(durationS(film(1))).toBe(62);
+    expect(durationS(new DataView(new ArrayBuffer(64)))).toBe(0);
+  });
+});
+
+describe('places on duty', () => {
+  function walk() {
+    const timers = new FakeTimers();
+    const kept = new Map<number, KeptFix>();
+    const sent: number[][] = [];
+    const s = { line: true, deaf: false, refuse: 0, watching: 0, found: (_: Fix) => {}, states: [] as string[] };
+    const tracker = new Tracker({
+      timers,
+      login: () => 'wang',
+      shelf: {
+        putFix: async (f) => void kept.set(f.at, f),
+        fixes: async (_, most) => [...kept.values()].slice(0, most),
+        removeFixes: async (gone) => {
+          for (const f of gone) kept.delete(f.at);
+        },
+      },
+      watch: (found) => {
+        s.watching++;
+        s.found = found;
+        return () => s.watching--;
+      },
+      measure: async () => {
+        if (s.deaf) throw new Error('unavailable');
+        return at(timers.now() / 1000);
+      },
+      send: async (fixes) => {
+        if (!s.line) throw new Problem(0, '', 'no line');
+        if (s.refuse) throw new Problem(s.refuse, '', 'no');
+        sent.push(fixes.map((f) => f.at / 1000));
+      },
+      changed: (state) => s.states.push(state),
+      sent: () => {},
+    });
+    return { tracker, timers, kept, sent, s };
+  }
+  const at = (second: number, north = 0): Fix => ({ lon: 107.5, lat: 38.2 + north / 111_195, accuracyM: 8, at: second * 1000 });
+
+  test('are sent from within the shift, and none is measured after it', async () => {
+    const w = walk();
+    w.tracker.start();
+    w.s.found(at(1000));
+    await settle();
+    expect(w.sent).toEqual([[1000]]);
+    w.tracker.stop();
+    expect(w.s.watching).toBe(0);
+    w.s.found(at(1100)); // one that was on its way
+    await settle();
+    expect(w.kept.size).toBe(0);
+    expect(w.s.states).toEqual(['seeking', 'located', 'off']);
+    expect(w.timers.waits).toEqual([]);
+  });
+
+  test('from before the shift do not count', async () => {
+    const w = walk();
+    w.tracker.start(1_000_000);
+    w.s.found(at(999));
+    await settle();
+    expect([w.kept.size, w.sent.length, w.s.states.at(-1)]).toEqual([0, 0, 'seeking']);
+    w.s.found(at(1000));
+    await settle();
+    expect(w.sent).toEqual([[1000]]);
+  });
+
+  test('lie so far apart in time, or in metres', async () => {
+    const w = walk();
+    w.s.line = false;
+    w.tracker.start();
+    for (const f of [at(1000), at(1010), at(1019, 10), at(1020), at(1023, 200), at(1026, 200), at(1026.5, 250)]) {
+      w.s.found(f);
+      await settle();
+    }
+    expect([...w.kept.values()].map((f) => f.at / 1000)).toEqual([1000, 1020, 1026]);
+  });
+
+  test('wait without a line and go later with their own time; a phone that lies still is asked', async () => {
+    const w = walk();
+    w.s.line = false;
+    w.tracker.start();
+    w.s.found(at(1000));
+    for (let i = 0; i < 3; i++) {
+      w.timers.advance(20_000);
+      await settle();
+    }
+    expect(w.sent).toEqual([]);
+    w.s.line = true;
+    await w.tracker.flush();
+    expect(w.sent).toEqual([[1000, 1020, 1040, 1060]]);
+    expect(w.kept.size).toBe(0);
+  });
+
+  test('a phone that is silent is not located any more after a minute and a half', async () => {
+    const w = walk();
+    w.tracker.start();
+    w.s.found(at(w.timers.now() / 1000));
+    w.s.deaf = true;
+    const seen: string[] = [];
+    for (let s = 0; s < 120; s += 20) {
+      w.timers.advance(20_000);
+      await settle();
+      seen.push(w.s.states.at(-1) ?? '');
+    }
+    expect(seen).toEqual(['located', 'located', 'located', 'located', 'unavailable', 'unavailable']);
+  });
+
+  test('what the server will never take holds up nothing', async () => {
+    const w = walk();
+    w.s.refuse = 422;
+    w.tracker.start();
+    w.s.found(at(1000));
+    await settle();
+    expect(w.kept.size).toBe(0);
+  });
+});
+
+describe('the way', () => {
+  const here: [number, number] = [107.5, 38.2];
+  test.each([
+    [[107.5, 38.3], 'n'],
+    [[107.6, 38.28], 'ne'],
+    [[107.6, 38.2], 'e'],
+    [[107.5, 38.1], 's'],
+    [[107.4, 38.2], 'w'],
+    [[107.4999, 38.3], 'n'],
+    [[107.4, 38.28], 'nw'],
+  ] as [[number, number], string][])('to %j is %s', (to, wind) => {
+    expect(windOf(bearing(here, to))).toBe(wind);
+  });
+  test.each([
+    [4, '0 m'],
+    [44, '40 m'],
+    [994, '990 m'],
+    [996, '1.0 km'],
+    [1449, '1.4 km'],
+    [9949, '9.9 km'],
+    [9951, '10 km'],
+    [23_400, '23 km'],
+  ])('%d metres are %s', (m, text) => {
+    const { n, unit } = far(m);
+    expect(`${n} ${unit}`).toBe(text);
   });
 });
 

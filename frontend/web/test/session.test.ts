@@ -173,6 +173,46 @@ describe('opening the page', () => {
     expect(store.phase.value).toBe('in');
   });
 
+  test('a page that works without a line goes on as whoever was in, until the server says otherwise', async () => {
+    const { server, store, timers, now } = page();
+    server.on('GET /session', () => Promise.reject(new TypeError('away')));
+    store.recall = async () => now as never;
+    await store.start(null);
+    await settle();
+    expect([store.phase.value, store.login.value]).toEqual(['in', 'bai']);
+    server.on('GET /session', () => refuse(401));
+    await later(timers, 30_000);
+    expect([store.phase.value, store.me.value, store.ended.value]).toEqual(['door', null, true]);
+  });
+
+  test('a line that is there and carries nothing holds it up for a moment only', async () => {
+    const { server, store, timers, now } = page();
+    server.on('GET /session', () => new Promise(() => {}));
+    store.recall = async () => now as never;
+    void store.start(null);
+    await later(timers, 2499);
+    expect(store.phase.value).toBe('opening');
+    await later(timers, 1);
+    expect(store.phase.value).toBe('in');
+  });
+
+  test('who signs out by hand is told of before the door opens, and who was ended is not', async () => {
+    const { server, store, timers } = await inside();
+    const left: string[] = [];
+    server.on('DELETE /session', none).on('GET /session', () => refuse(401));
+    store.leaving = async (login) => {
+      await store.check(); // the live stream has ended too, say
+      left.push(`${login} ${store.phase.value}`);
+    };
+    await store.signOut();
+    expect([left, store.phase.value]).toEqual([['bai in'], 'door']);
+    const other = await inside();
+    other.store.leaving = async () => void left.push('ended');
+    other.server.on('GET /session', () => refuse(401));
+    await later(other.timers, 30_000);
+    expect([other.store.phase.value, left.length, timers.waits.length]).toEqual(['door', 1, 0]);
+  });
+
   test('with an invitation does not ask who is in', async () => {
     const { server, store } = page();
     await store.start({ door: 'invite', code: 'AB' });

@@ -2,28 +2,34 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The field page's one controller: own offers, live and offline, what was done with
-// them, reports and the shift. Nothing a worker does is lost with the line.
+// them, reports with their files, the shift and the places measured in it. Nothing a
+// worker does is lost with the line.
 
 import { computed, type InjectionKey, inject, ref, shallowRef, watch } from 'vue';
 import { Problem } from '../session/problem';
+import type { Session } from '../session/rest';
 import type { SessionStore } from '../session/store';
 import { LiveClient, type Timers } from '../wire/client';
 import { newRef } from '../wire/ref';
 import { openSocket } from '../wire/socket';
+import { type Category, type Draft, draftFile, draftOf, emptyDraft, fileLetter, lettersOf } from './draft';
+import { type FileKind, MOST, type NoFile, readyFile } from './files';
 import { type Letter, Outbox } from './outbox';
+import { type Fix, here, watchHere } from './place';
 import type { PhoneShelf } from './shelf';
 import { type ActKind, type Task, unanswered, withLetters } from './tasks';
+import { type KeptFix, type Locating, Tracker } from './tracker';
+import { pathOf, sendFile } from './upload';
 
 const POLL_MS = 30_000;
 const GATHER_MS = 150;
 const BUZZ = [300, 150, 300];
-
-export interface Category {
-  code: string;
-  name: string;
-  top: string;
-  top_name: string;
-}
+const RECENT_MOST = 12;
+const MINUTE_MS = 60_000;
+const DRAFT_MS = 300;
+/** A place measured so lately is where the phone is; one so old is of no use. */
+const FRESH_MS = 20_000;
+const STALE_MS = 3 * MINUTE_MS;
 
 export interface Shift {
   badge: string;
@@ -32,18 +38,13 @@ export interface Shift {
   ends_at: string;
 }
 
-export interface ReportDraft {
-  category: string;
-  title: string;
-  text: string;
-  address: string;
-  location: { lon: number; lat: number } | null;
-}
-
 export class Field {
   readonly known = shallowRef<Task[]>([]);
   readonly letters = shallowRef<Letter[]>([]);
+  /** How many letters of other people wait on this phone. */
+  readonly others = ref(0);
   readonly categories = shallowRef<Category[]>([]);
+  readonly recent = shallowRef<string[]>([]);
   readonly shift = shallowRef<Shift | null>(null);
   /** Whether this server keeps shifts, and who is in has one to keep; null until it is known. */
   readonly shifts = ref<boolean | null>(null);
@@ -51,34 +52,67 @@ export class Field {
   /** When the list last came from the server, in unix ms; 0 when it is not known. */
   readonly loadedAt = ref(0);
   readonly now = ref(Date.now());
-  readonly told = ref('');
+  readonly told = shallowRef<{ number: string; done: boolean } | null>(null);
+  readonly draft = ref<Draft>(emptyDraft());
+  /** Bytes of each file that the server has. */
+  readonly progress = shallowRef<ReadonlyMap<string, number>>(new Map());
+
+  readonly locating = ref<Locating>('off');
+  /** Where the phone is: on duty, or when the worker asked. */
+  readonly me = shallowRef<Fix | null>(null);
+  /** When the server last had all places, in unix ms. */
+  readonly placedAt = ref(0);
+  readonly awake = ref(false);
+  /** A newer version of the page is there; to be called to change to it. */
+  readonly fresher = shallowRef<(() => void) | null>(null);
 
   readonly tasks = computed(() => withLetters(this.known.value, this.letters.value));
   readonly toSend = computed(() => this.letters.value.filter((l) => !l.refused && !isReceipt(l)));
   readonly refused = computed(() => this.letters.value.filter((l) => l.refused && !isReceipt(l)));
 
   readonly outbox: Outbox;
+  private readonly tracker: Tracker;
   private readonly client: LiveClient;
   private timer: unknown = null;
   private beatTimer: unknown = null;
   private gathered = false;
   private known_ = new Set<string>();
+  private lock: WakeLockSentinel | null = null;
+  private running = false;
+  private draftTimer: unknown = null;
 
   constructor(
     private readonly session: SessionStore,
-    private readonly shelf: PhoneShelf,
+    readonly shelf: PhoneShelf,
     private readonly timers: Timers,
   ) {
     this.outbox = new Outbox({
       shelf,
-      send: (l) => session.http.post(l.path, l.body, l.headers),
+      send: (l) => this.send(l),
       timers,
       login: () => this.login,
-      changed: (mine) => {
+      changed: (mine, others) => {
         this.letters.value = mine;
+        this.others.value = others;
       },
       sent: (l, answer) => this.sent(l, answer),
-      alone: alone('onemap-field-outbox'),
+      alone,
+    });
+    this.tracker = new Tracker({
+      shelf,
+      timers,
+      login: () => this.login,
+      watch: watchHere,
+      measure: here,
+      send: (fixes) => session.http.post('/api/v1/positions', placesOf(fixes)),
+      changed: (state, last) => {
+        this.locating.value = state;
+        this.me.value = last;
+      },
+      sent: () => {
+        this.placedAt.value = Date.now();
+      },
+      alone,
     });
     const again = () => this.gather();
     this.client = new LiveClient({
@@ -88,7 +122,7 @@ export class Field {
       handlers: {
         link: (l) => {
           this.online.value = l === 'live';
-          if (l === 'live') this.outbox.hurry();
+          if (l === 'live') this.hurry();
           if (l === 'signed-out') void session.check();
         },
         reset: again,
@@ -98,7 +132,18 @@ export class Field {
         gone: again,
       },
     });
+    session.recall = async () => {
+      const me = await shelf.kept<Session>('me');
+      return me && Date.parse(me.expires ?? '') > Date.now() ? me : undefined;
+    };
+    session.leaving = (login) => this.left(login);
+    watch([session.phase, session.me, session.locked], ([phase, me, locked]) => {
+      if (phase === 'in' && me && me.role !== 'wall') void shelf.keep('me', { ...me, locked }).catch(() => {});
+      else if (phase === 'door') void this.forget(session.login.value);
+    });
     watch(session.locked, (locked) => locked || this.outbox.hurry());
+    watch(this.shift, () => this.track());
+    watch(this.draft, () => this.draftSoon(), { deep: true });
   }
 
   async start(): Promise<void> {
@@ -106,14 +151,27 @@ export class Field {
     addEventListener('offline', this.away);
     document.addEventListener('visibilitychange', this.shown);
     this.beat();
-    this.known.value = (await this.shelf.kept<Task[]>(`offers ${this.login}`).catch(() => undefined)) ?? [];
-    this.categories.value = (await this.shelf.kept<Category[]>('categories').catch(() => undefined)) ?? [];
+    const kept = async <T>(key: string, otherwise: T) => (await this.shelf.kept<T>(key).catch(() => undefined)) ?? otherwise;
+    this.known.value = await kept<Task[]>(`offers ${this.login}`, []);
+    this.categories.value = await kept<Category[]>('categories', []);
+    this.recent.value = await kept<string[]>(`recent ${this.login}`, []);
+    this.draft.value = await kept<Draft>(`draft ${this.login}`, emptyDraft());
+    this.running = true;
+    const shift = await kept<Shift | null>(`shift ${this.login}`, null);
+    if (shift && Date.parse(shift.ends_at) > Date.now()) {
+      this.shift.value = shift;
+      this.shifts.value = true;
+    }
     await this.outbox.open();
+    const wanted = [...this.letters.value, ...this.draft.value.files].map((x) => x.ref);
+    await this.shelf.tidyFiles(this.login, new Set(wanted)).catch(() => {});
     this.client.signedIn();
-    await Promise.all([this.load(), this.loadCategories(), this.loadShift()]);
+    await Promise.all([this.load(), this.loadCategories(), this.loadShift(), this.tracker.flush()]);
   }
 
+  /** Nothing of the one who goes stays in the page's memory. */
   stop(): void {
+    this.running = false;
     removeEventListener('online', this.back);
     removeEventListener('offline', this.away);
     document.removeEventListener('visibilitychange', this.shown);
@@ -121,6 +179,17 @@ export class Field {
     this.timers.clear(this.beatTimer);
     this.client.stop();
     this.outbox.stop();
+    this.tracker.stop();
+    this.draft.value = emptyDraft();
+    this.letters.value = [];
+    this.known.value = [];
+    this.known_.clear();
+    this.recent.value = [];
+    this.shift.value = null;
+    this.shifts.value = null;
+    this.told.value = null;
+    this.progress.value = new Map();
+    this.loadedAt.value = this.placedAt.value = 0;
   }
 
   /** Says something of an offer; written down first, sent when there is a line. */
@@ -135,40 +204,89 @@ export class Field {
       path: `/api/v1/offers/${task.id}/acts`,
       body: { kind, at: new Date(at).toISOString(), client_ref: ref, ...(reason && { reason }) },
       headers: {},
-      about: { kind, title: task.incident.title || task.incident.category_name, offer: task.id },
+      about: { kind, title: titleOf(task), offer: task.id },
     });
   }
 
-  /** Reports an incident; its place, when there is one, is what the browser measured: WGS-84. */
-  async report(d: ReportDraft): Promise<void> {
-    const ref = newRef();
-    const at = Date.now();
-    await this.outbox.post({
-      ref,
-      login: this.login,
-      at,
-      path: '/api/v1/incidents',
-      body: {
-        category: d.category,
-        title: d.title,
-        source: 'field',
-        reported_at: new Date(at).toISOString(),
-        ...(d.text && { text: d.text }),
-        ...(d.address && { address: d.address }),
-        ...(d.location && { location: { ...d.location, crs: 'wgs84' } }),
-      },
-      headers: { 'Idempotency-Key': ref },
-      about: { kind: 'report', title: d.title },
-    });
+  /** Reports the draft, and begins a new one. */
+  async report(c: Category): Promise<void> {
+    await this.outbox.post(...lettersOf(plain(this.draft.value), c, this.login, Date.now(), newRef));
+    this.draft.value = emptyDraft();
+    this.recent.value = [c.code, ...this.recent.value.filter((x) => x !== c.code)].slice(0, RECENT_MOST);
+    await this.shelf.keep(`recent ${this.login}`, this.recent.value).catch(() => {});
+  }
+
+  /** Keeps a file for the draft; what it throws is a NoFile. */
+  async addFile(kind: FileKind, given: File): Promise<void> {
+    if (this.draft.value.files.filter((f) => f.kind === kind).length >= MOST[kind]) throw new Error('many' satisfies NoFile);
+    const f = await this.keepFile(kind, given);
+    this.draft.value.files.push(f);
+    await this.shelf.keep(`draft ${this.login}`, plain(this.draft.value));
+  }
+
+  async removeFile(ref: string): Promise<void> {
+    this.draft.value.files = this.draft.value.files.filter((f) => f.ref !== ref);
+    await this.shelf.removeFile(ref).catch(() => {});
+  }
+
+  /** Attaches a file to the incident of a task. */
+  async attach(task: Task, kind: FileKind, given: File): Promise<void> {
+    const f = await this.keepFile(kind, given);
+    await this.outbox.post(fileLetter(f, this.login, titleOf(task), task.incident.id));
+  }
+
+  /** Takes a refused report back into the form; what was being written there goes. */
+  async rewrite(report: Letter): Promise<void> {
+    const chain = this.letters.value.filter((l) => l.report === report.ref);
+    const draft = draftOf(report, chain);
+    for (const f of draft.files) {
+      // under new names: the letters take theirs along
+      const kept = await this.shelf.file(f.ref);
+      f.ref = newRef();
+      if (kept) await this.shelf.putFile({ ...kept, ref: f.ref });
+    }
+    await this.shelf.keep(`draft ${this.login}`, draft);
+    await this.outbox.dismiss(report.ref);
+    this.draft.value = draft;
   }
 
   async startShift(): Promise<void> {
-    this.shift.value = await this.session.http.post<Shift>('/api/v1/shifts', {});
+    const ending = this.letters.value.find((l) => l.about.kind === 'endShift');
+    if (ending) await this.outbox.dismiss(ending.ref); // it would end the one that begins
+    await this.setShift(await this.session.http.post<Shift>('/api/v1/shifts', {}));
   }
 
+  /** Ends the shift: nothing is measured from now on, even where the server hears of it later. */
   async endShift(): Promise<void> {
-    await this.session.http.del('/api/v1/shifts/current');
-    this.shift.value = null;
+    await this.setShift(null);
+    await this.outbox.post({
+      ref: newRef(),
+      login: this.login,
+      at: Date.now(),
+      method: 'DELETE',
+      path: '/api/v1/shifts/current',
+      body: {},
+      headers: {},
+      about: { kind: 'endShift', title: '' },
+    });
+    await this.tracker.flush();
+  }
+
+  /** Measures where the phone is, once, for the worker alone. */
+  async locate(): Promise<void> {
+    const f = await this.where();
+    if (!this.tracker.on) this.me.value = f;
+  }
+
+  /** Where the phone is: on duty it has just been measured, and where it cannot be measured anew that may still do. */
+  async where(): Promise<Fix> {
+    const last = this.me.value;
+    const age = last ? Date.now() - last.at : Number.POSITIVE_INFINITY;
+    if (last && age < FRESH_MS) return last;
+    return here().catch((e) => {
+      if (last && age < STALE_MS) return last;
+      throw e;
+    });
   }
 
   /** The page shows these offers: whoever made them is told. */
@@ -180,10 +298,12 @@ export class Field {
   async load(): Promise<void> {
     this.timers.clear(this.timer);
     this.timer = this.timers.set(() => void this.load(), POLL_MS);
+    const { login } = this;
     try {
       const { items } = await this.session.http.get<{ items: Task[] }>('/api/v1/offers', { limit: 200 });
+      if (login !== this.login) return;
       this.take(items);
-      await this.shelf.keep(`offers ${this.login}`, items).catch(() => {});
+      await this.shelf.keep(`offers ${login}`, items).catch(() => {});
     } catch (e) {
       if (e instanceof Problem && e.status === 0) this.online.value = false;
     }
@@ -191,6 +311,45 @@ export class Field {
 
   private get login(): string {
     return this.session.login.value;
+  }
+
+  private async send(l: Letter): Promise<unknown> {
+    const { http } = this.session;
+    if (l.file) return this.sendFile(l);
+    if (l.method === 'DELETE') {
+      await http.del(pathOf(l)).catch((e) => {
+        if (!(e instanceof Problem) || e.status !== 404) throw e; // it is gone already
+      });
+      return undefined;
+    }
+    const headers = l.incident ? { ...l.headers, 'If-Match': `"${l.incident.version}"` } : l.headers;
+    return http.post(pathOf(l), l.body, headers);
+  }
+
+  private async sendFile(l: Letter): Promise<void> {
+    const kept = await this.shelf.file(l.ref);
+    if (!kept) throw new Problem(410, 'about:blank', ''); // the browser has cleared it away
+    const say = (sent: number) => {
+      this.progress.value = new Map(this.progress.value).set(l.ref, sent);
+    };
+    await sendFile(l, kept.blob, (method, path, headers, body) => this.session.http.bytes(method, path, headers, body), say);
+  }
+
+  private async keepFile(kind: FileKind, given: File) {
+    const ready = await readyFile(kind, given);
+    const f = draftFile(newRef(), ready, Date.now(), this.me.value ?? this.draftFix());
+    try {
+      await this.shelf.putFile({ ref: f.ref, login: this.login, blob: ready.blob });
+    } catch {
+      throw new Error('full' satisfies NoFile);
+    }
+    void navigator.storage?.persist?.().catch(() => {}); // the browser may not clear it away then
+    return f;
+  }
+
+  private draftFix(): Fix | null {
+    const p = this.draft.value.place;
+    return p?.accuracyM ? { ...p, at: Date.now() } : null;
   }
 
   private take(items: Task[]): void {
@@ -204,10 +363,9 @@ export class Field {
   }
 
   private sent(l: Letter, answer: unknown): void {
-    if (l.about.kind === 'report') {
-      const number = (answer as { number?: string } | undefined)?.number ?? '';
-      this.told.value = number;
-    }
+    const { number = '' } = (answer ?? {}) as { number?: string };
+    if (l.about.kind === 'report') this.told.value = { number, done: false };
+    if (l.about.kind === 'resolve') this.told.value = { number, done: true };
     if (!isReceipt(l)) this.gather();
   }
 
@@ -222,12 +380,73 @@ export class Field {
   }
 
   private async loadShift(): Promise<void> {
+    if (this.shifts.value === false || this.letters.value.some((l) => l.about.kind === 'endShift')) return;
     try {
-      this.shift.value = await this.session.http.get<Shift>('/api/v1/shifts/current');
-      this.shifts.value = true;
+      await this.setShift(await this.session.http.get<Shift>('/api/v1/shifts/current'));
     } catch (e) {
-      if (e instanceof Problem && e.status === 404) this.shifts.value = !/^(nothing here|no worker)/.test(e.detail);
+      if (!(e instanceof Problem) || (e.status !== 404 && e.status !== 403)) return;
+      await this.setShift(null);
+      this.shifts.value = e.status === 404 && !/^(nothing here|no worker)/.test(e.detail);
     }
+  }
+
+  private async setShift(s: Shift | null): Promise<void> {
+    this.shift.value = s;
+    this.shifts.value = true;
+    if (s) await this.shelf.keep(`shift ${this.login}`, s).catch(() => {});
+    else await this.shelf.forget(`shift ${this.login}`).catch(() => {});
+  }
+
+  /** Measures while the shift runs and the page is in front, and not a moment longer. */
+  private track(): void {
+    const s = this.shift.value;
+    const on = !!s && Date.parse(s.ends_at) > Date.now() && document.visibilityState === 'visible';
+    if (on && !this.tracker.on) this.tracker.start(Date.parse(s.started_at));
+    if (!on && this.tracker.on) this.tracker.stop();
+    if (on) void this.stayAwake();
+    else {
+      void this.lock?.release().catch(() => {});
+      this.lock = null;
+    }
+  }
+
+  private async stayAwake(): Promise<void> {
+    if (!navigator.wakeLock || (this.lock && !this.lock.released)) return;
+    try {
+      this.lock = await navigator.wakeLock.request('screen');
+      this.awake.value = true;
+      this.lock.addEventListener('release', () => {
+        this.awake.value = false;
+      });
+    } catch {
+      this.awake.value = false; // a low battery, say
+    }
+  }
+
+  /** Somebody has signed out by hand, after a warning where something was unsent: nothing of theirs stays. */
+  private async left(login: string): Promise<void> {
+    this.running = false;
+    this.timers.clear(this.draftTimer);
+    await this.shelf.wipe(login).catch(() => {});
+    await this.shelf.forget(`draft ${login}`, `recent ${login}`).catch(() => {});
+    await this.outbox.forget(login);
+    await this.forget(login);
+  }
+
+  /** The session is over: what the server told goes, what was not sent yet waits for its writer. */
+  private async forget(login: string): Promise<void> {
+    const me = await this.shelf.kept<Session>('me').catch(() => undefined);
+    if (me && me.login !== login) await this.shelf.forget(`offers ${me.login}`, `shift ${me.login}`).catch(() => {});
+    await this.shelf.forget('me', `offers ${login}`, `shift ${login}`).catch(() => {});
+  }
+
+  /** Writes the draft down a moment after the last stroke, as whoever's it is now. */
+  private draftSoon(): void {
+    if (!this.running) return;
+    const key = `draft ${this.login}`;
+    const d = plain(this.draft.value);
+    this.timers.clear(this.draftTimer);
+    this.draftTimer = this.timers.set(() => void this.shelf.keep(key, d).catch(() => {}), DRAFT_MS);
   }
 
   /** Reads the list again after a burst of events once, not once each. */
@@ -241,32 +460,51 @@ export class Field {
   }
 
   private beat(): void {
+    const before = this.now.value;
     this.now.value = Date.now();
+    if (this.shift.value && Date.parse(this.shift.value.ends_at) <= this.now.value) void this.setShift(null);
+    if (Math.floor(before / MINUTE_MS) !== Math.floor(this.now.value / MINUTE_MS)) void this.loadShift(); // ended by the desk, say
     this.beatTimer = this.timers.set(() => this.beat(), 1000);
+  }
+
+  private hurry(): void {
+    this.outbox.hurry();
+    void this.tracker.flush();
   }
 
   private readonly back = () => {
     this.client.hurry();
-    this.outbox.hurry();
+    this.hurry();
     void this.load();
   };
   private readonly away = () => this.client.offline();
   private readonly shown = () => {
-    if (document.visibilityState !== 'visible') return;
-    this.client.hurry();
-    this.outbox.hurry();
-    void this.load();
+    this.track();
+    if (document.visibilityState === 'visible') this.back();
   };
 }
 
+/** Without what makes it move the screen: the shelf takes plain things. */
+const plain = <T>(x: T): T => JSON.parse(JSON.stringify(x));
 const isReceipt = (l: Letter) => l.about.kind === 'delivered' || l.about.kind === 'seen';
+const titleOf = (t: Task) => t.incident.title || t.incident.category_name;
+
+const placesOf = (fixes: KeptFix[]) => ({
+  crs: 'wgs84',
+  items: fixes.map((f) => ({
+    at: new Date(f.at).toISOString(),
+    lon: f.lon,
+    lat: f.lat,
+    accuracy_m: f.accuracyM,
+    ...(f.courseDeg !== undefined && { course_deg: f.courseDeg }),
+    ...(f.speedMS !== undefined && { speed_ms: f.speedMS }),
+  })),
+});
 
 /** One tab at a time, where the browser can tell; an older one sends from each, and the names keep it to once. */
-function alone(name: string) {
-  return async <T>(f: () => Promise<T>): Promise<T | null> => {
-    if (!navigator.locks) return f();
-    return navigator.locks.request(name, { ifAvailable: true }, async (lock) => (lock ? f() : null));
-  };
+async function alone<T>(way: string, f: () => Promise<T>): Promise<T | null> {
+  if (!navigator.locks) return f();
+  return navigator.locks.request(`onemap-field-${way}`, { ifAvailable: true }, async (lock) => (lock ? f() : null));
 }
 
 export const FIELD: InjectionKey<Field> = Symbol('field');

@@ -15,6 +15,7 @@ import { SESSION, SessionStore } from '../session/store';
 import FieldPage from './FieldPage.vue';
 import { FIELD, Field } from './field';
 import { PhoneShelf } from './shelf';
+import { keepShell } from './shell';
 
 const errand = takeErrand();
 const locale = localeOf(location.search);
@@ -26,9 +27,13 @@ const timers = {
   clear: (id: unknown) => clearTimeout(id as number),
 };
 const session = new SessionStore(timers);
+const field = new Field(session, new PhoneShelf(), timers);
 createApp(FieldPage)
   .use(makeI18nOf(locale, { 'zh-CN': fieldZh, en: fieldEn }))
   .provide(SESSION, session)
-  .provide(FIELD, new Field(session, new PhoneShelf(), timers))
+  .provide(FIELD, field)
   .mount('#app');
 void session.start(errand);
+keepShell((take) => {
+  field.fresher.value = take;
+}).catch(() => {}); // off HTTPS there is none: the page goes on with a line

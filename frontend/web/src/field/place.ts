@@ -8,22 +8,65 @@ export interface Fix {
   lat: number;
   /** Metres, 95 % sure. */
   accuracyM: number;
+  /** When it was measured, by the phone's clock, in unix ms. */
   at: number;
+  /** Degrees clockwise from north; missing while the phone lies still. */
+  courseDeg?: number;
+  speedMS?: number;
 }
 
 export type NoFix = 'denied' | 'unavailable' | 'insecure';
 
 const PATIENCE_MS = 15_000;
 const OLDEST_MS = 10_000;
+const OPTIONS: PositionOptions = { enableHighAccuracy: true, timeout: PATIENCE_MS, maximumAge: OLDEST_MS };
 
+/** A fix worse than this is told as such: it may be another village. */
+export const POOR_M = 100;
+
+/** Measures once; what it throws is a NoFix. */
 export function here(): Promise<Fix> {
   return new Promise((resolve, reject) => {
-    if (!window.isSecureContext) return reject(new Error('insecure' satisfies NoFix));
-    if (!navigator.geolocation) return reject(new Error('unavailable' satisfies NoFix));
+    const no = cannot();
+    if (no) return reject(new Error(no));
     navigator.geolocation.getCurrentPosition(
-      (p) => resolve({ lon: p.coords.longitude, lat: p.coords.latitude, accuracyM: p.coords.accuracy, at: p.timestamp }),
-      (e) => reject(new Error((e.code === e.PERMISSION_DENIED ? 'denied' : 'unavailable') satisfies NoFix)),
-      { enableHighAccuracy: true, timeout: PATIENCE_MS, maximumAge: OLDEST_MS },
+      (p) => resolve(fixOf(p)),
+      (e) => reject(new Error(why(e))),
+      OPTIONS,
     );
   });
+}
+
+/** Measures again and again, until the function it returns is called. */
+export function watchHere(found: (f: Fix) => void, failed: (why: NoFix) => void): () => void {
+  const no = cannot();
+  if (no) {
+    failed(no);
+    return () => {};
+  }
+  const id = navigator.geolocation.watchPosition(
+    (p) => found(fixOf(p)),
+    (e) => failed(why(e)),
+    { ...OPTIONS, maximumAge: 0 }, // none from before the shift
+  );
+  return () => navigator.geolocation.clearWatch(id);
+}
+
+function cannot(): NoFix | null {
+  if (!window.isSecureContext) return 'insecure';
+  return navigator.geolocation ? null : 'unavailable';
+}
+
+const why = (e: GeolocationPositionError): NoFix => (e.code === e.PERMISSION_DENIED ? 'denied' : 'unavailable');
+
+function fixOf(p: GeolocationPosition): Fix {
+  const { longitude, latitude, accuracy, heading, speed } = p.coords;
+  return {
+    lon: longitude,
+    lat: latitude,
+    accuracyM: accuracy,
+    at: p.timestamp,
+    ...(heading !== null && Number.isFinite(heading) && { courseDeg: heading }),
+    ...(speed !== null && speed >= 0 && { speedMS: speed }),
+  };
 }

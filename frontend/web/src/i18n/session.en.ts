@@ -127,6 +127,7 @@ export const sessionEn: SessionCatalogue = {
     setPin: 'Set PIN',
     changePassword: 'Change password',
     signOut: 'Sign out',
+    signOutAnyway: 'Sign out all the same',
     expires: 'signed in until {time}',
     pinMissing: 'There is no PIN yet, so the screen cannot be locked.',
     pinTitle: 'Set PIN',

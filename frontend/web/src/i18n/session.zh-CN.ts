@@ -124,6 +124,7 @@ export const sessionZh = {
     setPin: '设置 PIN',
     changePassword: '修改密码',
     signOut: '退出登录',
+    signOutAnyway: '仍要退出',
     expires: '本次登录 {time} 到期',
     pinMissing: '还没有设 PIN，不能锁定屏幕。',
     pinTitle: '设置 PIN',

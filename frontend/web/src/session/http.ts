@@ -6,6 +6,8 @@
 import { Problem, problemOf } from './problem';
 
 const PATIENCE_MS = 15_000;
+/** For a part of a file on a slow line. */
+const BYTES_PATIENCE_MS = 90_000;
 
 export type Fetch = (path: string, init: RequestInit) => Promise<Response>;
 export type Query = Record<string, string | number | undefined>;
@@ -49,6 +51,12 @@ export class Http {
     return this.call('GET', path, undefined, true);
   }
 
+  /** Sends bytes, or none; returns the answer's headers. */
+  async bytes(method: string, path: string, headers: Record<string, string>, body?: Blob): Promise<Headers> {
+    const res = await this.fetch(path, { method, body, headers, signal: AbortSignal.timeout(BYTES_PATIENCE_MS) }, false);
+    return res.headers;
+  }
+
   private async call<T>(
     method: string,
     path: string,
@@ -59,8 +67,6 @@ export class Http {
   ): Promise<T> {
     const init: RequestInit = {
       method,
-      credentials: 'same-origin',
-      cache: 'no-store',
       signal: AbortSignal.timeout(PATIENCE_MS),
       headers: { accept, ...headers },
     };
@@ -68,24 +74,27 @@ export class Http {
       init.headers = { ...init.headers, 'content-type': 'application/json' };
       init.body = JSON.stringify(body);
     }
-    let res: Response;
-    try {
-      res = await this.fetcher(path, init);
-    } catch (e) {
-      throw new Problem(0, 'about:blank', String(e));
-    }
-    if (!res.ok) {
-      const problem = await problemOf(res, Date.now());
-      if (!quiet && problem.status === 401) this.hooks.unauthorised();
-      if (!quiet && problem.status === 423) this.hooks.locked();
-      throw problem;
-    }
+    const res = await this.fetch(path, init, quiet);
     if (res.status === 204) return undefined as T;
     try {
       return (await res.json()) as T;
     } catch (e) {
       throw new Problem(0, 'about:blank', String(e));
     }
+  }
+
+  private async fetch(path: string, init: RequestInit, quiet: boolean): Promise<Response> {
+    let res: Response;
+    try {
+      res = await this.fetcher(path, { credentials: 'same-origin', cache: 'no-store', ...init });
+    } catch (e) {
+      throw new Problem(0, 'about:blank', String(e));
+    }
+    if (res.ok) return res;
+    const problem = await problemOf(res, Date.now());
+    if (!quiet && problem.status === 401) this.hooks.unauthorised();
+    if (!quiet && problem.status === 423) this.hooks.locked();
+    throw problem;
   }
 }
 

@@ -28,6 +28,7 @@ const POLL_MS = 30_000;
 const RETRY_MS = 3000;
 const REPORT_MS = 60_000;
 const SLACK_MS = 1000; // the server decides first
+const RECALL_MS = 2500;
 
 export class SessionStore {
   readonly phase = ref<Phase>('opening');
@@ -41,7 +42,12 @@ export class SessionStore {
   readonly http: Http;
   /** The invitation's code, until it has been used. */
   code = '';
+  /** Who was in when there last was a line: a page that works without one goes on as theirs. */
+  recall: (() => Promise<Session | undefined>) | null = null;
+  /** Runs after somebody has signed out by hand, before anybody else is let in. */
+  leaving: ((login: string) => Promise<void>) | null = null;
 
+  private going = false; // signing out by hand
   private turn = 0; // moves with every change of state of our own: older answers no longer count
   private asking: Promise<void> | null = null;
   private timer: unknown = null;
@@ -57,8 +63,9 @@ export class SessionStore {
 
   /** Opens the page: an errand first, else whoever is signed in. */
   async start(errand: Errand): Promise<void> {
-    if (errand) this.run(errand);
-    else await this.check();
+    if (errand) return this.run(errand);
+    if (this.recall) this.timers.set(() => void this.remember(), RECALL_MS); // a line that is there and carries nothing
+    await this.check();
   }
 
   run(errand: NonNullable<Errand>): void {
@@ -83,6 +90,7 @@ export class SessionStore {
 
   /** Asks the server who is in; asks once, however many want to know. */
   check(): Promise<void> {
+    if (this.going) return Promise.resolve();
     if (!this.asking) {
       const asking = this.ask().finally(() => {
         if (this.asking === asking) this.asking = null;
@@ -102,10 +110,15 @@ export class SessionStore {
 
   /** Signs out. When the server can't be reached the person stays in, and is told. */
   async signOut(): Promise<void> {
+    this.going = true; // the end of the live stream is no news now
     try {
-      await deleteSession(this.http);
-    } catch (e) {
-      if (!(e instanceof Problem) || e.status !== 401) throw e;
+      await deleteSession(this.http).catch((e) => {
+        if (!(e instanceof Problem) || e.status !== 401) throw e;
+      });
+      this.move();
+      await this.leaving?.(this.login.value);
+    } finally {
+      this.going = false;
     }
     this.leave(false);
   }
@@ -165,10 +178,19 @@ export class SessionStore {
         this.leave(this.phase.value === 'in');
         return;
       }
+      await this.remember();
       if (this.phase.value === 'opening') this.phase.value = 'unreachable';
       if (this.overdue()) this.locked.value = true; // nobody can say that it is not
       this.plan();
     }
+  }
+
+  /** Without an answer yet, goes on as whoever was in; the server's answer, when it comes, decides. */
+  private async remember(): Promise<void> {
+    const turn = this.turn;
+    const waits = () => this.phase.value === 'opening' || this.phase.value === 'unreachable';
+    const last = waits() ? await this.recall?.().catch(() => undefined) : undefined;
+    if (last && waits() && turn === this.turn) this.enter(last);
   }
 
   /** Something was refused: is the session locked, or over? */
