@@ -6,9 +6,10 @@
 // its word is taken; this table keeps buttons away that could do nothing, and says what
 // to ask for.
 
-import type { Case, OfferState } from './types';
+import type { Case, OfferState, PossibleAct } from './types';
 
-export type Need = 'reason' | 'door' | 'level' | 'department' | 'wrong' | 'until' | 'into' | 'term';
+const FIELDS = ['reason', 'door', 'door_department', 'level', 'department', 'wrong', 'until', 'into', 'term'] as const;
+export type Need = (typeof FIELDS)[number];
 
 interface Row {
   action: string;
@@ -78,29 +79,52 @@ export function actsOf(state: string): string[] {
   return ROWS.filter((r) => r.from.includes(state) || (r.action === 'correct' && !ENDED.has(state))).map((r) => r.action);
 }
 
+const own = (i: Case): PossibleAct[] | undefined => i.possible?.map((p) => (typeof p === 'string' ? { action: p } : p));
+
 /**
  * What may be done with an incident now: by the server's word where there is one (a
  * refusal's, told for this very version, before the incident's own), else by its state.
- * A note may always be written, and more time asked for while a limit runs.
+ * Beside that a note may always be written, and what a second person decides be asked for.
  */
 export function possibleOf(i: Case, told: { version: number; actions: string[] } | null): string[] {
-  const own = i.possible?.map((p) => (typeof p === 'string' ? p : p.action));
-  const said = told && told.version === i.version ? told.actions : own;
+  const said = told && told.version === i.version ? told.actions : own(i)?.map((p) => p.action);
   const can = (said ?? actsOf(i.state)).filter((a) => !BY_OFFER.has(a));
   const known = ROWS.filter((r) => can.includes(r.action)).map((r) => r.action);
   const unknown = can.filter((a) => !ROWS.some((r) => r.action === a));
-  const beside = ENDED.has(i.state) ? ['note'] : i.stage_due && i.state !== 'suspended' ? ['extend', 'note'] : ['note'];
+  const beside = [
+    ...(ROWS.some((r) => r.action === 'void' && r.from.includes(i.state)) ? ['void'] : []),
+    ...(i.stage_due && i.state !== 'suspended' && !ENDED.has(i.state) ? ['extend'] : []),
+    'note',
+  ];
   return [...known, ...unknown, ...beside.filter((a) => !known.includes(a))];
 }
 
-/** What an act brings with it; of one that this page does not know, a reason. */
-export function needsOf(action: string): Need[] {
-  return (ROWS.find((r) => r.action === action) ?? { needs: ['reason'] as Need[] }).needs;
+/** A form's field, and whether it must be filled: by itself, or as one of several. */
+export interface Wanted {
+  need: Need;
+  must: 'yes' | 'no' | 'one';
 }
 
-export function mustBring(action: string, need: Need): boolean {
-  return need !== 'wrong' && !ROWS.find((r) => r.action === action)?.optional?.includes(need);
+/**
+ * The fields of an act's form. What the server says of its needs goes before this page's
+ * own table; of an act that neither knows, a reason is asked for.
+ */
+export function formOf(action: string, i: Case | null): Wanted[] {
+  const row = ROWS.find((r) => r.action === action);
+  const says = ASKED_FOR.has(action) ? undefined : i && own(i)?.find((p) => p.action === action && p.needs);
+  const more = [...(says?.needs ?? []), ...(says?.one_of ?? [])] as Need[];
+  const needs = [...new Set([...(row?.needs ?? (says ? [] : (['reason'] as Need[]))), ...more])].filter((n) =>
+    FIELDS.includes(n),
+  );
+  return needs.map((need) => {
+    if (need === 'wrong') return { need, must: says?.one_of?.includes(need) ? 'one' : 'no' };
+    if (!says) return { need, must: row?.optional?.includes(need) ? 'no' : 'yes' };
+    return { need, must: says.needs?.includes(need) ? 'yes' : says.one_of?.includes(need) ? 'one' : 'no' };
+  });
 }
+
+/** Whether an act asks for anything at all before it is done. */
+export const asks = (action: string, i: Case | null): boolean => formOf(action, i).length > 0;
 
 /**
  * What has to be done to an incident before its lead can be asked; null where nobody

@@ -28,6 +28,7 @@ export interface Act {
   action: string;
   reason?: string;
   door?: string;
+  door_department?: string;
   level?: number;
   department?: string;
   wrong?: boolean;

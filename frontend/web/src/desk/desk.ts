@@ -247,6 +247,7 @@ export class Desk {
       this.detail.value = detail;
       this.journal.value = journal;
       this.offers.value = offers;
+      this.showPins();
       void this.beside.load(detail, advise);
       const over = !detail.open || laneOf(detail.state) === 'check';
       if (over || advise || this.timers.now() - this.adviceAt > ADVICE_MS) await this.advise(mine, over);
@@ -299,6 +300,7 @@ export class Desk {
   async merge(from: Case, into: Case, reason: string): Promise<void> {
     await this.once(() => this.api.act(from.id, from.version, { action: 'merge', into: into.id, reason }));
     if (into.id === this.chosen.value) return;
+    this.typed.value = '';
     this.choose(into.id);
     this.detail.value ??= into;
   }
@@ -312,11 +314,16 @@ export class Desk {
       await run();
     } catch (e) {
       if (!(e instanceof Problem) || e.status !== 409) throw e;
-      await this.load(true);
-      const news = this.journal.value.at(-1);
-      if (news && seen > 0 && news.n > seen) this.rival.value = news;
-      const version = this.detail.value?.version;
-      if (version && Array.isArray(e.more.possible)) this.told.value = { version, actions: e.more.possible as string[] };
+      const id = this.chosen.value;
+      const [i, journal] = await Promise.all([this.api.incident(id), this.api.journal(id)]).catch(() => [null, []] as const);
+      const news = journal.at(-1);
+      if (i && id === this.chosen.value) {
+        this.detail.value = i;
+        this.journal.value = journal as JournalEntry[];
+        if (news && seen > 0 && news.n > seen) this.rival.value = news;
+        if (Array.isArray(e.more.possible)) this.told.value = { version: i.version, actions: e.more.possible as string[] };
+      }
+      void this.load(true);
       throw e;
     }
     void this.load(advise);

@@ -21,7 +21,13 @@ export interface Draft {
   address: string;
   /** WGS-84, longitude first; null while only an address is known. */
   point: [number, number] | null;
+  /** The point stands for an area: the server finds it by the address, and keeps how far off it may be. */
+  rough: boolean;
 }
+
+/** From how many metres on a place is said to be rough. */
+const ROUGH_M = 500;
+export const isRough = (p: PlaceFound): boolean => p.kind === 'area' || p.accuracy_m > ROUGH_M;
 
 export const emptyDraft = (): Draft => ({
   key: newRef(),
@@ -34,6 +40,7 @@ export const emptyDraft = (): Draft => ({
   phone: '',
   address: '',
   point: null,
+  rough: false,
 });
 
 export const SOURCES = ['phone', 'hotline', 'petition', 'app', 'field', 'device'] as const;
@@ -60,8 +67,8 @@ export function reportOf(d: Draft, categories: Category[]): Record<string, unkno
     priority: Number(d.priority) || undefined,
     source: d.source,
     address: said(d.address),
-    location: d.point ? { lon: d.point[0], lat: d.point[1], crs: 'wgs84' } : undefined,
-    unsure: d.point ? undefined : 'ask',
+    location: d.point && !d.rough ? { lon: d.point[0], lat: d.point[1], crs: 'wgs84' } : undefined,
+    unsure: d.point ? (d.rough ? 'approximate' : undefined) : 'ask',
     reporter,
   };
 }

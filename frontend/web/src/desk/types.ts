@@ -25,10 +25,19 @@ export interface Case extends Incident {
   /** How the place was found of an address; null for one that was given. */
   found?: { name: string; confidence: number; accuracy_m: number } | null;
   /** The acts the server allows now, where it says so. */
-  possible?: (string | { action: string })[];
+  possible?: (string | PossibleAct)[];
   /** What the server has to say about the place of a new one. */
   notes?: string[];
   repeated?: boolean;
+}
+
+/** An act that may be taken now, and what the server wants with it. */
+export interface PossibleAct {
+  action: string;
+  /** Fields that it must bring. */
+  needs?: string[];
+  /** And one of these at least. */
+  one_of?: string[];
 }
 
 export interface JournalEntry {

@@ -21,3 +21,9 @@ export function actWord(t: (key: string) => string, te: (key: string) => boolean
   const known = [`desk.step.${key}`, `desk.act.${key}`, `state.${e.to}`].find((k) => te(k));
   return known ? t(known) : e.kind;
 }
+
+/** Who did something, as the journal names them: account:7, token:4, or a clock of the server's. */
+export function actorWord(t: Say, te: (key: string) => boolean, actor: string): string {
+  const [kind = '', n = ''] = actor.split(':');
+  return te(`desk.actor.${kind}`) ? t(`desk.actor.${kind}`, { n }) : actor;
+}
