@@ -28,11 +28,11 @@ PACKAGES = ./internal/app $(shell $(GO) list ./... | grep -vE '/internal/(app|e2
 # Runs $(1) and shows what it says only when it fails.
 quiet = log=$$($(1) 2>&1) || { printf '%s\n' "$$log"; exit 1; }
 # Rings 0 to 2 start no goroutine (archtest sees to it): no races to look for, but for the locks of track's live index
-# and auth's throttles. Commands, the demo's load and backups do one thing after the other.
-RACEABLE = $(shell $(GO) list ./... | grep -vE '^onemap/(dispatch|feed|frontend|geo|intake|migrations|people)(/.*)?$$|/internal/(e2e|archtest|app|backup|demo|prove)$$|/cmd/onemap$$')
+# and auth's throttles. Commands, the store, the demo's load and backups do one thing after the other.
+RACEABLE = $(shell $(GO) list ./... | grep -vE '^onemap/(dispatch|feed|frontend|geo|intake|migrations|people|store)(/.*)?$$|/internal/(e2e|archtest|app|backup|demo|prove)$$|/cmd/onemap$$')
 # Where one thing after the other is the rule, the tests in which much happens at once. Whole servers, and what searches share.
-PARTLY = ./internal/app ./geo/gazetteer ./geo/road ./intake/file
-RACY = Live|Socket|Stream|AtOnce|Once|Burst|Stop|Commit|Feed|Revoke|Locked|Together|Slow|Panic|AtATime|ASecond|SharedByMany|AnotherReads
+PARTLY = ./internal/app ./store ./store/ledger ./geo/gazetteer ./geo/road ./intake/file
+RACY = Live|Socket|Stream|AtOnce|Once|Burst|Stop|Commit|Feed|Revoke|Locked|Together|Slow|Panic|AtATime|ASecond|SharedByMany|AnotherReads|OneUse|OpensOne|OneByOne|TwoWriters|BetweenTwo|TwoServers|SameKey|Racing|Cancelled|Seals|Expires
 # What the race detector has run in full is not run again. A package that heeds -short is, a test of PARTLY's others, and of
 # internal/app each file that heeds it.
 SHORTENED = $(shell grep -rl --include='*_test.go' --exclude-dir=node_modules 'testing\.Short()' . | xargs -n1 dirname | sort -u | sed 's|^\.|onemap|')
@@ -47,6 +47,8 @@ FUZZTIME ?= 2m
 BENCHCOUNT ?= 5
 # A cached pass is good enough at a desk, not where a change is judged. Vet is a part of its own.
 FRESH := $(if $(CI),-count=1) -vet=off
+# Tests of whole servers wait more than they work.
+WIDE := -parallel 4
 
 ##@ Run
 
@@ -75,13 +77,13 @@ test: deps-test fmt vet staticcheck compose ## the whole proof, as the gate runs
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=20000x
 	@$(MAKE) --no-print-directory e2e
 	@echo "== all that is left"
-	@$(PROVE) -last $(RESULTS) $(FRESH) -timeout 15m -skip '$(RACED)' $(THE_REST)
+	@$(PROVE) -last $(RESULTS) $(FRESH) $(WIDE) -timeout 15m -skip '$(RACED)' $(THE_REST)
 
 race: ## the tests under the race detector, without the long ones
 	@echo "== race detector"
 	@mkdir -p bin
 	@$(PROVE) $(RESULTS) -race -short $(FRESH) -timeout 15m $(RACEABLE)
-	@$(PROVE) $(RESULTS) -race -short $(FRESH) -timeout 15m -run '$(RACY)' $(PARTLY)
+	@$(PROVE) $(RESULTS) -race -short $(FRESH) $(WIDE) -timeout 15m -run '$(RACY)' $(PARTLY)
 
 e2e: deps-test build ## the whole program in a real browser
 	@echo "== whole program in a browser"

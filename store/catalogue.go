@@ -27,6 +27,7 @@ type Catalogue struct {
 	db      *DB
 	now     atomic.Pointer[Catalog]
 	reading chan struct{}       // held by who reads the configuration
+	looking chan struct{}       // held by who reads a tree ahead
 	mu      sync.Mutex          // guards what follows
 	paths   map[int64][]GridRef // paths of grids that are no longer enacted
 	ahead   *Catalog            // a tree that is about to be in force
@@ -62,7 +63,7 @@ func (c Centre) Level(n int) string {
 
 // NewCatalogue loads the configuration.
 func NewCatalogue(ctx context.Context, db *DB) (*Catalogue, error) {
-	c := &Catalogue{db: db, paths: map[int64][]GridRef{}, reading: make(chan struct{}, 1)}
+	c := &Catalogue{db: db, paths: map[int64][]GridRef{}, reading: make(chan struct{}, 1), looking: make(chan struct{}, 1)}
 	return c, c.Reload(ctx)
 }
 
@@ -70,7 +71,7 @@ func NewCatalogue(ctx context.Context, db *DB) (*Catalogue, error) {
 func (c *Catalogue) With(t *grid.Tree) *Catalogue {
 	n := *c.Now()
 	n.Tree, n.versions = t, nil
-	w := &Catalogue{db: c.db, paths: map[int64][]GridRef{}, reading: make(chan struct{}, 1)}
+	w := &Catalogue{db: c.db, paths: map[int64][]GridRef{}, reading: make(chan struct{}, 1), looking: make(chan struct{}, 1)}
 	w.now.Store(&n)
 	return w
 }
@@ -82,22 +83,52 @@ func (c *Catalogue) Renew(ctx context.Context, seen *Catalog) error {
 }
 
 // Prepare reads the tree that will be in force once a draft is, so that the change
-// itself takes no time.
+// itself takes no time. Of many who ask for one draft one reads.
 func (c *Catalogue) Prepare(ctx context.Context, draft int32) error {
+	_, err := c.prepare(ctx, draft)
+	return err
+}
+
+// TreeToCome is the tree of a draft alone, without those of other counties.
+func (c *Catalogue) TreeToCome(ctx context.Context, draft int32) (*grid.Tree, error) {
+	ahead, err := c.prepare(ctx, draft)
+	if err != nil {
+		return nil, err
+	}
+	if slices.Equal(ahead.versions, []int32{draft}) { // a database of one county
+		return ahead.Tree, nil
+	}
+	return c.db.VersionTree(ctx, Counties{Scope: auth.System("the tree to come"), Every: true}, draft)
+}
+
+func (c *Catalogue) prepare(ctx context.Context, draft int32) (*Catalog, error) {
+	select {
+	case c.looking <- struct{}{}:
+		defer func() { <-c.looking }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	var versions []int32
 	err := c.db.Pool.QueryRow(ctx, `SELECT coalesce(array_agg(v.id ORDER BY v.id), '{}') FROM grid_version v, grid_version d
 		WHERE d.id = $1 AND (v.id = d.id OR v.state = 'enacted' AND v.root_code <> d.root_code)`, draft).Scan(&versions)
 	if err != nil {
-		return fmt.Errorf("store: prepare grid version %d: %w", draft, err)
+		return nil, fmt.Errorf("store: prepare grid version %d: %w", draft, err)
+	}
+	c.mu.Lock()
+	ahead := c.ahead
+	c.mu.Unlock()
+	if ahead != nil && slices.Equal(ahead.versions, versions) {
+		return ahead, nil
 	}
 	t, err := treeOf(ctx, c.db.Pool, versions)
 	if err != nil {
-		return fmt.Errorf("store: prepare grid version %d: %w", draft, err)
+		return nil, fmt.Errorf("store: prepare grid version %d: %w", draft, err)
 	}
+	ahead = &Catalog{Tree: t, versions: versions}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.ahead = &Catalog{Tree: t, versions: versions}
-	return nil
+	c.ahead = ahead
+	c.mu.Unlock()
+	return ahead, nil
 }
 
 // tree is the tree in force: one that is at hand, or read anew. The grids of a

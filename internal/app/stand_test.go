@@ -306,12 +306,14 @@ func (l *live) any() message {
 // next returns the next message that is no tick and no positions.
 func (l *live) next() message {
 	l.t.Helper()
-	for {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
 		m := l.any()
 		if m.Type != "tick" && m.Type != "positions" {
 			return m
 		}
 	}
+	l.t.Fatal("nothing but ticks in 30 s")
+	return message{}
 }
 
 // wait polls until ok, for things that happen soon but not at once.

@@ -84,17 +84,16 @@ func (l *Ledger) enact(ctx context.Context, actor auth.Actor, e Enactment) (Enac
 	if err != nil {
 		return Enacted{}, err
 	}
-	known := make(chan error, 1)
-	go func() { known <- l.everybodyKnows(ctx, v) }()
-	next, err := l.o.DB.VersionTree(ctx, store.Counties{Scope: auth.System("the tree to come"), Every: true}, e.Version)
+	known, err := l.everybodyKnows(ctx, v)
 	if err != nil {
 		return Enacted{}, err
 	}
-	r := redraw{l: l.over(next), actor: actor, e: e, next: next, out: Enacted{Version: e.Version, Grids: len(next.Nodes())}}
-	if err := r.foresee(ctx, v); err != nil {
+	next, err := l.o.Catalogue.TreeToCome(ctx, e.Version)
+	if err != nil {
 		return Enacted{}, err
 	}
-	if err := <-known; err != nil {
+	r := redraw{l: l.over(next), actor: actor, e: e, next: next, known: known, out: Enacted{Version: e.Version, Grids: len(next.Nodes())}}
+	if err := r.foresee(ctx, v); err != nil {
 		return Enacted{}, err
 	}
 	err = l.o.DB.InTx(ctx, func(tx pgx.Tx) error { return r.run(ctx, tx, len(grave)) })
@@ -115,20 +114,13 @@ func (l *Ledger) announce(ctx context.Context, version int32) (v store.GridVersi
 	return v, err
 }
 
-// everybodyKnows waits until everybody's scope holds the numbers of a draft.
-func (l *Ledger) everybodyKnows(ctx context.Context, v store.GridVersion) error {
+// everybodyKnows says from when on everybody's scope holds the numbers of a draft.
+func (l *Ledger) everybodyKnows(ctx context.Context, v store.GridVersion) (time.Time, error) {
 	if v.Base == 0 { // nobody sees anything of a county without grids
-		return nil
+		return time.Now(), nil
 	}
-	if err := l.o.Folded(ctx); err != nil {
-		return err
-	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(l.o.ScopesKnow):
-		return nil
-	}
+	err := l.o.Folded(ctx)
+	return time.Now().Add(l.o.ScopesKnow), err
 }
 
 // over is l with another tree in force.
@@ -144,6 +136,7 @@ type redraw struct {
 	actor auth.Actor
 	e     Enactment
 	next  *grid.Tree
+	known time.Time // when everybody's scope holds the new numbers
 	out   Enacted
 	ahead map[int64]foreseen // what was worked out before the transaction
 }
@@ -206,6 +199,11 @@ func (r *redraw) run(ctx context.Context, tx pgx.Tx, accepted int) error {
 	}
 	if err := r.move(ctx, tx, v); err != nil {
 		return err
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Until(r.known)):
 	}
 	if err := store.HoldCounty(ctx, tx, v); err != nil {
 		return err

@@ -119,6 +119,9 @@ try {
   });
   await step('the desk sends the worker', async () => {
     const row = desk.locator('.candidate').filter({ hasText: args.badge });
+    await row.waitFor({ timeout: 10_000 }).catch(async () => {
+      throw new Error(`not advised: ${await desk.locator('.excluded li').filter({ hasText: args.badge }).allTextContents()}`);
+    });
     const rank = await row.locator('.rank').textContent();
     if ((await row.getAttribute('aria-pressed')) !== 'true') await desk.keyboard.press(rank);
     await desk.locator('.send').getByText(args.badge).waitFor();
