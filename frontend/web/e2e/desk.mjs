@@ -39,7 +39,7 @@ const PHONE = { width: 390, height: 844 };
 const SMALL_PHONE = { width: 360, height: 640 };
 const PASSWORD = 'mustang-Kettle-93';
 const TITLE = `巡查发现围栏倒塌 ${Date.now() % 100_000}`;
-const SECOND = `来电反映水管漏水 ${Date.now() % 100_000}`;
+const SECOND = `来电反映邻里争水 ${Date.now() % 100_000}`;
 const foreign = [];
 const errors = [];
 let doing = 'start';
@@ -173,8 +173,8 @@ try {
   });
   await step('an incident is taken down, and offered, by the keyboard alone', async () => {
     await desk.keyboard.press('c');
-    await desk.keyboard.type('供水');
-    await desk.locator('[role=option][aria-selected=true]').getByText('0504').waitFor();
+    await desk.keyboard.type('邻里');
+    await desk.locator('[role=option][aria-selected=true]').getByText('0101').waitFor();
     await desk.keyboard.press('Enter');
     await desk.keyboard.type(SECOND);
     await desk.keyboard.press('Tab');
