@@ -36,6 +36,8 @@ type duplicatesOutput struct {
 		Compared  int         `json:"compared" doc:"How many incidents near it in place and time were looked at"`
 		Cut       bool        `json:"cut" doc:"There were more near it: those nearest in time were looked at"`
 		Threshold float64     `json:"threshold" doc:"Scores below it are not told"`
+
+		Merged []store.PublicIncident `json:"merged" doc:"Incidents that were merged into it, newest first, 50 at most"`
 	}
 }
 
@@ -80,6 +82,16 @@ func (s *Server) incidentDuplicates(ctx context.Context, a caller, in *incidentI
 			dup.Reasons = append(dup.Reasons, DuplicateReason{r.Feature, thousandths(r.Value), thousandths(r.Weight), r.Says})
 		}
 		out.Body.Items = append(out.Body.Items, dup)
+	}
+	merged, err := db.MergedInto(ctx, d.Scope, d.View, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	out.Body.Merged = make([]store.PublicIncident, len(merged))
+	for i, m := range merged {
+		if out.Body.Merged[i], err = s.o.Catalogue.Public(ctx, m, d.View); err != nil {
+			return nil, err
+		}
 	}
 	return out, nil
 }

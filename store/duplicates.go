@@ -51,6 +51,23 @@ func (db *DB) Alike(ctx context.Context, s auth.Scope, in Incident) (others []In
 	return others, cut, nil
 }
 
+// maxMerged is how many of those that were merged into an incident are told.
+const maxMerged = 50
+
+// MergedInto returns the incidents in scope that were merged into one, newest first.
+func (db *DB) MergedInto(ctx context.Context, s auth.Scope, v auth.View, id int64) ([]Incident, error) {
+	q := selectIncidents(v).add(" WHERE i.merged_into = ? AND ", id).incidentsInScope(s, "i").add(" ORDER BY i.reported_at DESC, i.id DESC LIMIT ?", maxMerged)
+	rows, err := db.Pool.Query(ctx, q.sql.String(), q.args...)
+	if err != nil {
+		return nil, fmt.Errorf("store: incidents merged into %d: %w", id, err)
+	}
+	out, err := pgx.CollectRows(rows, scanIncident)
+	if err != nil {
+		return nil, fmt.Errorf("store: incidents merged into %d: %w", id, err)
+	}
+	return out, nil
+}
+
 // accuracyOf is how far from its point an incident may be, in metres.
 func accuracyOf(in Incident) float64 {
 	if f := in.Place.Found; f != nil {

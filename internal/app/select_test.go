@@ -158,7 +158,7 @@ func TestTheSameMatterIsSuggested(t *testing.T) {
 	merged := send("0501", "惠民小区供水管爆裂", 107.2002)
 	send("0501", "惠民小区供水管爆裂", 107.3)      // 8.7 km away
 	send("0102", "甲镇惠民小区供水管爆裂", 107.2001) // sensitive: not for who has no flag
-	st.exec("UPDATE incident SET state = 'merged', closed_at = now() WHERE id = $1::bigint", merged)
+	st.exec("UPDATE incident SET state = 'merged', closed_at = now(), merged_into = $2::bigint WHERE id = $1::bigint", merged, first)
 	ask := func(token, id string) (out []string) {
 		a := st.get("/api/v1/incidents/"+id+"/duplicates", token)
 		var v struct {
@@ -167,6 +167,7 @@ func TestTheSameMatterIsSuggested(t *testing.T) {
 				Score    float64
 				Reasons  []struct{ Value, Weight float64 }
 			}
+			Merged []struct{ ID string }
 		}
 		if err := json.Unmarshal(a.body, &v); a.status != 200 || err != nil {
 			return []string{fmt.Sprint(a.status)}
@@ -181,6 +182,9 @@ func TestTheSameMatterIsSuggested(t *testing.T) {
 			}
 			out = append(out, i.Incident.ID)
 		}
+		for _, m := range v.Merged {
+			out = append(out, "merged "+m.ID)
+		}
 		return out
 	}
 	for _, c := range []struct {
@@ -188,7 +192,7 @@ func TestTheSameMatterIsSuggested(t *testing.T) {
 		grid, id string
 		want     []string
 	}{
-		{who: auth.HallOperator, id: first, want: []string{again}},
+		{who: auth.HallOperator, id: first, want: []string{again, "merged " + merged}},
 		{who: auth.TownOperator, grid: "A", id: again, want: []string{first}},
 		{who: auth.TownOperator, grid: "B", id: first, want: []string{"404"}},
 		{who: auth.CountyLeader, id: first, want: []string{"403"}},

@@ -1,8 +1,10 @@
 // SPDX-FileCopyrightText: The OneMap authors
 // SPDX-License-Identifier: Apache-2.0
 
-// One incident through two pages of a server, in Debian's Chromium: a worker reports it
-// from a phone, the desk sends that worker by three keys, and sees how it goes to the end.
+// Incidents through two pages of a server, in Debian's Chromium: a worker reports one from
+// a phone, the desk sends that worker by three keys, and sees how it goes to the end. Then
+// the desk takes one down itself and offers it by the keyboard alone, calls the roll of who
+// is inside a circle, merges what is the same, and comes second to another dispatcher.
 //
 //   node e2e/desk.mjs --base http://127.0.0.1:8080 --desk LINK --field LINK --badge W0001 --lon 107.5 --lat 38.2 --out DIR
 //
@@ -37,10 +39,12 @@ const PHONE = { width: 390, height: 844 };
 const SMALL_PHONE = { width: 360, height: 640 };
 const PASSWORD = 'mustang-Kettle-93';
 const TITLE = `巡查发现围栏倒塌 ${Date.now() % 100_000}`;
+const SECOND = `来电反映邻里争水 ${Date.now() % 100_000}`;
 const foreign = [];
 const errors = [];
 let doing = 'start';
 let cut = 0; // errors before the phone was off the air
+let first; // of two that are the same
 
 async function step(name, walk) {
   doing = name;
@@ -61,6 +65,25 @@ const picture = (page, name) => page.screenshot({ path: `${args.out}/${name}.png
 const at = (link, page) => link.replace('/admin#', `/${page}#`);
 const offer = desk.locator('.offers > li').first();
 const card = phone.locator('.task').filter({ hasText: TITLE });
+/** The desk's own person asks the server, past the page. */
+const ask = (method, path, body, more = {}) =>
+  desk.evaluate(
+    async ([method, path, body, more]) => {
+      const headers = { 'content-type': 'application/json', ...more };
+      const res = await fetch(`/api/v1${path}`, { method, headers, body: body && JSON.stringify(body) });
+      return { status: res.status, ...(await res.json()) };
+    },
+    [method, path, body, more],
+  );
+/** Chooses the one incident of a number. */
+async function choose(number) {
+  await desk.keyboard.press('/');
+  await desk.locator('.queue input').fill(number);
+  await desk.locator('.row').nth(1).waitFor({ state: 'detached' });
+  await desk.keyboard.press('Escape');
+  await desk.keyboard.press('ArrowDown');
+  await desk.locator('.incident-head').getByText(number).waitFor();
+}
 const big = (name) => card.getByRole('button', { name, exact: true });
 
 try {
@@ -147,6 +170,85 @@ try {
     await card.waitFor({ state: 'detached' });
     await picture(desk, 'desk-done');
     await picture(phone, 'field-done');
+  });
+  await step('an incident is taken down, and offered, by the keyboard alone', async () => {
+    await desk.keyboard.press('c');
+    await desk.keyboard.type('邻里');
+    await desk.locator('[role=option][aria-selected=true]').getByText('0101').waitFor();
+    await desk.keyboard.press('Enter');
+    await desk.keyboard.type(SECOND);
+    await desk.keyboard.press('Tab');
+    await desk.keyboard.press('Tab'); // past the address to the map's middle, where the first one was
+    await desk.keyboard.press('Enter');
+    await desk.locator('.pinned b').getByText('·').waitFor();
+    await axe(desk, 'the form of a report');
+    await picture(desk, 'desk-report');
+    await desk.keyboard.press('Enter');
+    await desk.locator('.incident-head').getByText(SECOND).waitFor();
+    await desk.locator('.send').getByText('派给').waitFor();
+    const rank = await desk.locator('.candidate').filter({ hasText: args.badge }).locator('.rank').textContent();
+    if (rank !== '1') await desk.keyboard.press(rank);
+    await desk.keyboard.press('Enter');
+    await offer.getByText(args.badge).waitFor();
+    const told = phone.locator('.task').filter({ hasText: SECOND });
+    await told.getByRole('button', { name: '接单', exact: true }).click();
+    await offer.locator('.offer-state').getByText('已接单').waitFor();
+    return `rank ${rank}`;
+  });
+  await step('a circle on the map tells who is inside, and calls the roll', async () => {
+    await desk.keyboard.press('s');
+    await desk.getByRole('button', { name: '圆形' }).click();
+    const map = await desk.locator('.map').boundingBox();
+    const [x, y] = [map.x + map.width / 2, map.y + map.height / 2];
+    await desk.mouse.move(x, y);
+    await desk.mouse.down();
+    await desk.mouse.move(x + 60, y + 20, { steps: 3 });
+    await desk.mouse.up();
+    const people = desk.locator('.people li').filter({ hasText: args.badge });
+    await people.waitFor();
+    await axe(desk, 'the selection');
+    const n = await desk.locator('.people li').count();
+    await desk.getByRole('button', { name: `点名（${n} 人）` }).click();
+    await desk.getByText(`将点名圈内 ${n} 名在岗人员`).waitFor();
+    await desk.keyboard.press('Enter');
+    await desk.getByText(`点名进行中：${n} 人中 0 人已应答`).waitFor();
+    await people.getByText('未应答').waitFor();
+    await picture(desk, 'desk-selected');
+    await desk.keyboard.press('Escape');
+    return `${n} inside`;
+  });
+  await step('the same matter is suggested and merged by two keys', async () => {
+    const [lon, lat] = [Number(args.lon), Number(args.lat)];
+    const same = { category: '0301', title: `${TITLE} 消防通道被占`, location: { lon, lat, crs: 'wgs84' } };
+    const early = await ask('POST', '/incidents', same);
+    const late = await ask('POST', '/incidents', same);
+    await desk.locator('.row').filter({ hasText: same.title }).nth(1).waitFor();
+    await choose(late.number);
+    await desk.locator('.alike').getByText(`并入 ${early.number}`).waitFor();
+    await picture(desk, 'desk-alike');
+    await desk.keyboard.press('m');
+    await desk.locator('dialog').getByText('继续办的').waitFor();
+    await desk.keyboard.press('Enter');
+    await desk.locator('.incident-head').getByText(early.number).waitFor();
+    await desk.locator('.alike').getByText(`已并入：${late.number}`).waitFor();
+    first = early;
+  });
+  await step('who comes second is told who was first', async () => {
+    refusals.push(`/api/v1/incidents/${first.id}/actions 409`);
+    let sent = false;
+    await desk.route('**/actions', async (route) => {
+      if (!sent) {
+        sent = true;
+        const won = await ask('POST', `/incidents/${first.id}/actions`, { action: 'accept' }, { 'If-Match': '"1"' });
+        if (won.status !== 200) throw new Error(`the other dispatcher was refused: ${won.detail}`);
+      }
+      await route.fallback();
+    });
+    await desk.locator('.scroll').getByRole('button', { name: '受理', exact: true }).click();
+    await desk.locator('.refused').getByText('先办了“受理”').waitFor();
+    await desk.locator('.state-chip').getByText('受理').waitFor();
+    await desk.unroute('**/actions');
+    await picture(desk, 'desk-second');
   });
   await step('both pages are in order', async () => {
     await axe(desk, 'the desk at the end');

@@ -121,7 +121,7 @@ function overflowing() {
   const range = document.createRange();
   while (texts.nextNode()) {
     const text = texts.currentNode;
-    if (!text.data.trim() || text.parentElement.closest('.unseen, .skip, option')) continue;
+    if (!text.data.trim() || text.parentElement.closest('.unseen, .skip, option, .map')) continue;
     range.selectNodeContents(text);
     const t = range.getBoundingClientRect();
     const box = text.parentElement.closest('td, th, button, li, .field, .seal, .top, .side, .door-card, .modal, body');

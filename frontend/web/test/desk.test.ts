@@ -3,7 +3,7 @@
 // @vitest-environment jsdom
 
 import { describe, expect, test, vi } from 'vitest';
-import { actsOf, mayAssist, mustExplain, needsOf, stepsToOffer } from '../src/desk/acts';
+import { actsOf, asks, formOf, mayAssist, mustExplain, stepsToOffer } from '../src/desk/acts';
 import { DeskApi } from '../src/desk/api';
 import { deskKey, type KeyDesk } from '../src/desk/keys';
 import { byUrgency, clockTo, countLanes, dueAt, laneOf, queueOf } from '../src/desk/queue';
@@ -81,14 +81,14 @@ describe('what may be done', () => {
   });
 
   test('every act has its word in both languages, and every need is asked for', () => {
-    const acts = new Set(Object.keys(zhCN.state).flatMap(actsOf));
+    const acts = new Set(Object.keys(zhCN.state).flatMap((s) => actsOf(s)));
     expect(acts.size).toBeGreaterThan(12);
     for (const a of acts) {
       expect(deskZh.desk.act, a).toHaveProperty(a);
       expect(deskEn.desk.act, a).toHaveProperty(a);
     }
-    expect(needsOf('suspend')).toEqual(['reason', 'until']);
-    expect(needsOf('accept')).toEqual([]);
+    expect(formOf('suspend', null).map((f) => `${f.need} ${f.must}`)).toEqual(['reason yes', 'until yes']);
+    expect(asks('accept', null)).toBe(false);
     expect(mustExplain('accepted')).toBe(true);
     expect(mustExplain('seen')).toBe(false);
   });

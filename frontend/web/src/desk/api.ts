@@ -1,32 +1,95 @@
 // SPDX-FileCopyrightText: The OneMap authors
 // SPDX-License-Identifier: Apache-2.0
 
-// The desk's requests.
+// The desk's requests. Who reported stands in bodies only, never in an address.
 
 import type { Http } from '../session/http';
 import { newRef } from '../wire/ref';
-import type { Advice, Case, JournalEntry, Offer } from './types';
+import type {
+  Advice,
+  Attached,
+  Case,
+  Category,
+  Described,
+  JournalEntry,
+  Likeness,
+  Message,
+  Offer,
+  PlaceFound,
+  Remarks,
+  RollCall,
+  Selected,
+  Supervision,
+  Whistle,
+} from './types';
 
 /** What an act brings with it. */
 export interface Act {
   action: string;
   reason?: string;
   door?: string;
+  door_department?: string;
   level?: number;
+  department?: string;
+  wrong?: boolean;
   until?: string;
+  into?: string;
+  priority?: number;
+  category?: string;
+  location?: { lon: number; lat: number; crs: string };
+  /** Of extend: by how much. */
+  value?: number;
+  unit?: string;
 }
+
+type Items<T> = { items: T[] };
 
 export class DeskApi {
   constructor(private readonly http: Http) {}
 
   incident = (id: string) => this.http.get<Case>(`/api/v1/incidents/${id}`);
-  journal = async (id: string) => (await this.http.get<{ items: JournalEntry[] }>(`/api/v1/incidents/${id}/journal`)).items;
-  offers = async (id: string) => (await this.http.get<{ items: Offer[] }>(`/api/v1/incidents/${id}/offers`)).items;
+  journal = (id: string) => this.items<JournalEntry>(`/api/v1/incidents/${id}/journal`);
+  offers = (id: string) => this.items<Offer>(`/api/v1/incidents/${id}/offers`);
+  whistles = (id: string) => this.items<Whistle>(`/api/v1/incidents/${id}/whistles`);
+  attachments = (id: string) => this.items<Attached>(`/api/v1/incidents/${id}/attachments`);
+  remarks = (id: string) => this.http.get<Remarks>(`/api/v1/incidents/${id}/remarks`);
+  supervisions = async (id: string) =>
+    (await this.http.get<Items<Supervision>>('/api/v1/supervisions', { incident: id, open: 'true' })).items;
+  duplicates = (id: string) => this.http.get<Items<Likeness> & { merged?: Case[] }>(`/api/v1/incidents/${id}/duplicates`);
   advice = (id: string, k: number) => this.http.get<Advice>(`/api/v1/incidents/${id}/candidates`, { k });
+  categories = () => this.items<Category>('/api/v1/categories');
+  departments = async () => (await this.items<{ name: string }>('/api/v1/departments')).map((d) => d.name);
+
+  /** Takes a report down; the same key makes one incident, however often it is sent. */
+  report(body: Record<string, unknown>, key: string): Promise<Case> {
+    return this.http.post('/api/v1/incidents', body, { 'Idempotency-Key': key });
+  }
+  places(q: string, near: [number, number] | null): Promise<PlaceFound[]> {
+    const by = near && { near: near.map((x) => x.toFixed(5)).join(','), crs: 'wgs84' };
+    return this.items('/api/v1/places/search', { q, limit: 8, ...by });
+  }
+  /** Where a point lies: its grids, and how one says it. */
+  async describe([lon, lat]: [number, number]): Promise<Described> {
+    const at = { lon, lat, crs: 'wgs84' };
+    const [grids, words] = await Promise.all([
+      this.http.get<{ path: Described['grids']; note?: string }>('/api/v1/grids/locate', at),
+      this.http.get<{ spoken: string }>('/api/v1/places/reverse', at).catch(() => ({ spoken: '' })),
+    ]);
+    return { grids: grids.path, note: grids.note ?? '', spoken: words.spoken };
+  }
 
   /** Moves an incident on from the version that was seen. */
   act(id: string, version: number, act: Act): Promise<Case> {
     return this.http.post(`/api/v1/incidents/${id}/actions`, act, once(version));
+  }
+  /** Asks for what a second person has to agree to. */
+  async ask(id: string, version: number, { action, reason, value, unit }: Act): Promise<Case> {
+    const body = { kind: action, reason, ...(value && { value, unit }) };
+    return (await this.http.post<{ incident: Case }>(`/api/v1/incidents/${id}/requests`, body, once(version))).incident;
+  }
+  async note(id: string, text: string): Promise<Case> {
+    const named = { 'Idempotency-Key': newRef() };
+    return (await this.http.post<{ incident: Case }>(`/api/v1/incidents/${id}/notes`, { text }, named)).incident;
   }
   /** Asks workers; with lead the first of them is to lead. */
   offer(id: string, version: number, workers: string[], lead: boolean): Promise<{ items: Offer[] }> {
@@ -38,6 +101,19 @@ export class DeskApi {
       client_ref: newRef(),
       ...(reason && { reason }),
     });
+  }
+
+  /** What lies inside something marked. */
+  select = (marked: Record<string, unknown>) => this.http.post<Selected>('/api/v1/select', { ...marked, limit: 200 });
+  callRoll = (marked: Record<string, unknown>, minutes: number, note: string, key: string) =>
+    this.http.post<RollCall>('/api/v1/rollcalls', { ...marked, minutes, ...(note && { note }) }, { 'Idempotency-Key': key });
+  roll = (id: string) => this.http.get<RollCall>(`/api/v1/rollcalls/${id}`);
+  send = (marked: Record<string, unknown>, text: string, key: string) =>
+    this.http.post<Message>('/api/v1/messages', { ...marked, text }, { 'Idempotency-Key': key });
+  message = (id: string) => this.http.get<Message>(`/api/v1/messages/${id}`);
+
+  private async items<T>(path: string, query = {}): Promise<T[]> {
+    return (await this.http.get<Items<T>>(path, query)).items;
   }
 }
 

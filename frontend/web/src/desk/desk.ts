@@ -4,22 +4,27 @@
 // The desk's one controller: the stream fills the queue and the map, a choice loads
 // one incident with its journal, offers and advice, and every act goes through here.
 
-import { computed, type InjectionKey, inject, ref, shallowRef } from 'vue';
+import { computed, type InjectionKey, inject, reactive, ref, shallowRef } from 'vue';
 import { HallMap } from '../map/hallmap';
 import { IncidentMarks } from '../map/incidents';
 import { loadFonts, loadTiles } from '../map/prepare';
 import { Workers } from '../map/workers';
+import { Problem } from '../session/problem';
 import type { SessionStore } from '../session/store';
 import { LiveHall } from '../wall/live';
 import { getLayers } from '../wall/rest';
 import type { Timers } from '../wire/client';
 import type { Freshness } from '../wire/freshness';
 import { openSocket } from '../wire/socket';
-import { stepsToOffer } from './acts';
+import { ASKED_FOR, stepsToOffer } from './acts';
 import type { Act, DeskApi } from './api';
+import { Beside } from './beside';
+import { type Draft, emptyDraft, reportOf } from './draft';
+import { MapHand } from './hand';
 import { MapPins } from './pins';
 import { countLanes, type Lane, laneOf, queueOf } from './queue';
-import type { Advice, Case, JournalEntry, Offer } from './types';
+import { Selection } from './selection';
+import type { Advice, Case, Category, JournalEntry, Offer } from './types';
 
 const BEAT_MS = 250;
 const GATHER_MS = 60;
@@ -29,6 +34,9 @@ const RETRY_MS = 2000;
 /** Advice grows old by itself: fixes age and people move. */
 const ADVICE_MS = 20_000;
 const PICK_PX = 22;
+
+/** What the right column is for now. */
+export type Mode = 'incident' | 'report' | 'select' | 'correct';
 
 export class Desk {
   readonly open = shallowRef<Case[]>([]);
@@ -48,6 +56,17 @@ export class Desk {
   /** Workers ticked to be asked, the lead first. */
   readonly picked = ref<string[]>([]);
   readonly newest = shallowRef<Case | null>(null);
+  readonly mode = ref<Mode>('incident');
+  readonly categories = shallowRef<Category[]>([]);
+  readonly departments = shallowRef<string[]>([]);
+  /** The report that is being written; it stays when its form is left, and goes with the page. */
+  readonly draft = reactive<Draft>(emptyDraft());
+  /** What a refusal said to be possible, of which version. */
+  readonly told = shallowRef<{ version: number; actions: string[] } | null>(null);
+  /** What the last correction made of the incident. */
+  readonly corrected = shallowRef<{ before: Case; after: Case } | null>(null);
+  /** The act of somebody else that ours came after. */
+  readonly rival = shallowRef<JournalEntry | null>(null);
 
   readonly queue = computed(() => queueOf(this.open.value, this.lane.value, this.typed.value));
   readonly counts = computed(() => countLanes(this.open.value));
@@ -55,6 +74,9 @@ export class Desk {
   readonly lead = computed(() => this.offers.value.find((o) => o.live && o.lead) ?? null);
 
   readonly live: LiveHall;
+  readonly hand = new MapHand();
+  readonly selection: Selection;
+  readonly beside: Beside;
   private readonly dots = new Workers();
   private readonly marks = new IncidentMarks();
   private map: HallMap | null = null;
@@ -71,6 +93,10 @@ export class Desk {
     readonly api: DeskApi,
     private readonly timers: Timers,
   ) {
+    this.selection = new Selection(api, timers);
+    this.beside = new Beside(api);
+    this.hand.marked = (shape) => void this.selection.ask(shape);
+    this.hand.choose = ([lon, lat]) => this.pick(lon, lat);
     this.live = new LiveHall({
       open: openSocket,
       timers,
@@ -94,11 +120,14 @@ export class Desk {
     this.beat();
     addEventListener('offline', this.offline);
     addEventListener('online', this.online);
+    void this.lists();
   }
 
   stop(): void {
     this.live.client.stop();
     this.timers.clear(this.beatTimer);
+    this.selection.clear();
+    this.discard();
     removeEventListener('offline', this.offline);
     removeEventListener('online', this.online);
   }
@@ -130,13 +159,14 @@ export class Desk {
       dead: () => location.reload(),
     });
     this.pins = new MapPins(this.map.gl, (at) => this.dots.at(at));
-    this.map.gl.on('click', (e) => this.pick(e.lngLat.lng, e.lngLat.lat));
+    this.hand.attach(this.map.gl);
     this.drawIncidents();
     this.showPins();
   }
 
   unmountMap(): void {
     this.pins?.clear();
+    this.hand.detach();
     this.map?.remove();
     this.map = null;
     this.pins = null;
@@ -147,10 +177,24 @@ export class Desk {
     return this.map;
   }
 
+  /** Opens a form in the right column, or leaves it. */
+  turnTo(mode: Mode): void {
+    if (this.mode.value === 'select' && mode !== 'select') {
+      this.hand.clear();
+      this.selection.clear();
+    }
+    this.mode.value = mode;
+  }
+
   /** Chooses an incident and loads what there is to know of it. */
   choose(id: string): void {
+    if (this.mode.value === 'correct') this.turnTo('incident');
     if (id === this.chosen.value) return;
     this.chosen.value = id;
+    this.told.value = null;
+    this.rival.value = null;
+    this.corrected.value = null;
+    this.beside.clear();
     this.picked.value = [];
     this.journal.value = [];
     this.offers.value = [];
@@ -203,6 +247,8 @@ export class Desk {
       this.detail.value = detail;
       this.journal.value = journal;
       this.offers.value = offers;
+      this.showPins();
+      void this.beside.load(detail, advise);
       const over = !detail.open || laneOf(detail.state) === 'check';
       if (over || advise || this.timers.now() - this.adviceAt > ADVICE_MS) await this.advise(mine, over);
     } catch {
@@ -212,14 +258,75 @@ export class Desk {
     }
   }
 
-  /** Moves the chosen incident on. */
+  /** Takes the written report down and chooses what became of it. */
+  async report(): Promise<Case> {
+    const made = await this.api.report(reportOf(this.draft, this.categories.value), this.draft.key);
+    this.discard();
+    this.turnTo('incident');
+    this.typed.value = '';
+    this.choose(made.id);
+    if (made.version) {
+      this.detail.value = made; // the stream tells of it in a moment
+      this.lane.value = laneOf(made.state);
+      if (made.point) this.map?.show(made.point);
+      this.showPins();
+    }
+    return made;
+  }
+
+  /** Empties the form of a report. */
+  discard(): void {
+    Object.assign(this.draft, emptyDraft());
+  }
+
+  /** Moves the chosen incident on, asks a second person, or writes a note. */
   async act(act: Act): Promise<void> {
     const i = this.chosenNow();
+    await this.once(async () => {
+      if (act.action === 'note') await this.api.note(i.id, act.reason ?? '');
+      else if (ASKED_FOR.has(act.action)) await this.api.ask(i.id, i.version, act);
+      else this.detail.value = await this.api.act(i.id, i.version, act);
+    });
+  }
+
+  /** Corrects the chosen incident, and keeps how it was before. */
+  async correct(act: Act): Promise<void> {
+    const before = this.chosenNow();
+    await this.act(act);
+    if (this.detail.value) this.corrected.value = { before, after: this.detail.value };
+  }
+
+  /** Merges one incident into another, and chooses that. */
+  async merge(from: Case, into: Case, reason: string): Promise<void> {
+    await this.once(() => this.api.act(from.id, from.version, { action: 'merge', into: into.id, reason }));
+    if (into.id === this.chosen.value) return;
+    this.typed.value = '';
+    this.choose(into.id);
+    this.detail.value ??= into;
+  }
+
+  /** Runs an act on the chosen incident. Where somebody else was first it is read anew, and rival tells who. */
+  private async once(run: () => Promise<unknown>, advise = false): Promise<void> {
+    const seen = this.journal.value.at(-1)?.n ?? 0;
+    this.rival.value = null;
+    this.corrected.value = null;
     try {
-      this.detail.value = await this.api.act(i.id, i.version, act);
-    } finally {
-      void this.load();
+      await run();
+    } catch (e) {
+      if (!(e instanceof Problem) || e.status !== 409) throw e;
+      const id = this.chosen.value;
+      const [i, journal] = await Promise.all([this.api.incident(id), this.api.journal(id)]).catch(() => [null, []] as const);
+      const news = journal.at(-1);
+      if (i && id === this.chosen.value) {
+        this.detail.value = i;
+        this.journal.value = journal as JournalEntry[];
+        if (news && seen > 0 && news.n > seen) this.rival.value = news;
+        if (Array.isArray(e.more.possible)) this.told.value = { version: i.version, actions: e.more.possible as string[] };
+      }
+      void this.load(true);
+      throw e;
     }
+    void this.load(advise);
   }
 
   /** Asks the ticked workers, after the steps that have to come first. */
@@ -227,16 +334,14 @@ export class Desk {
     let i = this.chosenNow();
     const workers = this.picked.value;
     const lead = !this.lead.value;
-    try {
+    await this.once(async () => {
       for (const action of lead ? (stepsToOffer(i.state) ?? []) : []) {
         i = await this.api.act(i.id, i.version, { action });
         this.detail.value = i;
       }
       await this.api.offer(i.id, i.version, workers, lead);
       this.picked.value = [];
-    } finally {
-      void this.load(true);
-    }
+    }, true);
   }
 
   async withdraw(offer: Offer, reason: string): Promise<void> {
@@ -278,6 +383,16 @@ export class Desk {
     this.showPins();
   }
 
+  /** What forms choose from; asked for again until it comes. */
+  private async lists(): Promise<void> {
+    try {
+      this.categories.value = await this.api.categories();
+      this.departments.value = await this.api.departments().catch(() => []);
+    } catch {
+      this.timers.set(() => void this.lists(), RETRY_MS);
+    }
+  }
+
   private readonly offline = () => this.live.client.offline();
   private readonly online = () => this.live.client.hurry();
 
@@ -310,7 +425,8 @@ export class Desk {
     const { state } = this.live.client;
     const id = this.chosen.value;
     const offers = state.of<Offer>('offer').filter((o) => o.data.incident_id === id);
-    return [state.get('incident', id)?.seq, ...offers.map((o) => `${o.id}:${o.seq}`)].join(' ');
+    const whistles = state.of<{ incident_id: string }>('whistle').filter((w) => w.data.incident_id === id);
+    return [state.get('incident', id)?.seq, ...[...offers, ...whistles].map((o) => `${o.id}:${o.seq}`)].join(' ');
   }
 
   private drawIncidents(): void {

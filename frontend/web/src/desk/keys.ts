@@ -6,7 +6,36 @@
 
 import type { HallMap } from '../map/hallmap';
 
+/** The keys in the order in which help tells of them; the catalogue has their words. */
+export const KEYS = [
+  'compose',
+  'next',
+  'move',
+  'pick',
+  'offer',
+  'select',
+  'correct',
+  'merge',
+  'note',
+  'find',
+  'map',
+  'pan',
+  'leave',
+  'help',
+] as const;
+
 export interface KeyDesk {
+  /** Opens the form of a report. */
+  compose(): void;
+  /** Opens the selection on the map. */
+  select(): void;
+  correct(): void;
+  /** Merges what is most alike. */
+  merge(): void;
+  note(): void;
+  help(): void;
+  /** Leaves what is open; false when nothing is. */
+  leave(): boolean;
   chooseNext(): void;
   step(by: 1 | -1): void;
   /** Ticks the candidate of a rank. */
@@ -16,18 +45,51 @@ export interface KeyDesk {
   hallMap: HallMap | null;
 }
 
+const PAN = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] } as const;
 const TYPING = 'input, textarea, select, dialog';
 
 /** Does what a key stands for; false when it stands for nothing here. */
 export function deskKey(e: KeyboardEvent, desk: KeyDesk): boolean {
   if (e.ctrlKey || e.altKey || e.metaKey || e.isComposing) return false;
   const on = e.target instanceof Element ? e.target : null;
+  if (e.key === 'Escape' && on?.closest('.desk-form')) return desk.leave();
   if (on?.closest(TYPING)) return false;
+  if (e.shiftKey && e.key in PAN) {
+    const [x, y] = PAN[e.key as keyof typeof PAN];
+    desk.hallMap?.pan(x, y);
+    return true;
+  }
   if (/^[1-9]$/.test(e.key)) {
     desk.rank(Number(e.key));
     return true;
   }
   switch (e.key) {
+    case 'c':
+    case 'C':
+      desk.compose();
+      return true;
+    case 's':
+    case 'S':
+      desk.select();
+      return true;
+    case 'e':
+    case 'E':
+      desk.correct();
+      return true;
+    case 'm':
+    case 'M':
+      desk.merge();
+      return true;
+    case 'b':
+    case 'B':
+      desk.note();
+      return true;
+    case '?':
+    case '？': // of a Chinese keyboard
+      desk.help();
+      return true;
+    case 'Escape':
+      return desk.leave();
     case 'n':
     case 'N':
       desk.chooseNext();
@@ -44,7 +106,7 @@ export function deskKey(e: KeyboardEvent, desk: KeyDesk): boolean {
       desk.search();
       return true;
     case 'Enter':
-      if (on?.closest('button, a, summary')) return false;
+      if (e.repeat || on?.closest('button, a, summary')) return false; // a key held down sends nobody
       desk.offer();
       return true;
     case '0':

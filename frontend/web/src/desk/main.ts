@@ -8,6 +8,7 @@ import '@fontsource-variable/noto-sans-sc/index.css';
 import '../look/tokens.css';
 import '../ui/ui.css';
 import './desk.css';
+import './forms.css';
 import { localeOf, makeI18nOf } from '../i18n';
 import { deskEn } from '../i18n/desk.en';
 import { deskZh } from '../i18n/desk.zh-CN';

@@ -20,6 +20,24 @@ export interface Case extends Incident {
   address?: string;
   department?: string;
   due_rule?: string;
+  review_at?: string;
+  merged_into?: string;
+  /** How the place was found of an address; null for one that was given. */
+  found?: { name: string; confidence: number; accuracy_m: number } | null;
+  /** The acts the server allows now, where it says so. */
+  possible?: (string | PossibleAct)[];
+  /** What the server has to say about the place of a new one. */
+  notes?: string[];
+  repeated?: boolean;
+}
+
+/** An act that may be taken now, and what the server wants with it. */
+export interface PossibleAct {
+  action: string;
+  /** Fields that it must bring. */
+  needs?: string[];
+  /** And one of these at least. */
+  one_of?: string[];
 }
 
 export interface JournalEntry {
@@ -31,6 +49,7 @@ export interface JournalEntry {
   at: string;
   device_at: string | null;
   reason?: string;
+  data?: Record<string, unknown>;
 }
 
 export type OfferState =
@@ -96,4 +115,135 @@ export interface Advice {
   excluded: Excluded[];
   left_out: { why: string; count: number }[];
   of: number;
+}
+
+export interface Category {
+  code: string;
+  name: string;
+  top: string;
+  top_name: string;
+  priority: number;
+}
+
+/** A place that a text may mean. */
+export interface PlaceFound {
+  id?: string;
+  kind: 'place' | 'address' | 'area';
+  name: string;
+  address?: string;
+  point: [number, number];
+  accuracy_m: number;
+  confidence: number;
+  reasons: string[];
+}
+
+/** A point in words: its grids, and how one says it. */
+export interface Described {
+  grids: { level: number; code: string; name: string }[];
+  note: string;
+  spoken: string;
+}
+
+/** An incident that may be the same matter, and why. */
+export interface Likeness {
+  incident: Case;
+  score: number;
+  reasons: { feature: 'distance' | 'place' | 'time' | 'category' | 'text'; value: number; weight: number; says?: string }[];
+}
+
+export interface SelectedWorker {
+  worker_id: string;
+  badge: string;
+  grid: string;
+  state: string;
+  point: [number, number] | null;
+  fix_age_s: number | null;
+}
+
+interface SelectedPoints {
+  layer: string;
+  name: string;
+  count: number;
+  cut?: boolean;
+  items: { id: string; name: string; duty_mode?: string }[];
+}
+
+/** What lies inside something marked; a kind that is not the asker's to see is missing. */
+export interface Selected {
+  time: string;
+  workers?: { count: number | null; fresh?: number; stale?: number; items?: SelectedWorker[]; cut?: boolean };
+  incidents?: { count: number; items: Case[]; cut?: boolean };
+  cameras?: SelectedPoints;
+  layers?: SelectedPoints[];
+  places?: { count: number; items: { id: string; name: string; address?: string }[]; cut?: boolean };
+}
+
+export interface RollCall {
+  id: string;
+  state: 'open' | 'closed';
+  closes_at: string;
+  called: number;
+  answered: number;
+  workers?: { worker_id: string; badge: string; answered_at: string | null }[];
+}
+
+export interface Message {
+  id: string;
+  text: string;
+  sent_at: string;
+  to: number;
+  delivered: number;
+  seen: number;
+}
+
+export interface Whistle {
+  id: string;
+  state: 'running' | 'met' | 'ended';
+  made_at: string;
+  due: string;
+  arrived: number;
+  note?: string;
+  reason?: string;
+  calls: {
+    department: string;
+    lead: boolean;
+    state: 'called' | 'reported' | 'said' | 'arrived';
+    late: boolean;
+    distance_m: number | null;
+  }[];
+}
+
+export interface Attached {
+  n: number;
+  state: 'pending' | 'ready' | 'refused' | 'expired' | 'removed';
+  kind: 'photo' | 'voice' | 'video';
+  captured_at: string | null;
+  begun_at: string;
+  thumbnail: boolean;
+  duration_s?: number;
+  refusal?: string;
+  reason?: string;
+}
+
+export interface Remarks {
+  requests: {
+    n: number;
+    kind: 'void' | 'extend' | 'suspend';
+    state: 'open' | 'approved' | 'refused' | 'lapsed';
+    reason: string;
+    asked_by: string;
+    asked_at: string;
+  }[];
+  instructions: { n: number; text: string; due: string; given_by: string; given_at: string; reply: string | null }[];
+  assistants: { department: string; since: string; until: string | null }[];
+}
+
+export interface Supervision {
+  id: string;
+  level: number;
+  owner_level: number;
+  opened_at: string;
+  reply_due: string;
+  reply?: string;
+  closed: boolean;
 }

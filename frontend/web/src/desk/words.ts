@@ -14,3 +14,16 @@ export function travelText(t: Say, seconds: number): string {
   const m = Math.max(1, Math.round(seconds / 60));
   return m < 60 ? t('desk.min', { m }) : t('desk.hours', { h: Math.floor(m / 60), m: m % 60 });
 }
+
+/** An entry of the journal in a word: what was done, else the state it led to. */
+export function actWord(t: (key: string) => string, te: (key: string) => boolean, e: { kind: string; to?: string }): string {
+  const key = e.kind.replace(/^incident\./, '');
+  const known = [`desk.step.${key}`, `desk.act.${key}`, `state.${e.to}`].find((k) => te(k));
+  return known ? t(known) : e.kind;
+}
+
+/** Who did something, as the journal names them: account:7, token:4, or a clock of the server's. */
+export function actorWord(t: Say, te: (key: string) => boolean, actor: string): string {
+  const [kind = '', n = ''] = actor.split(':');
+  return te(`desk.actor.${kind}`) ? t(`desk.actor.${kind}`, { n }) : actor;
+}

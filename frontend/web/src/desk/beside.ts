@@ -1,0 +1,61 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+// What stands beside an incident: whistles, attachments, remarks, supervisions, and the
+// incidents that may be the same matter. Each comes by itself; what does not come, or is
+// not this person's to read, leaves its part empty.
+
+import { shallowRef } from 'vue';
+import type { DeskApi } from './api';
+import type { Attached, Case, Likeness, Remarks, Supervision, Whistle } from './types';
+
+export class Beside {
+  readonly whistles = shallowRef<Whistle[]>([]);
+  readonly attached = shallowRef<Attached[]>([]);
+  readonly remarks = shallowRef<Remarks | null>(null);
+  readonly supervisions = shallowRef<Supervision[]>([]);
+  readonly alike = shallowRef<Likeness[]>([]);
+  /** Incidents that were merged into this one. */
+  readonly merged = shallowRef<Case[]>([]);
+  private turn = 0; // moves with every other incident
+
+  constructor(private readonly api: DeskApi) {}
+
+  clear(): void {
+    this.turn++;
+    this.whistles.value = [];
+    this.attached.value = [];
+    this.remarks.value = null;
+    this.supervisions.value = [];
+    this.alike.value = [];
+    this.merged.value = [];
+  }
+
+  /** Loads all of it; what may be alike only when asked, since it is looked for anew each time. */
+  async load(i: Case, alike: boolean): Promise<void> {
+    const { turn } = this;
+    const put = async <T>(asked: Promise<T>, take: (v: T) => void) => {
+      const v = await asked.catch(() => null);
+      if (v !== null && turn === this.turn) take(v);
+    };
+    await Promise.all([
+      put(this.api.whistles(i.id), (v) => {
+        this.whistles.value = v;
+      }),
+      put(this.api.attachments(i.id), (v) => {
+        this.attached.value = v.filter((a) => a.state !== 'expired');
+      }),
+      put(this.api.remarks(i.id), (v) => {
+        this.remarks.value = v;
+      }),
+      put(this.api.supervisions(i.id), (v) => {
+        this.supervisions.value = v;
+      }),
+      alike &&
+        put(this.api.duplicates(i.id), (v) => {
+          this.alike.value = v.items;
+          this.merged.value = v.merged ?? [];
+        }),
+    ]);
+  }
+}

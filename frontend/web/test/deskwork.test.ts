@@ -1,0 +1,357 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+// @vitest-environment jsdom
+
+import { mount } from '@vue/test-utils';
+import { describe, expect, test, vi } from 'vitest';
+import { nextTick } from 'vue';
+import { formOf, possibleOf } from '../src/desk/acts';
+import { waysOf, weighty } from '../src/desk/alike';
+import { DeskApi } from '../src/desk/api';
+import { changesOf } from '../src/desk/changes';
+import { Desk } from '../src/desk/desk';
+import { emptyDraft, faultsOf, fieldOf, findCategories, isRough, missing, reportOf } from '../src/desk/draft';
+import { deskKey, KEYS, type KeyDesk } from '../src/desk/keys';
+import { complete, distanceM, edgeOf, Marking, markedOf, type Place } from '../src/desk/marking';
+import { bestInside, byAdvice, Selection } from '../src/desk/selection';
+import type { Candidate, Case, Category, Likeness, Selected } from '../src/desk/types';
+import { makeI18nOf } from '../src/i18n';
+import { deskEn } from '../src/i18n/desk.en';
+import { deskZh } from '../src/i18n/desk.zh-CN';
+import { Http } from '../src/session/http';
+import { Problem } from '../src/session/problem';
+import type { SessionStore } from '../src/session/store';
+import ComboField from '../src/ui/ComboField.vue';
+import { FakeTimers, incident } from './helpers';
+import { FakeServer, json, refuse, settle } from './people';
+
+vi.mock('../src/map/hallmap', () => ({ HallMap: class {} }));
+vi.mock('../src/desk/pins', () => ({ MapPins: class {} }));
+
+const make = (id: string, more: Partial<Case> = {}) =>
+  ({ ...incident(id), version: 1, ack_due: null, stage_due: null, late: false, owner_level: 2, ...more }) as Case;
+const category = (code: string, name: string, top_name: string): Category => ({
+  code,
+  name,
+  top: code.slice(0, 2),
+  top_name,
+  priority: 3,
+});
+const CATEGORIES = [
+  category('0301', '消防通道占堵', '消防与安全生产'),
+  category('0403', '暴雪冰冻封路', '自然灾害与应急'),
+  category('0504', '供水供暖排水故障', '公共设施'),
+  category('0505', '供电故障', '公共设施'),
+];
+
+describe('a report that is written down', () => {
+  test('its category is found by number, part of the name, its top, or characters in their order', () => {
+    const found = (typed: string) => findCategories(CATEGORIES, typed).map((c) => c.code);
+    expect(found('05')).toEqual(['0504', '0505']);
+    expect(found('0505')).toEqual(['0505']);
+    expect(found('供')).toEqual(['0504', '0505']);
+    expect(found('公共')).toEqual(['0504', '0505']);
+    expect(found('水障')).toEqual(['0504']);
+    expect(found('障水')).toEqual([]);
+    expect(found('')).toHaveLength(4);
+  });
+
+  test('needs a category and a place, and becomes the request that the server knows', () => {
+    const d = { ...emptyDraft(), category: '0504' };
+    expect(missing({ ...d, category: '' })).toEqual(['category', 'place']);
+    expect(missing({ ...d, address: ' ' })).toEqual(['place']);
+    expect(missing({ ...d, address: '一路' })).toEqual([]);
+    expect(reportOf({ ...d, address: '一路', phone: ' 139 ' }, CATEGORIES)).toEqual({
+      category: '0504',
+      title: '供水供暖排水故障',
+      source: 'phone',
+      address: '一路',
+      unsure: 'ask',
+      reporter: { phone: '139' },
+    });
+    const placed = reportOf({ ...d, title: '漏水', point: [107.5, 38.2], priority: '1' }, CATEGORIES);
+    expect(placed).toMatchObject({ title: '漏水', priority: 1, location: { lon: 107.5, lat: 38.2, crs: 'wgs84' } });
+    expect(placed.unsure).toBeUndefined();
+    expect(placed.reporter).toBeUndefined();
+  });
+
+  test('an area is never sent as a point: the server keeps how far off it may be', () => {
+    const area = { kind: 'area', name: '一镇', point: [107, 38], accuracy_m: 9000, confidence: 0.8, reasons: [] } as const;
+    expect(isRough({ ...area, point: [107, 38], reasons: [] })).toBe(true);
+    expect(isRough({ ...area, kind: 'address', accuracy_m: 20, point: [107, 38], reasons: [] })).toBe(false);
+    const body = reportOf({ ...emptyDraft(), category: '0504', address: '一镇', point: [107, 38], rough: true }, CATEGORIES);
+    expect(body.location).toBeUndefined();
+    expect(body.unsure).toBe('approximate');
+  });
+
+  test('each fault of a refusal stands beside its field', () => {
+    expect(['body.title', 'body.location.crs', 'body.address', 'body.reporter.phone', 'body.limit.unit'].map(fieldOf)).toEqual([
+      'title',
+      'place',
+      'place',
+      'phone',
+      '',
+    ]);
+    const p = new Problem(422, 'about:blank', 'no', [
+      { location: 'body.address', message: 'unknown' },
+      { location: 'body', message: 'odd' },
+    ]);
+    expect(faultsOf(p)).toEqual({ place: ['unknown'], '': ['body odd'] });
+  });
+});
+
+describe('marking on the map', () => {
+  const a: Place = [107, 38];
+  const b: Place = [107.01, 38];
+
+  test('a circle goes from its middle to where the hand lets go', () => {
+    const m = new Marking('circle');
+    m.press(a);
+    m.move([107.005, 38]);
+    expect(m.release(b)).toBe(true);
+    const shape = m.shape as Extract<typeof m.shape, { kind: 'circle' }>;
+    expect(shape.radiusM).toBeCloseTo(876.2, 0); // 0.01 degrees of the parallel of 38
+    const edge = edgeOf(shape);
+    expect(edge[0]).toEqual(edge.at(-1));
+    for (const p of edge) expect(distanceM(a, p)).toBeCloseTo(shape.radiusM, 3);
+    expect(markedOf(shape)).toEqual({ crs: 'wgs84', circle: { lon: 107, lat: 38, radius_m: shape.radiusM } });
+  });
+
+  test('a click without a way marks nothing', () => {
+    const m = new Marking('circle');
+    m.press(a);
+    expect(m.release(a)).toBe(false);
+    expect(m.shape).toBeNull();
+  });
+
+  test('a box has its lesser corner first, however it was drawn', () => {
+    const m = new Marking('box');
+    m.press([107.2, 38.1]);
+    expect(m.release([107.1, 38.3])).toBe(true);
+    expect(markedOf(m.shape as NonNullable<typeof m.shape>)).toEqual({ crs: 'wgs84', box: [107.1, 38.1, 107.2, 38.3] });
+  });
+
+  test('a polygon ends with three corners at least; a double click is one corner', () => {
+    const m = new Marking('polygon');
+    m.corner(a);
+    m.corner(b);
+    expect(m.finish()).toBe(false);
+    m.corner([107, 38.1]);
+    m.corner([107, 38.1]);
+    m.corner([106.9, 38.1]);
+    m.back();
+    expect(m.finish()).toBe(true);
+    expect(complete(m.shape)).toBe(true);
+    const ring = [a, b, [107, 38.1], a];
+    expect(markedOf(m.shape as NonNullable<typeof m.shape>)).toMatchObject({ polygon: { coordinates: [ring] } });
+  });
+});
+
+describe('what is selected', () => {
+  const worker = (id: string, state = 'on') => ({ worker_id: id, badge: `W${id}`, grid: '1', state, point: null, fix_age_s: 1 });
+  const inside = { time: '', workers: { count: 3, items: [worker('1', 'stale'), worker('2'), worker('3')] } } as Selected;
+  const advised = [
+    { worker_id: '9', rank: 1 },
+    { worker_id: '3', rank: 2 },
+  ] as Candidate[];
+
+  test('the advice says who of them goes first, old fixes last', () => {
+    expect(bestInside(inside, advised)).toBe('3');
+    expect(bestInside(inside, advised.slice(0, 1))).toBe('');
+    expect(byAdvice(inside, advised)).toEqual(['3', '2', '1']);
+  });
+
+  test('a roll call is made once under its key, and looked after until it closes', async () => {
+    const server = new FakeServer()
+      .on('POST /select', () => json(inside))
+      .on('POST /rollcalls', () => json({ id: '5', state: 'open', called: 3, answered: 0 }, 201))
+      .on('GET /rollcalls/5', () => json({ id: '5', state: 'closed', called: 3, answered: 2 }));
+    const timers = new FakeTimers();
+    const s = new Selection(new DeskApi(new Http({ unauthorised: () => {}, locked: () => {} }, server.fetch)), timers);
+    await s.ask({ kind: 'circle', at: [107, 38], radiusM: 500 });
+    await s.callRoll(10, '', 'key');
+    timers.advance(3000);
+    await settle();
+    expect(s.roll.value).toMatchObject({ state: 'closed', answered: 2 });
+    timers.advance(60_000);
+    await settle();
+    expect(server.count('GET /rollcalls/5')).toBe(1);
+    expect(server.last('POST /rollcalls')?.body).toEqual({
+      crs: 'wgs84',
+      circle: { lon: 107, lat: 38, radius_m: 500 },
+      minutes: 10,
+    });
+  });
+});
+
+describe('merging', () => {
+  const early = make('1', { reported_at: '2026-11-22T08:00:00+08:00' });
+  const late = make('2', { reported_at: '2026-11-22T09:00:00+08:00' });
+  const told = (a: Case, b: Case) => waysOf(a, b).map((w) => `${w.from.id}>${w.into.id}`);
+
+  test('the later goes into the earlier, and what somebody is sent to goes on', () => {
+    expect(told(early, late)).toEqual(['2>1', '1>2']);
+    expect(told(late, early)).toEqual(['2>1', '1>2']);
+    expect(told(early, { ...late, state: 'dispatched' })).toEqual(['1>2']);
+    expect(told({ ...early, state: 'closed', open: false }, late)).toEqual(['2>1']);
+    expect(told({ ...early, state: 'merged', open: false }, late)).toEqual([]);
+  });
+
+  test('what counts most is said first, and what counts nothing not at all', () => {
+    const l = {
+      incident: late,
+      score: 0.8,
+      reasons: [
+        { feature: 'time', value: 1, weight: 0.1 },
+        { feature: 'text', value: 0, weight: 0.25 },
+        { feature: 'distance', value: 0.9, weight: 0.3 },
+      ],
+    } as Likeness;
+    expect(weighty(l).map((r) => r.feature)).toEqual(['distance', 'time']);
+  });
+});
+
+describe('what is possible', () => {
+  test('is what the server says: of the incident, or of the refusal that was told for this version', () => {
+    const i = make('1', { state: 'accepted' });
+    expect(possibleOf(i, null)).toContain('route');
+    expect(possibleOf({ ...i, possible: ['route', 'dispatch'] }, null)).toEqual(['route', 'void', 'note']);
+    expect(possibleOf({ ...i, possible: [{ action: 'correct' }] }, null)).toEqual(['correct', 'void', 'note']);
+    expect(possibleOf(i, { version: 1, actions: ['escalate', 'brandnew'] })).toEqual(['escalate', 'brandnew', 'void', 'note']);
+    expect(possibleOf(i, { version: 9, actions: [] })).toContain('route');
+  });
+
+  test('a form asks for what the server wants, else for what this page knows', () => {
+    const told = (i: Case | null, action: string) => formOf(action, i).map((f) => `${f.need} ${f.must}`);
+    expect(told(null, 'refuse')).toEqual(['reason yes', 'door yes']);
+    const possible = [
+      { action: 'refuse', needs: ['reason'], one_of: ['door', 'door_department'] },
+      { action: 'correct', needs: ['reason'], one_of: ['priority', 'category'] },
+      { action: 'route', needs: [] },
+    ];
+    const i = make('1', { possible });
+    expect(told(i, 'refuse')).toEqual(['reason yes', 'door one', 'door_department one']);
+    expect(told(i, 'route')).toEqual([]);
+    expect(told(i, 'brandnew')).toEqual(['reason yes']);
+  });
+
+  test('more time is asked for while a limit runs', () => {
+    expect(possibleOf(make('1', { stage_due: '2026-11-22T18:00:00+08:00' }), null)).toContain('extend');
+    expect(possibleOf(make('1', { state: 'closed', open: false }), null)).toEqual(['archive', 'reopen', 'note']);
+  });
+
+  test('a correction tells what it has changed besides', () => {
+    const before = make('1', { department: '住建', stage_due: '2026-11-22T18:00:00+08:00' });
+    const after = { ...before, priority: 1, department: '消防', owner_level: 3 };
+    const said = changesOf(before, after, String, (n) => `L${n}`);
+    expect(said.map((c) => `${c.what} ${c.from} ${c.to}`)).toEqual(['priority 3 1', 'department 住建 消防', 'owner L2 L3']);
+  });
+});
+
+describe('two dispatchers', () => {
+  test('who comes second is told who was first and with what, and sees how it stands', async () => {
+    window.matchMedia ??= (() => ({ matches: false })) as never;
+    let first = true;
+    const entry = (n: number, kind: string, actor: string) => ({
+      n,
+      kind,
+      actor,
+      at: '2026-11-22T08:00:00+08:00',
+      device_at: null,
+    });
+    const mine = [entry(1, 'report', 'account:1')];
+    const server = new FakeServer();
+    for (const part of ['offers', 'whistles', 'attachments']) server.on(`GET /incidents/7/${part}`, () => json({ items: [] }));
+    server
+      .on('GET /incidents/7/duplicates', () => json({ items: [] }))
+      .on('GET /incidents/7/remarks', () => json({ requests: [], instructions: [], assistants: [] }))
+      .on('GET /supervisions', () => json({ items: [] }))
+      .on('GET /incidents/7/candidates', () => json({ items: [], excluded: [], left_out: [], of: 0 }))
+      .on('GET /incidents/7', () => json(first ? make('7') : make('7', { version: 2, state: 'accepted' })))
+      .on('GET /incidents/7/journal', () => json({ items: first ? mine : [...mine, entry(2, 'accept', 'account:2')] }))
+      .on('POST /incidents/7/actions', () => {
+        first = false;
+        return refuse(409, { detail: 'at version 2', possible: ['route', 'correct'] });
+      });
+    const http = new Http({ unauthorised: () => {}, locked: () => {} }, server.fetch);
+    const desk = new Desk({ http } as unknown as SessionStore, new DeskApi(http), new FakeTimers());
+    desk.choose('7');
+    await settle();
+    await expect(desk.act({ action: 'accept' })).rejects.toBeInstanceOf(Problem);
+    expect(desk.rival.value).toMatchObject({ kind: 'accept', actor: 'account:2' });
+    expect(desk.detail.value).toMatchObject({ version: 2, state: 'accepted' });
+    expect(possibleOf(desk.detail.value as Case, desk.told.value)).toEqual(['route', 'correct', 'void', 'note']);
+  });
+});
+
+describe('keys', () => {
+  test('every key of the help has its words in both languages, and lower case does as upper', () => {
+    for (const k of KEYS)
+      for (const c of [deskZh, deskEn]) {
+        expect(c.desk.key, k).toHaveProperty(k);
+        expect(c.desk.keyHelp, k).toHaveProperty(k);
+      }
+    const did: string[] = [];
+    const desk = new Proxy({ hallMap: null } as KeyDesk, {
+      get: (o, name) => (name in o ? o[name as keyof KeyDesk] : () => did.push(String(name))),
+    });
+    for (const key of ['c', 'S', 'e', 'm', 'b', '?', '？']) deskKey(new KeyboardEvent('keydown', { key }), desk);
+    expect(did).toEqual(['compose', 'select', 'correct', 'merge', 'note', 'help', 'help']);
+  });
+
+  test('Enter that is held down sends nobody', () => {
+    const did: string[] = [];
+    const desk = { offer: () => did.push('offer'), hallMap: null } as unknown as KeyDesk;
+    expect(deskKey(new KeyboardEvent('keydown', { key: 'Enter', repeat: true }), desk)).toBe(false);
+    expect(did).toEqual([]);
+  });
+});
+
+describe('a field with a list', () => {
+  Element.prototype.scrollIntoView ??= () => {}; // jsdom lays nothing out
+  const stand = (eager: boolean) =>
+    mount(ComboField, {
+      props: { label: 'x', modelValue: '', offered: [], eager },
+      global: { plugins: [makeI18nOf('zh-CN', { 'zh-CN': deskZh, en: deskEn })] },
+      attachTo: document.body,
+    });
+  const offered = [
+    { id: 'a', text: '甲' },
+    { id: 'b', text: '乙' },
+  ];
+
+  test('Enter takes the first at once where that is meant, and else only what the arrows marked', async () => {
+    for (const [eager, keys, want] of [
+      [true, ['Enter'], 'a'],
+      [false, ['Enter'], undefined],
+      [false, ['ArrowDown', 'ArrowDown', 'Enter'], 'b'],
+      [false, ['ArrowUp', 'Enter'], undefined],
+    ] as const) {
+      const w = stand(eager);
+      await w.setProps({ offered });
+      await w.find('input').trigger('input');
+      for (const key of keys) await w.find('input').trigger('keydown', { key });
+      await nextTick();
+      const chosen = w.emitted('choose')?.[0]?.[0];
+      if (keys[0] === 'ArrowUp') expect(offered.map((o) => o.id)).toContain(chosen);
+      else expect(chosen, keys.join(' ')).toBe(want);
+      w.unmount();
+    }
+  });
+
+  test('Escape closes the list and is nobody else’s', async () => {
+    const w = stand(true);
+    await w.setProps({ offered });
+    await w.find('input').trigger('input');
+    expect(w.find('input').attributes('aria-expanded')).toBe('true');
+    let heard = 0;
+    const listen = () => heard++;
+    document.addEventListener('keydown', listen);
+    await w.find('input').trigger('keydown', { key: 'Escape' });
+    expect(w.find('input').attributes('aria-expanded')).toBe('false');
+    await w.find('input').trigger('keydown', { key: 'Escape' });
+    document.removeEventListener('keydown', listen);
+    expect(heard).toBe(1);
+    w.unmount();
+  });
+});
