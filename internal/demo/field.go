@@ -43,6 +43,7 @@ type FieldOptions struct {
 	PerMinute float64            // incidents a minute; at most 6,000
 	Reports   int                // no more than so many; 0 for as many as come
 	Near      float64            // metres: reports lie no farther than that from where a worker began; 0 for anywhere
+	Muster    float64            // metres: workers begin no farther than that from the first; 0 each in a grid of their own
 	Work      *WorkOptions       // workers answer what they are offered; nil for walking alone
 	Hall      *HallOptions       // a hall without a hand; nil for none
 	For       time.Duration      // default 10 min, at most 24 h
@@ -122,8 +123,8 @@ func NewField(o FieldOptions) (*Field, error) {
 		return nil, errors.New("the interval must be 10 ms or longer")
 	case o.For < 0 || o.For > maxFieldFor:
 		return nil, fmt.Errorf("at most %s", maxFieldFor)
-	case o.Near < 0 || math.IsNaN(o.Near) || o.Near > 100_000:
-		return nil, errors.New("near is at most 100,000 metres")
+	case !(o.Near >= 0 && o.Near <= 100_000 && o.Muster >= 0 && o.Muster <= 100_000):
+		return nil, errors.New("near and muster are at most 100,000 metres")
 	case o.Reports < 0 || o.Reports > maxReports:
 		return nil, fmt.Errorf("at most %d reports", maxReports)
 	case o.PerMinute < 0 || o.PerMinute > maxPerMinute || math.IsNaN(o.PerMinute):
@@ -180,6 +181,9 @@ func (f *Field) Run(ctx context.Context) (Tally, error) {
 				continue
 			}
 			f.count(func(t *Tally) { t.Workers++ })
+			if f.o.Muster > 0 && len(began) > 0 {
+				p.walker.p = p.walker.home.near(p.rng, began[0], f.o.Muster)
+			}
 			began = append(began, p.walker.p)
 			wg.Go(func() { p.run(ctx) })
 		}
@@ -496,7 +500,7 @@ func (d *desk) place() (orb.Point, bool) {
 	}
 	from := pick(d.rng, d.began)
 	for range 100 {
-		p := d.areas[0].near(from, d.f.o.Near, d.rng.Float64(), d.rng.Float64())
+		p := d.areas[0].near(d.rng, from, d.f.o.Near)
 		if slices.ContainsFunc(d.areas, func(t territory) bool { return t.contains(p) }) {
 			return p, true
 		}

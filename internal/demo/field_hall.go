@@ -4,24 +4,24 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 )
 
-// HallOptions have the hall work without a hand: a dispatcher's token takes each
-// report from its acceptance to the call-back, asking whom the advice names. Shares
-// are from 0 to 1.
+// HallOptions have the hall work without a hand: dispatchers take each report from its
+// acceptance to the call-back, asking whom the advice names. Shares are from 0 to 1.
 type HallOptions struct {
-	Token       string        // of a dispatcher; the field's own when empty
-	Desks       int           // who work at a time; default 4, at most 32
+	Tokens      []string      // one for each dispatcher, at most 32; the field's own when there is none
 	Answer      time.Duration // how long a worker has to answer; as the centre's rules say when 0
 	Rework      float64       // sent back when they are verified, once
 	Unreached   float64       // reporters who do not pick up
@@ -50,20 +50,17 @@ type Hall struct {
 }
 
 func (o *HallOptions) check(token string) error {
-	if o.Token == "" {
-		o.Token = token
-	}
-	if o.Desks == 0 {
-		o.Desks = 4
+	if len(o.Tokens) == 0 {
+		o.Tokens = []string{token}
 	}
 	if o.Every == 0 {
 		o.Every = time.Second
 	}
 	switch {
-	case o.Token == "":
+	case slices.Contains(o.Tokens, ""):
 		return errors.New("the hall needs a dispatcher's token")
-	case o.Desks < 0 || o.Desks > 32:
-		return errors.New("1 to 32 desks")
+	case len(o.Tokens) > 32:
+		return errors.New("at most 32 dispatchers")
 	case o.Answer < 0 || o.Answer > time.Hour || o.Answer > 0 && o.Answer < 10*time.Second:
 		return errors.New("workers have from 10 s to an hour to answer")
 	case o.Every < 10*time.Millisecond:
@@ -88,7 +85,7 @@ type queuedOne struct {
 type hallside struct {
 	f     *Field
 	o     HallOptions
-	me    asker
+	me    asker     // who reads the queue
 	since time.Time // what was reported before is left to others
 	run0  string    // makes the keys of this run its own
 	jobs  chan queuedOne
@@ -102,14 +99,27 @@ type hallside struct {
 	reopened map[string]bool
 }
 
+// seat is a dispatcher of the hall.
+type seat struct {
+	*hallside
+	me asker
+}
+
+// handsOf is how many things a dispatcher has under way at a time.
+const handsOf = 2
+
 func newHallside(f *Field) *hallside {
 	h := &hallside{
-		f: f, o: *f.o.Hall, since: f.o.Now(), jobs: make(chan queuedOne, 256), rng: stream(f.o.Seed, "hall", 0),
+		f: f, o: *f.o.Hall, since: f.o.Now(), jobs: make(chan queuedOne, 64), rng: stream(f.o.Seed, "hall", 0),
 		held: map[string]time.Time{}, reworked: map[string]bool{}, owed: map[string]queuedOne{}, done: map[string]bool{}, reopened: map[string]bool{},
 	}
 	h.run0 = strconv.FormatInt(h.since.UnixNano(), 36)
-	h.me = asker{f.c, h.o.Token, func() { h.tell(func(t *Hall) { t.Waits++ }) }}
+	h.me = h.asker(h.o.Tokens[0])
 	return h
+}
+
+func (h *hallside) asker(token string) asker {
+	return asker{h.f.c, token, func() { h.tell(func(t *Hall) { t.Waits++ }) }}
 }
 
 func (h *hallside) tell(edit func(*Hall)) { h.f.count(func(t *Tally) { edit(t.Hall) }) }
@@ -127,11 +137,12 @@ func (h *hallside) run(ctx context.Context, reported <-chan struct{}) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer close(h.jobs)
-	for range h.o.Desks {
+	for i := range handsOf * len(h.o.Tokens) {
+		s := seat{h, h.asker(h.o.Tokens[i/handsOf])}
 		wg.Go(func() {
 			for m := range h.jobs {
 				if ctx.Err() == nil {
-					h.handle(ctx, m)
+					s.handle(ctx, m)
 				}
 				h.release(m.ID)
 			}
@@ -197,6 +208,10 @@ func (h *hallside) look(ctx context.Context) {
 	}
 	h.mu.Unlock()
 	h.tell(func(t *Hall) { t.Waiting = n })
+	// The most urgent first, and of those the oldest: nobody is forgotten.
+	slices.SortFunc(todo, func(a, b queuedOne) int {
+		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(len(a.ID), len(b.ID)), cmp.Compare(a.ID, b.ID))
+	})
 	for _, m := range todo {
 		h.hold(m.ID, time.Time{})
 		select {
@@ -264,7 +279,7 @@ func (h *hallside) release(id string) {
 func (h *hallside) later(id string, d time.Duration) { h.hold(id, h.f.o.Now().Add(d)) }
 
 // handle takes an incident on as far as the hall can.
-func (h *hallside) handle(ctx context.Context, m queuedOne) {
+func (h seat) handle(ctx context.Context, m queuedOne) {
 	for ok := true; ok && ctx.Err() == nil; {
 		switch m.State {
 		case "reported", "reopened":
@@ -311,7 +326,7 @@ func (h *hallside) owe(m queuedOne) {
 
 // act moves an incident on by the version that was read. false when it must be looked
 // at anew.
-func (h *hallside) act(ctx context.Context, m queuedOne, action, reason string, done func(*Hall)) (queuedOne, bool) {
+func (h seat) act(ctx context.Context, m queuedOne, action, reason string, done func(*Hall)) (queuedOne, bool) {
 	body := map[string]any{"action": action}
 	if reason != "" {
 		body["reason"] = reason
@@ -361,7 +376,7 @@ func (h *hallside) fault(ctx context.Context, err error) {
 
 // send asks whom the advice names first; two of them where it is most urgent and
 // nobody has been asked.
-func (h *hallside) send(ctx context.Context, m queuedOne) {
+func (h seat) send(ctx context.Context, m queuedOne) {
 	var advice struct {
 		Items []struct {
 			WorkerID string `json:"worker_id"`
@@ -392,7 +407,7 @@ func (h *hallside) send(ctx context.Context, m queuedOne) {
 
 // callBack calls the reporters who are owed it. An incident whose reporter is not
 // satisfied is opened again, once.
-func (h *hallside) callBack(ctx context.Context, m queuedOne) (queuedOne, bool) {
+func (h seat) callBack(ctx context.Context, m queuedOne) (queuedOne, bool) {
 	var remarks struct {
 		CallBacks []struct {
 			N      int

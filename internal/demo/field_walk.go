@@ -124,6 +124,11 @@ func (t territory) inside(r *rand.Rand) (orb.Point, bool) {
 	return orb.Point{}, false
 }
 
+// near draws a point at most dist metres from p, wherever the border is.
+func (t territory) near(r *rand.Rand, p orb.Point, dist float64) orb.Point {
+	return t.move(p, 360*r.Float64(), dist*math.Sqrt(r.Float64()))
+}
+
 // clear reports whether the straight way from a to b stays in the territory.
 func (t territory) clear(a, b orb.Point) bool {
 	const samples = 16

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"time"
 
@@ -310,9 +309,4 @@ func (t *tasks) signOff(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
 	defer cancel()
 	_, _ = t.me.ask(ctx, http.MethodDelete, "/api/v1/shifts/current", nil, nil) // else it ends by itself
-}
-
-// near draws a place at most r metres from p.
-func (t territory) near(p orb.Point, r float64, x, y float64) orb.Point {
-	return t.move(p, 360*x, r*math.Sqrt(y))
 }
