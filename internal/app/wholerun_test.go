@@ -66,7 +66,7 @@ func TestIncidentsGoFromReportToCallBackWithoutAHand(t *testing.T) {
 		}
 	}
 	// What nobody answers goes to the next candidate by the server's own rule.
-	if err := st.s.db.SaveSetting(t.Context(), "offers", store.OfferSetting{OnExpiry: "next"}); err != nil {
+	if err := st.s.db.SaveSetting(t.Context(), "offers", store.OfferSetting{OnExpiry: "next", ExpiresS: int(answer.Seconds())}); err != nil {
 		t.Fatal(err)
 	}
 	if err := st.s.catalogue.Reload(t.Context()); err != nil {
