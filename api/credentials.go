@@ -363,3 +363,28 @@ func Networks(texts []string) (out []netip.Prefix, err error) {
 	}
 	return out, nil
 }
+
+// WorkerToken is the token of one worker.
+type WorkerToken struct {
+	Badge string
+	MadeToken
+}
+
+// MakeWorkerTokens makes a grid_worker's token of t's life, note and County for each
+// active worker with a home grid, in the order of their ids; audited one by one.
+func MakeWorkerTokens(ctx context.Context, db *store.DB, a auth.Actor, t NewToken, now time.Time) ([]WorkerToken, error) {
+	homes, err := db.Homes(ctx, t.County, now)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]WorkerToken, len(homes))
+	for i, h := range homes {
+		one := t
+		one.Role, one.Worker, one.Grid, one.County = auth.GridWorker, h.Worker, h.Grid, h.Root
+		if out[i].MadeToken, err = MakeToken(ctx, db, a, one, now); err != nil {
+			return nil, fmt.Errorf("worker %s: %w", h.Badge, err)
+		}
+		out[i].Badge = h.Badge
+	}
+	return out, nil
+}

@@ -10,11 +10,14 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -338,6 +341,9 @@ func route[I, O any](s *Server, n need, op huma.Operation, f func(context.Contex
 		if err == nil && c.ID != "" {
 			err = s.pace(hc.Context(), of, c.ID)
 		}
+		if u := hc.URL(); err == nil {
+			err = onceEach(u.RawQuery)
+		}
 		leave := func() {}
 		switch {
 		case err != nil || safeMethod(op.Method):
@@ -386,6 +392,24 @@ func route[I, O any](s *Server, n need, op huma.Operation, f func(context.Contex
 		}
 		return out, nil
 	})
+}
+
+// onceEach refuses a query that names a parameter twice: one of the two would be left
+// out, and the answer would be about something else than was asked.
+func onceEach(query string) error {
+	if !strings.Contains(query, "&") {
+		return nil
+	}
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return nil // what cannot be read is none, as ever
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if len(values[name]) > 1 {
+			return problem(http.StatusBadRequest, fmt.Sprintf("%.40s stands in the query more than once: name it once, several values apart by commas", name))
+		}
+	}
+	return nil
 }
 
 // deadline bounds the work on one request.

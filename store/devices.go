@@ -26,6 +26,36 @@ const homeGrids = `SELECT DISTINCT ON (wg.worker_id) wg.worker_id, g.no, g.code,
 	WHERE wg.valid_from <= ? AND (wg.valid_to IS NULL OR wg.valid_to > ?)
 	ORDER BY wg.worker_id, wg.role <> 'worker', g.level DESC, g.no`
 
+// Home is an active worker's home grid.
+type Home struct {
+	Worker            uint32
+	Badge, Grid, Root string // Root is the county's code
+}
+
+// Homes lists the active workers with a home grid today, of one county ("" for all), in
+// the order of their ids.
+func (db *DB) Homes(ctx context.Context, root string, now time.Time) ([]Home, error) {
+	var q query
+	today := people.Local(now).Format(time.DateOnly)
+	q.add("WITH home AS ("+homeGrids+`) SELECT w.id, w.badge, home.code, v.root_code FROM worker w JOIN home ON home.worker_id = w.id
+		JOIN grid g ON g.no = home.no JOIN grid_version v ON v.id = g.version_id AND v.state = 'enacted' WHERE w.active AND (? = '' OR v.root_code = ?) ORDER BY w.id`, today, today, root, root)
+	rows, err := db.Pool.Query(ctx, q.sql.String(), q.args...)
+	if err != nil {
+		return nil, fmt.Errorf("store: home grids: %w", err)
+	}
+	var out []Home
+	var h Home
+	var id int64
+	if _, err := pgx.ForEachRow(rows, []any{&id, &h.Badge, &h.Grid, &h.Root}, func() error {
+		h.Worker = uint32(id)
+		out = append(out, h)
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("store: home grids: %w", err)
+	}
+	return out, nil
+}
+
 // servedGrids is every grid of the enacted trees that a worker serves on a day.
 const servedGrids = `SELECT wg.worker_id, g.no, wg.role FROM worker_grid wg
 	JOIN grid g ON g.code = wg.grid_code

@@ -3,8 +3,9 @@
 
 // Command fieldsim is a pretend field for a OneMap server on this machine:
 // workers who walk and drive their grids, callers who report incidents, and the
-// faults of real phones on request; or recorded tracks sent again. It uses the
-// public surface alone.
+// faults of real phones on request; or recorded tracks sent again. With tokens of
+// their own the workers go where they are sent, and with --hall nobody is needed at
+// the desk either (docs/DISPATCH.md). It uses the public surface alone.
 package main
 
 import (
@@ -36,8 +37,25 @@ type options struct {
 	Interval           time.Duration `default:"10s" help:"Time between two positions of a worker."`
 	IncidentsPerMinute float64       `default:"2" help:"Reports a minute on average."`
 	For                time.Duration `default:"10m" help:"Stop after this time."`
+	Near               float64       `help:"Metres: incidents lie no farther than that from where a worker began; 0 for anywhere."`
+	Muster             float64       `help:"Metres: workers begin no farther than that from the first; 0 each in a grid of their own."`
+	Reports            int           `help:"No more reports than so many; with --hall it ends when each of them is closed and its reporter called back. 0 for as many as come."`
 	Faults             []string      `enum:"gaps,jumps,late,duplicates" help:"What goes wrong: gaps, jumps, late, duplicates."`
 	Seed               uint64        `default:"1" help:"The same seed gives the same field."`
+
+	WorkerTokens string        `type:"existingfile" placeholder:"FILE" env:"ONEMAP_WORKER_TOKENS" help:"Workers sign on and answer what they are offered, each with a token of its own: lines of badge and token (onemap token workers)."`
+	Decline      float64       `default:"0.08" help:"Share of offers that are declined."`
+	Ignore       float64       `default:"0.05" help:"Share of offers that nobody answers."`
+	GiveBack     float64       `default:"0.02" help:"Share of accepted work that is handed back."`
+	Photos       float64       `default:"0.2" help:"Share of finished work with a picture."`
+	Pace         float64       `default:"12" help:"Metres a second on the way to an incident, at most 40: what is faster than 50 the server takes for a fault of the receiver."`
+	Stay         time.Duration `default:"1m" help:"How long the work at the place takes on average."`
+	Hall         bool          `help:"The hall works without a hand: takes reports, asks whom the advice names, verifies, closes, calls back."`
+	HallToken    []string      `env:"ONEMAP_HALL_TOKEN" help:"Bearer tokens of dispatchers for --hall, one for each who works there; --token when left out."`
+	Answer       time.Duration `help:"With --hall: how long workers have to answer, 10s to 1h; as the centre's rules say when left out."`
+	Rework       float64       `default:"0.03" help:"With --hall: share of resolved incidents that are sent back once."`
+	Unreached    float64       `default:"0.1" help:"With --hall: share of calls that nobody takes."`
+	Unsatisfied  float64       `default:"0.02" help:"With --hall: share of reporters who are not satisfied; the incident is opened again."`
 
 	Replay      string   `placeholder:"FILE" help:"Send recorded tracks instead (.csv or .csv.gz: user, lat, lon, time_utc)."`
 	ReplayUser  []string `help:"Users of the file; the first goes to device 1, and so on. All when left out."`
@@ -64,6 +82,12 @@ func run(ctx context.Context, o options, out, line io.Writer) error {
 	}
 	progress := func(t demo.Tally) {
 		fmt.Fprintf(line, "\rworkers %d  sent %d  accepted %d  refused %d  retried %d  incidents %d  ", t.Workers, t.Sent, t.Accepted, t.Refused, t.Retried, t.Reported)
+		if w := t.Work; w != nil {
+			fmt.Fprintf(line, "offers %d  yes %d  no %d  silent %d  finished %d  ", w.Offers, w.Accepted, w.Declined, w.Ignored, w.Finished)
+		}
+		if h := t.Hall; h != nil {
+			fmt.Fprintf(line, "waiting %d  closed %d  done %d  ", h.Waiting, h.Closed, h.Done)
+		}
 	}
 	act := o.field
 	if o.Replay != "" {
@@ -77,7 +101,13 @@ func run(ctx context.Context, o options, out, line io.Writer) error {
 	}
 	enc := json.NewEncoder(out)
 	enc.SetIndent("", "  ")
-	return enc.Encode(t)
+	if err := enc.Encode(t); err != nil {
+		return err
+	}
+	if o.Hall && o.Reports > 0 && (t.Hall.Done < o.Reports || t.Unheard > 0) {
+		return fmt.Errorf("%d of %d incidents came to their end within %s: give it more time (--for), a higher --pace, or look at first_fault and nobody above", t.Hall.Done, o.Reports, o.For)
+	}
+	return nil
 }
 
 func (o options) device(n int) string { return fmt.Sprintf(o.DevicePattern, n) }
@@ -87,18 +117,57 @@ func (o options) field(ctx context.Context, progress func(demo.Tally)) (demo.Tal
 	if workers == 0 {
 		workers = -1
 	}
-	f, err := demo.NewField(demo.FieldOptions{
+	fo := demo.FieldOptions{
 		Server: o.Server, Devices: o.DevicesURL, Token: o.Token, Device: o.device, Workers: workers, Interval: o.Interval,
-		PerMinute: o.IncidentsPerMinute, For: o.For, Seed: o.Seed, Progress: progress,
+		PerMinute: o.IncidentsPerMinute, Reports: o.Reports, Near: o.Near, Muster: o.Muster, For: o.For, Seed: o.Seed, Progress: progress,
 		Faults: demo.Faults{
 			Gaps: slices.Contains(o.Faults, "gaps"), Jumps: slices.Contains(o.Faults, "jumps"),
 			Late: slices.Contains(o.Faults, "late"), Duplicates: slices.Contains(o.Faults, "duplicates"),
 		},
-	})
+	}
+	if o.WorkerTokens != "" {
+		tokens, err := readTokens(o.WorkerTokens)
+		if err != nil {
+			return demo.Tally{}, err
+		}
+		fo.Work = &demo.WorkOptions{
+			Token:   func(badge string) string { return tokens[badge] },
+			Decline: o.Decline, Ignore: o.Ignore, GiveBack: o.GiveBack, Photo: o.Photos, Pace: o.Pace, Stay: o.Stay,
+		}
+	}
+	if o.Hall {
+		fo.Hall = &demo.HallOptions{Tokens: o.HallToken, Answer: o.Answer, Rework: o.Rework, Unreached: o.Unreached, Unsatisfied: o.Unsatisfied}
+	}
+	f, err := demo.NewField(fo)
 	if err != nil {
 		return demo.Tally{}, err
 	}
 	return f.Run(ctx)
+}
+
+// readTokens reads lines of badge and token. Empty ones are skipped.
+func readTokens(file string) (map[string]string, error) {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	tokens := map[string]string{}
+	for i, line := range strings.Split(string(raw), "\n") {
+		fields := strings.Fields(line)
+		switch {
+		case len(fields) == 0:
+			continue
+		case len(fields) != 2:
+			return nil, fmt.Errorf("%s: line %d is not a badge and a token: make the file with 'onemap token workers'", file, i+1)
+		case tokens[fields[0]] != "":
+			return nil, fmt.Errorf("%s: line %d has the badge %s a second time", file, i+1, fields[0])
+		}
+		tokens[fields[0]] = fields[1]
+	}
+	if len(tokens) == 0 {
+		return nil, fmt.Errorf("%s has no token: make it with 'onemap token workers'", file)
+	}
+	return tokens, nil
 }
 
 func (o options) replay(ctx context.Context, progress func(demo.Tally)) (demo.Tally, error) {

@@ -54,9 +54,29 @@ func TestWrongOptionsAreRefused(t *testing.T) {
 		"another machine": {Server: "http://192.0.2.1", DevicePattern: "d%d"},
 		"no verb":         {Server: "http://127.0.0.1:1", DevicePattern: "d"},
 		"no file":         {DevicePattern: "d%d", Replay: "/nowhere.csv"},
+		"no dispatcher":   {Server: "http://127.0.0.1:1", DevicePattern: "d%d", Hall: true},
 		"no server there": {Server: "http://127.0.0.1:1", DevicesURL: "http://127.0.0.1:1", DevicePattern: "d%d", For: time.Second},
 	} {
 		if err := run(t.Context(), o, io.Discard, io.Discard); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestTokensOfWorkersAreRead(t *testing.T) {
+	write := func(text string) string {
+		file := filepath.Join(t.TempDir(), "tokens")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	got, err := readTokens(write("W0001 abc\n\nW0002\tdef\r\n"))
+	if err != nil || len(got) != 2 || got["W0001"] != "abc" || got["W0002"] != "def" {
+		t.Errorf("%v, error %v", got, err)
+	}
+	for name, text := range map[string]string{"empty": "\n", "one word": "W0001\n", "three": "W0001 a b\n", "twice": "W0001 a\nW0001 b\n"} {
+		if _, err := readTokens(write(text)); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}

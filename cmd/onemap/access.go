@@ -22,9 +22,10 @@ import (
 func atMachine() auth.Actor { return auth.SystemActor("command line") }
 
 type tokenCmd struct {
-	Create tokenCreateCmd `cmd:"" help:"Make a token and print it alone on standard output."`
-	List   tokenListCmd   `cmd:"" help:"List the tokens in use."`
-	Revoke tokenRevokeCmd `cmd:"" help:"End a token at once."`
+	Create  tokenCreateCmd  `cmd:"" help:"Make a token and print it alone on standard output."`
+	Workers tokenWorkersCmd `cmd:"" help:"Make a token for each active worker and print them, badge and token on a line: for a pretend field (fieldsim)."`
+	List    tokenListCmd    `cmd:"" help:"List the tokens in use."`
+	Revoke  tokenRevokeCmd  `cmd:"" help:"End a token at once."`
 }
 
 type tokenCreateCmd struct {
@@ -65,6 +66,39 @@ func (c *tokenCreateCmd) Run(ctx context.Context, out io.Writer, say messages) e
 	fmt.Fprintf(say, "token %d, good until %s:\n", t.ID, t.Expires.Local().Format(time.DateTime))
 	_, err = fmt.Fprintln(out, t.Secret)
 	return err
+}
+
+type tokenWorkersCmd struct {
+	place
+	County    string        `help:"Code of a county, where the database holds several; all when left out."`
+	Sensitive bool          `help:"May handle sensitive categories."`
+	Note      string        `help:"What they are for." default:"pretend field"`
+	Expires   time.Duration `help:"How long they are good for." default:"24h"`
+}
+
+func (c *tokenWorkersCmd) Run(ctx context.Context, out io.Writer, say messages) error {
+	if c.Expires <= 0 {
+		return fmt.Errorf("--expires %s: say how long from now, for example 24h", c.Expires)
+	}
+	db, done, err := c.openToChange(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	made, err := api.MakeWorkerTokens(ctx, db, atMachine(), api.NewToken{County: c.County, Sensitive: c.Sensitive, Note: c.Note, Life: c.Expires}, time.Now())
+	if err != nil {
+		return err
+	}
+	if len(made) == 0 {
+		return errors.New("there is no active worker with a grid: import a roster first (onemap import people), or load the demo")
+	}
+	for _, w := range made {
+		if _, err := fmt.Fprintln(out, w.Badge, w.Secret); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(say, "%d tokens, good until %s: keep the list where nobody else reads it\n", len(made), made[0].Expires.Local().Format(time.DateTime))
+	return nil
 }
 
 // workerOf finds a worker by the badge; 0 for "".

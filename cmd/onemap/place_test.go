@@ -20,18 +20,19 @@ import (
 
 // refusing are commands that need a database that is there.
 var refusing = map[string][]string{
-	"user list":    {"user", "list"},
-	"user add":     {"user", "add", "--login", "boss", "--role", "security_admin"},
-	"user disable": {"user", "disable", "boss"},
-	"user secret":  {"user", "secret"},
-	"token list":   {"token", "list"},
-	"token create": {"token", "create", "--role", "dispatcher"},
-	"token revoke": {"token", "revoke", "1"},
-	"wall list":    {"wall", "list"},
-	"wall link":    {"wall", "link"},
-	"wall revoke":  {"wall", "revoke", "1"},
-	"grids check":  {"grids", "check", "1"},
-	"grids enact":  {"grids", "enact", "1"},
+	"user list":     {"user", "list"},
+	"user add":      {"user", "add", "--login", "boss", "--role", "security_admin"},
+	"user disable":  {"user", "disable", "boss"},
+	"user secret":   {"user", "secret"},
+	"token list":    {"token", "list"},
+	"token create":  {"token", "create", "--role", "dispatcher"},
+	"token workers": {"token", "workers"},
+	"token revoke":  {"token", "revoke", "1"},
+	"wall list":     {"wall", "list"},
+	"wall link":     {"wall", "link"},
+	"wall revoke":   {"wall", "revoke", "1"},
+	"grids check":   {"grids", "check", "1"},
+	"grids enact":   {"grids", "enact", "1"},
 }
 
 func runIn(t *testing.T, dir string, args []string) (code int, said string) {

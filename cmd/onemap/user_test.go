@@ -55,6 +55,7 @@ func TestALoneAdministratorMakesAccounts(t *testing.T) {
 	id, _, _ := strings.Cut(strings.Split(list, "\n")[1], " ")
 	want(0, "", "token", "revoke", id)
 	want(1, "none in use", "token", "revoke", id)
+	want(1, "import a roster first", "token", "workers")
 	want(0, "http://127.0.0.1:8080/wall#code=", "wall", "link", "--layers", "grids,roads", "--address", "10.1.0.0/16,10.2.0.9")
 	list = want(0, "wall-1  link", "wall", "list")
 	id, _, _ = strings.Cut(strings.Split(list, "\n")[1], " ")

@@ -307,6 +307,12 @@ func TestPagesOfAListHoldEveryIncidentOnce(t *testing.T) {
 			t.Errorf("incident %s stood on %d pages", id, n)
 		}
 	}
+	// Several states are one list; named twice one of them would be left out in silence.
+	both := st.want(200, "GET", "/api/v1/incidents?limit=100&state=closed,reported", op, "").json(t)["items"].([]any)
+	twice := st.want(400, "GET", "/api/v1/incidents?limit=100&state=closed&state=reported", op, "")
+	if len(both) != 25 || !strings.Contains(string(twice.body), "state stands in the query more than once") {
+		t.Errorf("%d incidents of two states; named twice: %s", len(both), twice.body)
+	}
 }
 
 func TestGeoJSONOnRequest(t *testing.T) {

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/paulmach/orb"
+
 	"onemap/geo"
 	"onemap/people"
 )
@@ -39,6 +41,11 @@ type FieldOptions struct {
 	Workers   int                // default 474, at most 5,000; negative for none
 	Interval  time.Duration      // between two fixes of a phone; default 10 s
 	PerMinute float64            // incidents a minute; at most 6,000
+	Reports   int                // no more than so many; 0 for as many as come
+	Near      float64            // metres: reports lie no farther than that from where a worker began; 0 for anywhere
+	Muster    float64            // metres: workers begin no farther than that from the first; 0 each in a grid of their own
+	Work      *WorkOptions       // workers answer what they are offered; nil for walking alone
+	Hall      *HallOptions       // a hall without a hand; nil for none
 	For       time.Duration      // default 10 min, at most 24 h
 	Faults    Faults
 	Seed      uint64
@@ -61,6 +68,9 @@ type Tally struct {
 	Different int `json:"different"` // reports sent twice that became two incidents: none, if all is well
 
 	Incidents []string `json:"incidents"` // ids, in the order of the answers
+
+	Work *Work `json:"work,omitempty"` // where workers answer offers
+	Hall *Hall `json:"hall,omitempty"` // where the hall works by itself
 }
 
 const (
@@ -113,6 +123,10 @@ func NewField(o FieldOptions) (*Field, error) {
 		return nil, errors.New("the interval must be 10 ms or longer")
 	case o.For < 0 || o.For > maxFieldFor:
 		return nil, fmt.Errorf("at most %s", maxFieldFor)
+	case !(o.Near >= 0 && o.Near <= 100_000 && o.Muster >= 0 && o.Muster <= 100_000):
+		return nil, errors.New("near and muster are at most 100,000 metres")
+	case o.Reports < 0 || o.Reports > maxReports:
+		return nil, fmt.Errorf("at most %d reports", maxReports)
 	case o.PerMinute < 0 || o.PerMinute > maxPerMinute || math.IsNaN(o.PerMinute):
 		return nil, fmt.Errorf("0 to %d incidents a minute", maxPerMinute)
 	}
@@ -120,7 +134,25 @@ func NewField(o FieldOptions) (*Field, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Field{o: o, c: c, tally: Tally{Incidents: []string{}}}, nil
+	f := &Field{o: o, c: c, tally: Tally{Incidents: []string{}}}
+	if o.Work != nil {
+		w := *o.Work
+		if err := w.check(); err != nil {
+			return nil, err
+		}
+		if o.Devices == "" {
+			return nil, errors.New("workers who answer need the device listener's address: where they are is known by their phones")
+		}
+		f.o.Work, f.tally.Work = &w, &Work{}
+	}
+	if o.Hall != nil {
+		h := *o.Hall
+		if err := h.check(o.Token); err != nil {
+			return nil, err
+		}
+		f.o.Hall, f.tally.Hall = &h, &Hall{}
+	}
+	return f, nil
 }
 
 // Run acts until the time is over or ctx ends, and returns what was done. An
@@ -141,6 +173,7 @@ func (f *Field) Run(ctx context.Context) (Tally, error) {
 		homes = nil // a token that may not read workers: spread them evenly
 	}
 	var wg sync.WaitGroup
+	var began []orb.Point
 	if f.o.Devices != "" && f.o.Workers > 0 {
 		for n := 1; n <= f.o.Workers; n++ {
 			p, ok := f.newPhone(n, areas, homes)
@@ -148,11 +181,29 @@ func (f *Field) Run(ctx context.Context) (Tally, error) {
 				continue
 			}
 			f.count(func(t *Tally) { t.Workers++ })
+			if f.o.Muster > 0 && len(began) > 0 {
+				p.walker.p = p.walker.home.near(p.rng, began[0], f.o.Muster)
+			}
+			began = append(began, p.walker.p)
 			wg.Go(func() { p.run(ctx) })
 		}
 	}
+	reported := make(chan struct{}) // closed when nobody reports any more
 	if f.o.PerMinute > 0 {
-		wg.Go(func() { newDesk(f, areas).run(ctx) })
+		d := newDesk(f, areas)
+		d.began = began
+		wg.Go(func() {
+			defer close(reported)
+			d.run(ctx)
+		})
+	}
+	if f.o.Hall != nil {
+		wg.Go(func() {
+			newHallside(f).run(ctx, reported)
+			if f.o.Reports > 0 {
+				cancel() // all is done
+			}
+		})
 	}
 	wg.Go(func() { f.tell(ctx) })
 	wg.Wait()
@@ -165,6 +216,14 @@ func (f *Field) Tally() Tally {
 	defer f.mu.Unlock()
 	t := f.tally
 	t.Incidents = slices.Clone(t.Incidents)
+	if t.Work != nil {
+		w := *t.Work
+		t.Work = &w
+	}
+	if t.Hall != nil {
+		h := *t.Hall
+		t.Hall = &h
+	}
 	return t
 }
 
@@ -197,6 +256,7 @@ type phone struct {
 	kept    []position // not yet sent, oldest first
 	silent  int        // intervals left without a phone at all
 	offline int        // intervals left without a network
+	tasks   *tasks     // nil for one who answers nothing
 }
 
 // newPhone puts the n-th worker into the grid of their badge, or else into one
@@ -212,7 +272,9 @@ func (f *Field) newPhone(n int, areas []area, homes map[string]string) (*phone, 
 		return nil, false
 	}
 	w, ok := newWalker(rng, t)
-	return &phone{f: f, rng: rng, device: f.o.Device(n), walker: w, battery: 60 + 40*rng.Float64()}, ok
+	p := &phone{f: f, rng: rng, device: f.o.Device(n), walker: w, battery: 60 + 40*rng.Float64()}
+	p.tasks = newTasks(p, f.o.Badge(n))
+	return p, ok
 }
 
 // run sends a position each interval, from a phase of its own.
@@ -223,9 +285,12 @@ func (p *phone) run(ctx context.Context) {
 	}
 	t := time.NewTicker(p.f.o.Interval)
 	defer t.Stop()
-	last := p.f.o.Now()
+	if p.tasks != nil {
+		defer p.tasks.signOff(ctx)
+	}
+	last := p.now()
 	for {
-		now := p.f.o.Now()
+		now := p.now()
 		p.walker.step(now.Sub(last).Seconds())
 		last = now
 		p.turn(ctx, now)
@@ -262,15 +327,24 @@ func (p *phone) turn(ctx context.Context, now time.Time) {
 		return
 	}
 	p.flush(ctx)
+	if p.tasks != nil {
+		p.tasks.turn(ctx, now)
+	}
+}
+
+// now is the phone's clock: whole seconds, as positions are sent, unless they come
+// faster than that.
+func (p *phone) now() time.Time {
+	if p.f.o.Interval >= time.Second {
+		return p.f.o.Now().Truncate(time.Second)
+	}
+	return p.f.o.Now()
 }
 
 func (p *phone) fix(now time.Time, jump bool) position {
 	at, accuracy := p.walker.seen()
 	if jump {
 		at, accuracy = geo.WGS84(p.walker.home.move(at.Orb(), p.rng.Float64()*360, 30_000)), 10
-	}
-	if p.f.o.Interval >= time.Second {
-		now = now.Truncate(time.Second)
 	}
 	return position{at: now, p: at, accuracy: accuracy, speed: p.walker.speed, course: p.walker.heading, battery: int(p.battery)}
 }
@@ -341,7 +415,8 @@ type desk struct {
 	rng    *rand.Rand
 	areas  []territory
 	where  wheel
-	prefix string // makes the keys of this run its own
+	prefix string      // makes the keys of this run its own
+	began  []orb.Point // where the workers began
 }
 
 // newDesk spreads matters over the grids: the smaller a grid, the more people
@@ -368,7 +443,11 @@ func (d *desk) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	room := make(chan struct{}, 16) // reports on their way
-	for n := range maxReports {
+	most := maxReports
+	if d.f.o.Reports > 0 {
+		most = d.f.o.Reports
+	}
+	for n := 0; n < most; {
 		if !sleep(ctx, time.Duration(d.rng.ExpFloat64()*float64(time.Minute)/d.f.o.PerMinute)) {
 			return
 		}
@@ -376,6 +455,7 @@ func (d *desk) run(ctx context.Context) {
 		if !ok {
 			continue
 		}
+		n++
 		twice := d.f.o.Faults.Duplicates && chance(d.rng, 0.2)
 		room <- struct{}{}
 		wg.Go(func() {
@@ -393,7 +473,7 @@ func (d *desk) report() (map[string]any, bool) {
 		weights[i] = m.weight * m.season[now.Month()-1] * (0.05 + m.hours[now.Hour()])
 	}
 	m := matters[newWheel(weights).spin(d.rng)]
-	p, ok := d.areas[d.where.spin(d.rng)].inside(d.rng)
+	p, ok := d.place()
 	if !ok {
 		return nil, false
 	}
@@ -403,10 +483,29 @@ func (d *desk) report() (map[string]any, bool) {
 		g := geo.WGS84(p).GCJ02()
 		lon, lat, crs = g[0], g[1], "gcj02"
 	}
-	return map[string]any{
+	body := map[string]any{
 		"category": m.code, "title": pick(d.rng, m.says), "text": "演示数据，由程序生成。", "source": source,
 		"location": map[string]any{"lon": lon, "lat": lat, "crs": crs},
-	}, true
+	}
+	if d.f.o.Hall != nil { // then there is somebody who calls back
+		body["reporter"] = map[string]any{"name": "演示来电人"}
+	}
+	return body, true
+}
+
+// place draws where a matter lies.
+func (d *desk) place() (orb.Point, bool) {
+	if d.f.o.Near == 0 || len(d.began) == 0 {
+		return d.areas[d.where.spin(d.rng)].inside(d.rng)
+	}
+	from := pick(d.rng, d.began)
+	for range 100 {
+		p := d.areas[0].near(d.rng, from, d.f.o.Near)
+		if slices.ContainsFunc(d.areas, func(t territory) bool { return t.contains(p) }) {
+			return p, true
+		}
+	}
+	return orb.Point{}, false
 }
 
 // post reports until the server takes or refuses it, three times at most; then

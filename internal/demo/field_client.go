@@ -104,8 +104,8 @@ func (c *client) send(ctx context.Context, device string, ps []position) (int, e
 		}
 		contentType = "application/json"
 	}
-	status, _, err := c.do(ctx, http.MethodPost, c.devices+"/", contentType, body, nil)
-	return status, err
+	r, err := c.do(ctx, "", http.MethodPost, c.devices+"/", body, map[string]string{"Content-Type": contentType})
+	return r.status, err
 }
 
 // fields are the keys and values a phone sends.
@@ -130,15 +130,15 @@ func (c *client) report(ctx context.Context, key string, body any) (id string, s
 	if err != nil {
 		return "", 0, err
 	}
-	status, answer, err := c.do(ctx, http.MethodPost, c.server+"/api/v1/incidents", "application/json", raw, map[string]string{"Idempotency-Key": key})
-	if err != nil || status >= 300 {
-		return "", status, err
+	r, err := c.do(ctx, c.token, http.MethodPost, c.server+"/api/v1/incidents", raw, map[string]string{"Content-Type": "application/json", "Idempotency-Key": key})
+	if err != nil || r.status >= 300 {
+		return "", r.status, err
 	}
 	var got struct{ ID string }
-	if err := json.Unmarshal(answer, &got); err != nil {
-		return "", status, fmt.Errorf("the answer to a report: %w", err)
+	if err := json.Unmarshal(r.body, &got); err != nil {
+		return "", r.status, fmt.Errorf("the answer to a report: %w", err)
 	}
-	return got.ID, status, nil
+	return got.ID, r.status, nil
 }
 
 // area is a grid as far as the field needs it.
@@ -222,35 +222,40 @@ func (c *client) homes(ctx context.Context) (map[string]string, error) {
 }
 
 func (c *client) get(ctx context.Context, path, accept string) ([]byte, error) {
-	status, body, err := c.do(ctx, http.MethodGet, c.server+path, "", nil, map[string]string{"Accept": accept})
+	r, err := c.do(ctx, c.token, http.MethodGet, c.server+path, nil, map[string]string{"Accept": accept})
 	if err != nil {
 		return nil, err
 	}
-	if status != http.StatusOK {
-		return nil, fmt.Errorf("the server answers %d to its %s", status, path)
+	if r.status != http.StatusOK {
+		return nil, fmt.Errorf("the server answers %d to its %s", r.status, path)
 	}
-	return body, nil
+	return r.body, nil
 }
 
-func (c *client) do(ctx context.Context, method, target, contentType string, body []byte, header map[string]string) (int, []byte, error) {
+// reply is a server's answer.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// do sends one request; token "" for none, as the device port wants it.
+func (c *client) do(ctx context.Context, token, method, target string, body []byte, header map[string]string) (reply, error) {
 	req, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
 	if err != nil {
-		return 0, nil, err
+		return reply{}, err
 	}
-	if contentType != "" {
-		req.Header.Set("Content-Type", contentType)
-	}
-	if c.token != "" && target != c.devices+"/" {
-		req.Header.Set("Authorization", "Bearer "+c.token)
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	for k, v := range header {
 		req.Header.Set(k, v)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return 0, nil, err
+		return reply{}, err
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	return resp.StatusCode, answer, err
+	return reply{resp.StatusCode, resp.Header, answer}, err
 }

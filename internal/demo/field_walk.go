@@ -13,7 +13,8 @@ import (
 	"onemap/geo"
 )
 
-// walker goes about its grid on foot and by car, smoothly, and never leaves it.
+// walker goes about its grid on foot and by car, smoothly, and leaves it only when it
+// is sent elsewhere.
 type walker struct {
 	rng  *rand.Rand
 	home territory
@@ -24,6 +25,50 @@ type walker struct {
 	cruise  float64 // the speed it likes on this leg
 	target  orb.Point
 	rest    float64 // seconds left to stand
+
+	errand *orb.Point // where it was sent; nil while it goes about its grid
+	back   bool       // the errand is the way home
+	pace   float64    // m/s on an errand
+	left   orb.Point  // where it left its grid's own rounds
+}
+
+// send has the walker go to a place, straight, at pace metres a second, and stay there
+// until it is released.
+func (w *walker) send(to orb.Point, pace float64) {
+	if w.errand == nil {
+		w.left = w.p
+	}
+	w.errand, w.back, w.pace, w.rest = &to, false, pace, 0
+}
+
+// there reports whether the walker stands where it was sent.
+func (w *walker) there() bool { return w.errand != nil && !w.back && w.p == *w.errand }
+
+// release lets the walker go about its grid again, once it is back in it.
+func (w *walker) release() {
+	switch {
+	case w.errand == nil || w.back:
+	case w.home.contains(w.p):
+		w.errand, w.speed = nil, 0
+		w.choose()
+	default:
+		w.errand, w.back = &w.left, true
+	}
+}
+
+// travel is a tick of an errand.
+func (w *walker) travel(dt float64) {
+	left, to := w.home.way(w.p, *w.errand)
+	step := w.pace * dt
+	if left > step {
+		w.p, w.heading, w.speed = w.home.move(w.p, to, step), to, w.pace
+		return
+	}
+	w.p, w.speed = *w.errand, 0
+	if w.back {
+		w.errand, w.back = nil, false
+		w.choose()
+	}
 }
 
 // territory is the part of a grid a walker keeps to.
@@ -79,6 +124,11 @@ func (t territory) inside(r *rand.Rand) (orb.Point, bool) {
 	return orb.Point{}, false
 }
 
+// near draws a point at most dist metres from p, wherever the border is.
+func (t territory) near(r *rand.Rand, p orb.Point, dist float64) orb.Point {
+	return t.move(p, 360*r.Float64(), dist*math.Sqrt(r.Float64()))
+}
+
 // clear reports whether the straight way from a to b stays in the territory.
 func (t territory) clear(a, b orb.Point) bool {
 	const samples = 16
@@ -126,6 +176,10 @@ func (w *walker) step(dt float64) {
 }
 
 func (w *walker) tick(dt float64) {
+	if w.errand != nil {
+		w.travel(dt)
+		return
+	}
 	if w.rest > 0 {
 		w.rest -= dt
 		w.speed = max(0, w.speed-3*dt)
@@ -155,11 +209,12 @@ func (w *walker) tick(dt float64) {
 	w.p = next
 }
 
-// seen is where a receiver places the walker: some metres off, but in its grid.
+// seen is where a receiver places the walker: some metres off, but in its grid, unless
+// it was sent elsewhere.
 func (w *walker) seen() (p geo.WGS84, accuracy float64) {
 	accuracy = 4 + 10*w.rng.Float64()
 	p = geo.WGS84(w.home.move(w.p, w.rng.Float64()*360, math.Abs(w.rng.NormFloat64())*accuracy/4))
-	if !w.home.contains(p.Orb()) {
+	if w.errand == nil && !w.home.contains(p.Orb()) {
 		p = geo.WGS84(w.p)
 	}
 	return p, accuracy

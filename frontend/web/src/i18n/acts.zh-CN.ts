@@ -204,12 +204,6 @@ export const actsZh = {
     advice: '修改派单推荐规则',
     offers: '修改派单规则',
   },
-  calendar: {
-    changed: '修改工作日历与时限',
-  },
-  steps: {
-    choose: '选用步骤名称',
-  },
   patrol: {
     made: '制定巡查计划',
     changed: '修改巡查计划',
