@@ -281,7 +281,11 @@ func (s *Server) signOut(ctx context.Context, a caller, _ *struct{}) (*signOutOu
 			return nil, err
 		}
 	}
-	return &signOutOutput{Cookies: []http.Cookie{s.cookie(ctx, "", store.Credential{})}, Clear: `"cache", "cookies", "storage"`}, nil
+	clear := `"cache", "cookies", "storage"`
+	if a.Role == auth.GridWorker || a.Role == auth.DeptHandler { // their page wipes what is theirs; others' unsent reports may lie on a shared phone
+		clear = `"cache", "cookies"`
+	}
+	return &signOutOutput{Cookies: []http.Cookie{s.cookie(ctx, "", store.Credential{})}, Clear: clear}, nil
 }
 
 // endSession ends one session. Its holder's other sessions live on.

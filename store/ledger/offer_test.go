@@ -319,6 +319,9 @@ func TestAnOfferExpiresOnceWhoeverSweeps(t *testing.T) {
 			next.workers = append(next.workers, uint32(1+n+i))
 		}
 	}
+	if _, err := w.db.Pool.Exec(t.Context(), "UPDATE offer SET expires_at = made_at + interval '45 s'"); err != nil { // as if the desk had said so
+		t.Fatal(err)
+	}
 	w.now = w.now.Add(dispatch.NotReachedAfter)
 	if got := w.sweep(t); got.NotReached != n || got.Expired != 0 {
 		t.Errorf("after half a minute: %+v", got)
@@ -351,6 +354,9 @@ func TestAnOfferExpiresOnceWhoeverSweeps(t *testing.T) {
 	}
 	if next.chosen.Load() != n-1 {
 		t.Errorf("%d choices were told to the advice", next.chosen.Load())
+	}
+	if k := w.count(t, "offer", "state = 'offered' AND expires_at - made_at = interval '45 s'"); k != n-1 {
+		t.Errorf("%d of those asked next have as long to answer as who was asked before", k)
 	}
 	if k := w.count(t, "offer_journal", "kind = 'expire'"); k != n {
 		t.Errorf("%d expiries in the journal", k)

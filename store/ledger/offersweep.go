@@ -113,7 +113,8 @@ func (l *Ledger) expire(ctx context.Context, actor auth.Actor, d dueOffer) (expi
 		if next == 0 || !res.Offers[0].Lead {
 			return nil
 		}
-		passed, err = l.passOn(ctx, tx, actor, res.Incident, next)
+		was := res.Offers[0]
+		passed, err = l.passOn(ctx, tx, actor, res.Incident, next, was.ExpiresAt.Sub(was.MadeAt))
 		return err
 	})
 	if err != nil {
@@ -157,14 +158,14 @@ func (l *Ledger) nextCandidate(ctx context.Context, d dueOffer) (uint32, error) 
 	return w, nil
 }
 
-// passOn offers the lead to the next candidate. Where that one cannot be asked any
-// more, the desk decides: false.
-func (l *Ledger) passOn(ctx context.Context, tx pgx.Tx, actor auth.Actor, in store.Incident, worker uint32) (bool, error) {
+// passOn offers the lead to the next candidate, who has as long to answer as the one
+// before. Where that one cannot be asked any more, the desk decides: false.
+func (l *Ledger) passOn(ctx context.Context, tx pgx.Tx, actor auth.Actor, in store.Incident, worker uint32, expires time.Duration) (bool, error) {
 	sub, err := tx.Begin(ctx)
 	if err != nil {
 		return false, err
 	}
-	c := Command{Offer: &OfferCommand{Incident: in.ID, Offering: dispatch.Offering{Workers: []uint32{worker}, Lead: true}}}
+	c := Command{Offer: &OfferCommand{Incident: in.ID, Offering: dispatch.Offering{Workers: []uint32{worker}, Lead: true, Expires: expires}}}
 	_, err = l.makeOffers(ctx, sub, actor, c, whole, in)
 	if err == nil {
 		return true, sub.Commit(ctx)

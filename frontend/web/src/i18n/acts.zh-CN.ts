@@ -156,6 +156,10 @@ export const actsZh = {
     changed: '派单有变化',
     ended: '派单结束',
   },
+  rules: {
+    advice: '修改派单推荐规则',
+    offers: '修改派单规则',
+  },
   calendar: {
     changed: '修改日历与时限',
   },
@@ -199,10 +203,6 @@ export const actsZh = {
   },
   message: {
     send: '发送消息',
-  },
-  rules: {
-    advice: '修改派单推荐规则',
-    offers: '修改派单规则',
   },
   patrol: {
     made: '制定巡查计划',
