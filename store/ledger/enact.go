@@ -44,8 +44,10 @@ type Enacted struct {
 	Held            time.Duration // how long reports had to wait
 }
 
-// moveBatch is how many incidents move in one statement.
-const moveBatch = 2000
+const (
+	moveBatch = 2000                   // how many incidents move in one statement
+	moveTime  = 300 * time.Microsecond // what one takes at least, while reports come in
+)
 
 // Enact makes a draft the boundaries of its county, at one moment: in one
 // transaction the version before is retired and every open incident of the county
@@ -92,12 +94,21 @@ func (l *Ledger) enact(ctx context.Context, actor auth.Actor, e Enactment) (Enac
 	if err != nil {
 		return Enacted{}, err
 	}
-	r := redraw{l: l.over(next), actor: actor, e: e, next: next, known: known, out: Enacted{Version: e.Version, Grids: len(next.Nodes())}}
+	r := redraw{l: l.over(next), actor: actor, e: e, next: next, known: known, busy: map[int64]resettled{}, out: Enacted{Version: e.Version, Grids: len(next.Nodes())}}
 	if err := r.foresee(ctx, v); err != nil {
+		return Enacted{}, err
+	}
+	// Whoever acts on what is being moved waits until it has committed.
+	if err := sleepUntil(ctx, known.Add(-time.Duration(len(r.ahead))*moveTime)); err != nil {
 		return Enacted{}, err
 	}
 	err = l.o.DB.InTx(ctx, func(tx pgx.Tx) error { return r.run(ctx, tx, len(grave)) })
 	return r.out, err
+}
+
+func sleepUntil(ctx context.Context, t time.Time) error {
+	wait(ctx, time.Until(t))
+	return ctx.Err()
 }
 
 // announce numbers the draft.
@@ -138,7 +149,8 @@ type redraw struct {
 	next  *grid.Tree
 	known time.Time // when everybody's scope holds the new numbers
 	out   Enacted
-	ahead map[int64]foreseen // what was worked out before the transaction
+	ahead map[int64]foreseen  // what was worked out before the transaction
+	busy  map[int64]resettled // what moves and may have offers and whistles
 }
 
 // foreseen is where an incident will stand in the new tree, as long as it stays as it was.
@@ -200,16 +212,17 @@ func (r *redraw) run(ctx context.Context, tx pgx.Tx, accepted int) error {
 	if err := r.move(ctx, tx, v); err != nil {
 		return err
 	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(time.Until(r.known)):
+	if err := sleepUntil(ctx, r.known); err != nil {
+		return err
 	}
 	if err := store.HoldCounty(ctx, tx, v); err != nil {
 		return err
 	}
 	held := time.Now()
 	if err := r.move(ctx, tx, v); err != nil { // what came in meanwhile
+		return err
+	}
+	if err := r.l.tellResettled(ctx, tx, r.busy); err != nil {
 		return err
 	}
 	if err := store.PutInForce(ctx, tx, v); err != nil {
@@ -288,6 +301,9 @@ func (l *Ledger) settle(ctx context.Context, actor auth.Actor, v store.GridVersi
 		if err := r.move(ctx, tx, v); err != nil {
 			return err
 		}
+		if err := r.l.tellResettled(ctx, tx, r.busy); err != nil {
+			return err
+		}
 		if r.out.Open == 0 { // another node was first
 			return nil
 		}
@@ -308,7 +324,7 @@ type moved struct {
 
 func (r *redraw) moveBatch(ctx context.Context, tx pgx.Tx, ins []store.Incident) error {
 	now := r.l.o.Now()
-	all, busy := make([]moved, len(ins)), map[int64]resettled{}
+	all := make([]moved, len(ins))
 	for i, in := range ins {
 		if f, ok := r.ahead[in.ID]; ok && reflect.DeepEqual(f.was, in) {
 			all[i] = f.is
@@ -320,17 +336,14 @@ func (r *redraw) moveBatch(ctx context.Context, tx pgx.Tx, ins []store.Incident)
 			}
 		}
 		if in.State.HoldsOffers() || in.State.TakesWhistles() {
-			busy[in.ID] = resettled{all[i].event.Before, all[i].Incident}
+			r.busy[in.ID] = resettled{all[i].event.Before, all[i].Incident}
 		}
 		if all[i].step != nil {
 			r.out.Moved++
 		}
 	}
 	r.out.Open += len(all)
-	if err := writeMoved(ctx, tx, all, r.actor.ID, r.e.Reason, now); err != nil {
-		return err
-	}
-	return r.l.tellResettled(ctx, tx, busy)
+	return writeMoved(ctx, tx, all, r.actor.ID, r.e.Reason, now)
 }
 
 // moveOne says where an incident stands in the new tree. Where only the numbers of

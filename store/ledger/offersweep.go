@@ -249,6 +249,10 @@ type resettled struct {
 // sees those now, and whoever saw them before that they are gone.
 func (l *Ledger) tellResettled(ctx context.Context, tx pgx.Tx, all map[int64]resettled) error {
 	ids := slices.Sorted(maps.Keys(all))
+	// The sweep marks offers as not reached without their incident: held, they stay as they are told.
+	if _, err := tx.Exec(ctx, "SELECT id FROM offer WHERE incident_id = ANY($1) AND state IN ('offered', 'delivered', 'seen', 'accepted', 'arrived') ORDER BY id FOR UPDATE", ids); err != nil {
+		return err
+	}
 	offers, err := store.LiveOffersOn(ctx, tx, whole, ids)
 	if err != nil {
 		return err
