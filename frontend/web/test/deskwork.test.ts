@@ -4,13 +4,15 @@
 
 import { mount } from '@vue/test-utils';
 import { describe, expect, test, vi } from 'vitest';
-import { nextTick } from 'vue';
+import { type Component, nextTick } from 'vue';
 import { formOf, possibleOf } from '../src/desk/acts';
 import { waysOf, weighty } from '../src/desk/alike';
 import { DeskApi } from '../src/desk/api';
+import CorrectForm from '../src/desk/CorrectForm.vue';
 import { changesOf } from '../src/desk/changes';
-import { Desk } from '../src/desk/desk';
+import { DESK, Desk } from '../src/desk/desk';
 import { emptyDraft, faultsOf, fieldOf, findCategories, isRough, missing, reportOf } from '../src/desk/draft';
+import IncidentPanel from '../src/desk/IncidentPanel.vue';
 import { deskKey, KEYS, type KeyDesk } from '../src/desk/keys';
 import { complete, distanceM, edgeOf, Marking, markedOf, type Place } from '../src/desk/marking';
 import { bestInside, byAdvice, Selection } from '../src/desk/selection';
@@ -22,14 +24,25 @@ import { Http } from '../src/session/http';
 import { Problem } from '../src/session/problem';
 import type { SessionStore } from '../src/session/store';
 import ComboField from '../src/ui/ComboField.vue';
-import { FakeTimers, incident } from './helpers';
-import { FakeServer, json, refuse, settle } from './people';
+import { FakeSocket, FakeTimers, incident } from './helpers';
+import { dialogs, FakeServer, json, refuse, settle } from './people';
 
 vi.mock('../src/map/hallmap', () => ({ HallMap: class {} }));
 vi.mock('../src/desk/pins', () => ({ MapPins: class {} }));
+const socket = new FakeSocket();
+vi.mock('../src/wire/socket', () => ({ openSocket: () => socket }));
 
 const make = (id: string, more: Partial<Case> = {}) =>
-  ({ ...incident(id), version: 1, ack_due: null, stage_due: null, late: false, owner_level: 2, ...more }) as Case;
+  ({
+    ...incident(id),
+    version: 1,
+    ack_due: null,
+    stage_due: null,
+    late: false,
+    owner_level: 2,
+    source: 'phone',
+    ...more,
+  }) as Case;
 const category = (code: string, name: string, top_name: string): Category => ({
   code,
   name,
@@ -281,6 +294,148 @@ describe('two dispatchers', () => {
     expect(desk.rival.value).toMatchObject({ kind: 'accept', actor: 'account:2' });
     expect(desk.detail.value).toMatchObject({ version: 2, state: 'accepted' });
     expect(possibleOf(desk.detail.value as Case, desk.told.value)).toEqual(['route', 'correct', 'void', 'note']);
+  });
+});
+
+/** A desk whose server holds incidents as `cases` says, and tells what was sent of which version. */
+function standOf(...cases: Case[]) {
+  window.matchMedia ??= (() => ({ matches: false })) as never;
+  const held = new Map(cases.map((c) => [c.id, c]));
+  const journals = new Map(cases.map((c) => [c.id, [entry(1, 'report', 'account:1')]]));
+  const sent: { what: string; match: string; key: string; body: Record<string, unknown> }[] = [];
+  const server = new FakeServer().on('GET /supervisions', () => json({ items: [] }));
+  const worker = (id: string, rank: number) => ({
+    worker_id: id,
+    badge: `W${id}`,
+    rank,
+    score: 1,
+    reasons: [],
+    fix_age_s: 1,
+    relation: 'own',
+  });
+  const guarded = (id: string, heads: () => string, then: (c: Case) => Response) => {
+    const c = held.get(id) as Case;
+    return heads() === `"${c.version}"` ? then(c) : refuse(409, { detail: 'moved', possible: ['escalate'] });
+  };
+  let match = '';
+  for (const { id } of cases) {
+    const at = `/incidents/${id}`;
+    for (const part of ['offers', 'whistles', 'attachments']) server.on(`GET ${at}/${part}`, () => json({ items: [] }));
+    server
+      .on(`GET ${at}`, () => json(held.get(id)))
+      .on(`GET ${at}/journal`, () => json({ items: journals.get(id) }))
+      .on(`GET ${at}/duplicates`, () => json({ items: [] }))
+      .on(`GET ${at}/remarks`, () => json({ requests: [], instructions: [], assistants: [] }))
+      .on(`GET ${at}/candidates`, () => json({ items: [worker('12', 1), worker('13', 2)], excluded: [], left_out: [], of: 2 }))
+      .on(`POST ${at}/offers`, () =>
+        guarded(
+          id,
+          () => match,
+          () => json({ items: [] }, 201),
+        ),
+      )
+      .on(`POST ${at}/actions`, ({ body }) =>
+        guarded(
+          id,
+          () => match,
+          (c) => {
+            const { action } = body as { action: string };
+            const state = { accept: 'accepted', route: 'routed' }[action] ?? c.state;
+            held.set(id, { ...c, state, version: c.version + 1 });
+            return json({ ...held.get(id), possible: undefined });
+          },
+        ),
+      );
+  }
+  const http = new Http({ unauthorised: () => {}, locked: () => {} }, (path, init) => {
+    const h = new Headers(init.headers);
+    match = h.get('if-match') ?? '';
+    if (init.method === 'POST')
+      sent.push({
+        what: path.replace('/api/v1/incidents/', ''),
+        match,
+        key: h.get('idempotency-key') ?? '',
+        body: JSON.parse(String(init.body)),
+      });
+    return server.fetch(path, init);
+  });
+  const timers = new FakeTimers();
+  const desk = new Desk({ http } as unknown as SessionStore, new DeskApi(http), timers);
+  /** Somebody else moves an incident on. */
+  const raise = (id: string, more: Partial<Case> = {}) => {
+    const c = held.get(id) as Case;
+    held.set(id, { ...c, version: c.version + 1, ...more });
+    journals.get(id)?.push(entry(c.version + 1, 'correct', 'account:2'));
+  };
+  const show = (component: Component) =>
+    mount(component, {
+      global: { plugins: [makeI18nOf('zh-CN', { 'zh-CN': deskZh, en: deskEn })], provide: { [DESK as symbol]: desk } },
+      attachTo: document.body,
+    });
+  return { server, desk, timers, sent, raise, show };
+}
+const entry = (n: number, kind: string, actor: string) => ({ n, kind, actor, at: '2026-11-22T08:00:00+08:00', device_at: null });
+
+describe('what was seen is what is sent', () => {
+  test('a form sends the version that it was opened on, and after its refusal the one that was told of', async () => {
+    dialogs();
+    const { desk, sent, raise, show } = standOf(
+      make('7', { state: 'routed', possible: [{ action: 'return', needs: ['reason'] }] }),
+    );
+    desk.choose('7');
+    await settle();
+    const w = show(IncidentPanel);
+    await w.findAll('section > .acts > button')[0]?.trigger('click');
+    raise('7');
+    await desk.load(); // as the stream has it read
+    expect(desk.detail.value?.version).toBe(2);
+    await w.find('dialog textarea').setValue('x');
+    await w.find('dialog form').trigger('submit');
+    await settle();
+    expect(sent.map((s) => `${s.match} ${s.body.action}`)).toEqual(['"1" return']);
+    expect(desk.rival.value?.actor).toBe('account:2');
+    await w.find('dialog form').trigger('submit');
+    await settle();
+    expect(sent.at(-1)?.match).toBe('"2"');
+    expect(w.find('dialog').exists()).toBe(false);
+    w.unmount();
+  });
+
+  test('a correction too', async () => {
+    const { desk, sent, raise, show } = standOf(make('7', { category: '0504' }));
+    desk.choose('7');
+    await settle();
+    const w = show(CorrectForm);
+    raise('7', { priority: 2 });
+    await desk.load();
+    await w.find('select').setValue('1');
+    await w.findAll('input').at(-1)?.setValue('x');
+    await w.find('form').trigger('submit');
+    await settle();
+    await w.find('form').trigger('submit');
+    await settle();
+    expect(sent.map((s) => s.match)).toEqual(['"1"', '"2"']);
+    expect(desk.corrected.value).toMatchObject({ before: { priority: 2, version: 2 }, after: { version: 3 } });
+    w.unmount();
+  });
+
+  test('an offer is made by the version that its advice is of, and our own steps are not another’s', async () => {
+    const { desk, server, sent, raise } = standOf(make('7'));
+    desk.choose('7');
+    await settle();
+    expect(desk.picked.value).toEqual(['12']);
+    raise('7');
+    const answer = new Promise<Response>(() => {}); // advice on the new version is long in coming
+    server.on('GET /incidents/7/candidates', () => answer);
+    void desk.load();
+    await settle();
+    expect(desk.detail.value?.version).toBe(2);
+    await expect(desk.offer()).rejects.toBeInstanceOf(Problem);
+    expect(sent.map((s) => s.match)).toEqual(['"1"']);
+    server.on('GET /incidents/7/candidates', () => json({ items: [], excluded: [], left_out: [], of: 0 }));
+    await desk.load();
+    await desk.offer();
+    expect(sent.slice(1).map((s) => `${s.match} ${s.what}`)).toEqual(['"2" 7/actions', '"3" 7/actions', '"4" 7/offers']);
   });
 });
 

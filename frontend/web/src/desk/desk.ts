@@ -38,6 +38,9 @@ const PICK_PX = 22;
 /** What the right column is for now. */
 export type Mode = 'incident' | 'report' | 'select' | 'correct';
 
+/** An incident as it was when somebody made up their mind about it. */
+export type Seen = Pick<Case, 'id' | 'version'>;
+
 export class Desk {
   readonly open = shallowRef<Case[]>([]);
   readonly lane = ref<Lane>('send');
@@ -85,6 +88,8 @@ export class Desk {
   private seen = '';
   private turn = 0;
   private adviceAt = 0;
+  /** The version that the advice on the screen is of; 0 without advice. */
+  private advised = 0;
   private beatTimer: unknown;
   private readonly motion = window.matchMedia('(prefers-reduced-motion: reduce)');
 
@@ -199,6 +204,7 @@ export class Desk {
     this.journal.value = [];
     this.offers.value = [];
     this.advice.value = null;
+    this.advised = 0;
     this.adviceProblem.value = null;
     this.detail.value = this.open.value.find((i) => i.id === id) ?? null;
     if (this.detail.value && laneOf(this.detail.value.state) !== this.lane.value)
@@ -250,7 +256,8 @@ export class Desk {
       this.showPins();
       void this.beside.load(detail, advise);
       const over = !detail.open || laneOf(detail.state) === 'check';
-      if (over || advise || this.timers.now() - this.adviceAt > ADVICE_MS) await this.advise(mine, over);
+      const old = this.advised !== detail.version || this.timers.now() - this.adviceAt > ADVICE_MS;
+      if (over || advise || old) await this.advise(mine, over);
     } catch {
       // the band and the session tell of a lost line; the next change asks again
     } finally {
@@ -279,35 +286,51 @@ export class Desk {
     Object.assign(this.draft, emptyDraft());
   }
 
-  /** Moves the chosen incident on, asks a second person, or writes a note. */
-  async act(act: Act): Promise<void> {
-    const i = this.chosenNow();
-    await this.once(async () => {
-      if (act.action === 'note') await this.api.note(i.id, act.reason ?? '');
-      else if (ASKED_FOR.has(act.action)) await this.api.ask(i.id, i.version, act);
-      else this.detail.value = await this.api.act(i.id, i.version, act);
+  /**
+   * Moves the chosen incident on, asks a second person, or writes a note. A form says which
+   * version it was opened on: what came while it stood open is not what its user has seen.
+   */
+  async act(act: Act, on: Seen = this.chosenNow()): Promise<void> {
+    const of = { id: on.id, version: on.version };
+    await this.once(of, async () => {
+      if (act.action === 'note') await this.api.note(of.id, act.reason ?? '');
+      else if (ASKED_FOR.has(act.action)) await this.api.ask(of.id, of.version, act);
+      else this.put(await this.api.act(of.id, of.version, act), of, act.action !== 'correct');
     });
   }
 
   /** Corrects the chosen incident, and keeps how it was before. */
-  async correct(act: Act): Promise<void> {
-    const before = this.chosenNow();
-    await this.act(act);
-    if (this.detail.value) this.corrected.value = { before, after: this.detail.value };
+  async correct(act: Act, before: Case): Promise<void> {
+    await this.act(act, before);
+    if (this.detail.value?.id === before.id) this.corrected.value = { before, after: this.detail.value };
+  }
+
+  /**
+   * Shows what an act of ours made of an incident, unless another one is chosen by now. Such
+   * an act makes no advice old, where advised says so.
+   */
+  private put(i: Case, of: Seen, advised = true): void {
+    const was = of.version;
+    of.version = i.version;
+    if (i.id !== this.chosen.value) return;
+    this.detail.value = i;
+    if (advised && this.advised === was) this.advised = i.version;
   }
 
   /** Merges one incident into another, and chooses that. */
   async merge(from: Case, into: Case, reason: string): Promise<void> {
-    await this.once(() => this.api.act(from.id, from.version, { action: 'merge', into: into.id, reason }));
+    await this.once({ ...from }, () => this.api.act(from.id, from.version, { action: 'merge', into: into.id, reason }));
     if (into.id === this.chosen.value) return;
     this.typed.value = '';
     this.choose(into.id);
     this.detail.value ??= into;
   }
 
-  /** Runs an act on the chosen incident. Where somebody else was first it is read anew, and rival tells who. */
-  private async once(run: () => Promise<unknown>, advise = false): Promise<void> {
-    const seen = this.journal.value.at(-1)?.n ?? 0;
+  /**
+   * Runs an act on the version that was seen. Where somebody else was first the chosen
+   * incident is read anew, and rival tells who.
+   */
+  private async once(of: Seen, run: () => Promise<unknown>, advise = false): Promise<void> {
     this.rival.value = null;
     this.corrected.value = null;
     try {
@@ -320,7 +343,7 @@ export class Desk {
       if (i && id === this.chosen.value) {
         this.detail.value = i;
         this.journal.value = journal as JournalEntry[];
-        if (news && seen > 0 && news.n > seen) this.rival.value = news;
+        if (news && of.id === id && i.version > of.version) this.rival.value = news;
         if (Array.isArray(e.more.possible)) this.told.value = { version: i.version, actions: e.more.possible as string[] };
       }
       void this.load(true);
@@ -329,19 +352,25 @@ export class Desk {
     void this.load(advise);
   }
 
-  /** Asks the ticked workers, after the steps that have to come first. */
+  /**
+   * Asks the ticked workers, after the steps that have to come first, by the version that
+   * the advice on the screen is of.
+   */
   async offer(): Promise<void> {
-    let i = this.chosenNow();
+    const i = this.chosenNow();
+    const of = { id: i.id, version: this.advised || i.version };
     const workers = this.picked.value;
     const lead = !this.lead.value;
-    await this.once(async () => {
-      for (const action of lead ? (stepsToOffer(i.state) ?? []) : []) {
-        i = await this.api.act(i.id, i.version, { action });
-        this.detail.value = i;
-      }
-      await this.api.offer(i.id, i.version, workers, lead);
-      this.picked.value = [];
-    }, true);
+    await this.once(
+      of,
+      async () => {
+        for (const action of lead ? (stepsToOffer(i.state) ?? []) : [])
+          this.put(await this.api.act(of.id, of.version, { action }), of);
+        await this.api.offer(of.id, of.version, workers, lead);
+        if (of.id === this.chosen.value) this.picked.value = [];
+      },
+      true,
+    );
   }
 
   async withdraw(offer: Offer, reason: string): Promise<void> {
@@ -364,6 +393,7 @@ export class Desk {
     this.adviceAt = this.timers.now();
     if (over) {
       this.advice.value = null;
+      this.advised = 0;
       this.picked.value = [];
       this.showPins();
       return;
@@ -372,12 +402,14 @@ export class Desk {
       const advice = await this.api.advice(i.id, ADVISED);
       if (!mine()) return;
       this.advice.value = advice;
+      this.advised = i.version;
       this.adviceProblem.value = null;
       const first = advice.items[0];
       if (!this.picked.value.length && first && !this.lead.value && stepsToOffer(i.state)) this.picked.value = [first.worker_id];
     } catch (e) {
       if (!mine()) return;
       this.advice.value = null;
+      this.advised = 0;
       this.adviceProblem.value = e;
     }
     this.showPins();
