@@ -454,6 +454,28 @@ describe('keys', () => {
     expect(did).toEqual(['compose', 'select', 'correct', 'merge', 'note', 'help', 'help']);
   });
 
+  test('none counts while a dialog stands open, wherever the focus is; Escape closes the dialog alone', () => {
+    const did: string[] = [];
+    const desk = new Proxy({ hallMap: null } as KeyDesk, {
+      get: (o, name) => (name in o ? o[name as keyof KeyDesk] : () => !!did.push(String(name))),
+    });
+    const form = document.createElement('section');
+    form.className = 'desk-form';
+    form.innerHTML = '<dialog open><button></button></dialog>';
+    document.body.append(form);
+    const press = (on: Element, key: string) => {
+      on.addEventListener('keydown', (e) => did.push(String(deskKey(e as KeyboardEvent, desk))), { once: true });
+      on.dispatchEvent(new KeyboardEvent('keydown', { key }));
+    };
+    for (const key of ['Enter', 'n', '2', 'Escape']) press(document.body, key);
+    press(form.querySelector('button') as Element, 'Escape');
+    expect(did).toEqual(['false', 'false', 'false', 'false', 'false']);
+    form.querySelector('dialog')?.remove();
+    press(form, 'Escape');
+    expect(did.slice(5)).toEqual(['leave', 'true']);
+    form.remove();
+  });
+
   test('Enter that is held down sends nobody', () => {
     const did: string[] = [];
     const desk = { offer: () => did.push('offer'), hallMap: null } as unknown as KeyDesk;
