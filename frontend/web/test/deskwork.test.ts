@@ -24,7 +24,7 @@ import { Http } from '../src/session/http';
 import { Problem } from '../src/session/problem';
 import type { SessionStore } from '../src/session/store';
 import ComboField from '../src/ui/ComboField.vue';
-import { FakeSocket, FakeTimers, incident } from './helpers';
+import { FakeSocket, FakeTimers, incident, opened, reset } from './helpers';
 import { dialogs, FakeServer, json, refuse, settle } from './people';
 
 vi.mock('../src/map/hallmap', () => ({ HallMap: class {} }));
@@ -311,7 +311,7 @@ function standOf(...cases: Case[]) {
     score: 1,
     reasons: [],
     fix_age_s: 1,
-    relation: 'own',
+    relation: 'own_grid',
   });
   const guarded = (id: string, heads: () => string, then: (c: Case) => Response) => {
     const c = held.get(id) as Case;
@@ -372,9 +372,55 @@ function standOf(...cases: Case[]) {
       global: { plugins: [makeI18nOf('zh-CN', { 'zh-CN': deskZh, en: deskEn })], provide: { [DESK as symbol]: desk } },
       attachTo: document.body,
     });
-  return { server, desk, timers, sent, raise, show };
+  return { server, desk, timers, sent, raise, show, held };
 }
 const entry = (n: number, kind: string, actor: string) => ({ n, kind, actor, at: '2026-11-22T08:00:00+08:00', device_at: null });
+
+describe('the stream', () => {
+  test('an event of a new incident loses neither its advice nor what is alike', async () => {
+    const { desk, server, timers, held } = standOf(make('7'));
+    const slow: ((r: Response) => void)[] = [];
+    server.on('GET /incidents/7', () => new Promise<Response>((r) => slow.push(r)));
+    desk.choose('7');
+    await settle();
+    desk.start();
+    socket.accept();
+    socket.say(reset(1), opened(2, '7'));
+    timers.advance(60);
+    await settle();
+    expect(slow).toHaveLength(2); // read anew before the first answer came
+    for (const answer of slow) answer(json(held.get('7')));
+    await settle();
+    expect(desk.advice.value?.items).toHaveLength(2);
+    expect(desk.picked.value).toEqual(['12']);
+    expect(server.count('GET /incidents/7/duplicates')).toBe(1);
+    server.on('GET /incidents/7', () => json(held.get('7')));
+    await desk.load(); // what has come is not asked for again
+    const asked = () => [server.count('GET /incidents/7/candidates'), server.count('GET /incidents/7/duplicates')];
+    expect(asked()).toEqual([1, 1]);
+    void desk.load(true);
+    await desk.load(); // overtakes the one that was to bring both
+    await settle();
+    expect(asked()).toEqual([2, 2]);
+    desk.stop();
+  });
+
+  test('advice that an event overtakes is asked for again', async () => {
+    const { desk, server } = standOf(make('7'));
+    let answer = (_: Response) => {};
+    const quick = json({ items: [{ worker_id: '13', rank: 1 }], excluded: [], left_out: [], of: 1 });
+    server.on('GET /incidents/7/candidates', () => new Promise<Response>((r) => (answer = r)));
+    desk.choose('7');
+    await settle();
+    const late = answer;
+    server.on('GET /incidents/7/candidates', () => quick);
+    await desk.load();
+    late(json({ items: [], excluded: [], left_out: [], of: 0 }));
+    await settle();
+    expect(desk.picked.value).toEqual(['13']);
+    expect(desk.advice.value?.of).toBe(1);
+  });
+});
 
 describe('what was seen is what is sent', () => {
   test('a form sends the version that it was opened on, and after its refusal the one that was told of', async () => {

@@ -90,6 +90,8 @@ export class Desk {
   private adviceAt = 0;
   /** The version that the advice on the screen is of; 0 without advice. */
   private advised = 0;
+  /** Advice is asked for until it has come: an event on the way has the incident read anew. */
+  private wanted = false;
   private beatTimer: unknown;
   private readonly motion = window.matchMedia('(prefers-reduced-motion: reduce)');
 
@@ -246,6 +248,10 @@ export class Desk {
     if (!id) return;
     const turn = ++this.turn;
     const mine = () => turn === this.turn && id === this.chosen.value;
+    if (advise) {
+      this.wanted = true;
+      this.beside.lookAgain();
+    }
     this.loading.value = true;
     try {
       const [detail, journal, offers] = await Promise.all([this.api.incident(id), this.api.journal(id), this.api.offers(id)]);
@@ -254,10 +260,10 @@ export class Desk {
       this.journal.value = journal;
       this.offers.value = offers;
       this.showPins();
-      void this.beside.load(detail, advise);
+      void this.beside.load(detail);
       const over = !detail.open || laneOf(detail.state) === 'check';
       const old = this.advised !== detail.version || this.timers.now() - this.adviceAt > ADVICE_MS;
-      if (over || advise || old) await this.advise(mine, over);
+      if (over || this.wanted || old) await this.advise(mine, over);
     } catch {
       // the band and the session tell of a lost line; the next change asks again
     } finally {
@@ -392,6 +398,7 @@ export class Desk {
     const i = this.chosenNow();
     this.adviceAt = this.timers.now();
     if (over) {
+      this.wanted = false;
       this.advice.value = null;
       this.advised = 0;
       this.picked.value = [];
@@ -403,6 +410,7 @@ export class Desk {
       if (!mine()) return;
       this.advice.value = advice;
       this.advised = i.version;
+      this.wanted = false;
       this.adviceProblem.value = null;
       const first = advice.items[0];
       if (!this.picked.value.length && first && !this.lead.value && stepsToOffer(i.state)) this.picked.value = [first.worker_id];

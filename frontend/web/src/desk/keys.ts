@@ -46,7 +46,7 @@ export interface KeyDesk {
 }
 
 const PAN = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] } as const;
-const TYPING = 'input, textarea, select, dialog';
+const TYPING = 'input, textarea, select';
 
 /** Does what a key stands for; false when it stands for nothing here. */
 export function deskKey(e: KeyboardEvent, desk: KeyDesk): boolean {
