@@ -197,6 +197,34 @@ describe('what is selected', () => {
   });
 });
 
+describe('a call to another shape', () => {
+  test('goes only to the shape whose people were counted', async () => {
+    const circle = (radiusM: number) => ({ kind: 'circle', at: [107, 38] as Place, radiusM }) as const;
+    const found = (count: number) => json({ time: '', workers: { count, items: [] } });
+    const answers: ((r: Response) => void)[] = [];
+    const server = new FakeServer()
+      .on('POST /select', () => new Promise<Response>((r) => answers.push(r)))
+      .on('POST /messages', () => json({ id: '5', to: 3, delivered: 0, seen: 0 }, 201));
+    const s = new Selection(new DeskApi(new Http({ unauthorised: () => {}, locked: () => {} }, server.fetch)), new FakeTimers());
+    void s.ask(circle(500));
+    answers[0]?.(found(3));
+    await settle();
+    expect(s.result.value?.workers?.count).toBe(3);
+    void s.ask(circle(50_000));
+    expect(s.result.value).toBeNull();
+    await expect(s.send('x', 'key')).rejects.toThrow('nothing is marked');
+    answers[1]?.(refuse(422, { detail: 'too wide' }));
+    await settle();
+    await expect(s.callRoll(10, '', 'key')).rejects.toThrow('nothing is marked');
+    void s.ask(circle(700));
+    answers[2]?.(found(4));
+    await settle();
+    await s.send('x', 'key');
+    expect(server.last('POST /messages')?.body).toMatchObject({ circle: { radius_m: 700 } });
+    expect([server.count('POST /messages'), server.count('POST /rollcalls')]).toEqual([1, 0]);
+  });
+});
+
 describe('merging', () => {
   const early = make('1', { reported_at: '2026-11-22T08:00:00+08:00' });
   const late = make('2', { reported_at: '2026-11-22T09:00:00+08:00' });
