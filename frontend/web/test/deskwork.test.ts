@@ -258,6 +258,7 @@ describe('what is possible', () => {
     expect(possibleOf(i, null)).toContain('route');
     expect(possibleOf({ ...i, possible: ['route', 'dispatch'] }, null)).toEqual(['route', 'void', 'note']);
     expect(possibleOf({ ...i, possible: [{ action: 'correct' }] }, null)).toEqual(['correct', 'void', 'note']);
+    expect(possibleOf({ ...i, possible: ['route'] }, { version: 1, actions: ['escalate'] })).toEqual(['route', 'void', 'note']);
     expect(possibleOf(i, { version: 1, actions: ['escalate', 'brandnew'] })).toEqual(['escalate', 'brandnew', 'void', 'note']);
     expect(possibleOf(i, { version: 9, actions: [] })).toContain('route');
   });
@@ -447,6 +448,33 @@ describe('the stream', () => {
     await settle();
     expect(desk.picked.value).toEqual(['13']);
     expect(desk.advice.value?.of).toBe(1);
+  });
+});
+
+describe('a merge that comes second', () => {
+  test('closes with the word who was first, and leaves the chosen incident its own acts', async () => {
+    dialogs();
+    const other = make('8', { reported_at: '2026-11-22T09:00:00+08:00' });
+    const { desk, server, sent, raise, show } = standOf(make('7'), other);
+    const like = { incident: other, score: 0.9, reasons: [] };
+    server.on('GET /incidents/7/duplicates', () => json({ items: [like] }));
+    desk.choose('7');
+    await settle();
+    const w = show(IncidentPanel);
+    const acts = possibleOf(desk.detail.value as Case, null);
+    await w.find('.alike .acts button').trigger('click');
+    await w.find('dialog textarea, dialog input').setValue('x');
+    raise('8', { state: 'accepted' });
+    await w.find('dialog form').trigger('submit');
+    await settle();
+    expect(sent.map((s) => `${s.what} ${s.match} ${s.body.into}`)).toEqual(['8/actions "1" 7']);
+    expect(w.find('dialog').exists()).toBe(false);
+    expect(desk.rival.value).toMatchObject({ n: 2, actor: 'account:2' });
+    expect(w.find('.send [role=alert]').text()).toContain('2 号账号');
+    expect(desk.told.value).toBeNull();
+    expect(desk.detail.value).toMatchObject({ id: '7', version: 1 });
+    expect(possibleOf(desk.detail.value as Case, desk.told.value)).toEqual(acts);
+    w.unmount();
   });
 });
 

@@ -333,8 +333,8 @@ export class Desk {
   }
 
   /**
-   * Runs an act on the version that was seen. Where somebody else was first the chosen
-   * incident is read anew, and rival tells who.
+   * Runs an act on the version that was seen. Where somebody else was first that incident is
+   * read anew, and rival tells who; what its refusal says to be possible is no other's.
    */
   private async once(of: Seen, run: () => Promise<unknown>, advise = false): Promise<void> {
     this.rival.value = null;
@@ -344,13 +344,17 @@ export class Desk {
     } catch (e) {
       if (!(e instanceof Problem) || e.status !== 409) throw e;
       const id = this.chosen.value;
-      const [i, journal] = await Promise.all([this.api.incident(id), this.api.journal(id)]).catch(() => [null, []] as const);
+      const [i, journal] = await Promise.all([this.api.incident(of.id), this.api.journal(of.id)]).catch(
+        () => [null, []] as const,
+      );
       const news = journal.at(-1);
       if (i && id === this.chosen.value) {
-        this.detail.value = i;
-        this.journal.value = journal as JournalEntry[];
-        if (news && of.id === id && i.version > of.version) this.rival.value = news;
-        if (Array.isArray(e.more.possible)) this.told.value = { version: i.version, actions: e.more.possible as string[] };
+        if (news && i.version > of.version) this.rival.value = news;
+        if (of.id === id) {
+          this.detail.value = i;
+          this.journal.value = journal as JournalEntry[];
+          if (Array.isArray(e.more.possible)) this.told.value = { version: i.version, actions: e.more.possible as string[] };
+        }
       }
       void this.load(true);
       throw e;
