@@ -451,6 +451,21 @@ describe('the stream', () => {
   });
 });
 
+describe('a note', () => {
+  test('whose answer was lost is the same note when it is sent again, and another text is another', async () => {
+    const { desk, server, sent } = standOf(make('7'));
+    desk.choose('7');
+    await settle();
+    const write = (reason: string) => desk.act({ action: 'note', reason });
+    await expect(write('x')).rejects.toBeInstanceOf(Problem); // nothing answers yet
+    server.on('POST /incidents/7/notes', () => json({ incident: make('7') }, 201));
+    for (const text of ['x', 'x', 'y']) await write(text);
+    const keys = sent.map((s) => s.key);
+    expect(keys[0]).toBe(keys[1]);
+    expect(new Set(keys).size).toBe(3); // the same words once more, after an answer, are a second note
+  });
+});
+
 describe('a merge that comes second', () => {
   test('closes with the word who was first, and leaves the chosen incident its own acts', async () => {
     dialogs();

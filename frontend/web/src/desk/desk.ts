@@ -15,6 +15,7 @@ import { LiveHall } from '../wall/live';
 import { getLayers } from '../wall/rest';
 import type { Timers } from '../wire/client';
 import type { Freshness } from '../wire/freshness';
+import { newRef } from '../wire/ref';
 import { openSocket } from '../wire/socket';
 import { ASKED_FOR, stepsToOffer } from './acts';
 import type { Act, DeskApi } from './api';
@@ -92,6 +93,8 @@ export class Desk {
   private advised = 0;
   /** Advice is asked for until it has come: an event on the way has the incident read anew. */
   private wanted = false;
+  /** The note that is on its way. */
+  private noted = { id: '', text: '', key: '' };
   private beatTimer: unknown;
   private readonly motion = window.matchMedia('(prefers-reduced-motion: reduce)');
 
@@ -299,10 +302,17 @@ export class Desk {
   async act(act: Act, on: Seen = this.chosenNow()): Promise<void> {
     const of = { id: on.id, version: on.version };
     await this.once(of, async () => {
-      if (act.action === 'note') await this.api.note(of.id, act.reason ?? '');
+      if (act.action === 'note') await this.note(of.id, act.reason ?? '');
       else if (ASKED_FOR.has(act.action)) await this.api.ask(of.id, of.version, act);
       else this.put(await this.api.act(of.id, of.version, act), of, act.action !== 'correct');
     });
+  }
+
+  /** Writes a note; one whose answer was lost keeps its key, so that the next press makes no second one. */
+  private async note(id: string, text: string): Promise<void> {
+    if (this.noted.id !== id || this.noted.text !== text) this.noted = { id, text, key: newRef() };
+    await this.api.note(id, text, this.noted.key);
+    this.noted = { id: '', text: '', key: '' };
   }
 
   /** Corrects the chosen incident, and keeps how it was before. */
