@@ -434,6 +434,26 @@ describe('the stream', () => {
     desk.stop();
   });
 
+  test('that puts others before the chosen incident changes neither it nor whom Enter sends to it', async () => {
+    const { desk, timers, sent } = standOf(make('7', { state: 'routed' }), make('8'));
+    desk.start();
+    socket.accept();
+    socket.say(reset(1), opened(2, '7', { version: 1, state: 'routed' }));
+    timers.advance(60);
+    desk.chooseNext();
+    await settle();
+    desk.toggle('13');
+    socket.say(opened(3, '8', { version: 1, priority: 1 }));
+    timers.advance(60);
+    await settle();
+    expect(desk.queue.value.map((i) => i.id)).toEqual(['8', '7']);
+    expect([desk.chosen.value, desk.detail.value?.id]).toEqual(['7', '7']);
+    deskKey(new KeyboardEvent('keydown', { key: 'Enter' }), { offer: () => void desk.offer() } as KeyDesk);
+    await settle();
+    expect(sent.map((s) => `${s.what} ${s.match} ${s.body.worker_ids}`)).toEqual(['7/offers "1" 13']);
+    desk.stop();
+  });
+
   test('advice that an event overtakes is asked for again', async () => {
     const { desk, server } = standOf(make('7'));
     let answer = (_: Response) => {};
