@@ -4,13 +4,15 @@
 
 import { mount } from '@vue/test-utils';
 import { describe, expect, test, vi } from 'vitest';
-import { nextTick } from 'vue';
+import { type Component, nextTick } from 'vue';
 import { formOf, possibleOf } from '../src/desk/acts';
 import { waysOf, weighty } from '../src/desk/alike';
 import { DeskApi } from '../src/desk/api';
+import CorrectForm from '../src/desk/CorrectForm.vue';
 import { changesOf } from '../src/desk/changes';
-import { Desk } from '../src/desk/desk';
+import { DESK, Desk } from '../src/desk/desk';
 import { emptyDraft, faultsOf, fieldOf, findCategories, isRough, missing, reportOf } from '../src/desk/draft';
+import IncidentPanel from '../src/desk/IncidentPanel.vue';
 import { deskKey, KEYS, type KeyDesk } from '../src/desk/keys';
 import { complete, distanceM, edgeOf, Marking, markedOf, type Place } from '../src/desk/marking';
 import { bestInside, byAdvice, Selection } from '../src/desk/selection';
@@ -22,14 +24,25 @@ import { Http } from '../src/session/http';
 import { Problem } from '../src/session/problem';
 import type { SessionStore } from '../src/session/store';
 import ComboField from '../src/ui/ComboField.vue';
-import { FakeTimers, incident } from './helpers';
-import { FakeServer, json, refuse, settle } from './people';
+import { FakeSocket, FakeTimers, incident, opened, reset } from './helpers';
+import { dialogs, FakeServer, json, refuse, settle } from './people';
 
 vi.mock('../src/map/hallmap', () => ({ HallMap: class {} }));
 vi.mock('../src/desk/pins', () => ({ MapPins: class {} }));
+const socket = new FakeSocket();
+vi.mock('../src/wire/socket', () => ({ openSocket: () => socket }));
 
 const make = (id: string, more: Partial<Case> = {}) =>
-  ({ ...incident(id), version: 1, ack_due: null, stage_due: null, late: false, owner_level: 2, ...more }) as Case;
+  ({
+    ...incident(id),
+    version: 1,
+    ack_due: null,
+    stage_due: null,
+    late: false,
+    owner_level: 2,
+    source: 'phone',
+    ...more,
+  }) as Case;
 const category = (code: string, name: string, top_name: string): Category => ({
   code,
   name,
@@ -184,6 +197,34 @@ describe('what is selected', () => {
   });
 });
 
+describe('a call to another shape', () => {
+  test('goes only to the shape whose people were counted', async () => {
+    const circle = (radiusM: number) => ({ kind: 'circle', at: [107, 38] as Place, radiusM }) as const;
+    const found = (count: number) => json({ time: '', workers: { count, items: [] } });
+    const answers: ((r: Response) => void)[] = [];
+    const server = new FakeServer()
+      .on('POST /select', () => new Promise<Response>((r) => answers.push(r)))
+      .on('POST /messages', () => json({ id: '5', to: 3, delivered: 0, seen: 0 }, 201));
+    const s = new Selection(new DeskApi(new Http({ unauthorised: () => {}, locked: () => {} }, server.fetch)), new FakeTimers());
+    void s.ask(circle(500));
+    answers[0]?.(found(3));
+    await settle();
+    expect(s.result.value?.workers?.count).toBe(3);
+    void s.ask(circle(50_000));
+    expect(s.result.value).toBeNull();
+    await expect(s.send('x', 'key')).rejects.toThrow('nothing is marked');
+    answers[1]?.(refuse(422, { detail: 'too wide' }));
+    await settle();
+    await expect(s.callRoll(10, '', 'key')).rejects.toThrow('nothing is marked');
+    void s.ask(circle(700));
+    answers[2]?.(found(4));
+    await settle();
+    await s.send('x', 'key');
+    expect(server.last('POST /messages')?.body).toMatchObject({ circle: { radius_m: 700 } });
+    expect([server.count('POST /messages'), server.count('POST /rollcalls')]).toEqual([1, 0]);
+  });
+});
+
 describe('merging', () => {
   const early = make('1', { reported_at: '2026-11-22T08:00:00+08:00' });
   const late = make('2', { reported_at: '2026-11-22T09:00:00+08:00' });
@@ -217,6 +258,7 @@ describe('what is possible', () => {
     expect(possibleOf(i, null)).toContain('route');
     expect(possibleOf({ ...i, possible: ['route', 'dispatch'] }, null)).toEqual(['route', 'void', 'note']);
     expect(possibleOf({ ...i, possible: [{ action: 'correct' }] }, null)).toEqual(['correct', 'void', 'note']);
+    expect(possibleOf({ ...i, possible: ['route'] }, { version: 1, actions: ['escalate'] })).toEqual(['route', 'void', 'note']);
     expect(possibleOf(i, { version: 1, actions: ['escalate', 'brandnew'] })).toEqual(['escalate', 'brandnew', 'void', 'note']);
     expect(possibleOf(i, { version: 9, actions: [] })).toContain('route');
   });
@@ -284,6 +326,256 @@ describe('two dispatchers', () => {
   });
 });
 
+/** A desk whose server holds incidents as `cases` says, and tells what was sent of which version. */
+function standOf(...cases: Case[]) {
+  window.matchMedia ??= (() => ({ matches: false })) as never;
+  const held = new Map(cases.map((c) => [c.id, c]));
+  const journals = new Map(cases.map((c) => [c.id, [entry(1, 'report', 'account:1')]]));
+  const sent: { what: string; match: string; key: string; body: Record<string, unknown> }[] = [];
+  const server = new FakeServer().on('GET /supervisions', () => json({ items: [] }));
+  const worker = (id: string, rank: number) => ({
+    worker_id: id,
+    badge: `W${id}`,
+    rank,
+    score: 1,
+    reasons: [],
+    fix_age_s: 1,
+    relation: 'own_grid',
+  });
+  const guarded = (id: string, heads: () => string, then: (c: Case) => Response) => {
+    const c = held.get(id) as Case;
+    return heads() === `"${c.version}"` ? then(c) : refuse(409, { detail: 'moved', possible: ['escalate'] });
+  };
+  let match = '';
+  for (const { id } of cases) {
+    const at = `/incidents/${id}`;
+    for (const part of ['offers', 'whistles', 'attachments']) server.on(`GET ${at}/${part}`, () => json({ items: [] }));
+    server
+      .on(`GET ${at}`, () => json(held.get(id)))
+      .on(`GET ${at}/journal`, () => json({ items: journals.get(id) }))
+      .on(`GET ${at}/duplicates`, () => json({ items: [] }))
+      .on(`GET ${at}/remarks`, () => json({ requests: [], instructions: [], assistants: [] }))
+      .on(`GET ${at}/candidates`, () => json({ items: [worker('12', 1), worker('13', 2)], excluded: [], left_out: [], of: 2 }))
+      .on(`POST ${at}/offers`, () =>
+        guarded(
+          id,
+          () => match,
+          () => json({ items: [] }, 201),
+        ),
+      )
+      .on(`POST ${at}/actions`, ({ body }) =>
+        guarded(
+          id,
+          () => match,
+          (c) => {
+            const { action } = body as { action: string };
+            const state = { accept: 'accepted', route: 'routed' }[action] ?? c.state;
+            held.set(id, { ...c, state, version: c.version + 1 });
+            return json({ ...held.get(id), possible: undefined });
+          },
+        ),
+      );
+  }
+  const http = new Http({ unauthorised: () => {}, locked: () => {} }, (path, init) => {
+    const h = new Headers(init.headers);
+    match = h.get('if-match') ?? '';
+    if (init.method === 'POST')
+      sent.push({
+        what: path.replace('/api/v1/incidents/', ''),
+        match,
+        key: h.get('idempotency-key') ?? '',
+        body: JSON.parse(String(init.body)),
+      });
+    return server.fetch(path, init);
+  });
+  const timers = new FakeTimers();
+  const desk = new Desk({ http } as unknown as SessionStore, new DeskApi(http), timers);
+  /** Somebody else moves an incident on. */
+  const raise = (id: string, more: Partial<Case> = {}) => {
+    const c = held.get(id) as Case;
+    held.set(id, { ...c, version: c.version + 1, ...more });
+    journals.get(id)?.push(entry(c.version + 1, 'correct', 'account:2'));
+  };
+  const show = (component: Component) =>
+    mount(component, {
+      global: { plugins: [makeI18nOf('zh-CN', { 'zh-CN': deskZh, en: deskEn })], provide: { [DESK as symbol]: desk } },
+      attachTo: document.body,
+    });
+  return { server, desk, timers, sent, raise, show, held };
+}
+const entry = (n: number, kind: string, actor: string) => ({ n, kind, actor, at: '2026-11-22T08:00:00+08:00', device_at: null });
+
+describe('the stream', () => {
+  test('an event of a new incident loses neither its advice nor what is alike', async () => {
+    const { desk, server, timers, held } = standOf(make('7'));
+    const slow: ((r: Response) => void)[] = [];
+    server.on('GET /incidents/7', () => new Promise<Response>((r) => slow.push(r)));
+    desk.choose('7');
+    await settle();
+    desk.start();
+    socket.accept();
+    socket.say(reset(1), opened(2, '7'));
+    timers.advance(60);
+    await settle();
+    expect(slow).toHaveLength(2); // read anew before the first answer came
+    for (const answer of slow) answer(json(held.get('7')));
+    await settle();
+    expect(desk.advice.value?.items).toHaveLength(2);
+    expect(desk.picked.value).toEqual(['12']);
+    expect(server.count('GET /incidents/7/duplicates')).toBe(1);
+    server.on('GET /incidents/7', () => json(held.get('7')));
+    await desk.load(); // what has come is not asked for again
+    const asked = () => [server.count('GET /incidents/7/candidates'), server.count('GET /incidents/7/duplicates')];
+    expect(asked()).toEqual([1, 1]);
+    void desk.load(true);
+    await desk.load(); // overtakes the one that was to bring both
+    await settle();
+    expect(asked()).toEqual([2, 2]);
+    desk.stop();
+  });
+
+  test('that puts others before the chosen incident changes neither it nor whom Enter sends to it', async () => {
+    const { desk, timers, sent } = standOf(make('7', { state: 'routed' }), make('8'));
+    desk.start();
+    socket.accept();
+    socket.say(reset(1), opened(2, '7', { version: 1, state: 'routed' }));
+    timers.advance(60);
+    desk.chooseNext();
+    await settle();
+    desk.toggle('13');
+    socket.say(opened(3, '8', { version: 1, priority: 1 }));
+    timers.advance(60);
+    await settle();
+    expect(desk.queue.value.map((i) => i.id)).toEqual(['8', '7']);
+    expect([desk.chosen.value, desk.detail.value?.id]).toEqual(['7', '7']);
+    deskKey(new KeyboardEvent('keydown', { key: 'Enter' }), { offer: () => void desk.offer() } as KeyDesk);
+    await settle();
+    expect(sent.map((s) => `${s.what} ${s.match} ${s.body.worker_ids}`)).toEqual(['7/offers "1" 13']);
+    desk.stop();
+  });
+
+  test('advice that an event overtakes is asked for again', async () => {
+    const { desk, server } = standOf(make('7'));
+    let answer = (_: Response) => {};
+    const quick = json({ items: [{ worker_id: '13', rank: 1 }], excluded: [], left_out: [], of: 1 });
+    server.on('GET /incidents/7/candidates', () => new Promise<Response>((r) => (answer = r)));
+    desk.choose('7');
+    await settle();
+    const late = answer;
+    server.on('GET /incidents/7/candidates', () => quick);
+    await desk.load();
+    late(json({ items: [], excluded: [], left_out: [], of: 0 }));
+    await settle();
+    expect(desk.picked.value).toEqual(['13']);
+    expect(desk.advice.value?.of).toBe(1);
+  });
+});
+
+describe('a note', () => {
+  test('whose answer was lost is the same note when it is sent again, and another text is another', async () => {
+    const { desk, server, sent } = standOf(make('7'));
+    desk.choose('7');
+    await settle();
+    const write = (reason: string) => desk.act({ action: 'note', reason });
+    await expect(write('x')).rejects.toBeInstanceOf(Problem); // nothing answers yet
+    server.on('POST /incidents/7/notes', () => json({ incident: make('7') }, 201));
+    for (const text of ['x', 'x', 'y']) await write(text);
+    const keys = sent.map((s) => s.key);
+    expect(keys[0]).toBe(keys[1]);
+    expect(new Set(keys).size).toBe(3); // the same words once more, after an answer, are a second note
+  });
+});
+
+describe('a merge that comes second', () => {
+  test('closes with the word who was first, and leaves the chosen incident its own acts', async () => {
+    dialogs();
+    const other = make('8', { reported_at: '2026-11-22T09:00:00+08:00' });
+    const { desk, server, sent, raise, show } = standOf(make('7'), other);
+    const like = { incident: other, score: 0.9, reasons: [] };
+    server.on('GET /incidents/7/duplicates', () => json({ items: [like] }));
+    desk.choose('7');
+    await settle();
+    const w = show(IncidentPanel);
+    const acts = possibleOf(desk.detail.value as Case, null);
+    await w.find('.alike .acts button').trigger('click');
+    await w.find('dialog textarea, dialog input').setValue('x');
+    raise('8', { state: 'accepted' });
+    await w.find('dialog form').trigger('submit');
+    await settle();
+    expect(sent.map((s) => `${s.what} ${s.match} ${s.body.into}`)).toEqual(['8/actions "1" 7']);
+    expect(w.find('dialog').exists()).toBe(false);
+    expect(desk.rival.value).toMatchObject({ n: 2, actor: 'account:2' });
+    expect(w.find('.send [role=alert]').text()).toContain('2 号账号');
+    expect(desk.told.value).toBeNull();
+    expect(desk.detail.value).toMatchObject({ id: '7', version: 1 });
+    expect(possibleOf(desk.detail.value as Case, desk.told.value)).toEqual(acts);
+    w.unmount();
+  });
+});
+
+describe('what was seen is what is sent', () => {
+  test('a form sends the version that it was opened on, and after its refusal the one that was told of', async () => {
+    dialogs();
+    const { desk, sent, raise, show } = standOf(
+      make('7', { state: 'routed', possible: [{ action: 'return', needs: ['reason'] }] }),
+    );
+    desk.choose('7');
+    await settle();
+    const w = show(IncidentPanel);
+    await w.findAll('section > .acts > button')[0]?.trigger('click');
+    raise('7');
+    await desk.load(); // as the stream has it read
+    expect(desk.detail.value?.version).toBe(2);
+    await w.find('dialog textarea').setValue('x');
+    await w.find('dialog form').trigger('submit');
+    await settle();
+    expect(sent.map((s) => `${s.match} ${s.body.action}`)).toEqual(['"1" return']);
+    expect(desk.rival.value?.actor).toBe('account:2');
+    await w.find('dialog form').trigger('submit');
+    await settle();
+    expect(sent.at(-1)?.match).toBe('"2"');
+    expect(w.find('dialog').exists()).toBe(false);
+    w.unmount();
+  });
+
+  test('a correction too', async () => {
+    const { desk, sent, raise, show } = standOf(make('7', { category: '0504' }));
+    desk.choose('7');
+    await settle();
+    const w = show(CorrectForm);
+    raise('7', { priority: 2 });
+    await desk.load();
+    await w.find('select').setValue('1');
+    await w.findAll('input').at(-1)?.setValue('x');
+    await w.find('form').trigger('submit');
+    await settle();
+    await w.find('form').trigger('submit');
+    await settle();
+    expect(sent.map((s) => s.match)).toEqual(['"1"', '"2"']);
+    expect(desk.corrected.value).toMatchObject({ before: { priority: 2, version: 2 }, after: { version: 3 } });
+    w.unmount();
+  });
+
+  test('an offer is made by the version that its advice is of, and our own steps are not another’s', async () => {
+    const { desk, server, sent, raise } = standOf(make('7'));
+    desk.choose('7');
+    await settle();
+    expect(desk.picked.value).toEqual(['12']);
+    raise('7');
+    const answer = new Promise<Response>(() => {}); // advice on the new version is long in coming
+    server.on('GET /incidents/7/candidates', () => answer);
+    void desk.load();
+    await settle();
+    expect(desk.detail.value?.version).toBe(2);
+    await expect(desk.offer()).rejects.toBeInstanceOf(Problem);
+    expect(sent.map((s) => s.match)).toEqual(['"1"']);
+    server.on('GET /incidents/7/candidates', () => json({ items: [], excluded: [], left_out: [], of: 0 }));
+    await desk.load();
+    await desk.offer();
+    expect(sent.slice(1).map((s) => `${s.match} ${s.what}`)).toEqual(['"2" 7/actions', '"3" 7/actions', '"4" 7/offers']);
+  });
+});
+
 describe('keys', () => {
   test('every key of the help has its words in both languages, and lower case does as upper', () => {
     for (const k of KEYS)
@@ -297,6 +589,28 @@ describe('keys', () => {
     });
     for (const key of ['c', 'S', 'e', 'm', 'b', '?', '？']) deskKey(new KeyboardEvent('keydown', { key }), desk);
     expect(did).toEqual(['compose', 'select', 'correct', 'merge', 'note', 'help', 'help']);
+  });
+
+  test('none counts while a dialog stands open, wherever the focus is; Escape closes the dialog alone', () => {
+    const did: string[] = [];
+    const desk = new Proxy({ hallMap: null } as KeyDesk, {
+      get: (o, name) => (name in o ? o[name as keyof KeyDesk] : () => !!did.push(String(name))),
+    });
+    const form = document.createElement('section');
+    form.className = 'desk-form';
+    form.innerHTML = '<dialog open><button></button></dialog>';
+    document.body.append(form);
+    const press = (on: Element, key: string) => {
+      on.addEventListener('keydown', (e) => did.push(String(deskKey(e as KeyboardEvent, desk))), { once: true });
+      on.dispatchEvent(new KeyboardEvent('keydown', { key }));
+    };
+    for (const key of ['Enter', 'n', '2', 'Escape']) press(document.body, key);
+    press(form.querySelector('button') as Element, 'Escape');
+    expect(did).toEqual(['false', 'false', 'false', 'false', 'false']);
+    form.querySelector('dialog')?.remove();
+    press(form, 'Escape');
+    expect(did.slice(5)).toEqual(['leave', 'true']);
+    form.remove();
   });
 
   test('Enter that is held down sends nobody', () => {

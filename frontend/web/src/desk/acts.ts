@@ -82,12 +82,12 @@ export function actsOf(state: string): string[] {
 const own = (i: Case): PossibleAct[] | undefined => i.possible?.map((p) => (typeof p === 'string' ? { action: p } : p));
 
 /**
- * What may be done with an incident now: by the server's word where there is one (a
- * refusal's, told for this very version, before the incident's own), else by its state.
+ * What may be done with an incident now: by the server's word where there is one (the
+ * incident's own, or else a refusal's that was told for this very version), else by its state.
  * Beside that a note may always be written, and what a second person decides be asked for.
  */
 export function possibleOf(i: Case, told: { version: number; actions: string[] } | null): string[] {
-  const said = told && told.version === i.version ? told.actions : own(i)?.map((p) => p.action);
+  const said = own(i)?.map((p) => p.action) ?? (told?.version === i.version ? told.actions : undefined);
   const can = (said ?? actsOf(i.state)).filter((a) => !BY_OFFER.has(a));
   const known = ROWS.filter((r) => can.includes(r.action)).map((r) => r.action);
   const unknown = can.filter((a) => !ROWS.some((r) => r.action === a));

@@ -87,8 +87,9 @@ export class DeskApi {
     const body = { kind: action, reason, ...(value && { value, unit }) };
     return (await this.http.post<{ incident: Case }>(`/api/v1/incidents/${id}/requests`, body, once(version))).incident;
   }
-  async note(id: string, text: string): Promise<Case> {
-    const named = { 'Idempotency-Key': newRef() };
+  /** Writes a note; the same key makes one note, however often it is sent. */
+  async note(id: string, text: string, key: string): Promise<Case> {
+    const named = { 'Idempotency-Key': key };
     return (await this.http.post<{ incident: Case }>(`/api/v1/incidents/${id}/notes`, { text }, named)).incident;
   }
   /** Asks workers; with lead the first of them is to lead. */

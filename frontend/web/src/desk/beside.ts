@@ -18,11 +18,13 @@ export class Beside {
   /** Incidents that were merged into this one. */
   readonly merged = shallowRef<Case[]>([]);
   private turn = 0; // moves with every other incident
+  private looked = false; // whether what may be alike has come
 
   constructor(private readonly api: DeskApi) {}
 
   clear(): void {
     this.turn++;
+    this.looked = false;
     this.whistles.value = [];
     this.attached.value = [];
     this.remarks.value = null;
@@ -31,8 +33,13 @@ export class Beside {
     this.merged.value = [];
   }
 
-  /** Loads all of it; what may be alike only when asked, since it is looked for anew each time. */
-  async load(i: Case, alike: boolean): Promise<void> {
+  /** Has the next load look anew for what may be alike. */
+  lookAgain(): void {
+    this.looked = false;
+  }
+
+  /** Loads all of it; what may be alike only until it has come, since it takes long to look for. */
+  async load(i: Case): Promise<void> {
     const { turn } = this;
     const put = async <T>(asked: Promise<T>, take: (v: T) => void) => {
       const v = await asked.catch(() => null);
@@ -51,8 +58,9 @@ export class Beside {
       put(this.api.supervisions(i.id), (v) => {
         this.supervisions.value = v;
       }),
-      alike &&
+      !this.looked &&
         put(this.api.duplicates(i.id), (v) => {
+          this.looked = true;
           this.alike.value = v.items;
           this.merged.value = v.merged ?? [];
         }),

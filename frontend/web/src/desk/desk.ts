@@ -15,6 +15,7 @@ import { LiveHall } from '../wall/live';
 import { getLayers } from '../wall/rest';
 import type { Timers } from '../wire/client';
 import type { Freshness } from '../wire/freshness';
+import { newRef } from '../wire/ref';
 import { openSocket } from '../wire/socket';
 import { ASKED_FOR, stepsToOffer } from './acts';
 import type { Act, DeskApi } from './api';
@@ -37,6 +38,9 @@ const PICK_PX = 22;
 
 /** What the right column is for now. */
 export type Mode = 'incident' | 'report' | 'select' | 'correct';
+
+/** An incident as it was when somebody made up their mind about it. */
+export type Seen = Pick<Case, 'id' | 'version'>;
 
 export class Desk {
   readonly open = shallowRef<Case[]>([]);
@@ -85,6 +89,12 @@ export class Desk {
   private seen = '';
   private turn = 0;
   private adviceAt = 0;
+  /** The version that the advice on the screen is of; 0 without advice. */
+  private advised = 0;
+  /** Advice is asked for until it has come: an event on the way has the incident read anew. */
+  private wanted = false;
+  /** The note that is on its way. */
+  private noted = { id: '', text: '', key: '' };
   private beatTimer: unknown;
   private readonly motion = window.matchMedia('(prefers-reduced-motion: reduce)');
 
@@ -199,6 +209,7 @@ export class Desk {
     this.journal.value = [];
     this.offers.value = [];
     this.advice.value = null;
+    this.advised = 0;
     this.adviceProblem.value = null;
     this.detail.value = this.open.value.find((i) => i.id === id) ?? null;
     if (this.detail.value && laneOf(this.detail.value.state) !== this.lane.value)
@@ -240,6 +251,10 @@ export class Desk {
     if (!id) return;
     const turn = ++this.turn;
     const mine = () => turn === this.turn && id === this.chosen.value;
+    if (advise) {
+      this.wanted = true;
+      this.beside.lookAgain();
+    }
     this.loading.value = true;
     try {
       const [detail, journal, offers] = await Promise.all([this.api.incident(id), this.api.journal(id), this.api.offers(id)]);
@@ -248,9 +263,10 @@ export class Desk {
       this.journal.value = journal;
       this.offers.value = offers;
       this.showPins();
-      void this.beside.load(detail, advise);
+      void this.beside.load(detail);
       const over = !detail.open || laneOf(detail.state) === 'check';
-      if (over || advise || this.timers.now() - this.adviceAt > ADVICE_MS) await this.advise(mine, over);
+      const old = this.advised !== detail.version || this.timers.now() - this.adviceAt > ADVICE_MS;
+      if (over || this.wanted || old) await this.advise(mine, over);
     } catch {
       // the band and the session tell of a lost line; the next change asks again
     } finally {
@@ -279,35 +295,58 @@ export class Desk {
     Object.assign(this.draft, emptyDraft());
   }
 
-  /** Moves the chosen incident on, asks a second person, or writes a note. */
-  async act(act: Act): Promise<void> {
-    const i = this.chosenNow();
-    await this.once(async () => {
-      if (act.action === 'note') await this.api.note(i.id, act.reason ?? '');
-      else if (ASKED_FOR.has(act.action)) await this.api.ask(i.id, i.version, act);
-      else this.detail.value = await this.api.act(i.id, i.version, act);
+  /**
+   * Moves the chosen incident on, asks a second person, or writes a note. A form says which
+   * version it was opened on: what came while it stood open is not what its user has seen.
+   */
+  async act(act: Act, on: Seen = this.chosenNow()): Promise<void> {
+    const of = { id: on.id, version: on.version };
+    await this.once(of, async () => {
+      if (act.action === 'note') await this.note(of.id, act.reason ?? '');
+      else if (ASKED_FOR.has(act.action)) await this.api.ask(of.id, of.version, act);
+      else this.put(await this.api.act(of.id, of.version, act), of, act.action !== 'correct');
     });
   }
 
+  /** Writes a note; one whose answer was lost keeps its key, so that the next press makes no second one. */
+  private async note(id: string, text: string): Promise<void> {
+    if (this.noted.id !== id || this.noted.text !== text) this.noted = { id, text, key: newRef() };
+    await this.api.note(id, text, this.noted.key);
+    this.noted = { id: '', text: '', key: '' };
+  }
+
   /** Corrects the chosen incident, and keeps how it was before. */
-  async correct(act: Act): Promise<void> {
-    const before = this.chosenNow();
-    await this.act(act);
-    if (this.detail.value) this.corrected.value = { before, after: this.detail.value };
+  async correct(act: Act, before: Case): Promise<void> {
+    await this.act(act, before);
+    if (this.detail.value?.id === before.id) this.corrected.value = { before, after: this.detail.value };
+  }
+
+  /**
+   * Shows what an act of ours made of an incident, unless another one is chosen by now. Such
+   * an act makes no advice old, where advised says so.
+   */
+  private put(i: Case, of: Seen, advised = true): void {
+    const was = of.version;
+    of.version = i.version;
+    if (i.id !== this.chosen.value) return;
+    this.detail.value = i;
+    if (advised && this.advised === was) this.advised = i.version;
   }
 
   /** Merges one incident into another, and chooses that. */
   async merge(from: Case, into: Case, reason: string): Promise<void> {
-    await this.once(() => this.api.act(from.id, from.version, { action: 'merge', into: into.id, reason }));
+    await this.once({ ...from }, () => this.api.act(from.id, from.version, { action: 'merge', into: into.id, reason }));
     if (into.id === this.chosen.value) return;
     this.typed.value = '';
     this.choose(into.id);
     this.detail.value ??= into;
   }
 
-  /** Runs an act on the chosen incident. Where somebody else was first it is read anew, and rival tells who. */
-  private async once(run: () => Promise<unknown>, advise = false): Promise<void> {
-    const seen = this.journal.value.at(-1)?.n ?? 0;
+  /**
+   * Runs an act on the version that was seen. Where somebody else was first that incident is
+   * read anew, and rival tells who; what its refusal says to be possible is no other's.
+   */
+  private async once(of: Seen, run: () => Promise<unknown>, advise = false): Promise<void> {
     this.rival.value = null;
     this.corrected.value = null;
     try {
@@ -315,13 +354,17 @@ export class Desk {
     } catch (e) {
       if (!(e instanceof Problem) || e.status !== 409) throw e;
       const id = this.chosen.value;
-      const [i, journal] = await Promise.all([this.api.incident(id), this.api.journal(id)]).catch(() => [null, []] as const);
+      const [i, journal] = await Promise.all([this.api.incident(of.id), this.api.journal(of.id)]).catch(
+        () => [null, []] as const,
+      );
       const news = journal.at(-1);
       if (i && id === this.chosen.value) {
-        this.detail.value = i;
-        this.journal.value = journal as JournalEntry[];
-        if (news && seen > 0 && news.n > seen) this.rival.value = news;
-        if (Array.isArray(e.more.possible)) this.told.value = { version: i.version, actions: e.more.possible as string[] };
+        if (news && i.version > of.version) this.rival.value = news;
+        if (of.id === id) {
+          this.detail.value = i;
+          this.journal.value = journal as JournalEntry[];
+          if (Array.isArray(e.more.possible)) this.told.value = { version: i.version, actions: e.more.possible as string[] };
+        }
       }
       void this.load(true);
       throw e;
@@ -329,19 +372,25 @@ export class Desk {
     void this.load(advise);
   }
 
-  /** Asks the ticked workers, after the steps that have to come first. */
+  /**
+   * Asks the ticked workers, after the steps that have to come first, by the version that
+   * the advice on the screen is of.
+   */
   async offer(): Promise<void> {
-    let i = this.chosenNow();
+    const i = this.chosenNow();
+    const of = { id: i.id, version: this.advised || i.version };
     const workers = this.picked.value;
     const lead = !this.lead.value;
-    await this.once(async () => {
-      for (const action of lead ? (stepsToOffer(i.state) ?? []) : []) {
-        i = await this.api.act(i.id, i.version, { action });
-        this.detail.value = i;
-      }
-      await this.api.offer(i.id, i.version, workers, lead);
-      this.picked.value = [];
-    }, true);
+    await this.once(
+      of,
+      async () => {
+        for (const action of lead ? (stepsToOffer(i.state) ?? []) : [])
+          this.put(await this.api.act(of.id, of.version, { action }), of);
+        await this.api.offer(of.id, of.version, workers, lead);
+        if (of.id === this.chosen.value) this.picked.value = [];
+      },
+      true,
+    );
   }
 
   async withdraw(offer: Offer, reason: string): Promise<void> {
@@ -363,7 +412,9 @@ export class Desk {
     const i = this.chosenNow();
     this.adviceAt = this.timers.now();
     if (over) {
+      this.wanted = false;
       this.advice.value = null;
+      this.advised = 0;
       this.picked.value = [];
       this.showPins();
       return;
@@ -372,12 +423,15 @@ export class Desk {
       const advice = await this.api.advice(i.id, ADVISED);
       if (!mine()) return;
       this.advice.value = advice;
+      this.advised = i.version;
+      this.wanted = false;
       this.adviceProblem.value = null;
       const first = advice.items[0];
       if (!this.picked.value.length && first && !this.lead.value && stepsToOffer(i.state)) this.picked.value = [first.worker_id];
     } catch (e) {
       if (!mine()) return;
       this.advice.value = null;
+      this.advised = 0;
       this.adviceProblem.value = e;
     }
     this.showPins();

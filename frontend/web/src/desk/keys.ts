@@ -46,10 +46,11 @@ export interface KeyDesk {
 }
 
 const PAN = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] } as const;
-const TYPING = 'input, textarea, select, dialog';
+const TYPING = 'input, textarea, select';
 
 /** Does what a key stands for; false when it stands for nothing here. */
 export function deskKey(e: KeyboardEvent, desk: KeyDesk): boolean {
+  if (document.querySelector('dialog[open]')) return false; // wherever the focus is: the keys are the dialog's
   if (e.ctrlKey || e.altKey || e.metaKey || e.isComposing) return false;
   const on = e.target instanceof Element ? e.target : null;
   if (e.key === 'Escape' && on?.closest('.desk-form')) return desk.leave();

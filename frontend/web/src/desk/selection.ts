@@ -18,7 +18,7 @@ export class Selection {
   readonly asking = ref(false);
   readonly roll = shallowRef<RollCall | null>(null);
   readonly message = shallowRef<Message | null>(null);
-  private shape: Shape | null = null;
+  private shape: Shape | null = null; // the one that the result is of
   private turn = 0;
   private timer: unknown;
 
@@ -27,18 +27,20 @@ export class Selection {
     private readonly timers: Timers,
   ) {}
 
-  /** Asks what lies inside; of several shapes the last counts. */
+  /** Asks what lies inside; of several shapes the last counts. Until its answer comes nobody can be called. */
   async ask(shape: Shape): Promise<void> {
     const turn = ++this.turn;
-    this.shape = shape;
+    this.shape = null;
+    this.result.value = null;
     this.asking.value = true;
     this.problem.value = null;
     try {
       const found = await this.api.select(markedOf(shape));
-      if (turn === this.turn) this.result.value = found;
+      if (turn !== this.turn) return;
+      this.shape = shape;
+      this.result.value = found;
     } catch (e) {
       if (turn !== this.turn) return;
-      this.result.value = null;
       this.problem.value = e instanceof Problem ? e : new Problem(-1, 'about:blank', String(e));
     } finally {
       if (turn === this.turn) this.asking.value = false;
