@@ -4,12 +4,54 @@
 package api
 
 import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
+	"github.com/gin-gonic/gin"
 )
+
+// TestWhatIsTooMuchForItsTimeSaysSo lets a question run into its deadline: where it had
+// longer than others, it was too much, and is not to be asked again.
+func TestWhatIsTooMuchForItsTimeSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := Limits{}
+		l.setDefaults()
+		s := &Server{gin: gin.New(), gates: newGates(l), o: Options{Now: time.Now, Log: slog.New(slog.DiscardHandler)}}
+		s.gin.ContextWithFallback = true
+		s.huma = humagin.New(s.gin, huma.DefaultConfig("test", "1"))
+		for _, c := range []struct {
+			path   string
+			has    map[string]any
+			within time.Duration
+			status int
+			says   string
+		}{
+			{"/usual", nil, 3 * time.Second, http.StatusServiceUnavailable, "or ask for less at a time"},
+			{"/long", map[string]any{patient: 20 * time.Second}, 20 * time.Second, http.StatusUnprocessableEntity, "within 20 seconds: ask for a shorter period"},
+		} {
+			route(s, open, huma.Operation{OperationID: c.path, Method: http.MethodGet, Path: c.path, Metadata: c.has},
+				func(ctx context.Context, _ caller, _ *struct{}) (*struct{}, error) {
+					<-ctx.Done()
+					return nil, ctx.Err()
+				})
+			start, w := time.Now(), httptest.NewRecorder()
+			s.gin.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, c.path, nil))
+			if w.Code != c.status || !strings.Contains(w.Body.String(), c.says) || time.Since(start) != c.within {
+				t.Errorf("%s: %d %s after %s", c.path, w.Code, w.Body, time.Since(start))
+			}
+		}
+	})
+}
 
 func TestAPlaceForDrawingRestsAsLongAsItWasWorkedAt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

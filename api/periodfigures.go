@@ -120,8 +120,16 @@ type periodFiguresInput struct {
 
 type periodFiguresOutput struct{ Body PeriodFigures }
 
+// A year of half a million incidents takes seconds to count: docs/FIGURES.md.
+const (
+	countTime    = 20 * time.Second    // less than a statement may take (store.Open)
+	countsAtOnce = 2                   // of periods longer than shortCount
+	shortCount   = 31 * 24 * time.Hour // what is shorter is counted beside them
+)
+
 func (s *Server) periodFigures() {
 	route(s, need{auth.Read, auth.Figures}, huma.Operation{
+		Metadata:    map[string]any{patient: countTime},
 		OperationID: "figures", Method: http.MethodGet, Path: "/api/v1/figures", Tags: []string{"figures"},
 		Summary: "Figures of a period: solved by level, working days, in time, reopened, satisfied, advice overridden", Errors: []int{404, 422},
 		Description: "Each rate with what it is of, and with the query that lists its incidents. docs/FIGURES.md defines them. " +
@@ -148,6 +156,12 @@ func (s *Server) figuresOfPeriod(ctx context.Context, a caller, in *periodFigure
 		if f.Department = *narrow.Department; f.Department == 0 {
 			return nil, problem(http.StatusUnprocessableEntity, "name a department")
 		}
+	}
+	if in.To.Sub(in.From) > shortCount {
+		if err := s.await(ctx, s.counting, "busy_figures"); err != nil {
+			return nil, err
+		}
+		defer func() { <-s.counting }()
 	}
 	cat, now := s.o.Catalogue.Now(), s.o.Now()
 	counted, err := s.reads(a).PeriodFigures(ctx, a.Scope, a.View, f, cat.Clocks.Calendar, now)
@@ -337,7 +351,7 @@ func (w figureWriter) line(c analysis.Counts, base url.Values) FigureLine {
 		OnTheSpot:  w.share(c.OnTheSpot, c.Closed, closed("on_the_spot", "true"), closed()),
 		Reopened:   w.share(c.Reopened, c.Closed, closed("reopened", "true"), closed()),
 		NoLimit:    w.share(c.NoLimit, c.Closed, closed("no_limit", "true"), closed()),
-		Chosen:     w.count(c.Chosen, ""), Overridden: w.share(c.Overridden, c.Advised, "", ""),
+		Chosen:     w.count(c.Chosen, ""), Overridden: w.overridden(c),
 		Solved: []LevelShare{}, OnTime: w.onTime(c, base), Satisfied: w.ratings(c),
 	}
 	if w.tells(c.Closed) {
@@ -362,6 +376,14 @@ func (w figureWriter) line(c analysis.Counts, base url.Values) FigureLine {
 	return l
 }
 
+// overridden is told beside those chosen, which leave those without advice.
+func (w figureWriter) overridden(c analysis.Counts) FigureShare {
+	if !w.tells(c.Chosen - c.Advised) {
+		return FigureShare{}
+	}
+	return w.share(c.Overridden, c.Advised, "", "")
+}
+
 func (w figureWriter) solved(c analysis.Counts, level int, name string, tells bool, closed func(...string) string) LevelShare {
 	s := LevelShare{Level: level, Name: name}
 	if !tells {
@@ -380,6 +402,12 @@ func (w figureWriter) onTime(c analysis.Counts, base url.Values) OnTimeFigure {
 	f := OnTimeFigure{
 		Provisional: w.count(c.Provisional, ""), Extended: w.count(c.Extended, ""),
 		Standing: w.count(c.Standing, due("outcome", string(analysis.Standing))), Elsewhere: w.count(c.Elsewhere, due("outcome", string(analysis.Elsewhere))),
+	}
+	if !w.tells(c.Due() - c.Provisional) { // of those due, which are told beside them
+		f.Provisional = FigureCount{}
+	}
+	if !w.tells(c.Due() - c.Extended) {
+		f.Extended = FigureCount{}
 	}
 	if w.tells(c.InTime, c.Unchecked, c.Late) {
 		f.FigureShare = w.share(c.InTime, c.Due(), due("outcome", string(analysis.InTime)),

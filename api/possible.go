@@ -20,7 +20,7 @@ type PossibleAct struct {
 // fieldsFor are the fields of an act's body that stand for a need: any one of them will do.
 var fieldsFor = map[dispatch.Need][]string{
 	dispatch.Reason: {"reason"}, dispatch.Level: {"level"}, dispatch.Until: {"until"}, dispatch.Into: {"into"},
-	dispatch.Door: {"door", "door_department"}, dispatch.Edits: {"priority", "category", "location"}, dispatch.Owner: {"level", "department", "wrong"},
+	dispatch.Door: {"door", "door_department"}, dispatch.Edits: {"priority", "category", "location"}, dispatch.Owner: {"level", "department", "wrong"}, dispatch.Dept: {"department"},
 }
 
 func possibleActs(choices []dispatch.Choice) []PossibleAct {

@@ -190,6 +190,9 @@ func (s *Server) answer(ctx context.Context, err error) error {
 	case store.Deadlocked(err):
 		s.o.Log.Warn("deadlock", "request", requestID(ctx), "err", err)
 		return retryLater("somebody else was changing the same things at this moment: nothing was stored; send the same request again")
+	case errors.Is(err, context.DeadlineExceeded): // the database is away, or slow, or it was too much
+		s.o.Log.Warn("not in time", "request", requestID(ctx), "err", err)
+		return retryLater("this was not done in the time that a request has; send the same request again, or ask for less at a time")
 	case store.Unavailable(err):
 		s.o.Log.Warn("unavailable", "request", requestID(ctx), "err", err)
 		return retryLater("the database is not available at the moment; send the same request again")

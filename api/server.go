@@ -10,6 +10,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -97,6 +98,7 @@ type Server struct {
 	large     chan struct{}  // bodies of more than openBody that are read
 	openings  *auth.Throttle // of cameras, by person
 	batches   chan struct{}  // and of more than maxBody
+	counting  chan struct{}  // figures of long periods
 	proxies   []netip.Prefix // those whose headers are believed
 	comparing comparisons    // of boundary sets
 
@@ -124,6 +126,7 @@ func New(o Options) *Server {
 	s.openings = auth.NewThrottle(o.Limits.CameraLinksPerMinute, time.Minute, maxCallers)
 	s.door, s.strangers = newDoor(o.Limits), make(chan struct{}, 2)
 	s.large, s.batches = make(chan struct{}, largeAtOnce), make(chan struct{}, largeAtOnce)
+	s.counting = make(chan struct{}, countsAtOnce)
 	s.gin.RemoteIPHeaders = []string{"X-Forwarded-For"}
 	s.proxies, _ = Networks(o.Proxies)     // as below
 	_ = s.gin.SetTrustedProxies(o.Proxies) // checked by the program's start; none: no header moves the caller's address
@@ -330,6 +333,10 @@ func route[I, O any](s *Server, n need, op huma.Operation, f func(context.Contex
 	if op.Metadata[streamed] != nil {
 		within = uploadTime + completeTime
 	}
+	longer, takesLonger := op.Metadata[patient].(time.Duration)
+	if takesLonger {
+		within = longer
+	}
 	reading := safeMethod(op.Method) || n.action == auth.Read // a question too long for an address is a POST
 	if reading && of == changes {
 		of = reads
@@ -387,6 +394,9 @@ func route[I, O any](s *Server, n need, op huma.Operation, f func(context.Contex
 		ctx, cancel := context.WithTimeout(ctx, within)
 		defer cancel()
 		out, err := f(ctx, c, in)
+		if takesLonger && store.Unavailable(err) && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			err = problem(http.StatusUnprocessableEntity, fmt.Sprintf("this is too much to be counted within %.0f seconds: ask for a shorter period", within.Seconds()))
+		}
 		if err != nil {
 			return nil, s.answer(ctx, err)
 		}
@@ -411,6 +421,10 @@ func onceEach(query string) error {
 	}
 	return nil
 }
+
+// patient marks operations that may take longer than others, with how long: what they
+// cannot do in that time is too much.
+const patient = "patient"
 
 // deadline bounds the work on one request.
 func deadline(method string) time.Duration {

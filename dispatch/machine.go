@@ -84,12 +84,13 @@ type Need string
 
 const (
 	Reason Need = "reason"
-	Door   Need = "door"  // who the reporter is sent to instead
-	Level  Need = "level" // the level that is to own it
-	Until  Need = "until" // when it is looked at again
-	Into   Need = "into"  // the incident it is merged into
-	Edits  Need = "edits" // what is corrected
-	Owner  Need = "owner" // another level or department, or that it had been sent wrongly
+	Door   Need = "door"       // who the reporter is sent to instead
+	Level  Need = "level"      // the level that is to own it
+	Until  Need = "until"      // when it is looked at again
+	Into   Need = "into"       // the incident it is merged into
+	Edits  Need = "edits"      // what is corrected
+	Owner  Need = "owner"      // another level or department, or that it had been sent wrongly
+	Dept   Need = "department" // another than the one that leads, which nobody would see it for
 )
 
 // The roles that may take an act, besides being allowed to write the incident.

@@ -29,8 +29,13 @@ func Choices(f Facts, r auth.Role) []Choice {
 			continue
 		}
 		c := Choice{t.action, slices.Clone(t.needs)}
-		if t.action == Reassign {
-			c.Needs = append(c.Needs, Owner)
+		switch t.action {
+		case Route, Delegate, Reassign:
+			if f.NoLiaison { // another department is another owner, too
+				c.Needs = append(c.Needs, Dept)
+			} else if t.action == Reassign {
+				c.Needs = append(c.Needs, Owner)
+			}
 		}
 		out = append(out, c)
 	}
@@ -40,6 +45,7 @@ func Choices(f Facts, r auth.Role) []Choice {
 // fittest is the act of a kind that is refused last, and the facts it would be judged by.
 func (f Facts) fittest(a Action) (Facts, Act) {
 	act := Act{Action: a}
+	f.NoLiaison = false // another department may have one
 	switch a {
 	case Delegate:
 		act.Level = f.Incident.OwnerLevel + 1

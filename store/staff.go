@@ -255,8 +255,11 @@ func (o dutyLink) actor() string {
 	if o.account != 0 {
 		return fmt.Sprintf("account:%d", o.account)
 	}
-	return fmt.Sprintf("worker:%d", o.Staff.Worker)
+	return WorkerActor(o.Staff.Worker)
 }
+
+// WorkerActor is what the record calls a worker who has a duty and no account.
+func WorkerActor(worker uint32) string { return fmt.Sprintf("worker:%d", worker) }
 
 // dutyChain is the grid with this number, of any version, and those above it, each with
 // who answers for it at a time, the deepest first.

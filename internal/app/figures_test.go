@@ -4,6 +4,7 @@
 package app
 
 import (
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"onemap/auth"
 )
@@ -297,5 +299,38 @@ func TestFiguresByHTTPAreThoseWorkedOutByHand(t *testing.T) {
 	}
 	if a := st.get("/api/v1/incidents?level=3", auditor); a.status != 403 {
 		t.Errorf("the auditor's list by level: %d %s", a.status, a.body)
+	}
+}
+
+// TestFiguresOfALongPeriodMayTakeLong holds the last of the counts up: two who ask for a
+// year wait longer than other questions may, a third is told to come again.
+func TestFiguresOfALongPeriodMayTakeLong(t *testing.T) {
+	t.Parallel()
+	st := newStand(t) // with the limits of every day
+	leader := st.token(auth.CountyLeader, "")
+	tx, err := st.s.db.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := tx.Exec(t.Context(), "LOCK TABLE advice IN ACCESS EXCLUSIVE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	year := "/api/v1/figures?" + url.Values{"from": {"2025-10-01T00:00:00+08:00"}, "to": {"2026-10-01T00:00:00+08:00"}}.Encode()
+	answers := make(chan answer, 3)
+	for range 3 {
+		go func() { answers <- st.get(year, leader) }()
+	}
+	if a := <-answers; a.status != 503 || !strings.Contains(string(a.body), "busy") {
+		t.Errorf("the third: %d %s", a.status, a.body)
+	}
+	time.Sleep(3 * time.Second) // the time of other questions
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if a := <-answers; a.status != 200 {
+			t.Errorf("%d %s", a.status, a.body)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -157,11 +158,7 @@ func (l *Ledger) facts(ctx context.Context, tx pgx.Tx, actor auth.Actor, in stor
 			err = l.onTheSpot(ctx, tx, actor, in, &f)
 		}
 	case dispatch.Route, dispatch.Reassign, dispatch.Delegate:
-		if department := cmp.Or(a.Department, f.Department); l.o.Staffed != nil && department != 0 { // named or not
-			staffed := false
-			staffed, err = l.o.Staffed(ctx, tx, department, in, f.Now)
-			f.NoLiaison = !staffed
-		}
+		f.NoLiaison, err = l.noLiaison(ctx, tx, cmp.Or(a.Department, f.Department), in, f.Now) // named or not
 	case dispatch.Reopen:
 		if f.Here, err = l.here(ctx, in.Place); err != nil {
 			return f, err
@@ -169,6 +166,15 @@ func (l *Ledger) facts(ctx context.Context, tx pgx.Tx, actor auth.Actor, in stor
 		err = unsatisfied(ctx, tx, in, &f)
 	}
 	return f, err
+}
+
+// noLiaison reports whether a department, 0 for none, has nobody who would see the incident.
+func (l *Ledger) noLiaison(ctx context.Context, tx pgx.Tx, department int64, in store.Incident, now time.Time) (bool, error) {
+	if l.o.Staffed == nil || department == 0 {
+		return false, nil
+	}
+	staffed, err := l.o.Staffed(ctx, tx, department, in, now)
+	return err == nil && !staffed, err
 }
 
 // known are the facts that need no look into the record.

@@ -62,6 +62,9 @@ func (l *Ledger) possible(ctx context.Context, tx pgx.Tx, actor auth.Actor, in s
 	case dispatch.Closed:
 		err = unsatisfied(ctx, tx, in, &f)
 	}
+	if err == nil && in.State.Open() {
+		f.NoLiaison, err = l.noLiaison(ctx, tx, f.Department, in, f.Now)
+	}
 	if err != nil {
 		return nil, err
 	}

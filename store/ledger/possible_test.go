@@ -4,11 +4,15 @@
 package ledger_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"onemap/auth"
 	"onemap/dispatch"
@@ -38,6 +42,13 @@ func TestWhatIsPossibleIsDoneAndWhatIsNotIsRefused(t *testing.T) {
 			assists = id
 		}
 	}
+	w.unseen, w.seen = w.cat.Now().Departments[w.cat.Now().Categories["0301"].LeadDept], lead
+	w.led = ledger.New(ledger.Options{
+		DB: w.db, Catalogue: w.cat, Sealer: w.seal, Now: func() time.Time { return w.now }, ScopesKnow: time.Millisecond, Wake: func() {},
+		Staffed: func(_ context.Context, _ pgx.Tx, department int64, _ store.Incident, _ time.Time) (bool, error) {
+			return department != w.unseen, nil
+		},
+	})
 	locked := auth.NewActor(auth.Grant{ID: "token:9", Role: auth.Dispatcher, Locked: true, Intervals: []auth.Interval{{Lo: 1, Hi: 1000}}})
 	actors := map[string]auth.Actor{
 		"hall": w.operator, "town": w.townActor(t, "W"), "leader": w.somebody("token:3", auth.CountyLeader), "locked": locked,
@@ -85,6 +96,12 @@ func (w *world) fullest(in store.Incident, a dispatch.Action, into int64) dispat
 		act.Level = in.OwnerLevel + 1
 	}
 	act.Wrong = a == dispatch.Reassign
+	switch a {
+	case dispatch.Route, dispatch.Delegate, dispatch.Reassign:
+		if in.Department == w.unseen {
+			act.Department = w.seen
+		}
+	}
 	return act
 }
 
@@ -149,6 +166,8 @@ func (w *world) needsAll(t *testing.T, actor auth.Actor, in store.Incident, c di
 			act.Priority = 0
 		case dispatch.Owner:
 			act.Wrong = false
+		case dispatch.Dept:
+			act.Department = 0
 		}
 		if err := w.led.Try(t.Context(), actor, ledger.Command{Act: &ledger.Act{Incident: in.ID, Version: in.Version, Act: act}}); err == nil {
 			t.Fatalf("%s is said to need %s and is done without", c.Action, n)

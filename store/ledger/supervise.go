@@ -176,12 +176,13 @@ func (l *Ledger) reply(ctx context.Context, actor auth.Actor, c Command) (res Re
 // its opener, the duty officer it is of, and a level above the one that owes the
 // incident. A department or worker that leads it does.
 func (l *Ledger) asked(ctx context.Context, q store.Querier, actor auth.Actor, scope auth.Scope, in store.Incident, s store.Supervision) error {
-	if s.OpenedBy == actor.ID || slices.Contains(s.Officers, actor.ID) {
+	worker := actor.Worker != 0 && slices.Contains(s.Officers, store.WorkerActor(actor.Worker)) // on duty without an account
+	if s.OpenedBy == actor.ID || slices.Contains(s.Officers, actor.ID) || worker {
 		return ErrOwnWord
 	}
 	_, department := scope.Department()
-	_, worker := scope.Worker()
-	if department || worker {
+	_, own := scope.Worker()
+	if department || own {
 		return nil
 	}
 	level, err := l.levelOf(ctx, q, actor, in)

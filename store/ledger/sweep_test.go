@@ -5,6 +5,7 @@ package ledger_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -279,6 +280,43 @@ func TestTheDutyOfficerOfTheTimeSupervises(t *testing.T) {
 	}
 	if err != nil || len(list) != 1 || !slices.Equal(list[0].Officers, []string{late}) || len(list[0].Skipped) != 0 {
 		t.Errorf("supervisions %+v, %v; want one of %s", list, err, late)
+	}
+}
+
+// TestADutyOfficerWithoutAnAccountDoesNotAnswerTheOwnSupervision: the roster names a
+// worker, who signs in by another name.
+func TestADutyOfficerWithoutAnAccountDoesNotAnswerTheOwnSupervision(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.field(t, 1)
+	h := &hand{}
+	h.set(w.now)
+	desk, s := w.server(h, "a")
+	in := w.report(t, "0103", 0.5, 0.5, ledger.Command{}).Incident // owed by the town
+	if _, err := w.db.Pool.Exec(t.Context(), `INSERT INTO duty_officer (root_code, grid_code, worker_id, from_at, to_at, made_by, made_at)
+		SELECT 'C', 'C', id, $1::timestamptz - interval '1 day', $1::timestamptz + interval '1 day', 'test', $1 FROM worker WHERE id = 1`, *in.StageDue); err != nil {
+		t.Fatal(err)
+	}
+	stop := run(s)
+	defer stop()
+	h.set(*in.StageDue)
+	w.swept(t, h)
+	list, err := w.db.Supervisions(t.Context(), w.county, store.SupervisionFilter{Limit: 9})
+	if err != nil || len(list) != 1 || !slices.Equal(list[0].Officers, []string{"worker:1"}) {
+		t.Fatalf("supervisions %+v, %v", list, err)
+	}
+	i, _ := w.cat.Now().Tree.ByCode("W")
+	town := w.cat.Now().Tree.Nodes()[i]
+	answer := func(worker uint32) error {
+		a := auth.NewActor(auth.Grant{ID: "token:7", Role: auth.TownOperator, Worker: worker, Sensitive: true, Intervals: []auth.Interval{{Lo: town.No, Hi: town.Last}}})
+		_, err := desk.Do(t.Context(), a, ledger.Command{Reply: &ledger.Reply{Supervision: list[0].ID, Text: "已派人"}})
+		return err
+	}
+	if err := answer(1); !errors.Is(err, ledger.ErrOwnWord) {
+		t.Errorf("by whose it is: %v", err)
+	}
+	if err := answer(0); err != nil {
+		t.Errorf("by the town: %v", err)
 	}
 }
 

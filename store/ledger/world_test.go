@@ -27,15 +27,16 @@ import (
 // world is a county of two square towns side by side, W over longitude 0 to 1
 // and E over 1 to 2, both over latitude 0 to 1.
 type world struct {
-	db       *store.DB
-	cat      *store.Catalogue
-	seal     *store.Sealer
-	led      *ledger.Ledger
-	cal      calendar.Calendar
-	now      time.Time
-	county   auth.Scope
-	operator auth.Actor
-	wake     chan struct{}
+	unseen, seen int64 // a department without a liaison, and one with
+	db           *store.DB
+	cat          *store.Catalogue
+	seal         *store.Sealer
+	led          *ledger.Ledger
+	cal          calendar.Calendar
+	now          time.Time
+	county       auth.Scope
+	operator     auth.Actor
+	wake         chan struct{}
 }
 
 func newWorld(t testing.TB) *world {
