@@ -1,11 +1,13 @@
 // SPDX-FileCopyrightText: The OneMap authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type Category, type Draft, draftOf, emptyDraft, frequent, lettersOf, missing, search } from '../src/field/draft';
+import { Field } from '../src/field/field';
 import { durationS } from '../src/field/files';
 import { type Letter, later, Outbox, type Shelf } from '../src/field/outbox';
 import type { Fix } from '../src/field/place';
+import type { PhoneShelf } from '../src/field/shelf';
 import { actsFor, metresBetween, type Task, withLetters } from '../src/field/tasks';
 import { type KeptFix, Tracker } from '../src/field/tracker';
 import { metadata, pathOf, type SendBytes, sendFile } from '../src/field/upload';
@@ -13,6 +15,7 @@ import { bearing, far, windOf } from '../src/field/way';
 import { fieldEn } from '../src/i18n/field.en';
 import { fieldZh } from '../src/i18n/field.zh-CN';
 import { Problem } from '../src/session/problem';
+import { SessionStore } from '../src/session/store';
 import { newRef } from '../src/wire/ref';
 import { FakeTimers } from './helpers';
 import { settle } from './people';
@@ -559,6 +562,75 @@ describe('places on duty', () => {
     w.s.found(at(1000));
     await settle();
     expect(w.kept.size).toBe(0);
+  });
+});
+
+describe('the page', () => {
+  beforeAll(() => {
+    vi.stubGlobal('navigator', {});
+    vi.stubGlobal('document', { visibilityState: 'visible' });
+  });
+  afterAll(() => void vi.unstubAllGlobals());
+
+  const SPOT: Category = {
+    code: '0402',
+    name: '围栏',
+    top: '04',
+    top_name: '牧区',
+    priority: 3,
+    on_the_spot: false,
+    evidence: false,
+  };
+
+  /** The controller on a phone whose shelf is a drawer; the server's answers are given by path, else there is no line. */
+  function phone(answer: (path: string, init: RequestInit) => Promise<Response> | Response | undefined = () => undefined) {
+    const kept = new Map<string, unknown>();
+    const files = new Map<string, unknown>();
+    const drawer = Object.assign(new Drawer(), {
+      full: false,
+      kept: async (key: string) => kept.get(key),
+      keep: async (key: string, x: unknown) => void kept.set(key, x),
+      forget: async (...keys: string[]) => keys.forEach((k) => void kept.delete(k)),
+      file: async (ref: string) => files.get(ref),
+      putFile: async (f: { ref: string }) => void files.set(f.ref, f),
+      removeFile: async (ref: string) => void files.delete(ref),
+      wipe: async () => {},
+      fixes: async () => [],
+    });
+    const put = drawer.put;
+    drawer.put = async (...all) => {
+      if (drawer.full) throw new Error('full');
+      await put(...all);
+    };
+    const timers = new FakeTimers();
+    const session = new SessionStore(timers, async (path, init) => {
+      const res = await answer(path, init);
+      if (!res) throw new Error('no line');
+      return res;
+    });
+    session.login.value = 'wang';
+    const field = new Field(session, drawer as unknown as PhoneShelf, timers);
+    const kinds = () => [...drawer.letters.values()].map((l) => l.about.kind);
+    return { field, session, drawer, kept, files, timers, kinds };
+  }
+
+  test('two touches at once make one report', async () => {
+    const p = phone();
+    p.field.draft.value.title = '围栏倒塌';
+    await Promise.all([p.field.report(SPOT), p.field.report(SPOT)]);
+    expect([...p.drawer.letters.values()].map((l) => l.body.title)).toEqual(['围栏倒塌']);
+    expect(p.field.draft.value).toEqual(emptyDraft());
+  });
+
+  test('a full phone gives the report back to the form', async () => {
+    const p = phone();
+    p.drawer.full = true;
+    p.field.draft.value.title = '围栏倒塌';
+    await expect(p.field.report(SPOT)).rejects.toThrow('full');
+    expect(p.field.draft.value.title).toBe('围栏倒塌');
+    p.drawer.full = false;
+    await p.field.report(SPOT);
+    expect(p.kinds()).toEqual(['report']);
   });
 });
 

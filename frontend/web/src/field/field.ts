@@ -54,6 +54,8 @@ export class Field {
   readonly now = ref(Date.now());
   readonly told = shallowRef<{ number: string; done: boolean } | null>(null);
   readonly draft = ref<Draft>(emptyDraft());
+  /** A report is just being written down. */
+  readonly reporting = ref(false);
   /** Bytes of each file that the server has. */
   readonly progress = shallowRef<ReadonlyMap<string, number>>(new Map());
 
@@ -208,10 +210,20 @@ export class Field {
     });
   }
 
-  /** Reports the draft, and begins a new one. */
+  /** Reports the draft, and begins a new one. What is asked for while one is being written down is the same touch again. */
   async report(c: Category): Promise<void> {
-    await this.outbox.post(...lettersOf(plain(this.draft.value), c, this.login, Date.now(), newRef));
+    if (this.reporting.value) return;
+    this.reporting.value = true;
+    const written = this.draft.value;
     this.draft.value = emptyDraft();
+    try {
+      await this.outbox.post(...lettersOf(plain(written), c, this.login, Date.now(), newRef));
+    } catch (e) {
+      this.draft.value = written;
+      throw e;
+    } finally {
+      this.reporting.value = false;
+    }
     this.recent.value = [c.code, ...this.recent.value.filter((x) => x !== c.code)].slice(0, RECENT_MOST);
     await this.shelf.keep(`recent ${this.login}`, this.recent.value).catch(() => {});
   }
