@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { type Category, type Draft, draftOf, emptyDraft, frequent, lettersOf, missing, search } from '../src/field/draft';
+import { type Category, type Draft, draftOf, emptyDraft, frequent, lettersOf, missing, outOfDate, search } from '../src/field/draft';
 import { Field } from '../src/field/field';
 import { durationS } from '../src/field/files';
 import { type Letter, later, Outbox, type Shelf } from '../src/field/outbox';
@@ -334,6 +334,14 @@ describe('what belongs to a report', () => {
     expect(missing({ ...draft, doneHow: ' ' }, SPOT)).toEqual(['how']);
     expect(missing({ ...draft, place: null }, undefined)).toEqual(['category', 'place']);
     expect(missing({ ...draft, place: null, address: '村口' }, SPOT)).toEqual([]);
+  });
+
+  test('a place measured more than two minutes ago is measured again, one that was pointed at stands', () => {
+    const place = { lon: 107.5, lat: 38.2, accuracyM: 12, at: 1_000_000 };
+    expect(outOfDate(place, 1_120_000)).toBe(false);
+    expect(outOfDate(place, 1_120_001)).toBe(true);
+    expect(outOfDate({ ...place, at: undefined }, 1_000_000)).toBe(true); // of a draft by an older page
+    expect(outOfDate({ ...place, accuracyM: 0 }, 9_000_000)).toBe(false);
   });
 
   test('a category that is not for the spot makes no end', () => {
