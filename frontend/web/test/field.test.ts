@@ -630,6 +630,27 @@ describe('the page', () => {
     expect(p.field.draft.value).toEqual(emptyDraft());
   });
 
+  test('a file that is still being made ready goes with its own report', async () => {
+    const p = phone();
+    p.field.draft.value.title = '围栏倒塌';
+    const adding = p.field.addFile('photo', new File(['abc'], 'IMG.jpg', { type: 'image/jpeg' }));
+    expect(p.field.pending.value).toBe(1);
+    await p.field.report(SPOT); // waits for the file: nothing is reported yet
+    expect(p.kinds()).toEqual([]);
+    await adding;
+    await p.field.report(SPOT);
+    expect(p.kinds()).toEqual(['report', 'photo']);
+  });
+
+  test('a file that is ready when another one has signed in is nobody else’s', async () => {
+    const p = phone();
+    const adding = p.field.addFile('photo', new File(['abc'], 'IMG.jpg', { type: 'image/jpeg' }));
+    p.field.draft.value = emptyDraft();
+    await adding;
+    expect(p.field.draft.value.files).toEqual([]);
+    expect(p.files.size).toBe(0);
+  });
+
   test('a full phone gives the report back to the form', async () => {
     const p = phone();
     p.drawer.full = true;

@@ -56,6 +56,8 @@ export class Field {
   readonly draft = ref<Draft>(emptyDraft());
   /** A report is just being written down. */
   readonly reporting = ref(false);
+  /** How many files of the draft are just being made ready: it waits for them. */
+  readonly pending = ref(0);
   /** Bytes of each file that the server has. */
   readonly progress = shallowRef<ReadonlyMap<string, number>>(new Map());
 
@@ -212,7 +214,7 @@ export class Field {
 
   /** Reports the draft, and begins a new one. What is asked for while one is being written down is the same touch again. */
   async report(c: Category): Promise<void> {
-    if (this.reporting.value) return;
+    if (this.reporting.value || this.pending.value) return;
     this.reporting.value = true;
     const written = this.draft.value;
     this.draft.value = emptyDraft();
@@ -231,9 +233,16 @@ export class Field {
   /** Keeps a file for the draft; what it throws is a NoFile. */
   async addFile(kind: FileKind, given: File): Promise<void> {
     if (this.draft.value.files.filter((f) => f.kind === kind).length >= MOST[kind]) throw new Error('many' satisfies NoFile);
-    const f = await this.keepFile(kind, given);
-    this.draft.value.files.push(f);
-    await this.shelf.keep(`draft ${this.login}`, plain(this.draft.value));
+    const draft = this.draft.value;
+    this.pending.value++;
+    try {
+      const f = await this.keepFile(kind, given);
+      if (draft !== this.draft.value) return await this.shelf.removeFile(f.ref); // somebody else's by now
+      draft.files.push(f);
+      await this.shelf.keep(`draft ${this.login}`, plain(draft));
+    } finally {
+      this.pending.value--;
+    }
   }
 
   async removeFile(ref: string): Promise<void> {
