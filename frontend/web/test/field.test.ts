@@ -425,6 +425,28 @@ describe('a file on its way', () => {
     await expect(sendFile(photo, new Blob([BYTES]), send, () => {})).rejects.toMatchObject({ status: 415 });
   });
 
+  test('a part that was cut and is still held goes on as soon as the server says, and is never refused', async () => {
+    const { send } = tus();
+    const parts: Problem[] = [new Problem(409, '', 'busy', [], 2)];
+    let begun = 0;
+    const busy: SendBytes = async (method, ...rest) => {
+      if (method === 'POST') begun++;
+      const no = method === 'PATCH' ? parts[0] : undefined;
+      if (no) throw no;
+      return send(method, ...rest);
+    };
+    const sending = () => sendFile(photo, new Blob([BYTES]), busy, () => {}).catch((e: Problem) => e);
+    const said = (await sending()) as Problem;
+    expect([later(said), said.waitS, begun]).toEqual([true, 2, 1]); // not at once again
+    parts[0] = new Problem(409, '', 'offset');
+    expect(later((await sending()) as Problem)).toBe(true);
+    parts.pop();
+    expect(await sending()).toBeUndefined();
+    const { s, send: closed } = tus();
+    s.begins = () => new Problem(409, '', 'archived');
+    await expect(sendFile(photo, new Blob([BYTES]), closed, () => {})).rejects.toMatchObject({ status: 409 });
+  });
+
   test('is told by kind, hash, name, time and place', () => {
     const said = metadata({
       ...photo,
