@@ -673,6 +673,19 @@ describe('the page', () => {
     expect(p.files.size).toBe(0);
   });
 
+  const offer = (state = 'offered') => ({ id: '7', state, live: true, incident: { title: '井盖丢失', priority: 2 } }) as Task;
+
+  test('a double touch on accepting says nothing of arriving', async () => {
+    const p = phone();
+    expect(await Promise.all([p.field.act(offer(), 'accept'), p.field.act(offer('accepted'), 'arrive')])).toEqual([true, false]);
+    p.timers.advance(600);
+    expect(await p.field.act(offer('accepted'), 'arrive')).toBe(false);
+    expect(await p.field.act(offer('accepted'), 'seen')).toBe(true); // the page's own word is no touch
+    p.timers.advance(100);
+    expect(await p.field.act(offer('accepted'), 'arrive')).toBe(true);
+    expect(p.kinds()).toEqual(['accept', 'seen', 'arrive']);
+  });
+
   test('a full phone gives the report back to the form', async () => {
     const p = phone();
     p.drawer.full = true;

@@ -27,6 +27,8 @@ const BUZZ = [300, 150, 300];
 const RECENT_MOST = 12;
 const MINUTE_MS = 60_000;
 const DRAFT_MS = 300;
+/** Two touches so soon after each other are one. */
+const TOUCH_MS = 700;
 /** A place measured so lately is where the phone is; one so old is of no use. */
 const FRESH_MS = 20_000;
 const STALE_MS = 3 * MINUTE_MS;
@@ -80,6 +82,7 @@ export class Field {
   private timer: unknown = null;
   private beatTimer: unknown = null;
   private gathered = false;
+  private touchedAt = Number.NEGATIVE_INFINITY;
   private known_ = new Set<string>();
   private lock: WakeLockSentinel | null = null;
   private running = false;
@@ -196,9 +199,17 @@ export class Field {
     this.loadedAt.value = this.placedAt.value = 0;
   }
 
-  /** Says something of an offer; written down first, sent when there is a line. */
-  async act(task: Task, kind: ActKind, reason = ''): Promise<void> {
+  /**
+   * Says something of an offer; written down first, sent when there is a line. False for
+   * the second touch of a double one: by then another button lies under the finger.
+   */
+  async act(task: Task, kind: ActKind, reason = ''): Promise<boolean> {
     const receipt = kind === 'delivered' || kind === 'seen';
+    if (!receipt) {
+      const now = this.timers.now();
+      if (now - this.touchedAt < TOUCH_MS) return false;
+      this.touchedAt = now;
+    }
     const ref = receipt ? `${kind}-${task.id}` : newRef();
     const at = Date.now();
     await this.outbox.post({
@@ -210,6 +221,7 @@ export class Field {
       headers: {},
       about: { kind, title: titleOf(task), offer: task.id },
     });
+    return true;
   }
 
   /** Reports the draft, and begins a new one. What is asked for while one is being written down is the same touch again. */
@@ -313,7 +325,7 @@ export class Field {
   /** The page shows these offers: whoever made them is told. */
   saw(tasks: Task[]): void {
     if (document.visibilityState !== 'visible') return;
-    for (const t of tasks) if (t.state === 'offered' || t.state === 'delivered') void this.act(t, 'seen');
+    for (const t of tasks) if (t.state === 'offered' || t.state === 'delivered') this.act(t, 'seen').catch(() => {}); // a full phone: the next time
   }
 
   async load(): Promise<void> {
@@ -378,7 +390,7 @@ export class Field {
     for (const t of items) this.known_.add(t.id);
     this.known.value = items;
     this.loadedAt.value = Date.now();
-    for (const t of items) if (t.state === 'offered') void this.act(t, 'delivered');
+    for (const t of items) if (t.state === 'offered') this.act(t, 'delivered').catch(() => {});
     if (fresh.length) navigator.vibrate?.(BUZZ);
     this.saw(items);
   }
