@@ -2,7 +2,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { type Category, type Draft, draftOf, emptyDraft, frequent, lettersOf, missing, outOfDate, search } from '../src/field/draft';
+import {
+  type Category,
+  type Draft,
+  draftOf,
+  emptyDraft,
+  frequent,
+  lettersOf,
+  missing,
+  outOfDate,
+  search,
+} from '../src/field/draft';
 import { Field } from '../src/field/field';
 import { durationS } from '../src/field/files';
 import { type Letter, later, Outbox, type Shelf } from '../src/field/outbox';
@@ -486,7 +496,16 @@ describe('places on duty', () => {
     const timers = new FakeTimers();
     const kept = new Map<number, KeptFix>();
     const sent: number[][] = [];
-    const s = { line: true, deaf: false, refuse: 0, watching: 0, found: (_: Fix) => {}, states: [] as string[] };
+    const s = {
+      line: true,
+      deaf: false,
+      refuse: 0,
+      watching: 0,
+      found: (_: Fix) => {},
+      states: [] as string[],
+      clockOff: false,
+      stored: [] as number[],
+    };
     const tracker = new Tracker({
       timers,
       login: () => 'wang',
@@ -510,9 +529,10 @@ describe('places on duty', () => {
         if (!s.line) throw new Problem(0, '', 'no line');
         if (s.refuse) throw new Problem(s.refuse, '', 'no');
         sent.push(fixes.map((f) => f.at / 1000));
+        return { stored: s.clockOff ? 0 : fixes.length };
       },
       changed: (state) => s.states.push(state),
-      sent: () => {},
+      sent: (stored) => s.stored.push(stored),
     });
     return { tracker, timers, kept, sent, s };
   }
@@ -585,13 +605,28 @@ describe('places on duty', () => {
     expect(seen).toEqual(['located', 'located', 'located', 'located', 'unavailable', 'unavailable']);
   });
 
-  test('what the server will never take holds up nothing', async () => {
+  test('what the server will never take holds up nothing, and was not sent', async () => {
     const w = walk();
     w.s.refuse = 422;
     w.tracker.start();
     w.s.found(at(1000));
     await settle();
-    expect(w.kept.size).toBe(0);
+    expect([w.kept.size, w.s.stored]).toEqual([0, []]);
+  });
+
+  test('what a wrong clock made of no use is told as such', async () => {
+    const w = walk();
+    w.s.clockOff = true;
+    w.tracker.start();
+    w.s.found(at(1000));
+    await settle();
+    w.s.clockOff = false;
+    w.s.found(at(1020));
+    await w.tracker.flush();
+    await settle();
+    expect(w.s.stored[0]).toBe(0);
+    await w.tracker.flush();
+    expect([w.s.stored, w.kept.size]).toEqual([[0, 1], 0]);
   });
 });
 

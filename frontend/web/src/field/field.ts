@@ -68,6 +68,8 @@ export class Field {
   readonly me = shallowRef<Fix | null>(null);
   /** When the server last had all places, in unix ms. */
   readonly placedAt = ref(0);
+  /** The server kept none of the places sent last: they are not from within the shift by its clock. */
+  readonly clockOff = ref(false);
   readonly awake = ref(false);
   /** A newer version of the page is there; to be called to change to it. */
   readonly fresher = shallowRef<(() => void) | null>(null);
@@ -116,8 +118,9 @@ export class Field {
         this.locating.value = state;
         this.me.value = last;
       },
-      sent: () => {
-        this.placedAt.value = Date.now();
+      sent: (stored) => {
+        if (stored) this.placedAt.value = Date.now();
+        this.clockOff.value = !stored;
       },
       alone,
     });
@@ -287,6 +290,7 @@ export class Field {
     const ending = this.letters.value.find((l) => l.about.kind === 'endShift');
     if (ending) await this.outbox.dismiss(ending.ref); // it would end the one that begins
     await this.setShift(await this.session.http.post<Shift>('/api/v1/shifts', {}));
+    this.clockOff.value = false;
   }
 
   /** Ends the shift: nothing is measured from now on, even where the server hears of it later. */
