@@ -108,13 +108,15 @@ describe('the outbox', () => {
   test('a page that is closed leaves its letters to the next one', async () => {
     const s = stand();
     s.line.state = 'down';
+    await s.shelf.put(letter('old2', { at: 9 }), letter('old1', { at: 8 })); // by an older page, without numbers
+    await s.box.open();
     await s.box.post(letter('b', { at: 2 }));
-    await s.box.post(letter('a', { at: 1 }));
+    await s.box.post(letter('a', { at: 1 })); // the clock was set back in between
     s.box.stop();
     const next = stand(s.shelf);
     await next.box.open();
     await settle();
-    expect(next.order).toEqual(['a', 'b']);
+    expect(next.order).toEqual(['old1', 'old2', 'b', 'a']);
     expect(s.shelf.letters.size).toBe(0);
   });
 
