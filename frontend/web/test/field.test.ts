@@ -723,6 +723,17 @@ describe('the page', () => {
     expect(p.kinds()).toEqual(['accept', 'seen', 'arrive']);
   });
 
+  test('an offer is told as seen only while the list is on screen', async () => {
+    const p = phone();
+    p.field.saw([offer()]);
+    await settle();
+    expect(p.kinds()).toEqual([]);
+    p.field.listed.value = true;
+    p.field.saw([offer()]);
+    await settle();
+    expect(p.kinds()).toEqual(['seen']);
+  });
+
   test('a full phone gives the report back to the form', async () => {
     const p = phone();
     p.drawer.full = true;

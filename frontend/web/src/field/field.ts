@@ -43,6 +43,8 @@ export interface Shift {
 export class Field {
   readonly known = shallowRef<Task[]>([]);
   readonly letters = shallowRef<Letter[]>([]);
+  /** The list of tasks is what the page shows. */
+  readonly listed = ref(false);
   /** How many letters of other people wait on this phone. */
   readonly others = ref(0);
   readonly categories = shallowRef<Category[]>([]);
@@ -185,6 +187,7 @@ export class Field {
     removeEventListener('online', this.back);
     removeEventListener('offline', this.away);
     document.removeEventListener('visibilitychange', this.shown);
+    this.listed.value = false;
     this.timers.clear(this.timer);
     this.timers.clear(this.beatTimer);
     this.client.stop();
@@ -328,7 +331,7 @@ export class Field {
 
   /** The page shows these offers: whoever made them is told. */
   saw(tasks: Task[]): void {
-    if (document.visibilityState !== 'visible') return;
+    if (document.visibilityState !== 'visible' || !this.listed.value) return;
     for (const t of tasks) if (t.state === 'offered' || t.state === 'delivered') this.act(t, 'seen').catch(() => {}); // a full phone: the next time
   }
 
