@@ -734,6 +734,23 @@ describe('the page', () => {
     expect(p.kinds()).toEqual(['seen']);
   });
 
+  test('an answer that comes after the sign-out is not taken', async () => {
+    let come = (_: Response) => {};
+    const p = phone(() => new Promise((resolve) => (come = resolve)));
+    const running = p.field as unknown as { running: boolean };
+    for (const signedOut of [false, true]) {
+      running.running = true;
+      const asked = p.field.load();
+      running.running = !signedOut;
+      come(Response.json({ items: [offer()] }));
+      await asked;
+      expect(p.field.known.value.length).toBe(signedOut ? 0 : 1);
+      p.field.known.value = [];
+      p.kept.delete('offers wang');
+    }
+    expect(p.kept.has('offers wang')).toBe(false);
+  });
+
   test('a full phone gives the report back to the form', async () => {
     const p = phone();
     p.drawer.full = true;

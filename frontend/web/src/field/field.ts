@@ -86,6 +86,7 @@ export class Field {
   private timer: unknown = null;
   private beatTimer: unknown = null;
   private gathered = false;
+  private shiftTurn = 0;
   private touchedAt = Number.NEGATIVE_INFINITY;
   private known_ = new Set<string>();
   private lock: WakeLockSentinel | null = null;
@@ -336,12 +337,13 @@ export class Field {
   }
 
   async load(): Promise<void> {
+    if (!this.running) return;
     this.timers.clear(this.timer);
     this.timer = this.timers.set(() => void this.load(), POLL_MS);
     const { login } = this;
     try {
       const { items } = await this.session.http.get<{ items: Task[] }>('/api/v1/offers', { limit: 200 });
-      if (login !== this.login) return;
+      if (!this.running || login !== this.login) return;
       this.take(items);
       await this.shelf.keep(`offers ${login}`, items).catch(() => {});
     } catch (e) {
@@ -420,17 +422,23 @@ export class Field {
   }
 
   private async loadShift(): Promise<void> {
-    if (this.shifts.value === false || this.letters.value.some((l) => l.about.kind === 'endShift')) return;
+    const { login } = this; // an answer that was on its way while somebody went, or the shift began or ended, is old
+    const ending = () => this.letters.value.some((l) => l.about.kind === 'endShift');
+    const turn = this.shiftTurn;
+    const over = () => !this.running || login !== this.login || turn !== this.shiftTurn || ending();
+    if (this.shifts.value === false || over()) return;
     try {
-      await this.setShift(await this.session.http.get<Shift>('/api/v1/shifts/current'));
+      const shift = await this.session.http.get<Shift>('/api/v1/shifts/current');
+      if (!over()) await this.setShift(shift);
     } catch (e) {
-      if (!(e instanceof Problem) || (e.status !== 404 && e.status !== 403)) return;
+      if (over() || !(e instanceof Problem) || (e.status !== 404 && e.status !== 403)) return;
       await this.setShift(null);
       this.shifts.value = e.status === 404 && !/^(nothing here|no worker)/.test(e.detail);
     }
   }
 
   private async setShift(s: Shift | null): Promise<void> {
+    this.shiftTurn++;
     this.shift.value = s;
     this.shifts.value = true;
     if (s) await this.shelf.keep(`shift ${this.login}`, s).catch(() => {});
