@@ -240,3 +240,21 @@ func FuzzRun(f *testing.F) {
 		}
 	})
 }
+
+func TestAPhoneWhoseClockRunsAheadReportsNow(t *testing.T) {
+	e := env(t)
+	for _, c := range []struct {
+		ahead time.Duration
+		want  time.Duration
+	}{{-time.Hour, -time.Hour}, {4 * time.Minute, 4 * time.Minute}, {6 * time.Minute, 0}, {48 * time.Hour, 0}} {
+		in, clock := at(107.2, 38.2, "wgs84"), e.Now.Add(c.ahead)
+		in.Source, in.ReportedAt = "field", &clock
+		out, err := intake.Run(e, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := out.ReportedAt.Sub(e.Now); got != c.want {
+			t.Errorf("%v ahead: reported %v from now, want %v", c.ahead, got, c.want)
+		}
+	}
+}

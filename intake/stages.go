@@ -135,8 +135,12 @@ func priority(_ *Env, d *draft) *Problem {
 	return nil
 }
 
-// aheadAllowed is how far a sender's clock may run ahead of ours.
+// aheadAllowed is how far a sender's clock may run ahead of ours. A worker's phone may
+// run ahead by more: nobody can mend it out there, so its report is of now.
 const aheadAllowed = 5 * time.Minute
+
+// fromField is the way in of reports by a worker's phone.
+const fromField = "field"
 
 // lettersFrom are the ways in by which a letter comes with a limit of its own.
 var lettersFrom = []string{"petition", "hotline"}
@@ -163,8 +167,9 @@ func limit(_ *Env, d *draft) *Problem {
 
 func when(e *Env, d *draft) *Problem {
 	d.out.ReportedAt, d.out.OccurredAt = e.Now, d.in.OccurredAt
-	if d.in.ReportedAt != nil {
-		d.out.ReportedAt = *d.in.ReportedAt
+	ahead := e.Now.Add(aheadAllowed)
+	if at := d.in.ReportedAt; at != nil && (d.in.Source != fromField || !at.After(ahead)) {
+		d.out.ReportedAt = *at
 	}
 	oldest := time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, t := range []struct {
@@ -173,7 +178,7 @@ func when(e *Env, d *draft) *Problem {
 	}{{"reported_at", &d.out.ReportedAt}, {"occurred_at", d.out.OccurredAt}} {
 		switch {
 		case t.at == nil:
-		case t.at.After(e.Now.Add(aheadAllowed)):
+		case t.at.After(ahead):
 			return &Problem{Field: t.field, Message: "lies in the future: check the sender's clock"}
 		case t.at.Before(oldest):
 			return &Problem{Field: t.field, Message: "lies before 1970"}

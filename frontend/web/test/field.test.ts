@@ -1,11 +1,23 @@
 // SPDX-FileCopyrightText: The OneMap authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { describe, expect, test } from 'vitest';
-import { type Category, type Draft, draftOf, emptyDraft, frequent, lettersOf, missing, search } from '../src/field/draft';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import {
+  type Category,
+  type Draft,
+  draftOf,
+  emptyDraft,
+  frequent,
+  lettersOf,
+  missing,
+  outOfDate,
+  search,
+} from '../src/field/draft';
+import { Field } from '../src/field/field';
 import { durationS } from '../src/field/files';
 import { type Letter, later, Outbox, type Shelf } from '../src/field/outbox';
 import type { Fix } from '../src/field/place';
+import type { PhoneShelf } from '../src/field/shelf';
 import { actsFor, metresBetween, type Task, withLetters } from '../src/field/tasks';
 import { type KeptFix, Tracker } from '../src/field/tracker';
 import { metadata, pathOf, type SendBytes, sendFile } from '../src/field/upload';
@@ -13,6 +25,7 @@ import { bearing, far, windOf } from '../src/field/way';
 import { fieldEn } from '../src/i18n/field.en';
 import { fieldZh } from '../src/i18n/field.zh-CN';
 import { Problem } from '../src/session/problem';
+import { SessionStore } from '../src/session/store';
 import { newRef } from '../src/wire/ref';
 import { FakeTimers } from './helpers';
 import { settle } from './people';
@@ -95,13 +108,15 @@ describe('the outbox', () => {
   test('a page that is closed leaves its letters to the next one', async () => {
     const s = stand();
     s.line.state = 'down';
+    await s.shelf.put(letter('old2', { at: 9 }), letter('old1', { at: 8 })); // by an older page, without numbers
+    await s.box.open();
     await s.box.post(letter('b', { at: 2 }));
-    await s.box.post(letter('a', { at: 1 }));
+    await s.box.post(letter('a', { at: 1 })); // the clock was set back in between
     s.box.stop();
     const next = stand(s.shelf);
     await next.box.open();
     await settle();
-    expect(next.order).toEqual(['a', 'b']);
+    expect(next.order).toEqual(['old1', 'old2', 'b', 'a']);
     expect(s.shelf.letters.size).toBe(0);
   });
 
@@ -333,6 +348,14 @@ describe('what belongs to a report', () => {
     expect(missing({ ...draft, place: null, address: '村口' }, SPOT)).toEqual([]);
   });
 
+  test('a place measured more than two minutes ago is measured again, one that was pointed at stands', () => {
+    const place = { lon: 107.5, lat: 38.2, accuracyM: 12, at: 1_000_000 };
+    expect(outOfDate(place, 1_120_000)).toBe(false);
+    expect(outOfDate(place, 1_120_001)).toBe(true);
+    expect(outOfDate({ ...place, at: undefined }, 1_000_000)).toBe(true); // of a draft by an older page
+    expect(outOfDate({ ...place, accuracyM: 0 }, 9_000_000)).toBe(false);
+  });
+
   test('a category that is not for the spot makes no end', () => {
     const { draft } = chain();
     const kinds = lettersOf(draft, { ...SPOT, on_the_spot: false }, 'wang', 1, newRef).map((l) => l.about.kind);
@@ -414,6 +437,28 @@ describe('a file on its way', () => {
     await expect(sendFile(photo, new Blob([BYTES]), send, () => {})).rejects.toMatchObject({ status: 415 });
   });
 
+  test('a part that was cut and is still held goes on as soon as the server says, and is never refused', async () => {
+    const { send } = tus();
+    const parts: Problem[] = [new Problem(409, '', 'busy', [], 2)];
+    let begun = 0;
+    const busy: SendBytes = async (method, ...rest) => {
+      if (method === 'POST') begun++;
+      const no = method === 'PATCH' ? parts[0] : undefined;
+      if (no) throw no;
+      return send(method, ...rest);
+    };
+    const sending = () => sendFile(photo, new Blob([BYTES]), busy, () => {}).catch((e: Problem) => e);
+    const said = (await sending()) as Problem;
+    expect([later(said), said.waitS, begun]).toEqual([true, 2, 1]); // not at once again
+    parts[0] = new Problem(409, '', 'offset');
+    expect(later((await sending()) as Problem)).toBe(true);
+    parts.pop();
+    expect(await sending()).toBeUndefined();
+    const { s, send: closed } = tus();
+    s.begins = () => new Problem(409, '', 'archived');
+    await expect(sendFile(photo, new Blob([BYTES]), closed, () => {})).rejects.toMatchObject({ status: 409 });
+  });
+
   test('is told by kind, hash, name, time and place', () => {
     const said = metadata({
       ...photo,
@@ -453,7 +498,16 @@ describe('places on duty', () => {
     const timers = new FakeTimers();
     const kept = new Map<number, KeptFix>();
     const sent: number[][] = [];
-    const s = { line: true, deaf: false, refuse: 0, watching: 0, found: (_: Fix) => {}, states: [] as string[] };
+    const s = {
+      line: true,
+      deaf: false,
+      refuse: 0,
+      watching: 0,
+      found: (_: Fix) => {},
+      states: [] as string[],
+      clockOff: false,
+      stored: [] as number[],
+    };
     const tracker = new Tracker({
       timers,
       login: () => 'wang',
@@ -477,9 +531,10 @@ describe('places on duty', () => {
         if (!s.line) throw new Problem(0, '', 'no line');
         if (s.refuse) throw new Problem(s.refuse, '', 'no');
         sent.push(fixes.map((f) => f.at / 1000));
+        return { stored: s.clockOff ? 0 : fixes.length };
       },
       changed: (state) => s.states.push(state),
-      sent: () => {},
+      sent: (stored) => s.stored.push(stored),
     });
     return { tracker, timers, kept, sent, s };
   }
@@ -552,13 +607,159 @@ describe('places on duty', () => {
     expect(seen).toEqual(['located', 'located', 'located', 'located', 'unavailable', 'unavailable']);
   });
 
-  test('what the server will never take holds up nothing', async () => {
+  test('what the server will never take holds up nothing, and was not sent', async () => {
     const w = walk();
     w.s.refuse = 422;
     w.tracker.start();
     w.s.found(at(1000));
     await settle();
-    expect(w.kept.size).toBe(0);
+    expect([w.kept.size, w.s.stored]).toEqual([0, []]);
+  });
+
+  test('what a wrong clock made of no use is told as such', async () => {
+    const w = walk();
+    w.s.clockOff = true;
+    w.tracker.start();
+    w.s.found(at(1000));
+    await settle();
+    w.s.clockOff = false;
+    w.s.found(at(1020));
+    await w.tracker.flush();
+    await settle();
+    expect(w.s.stored[0]).toBe(0);
+    await w.tracker.flush();
+    expect([w.s.stored, w.kept.size]).toEqual([[0, 1], 0]);
+  });
+});
+
+describe('the page', () => {
+  beforeAll(() => {
+    vi.stubGlobal('navigator', {});
+    vi.stubGlobal('document', { visibilityState: 'visible' });
+  });
+  afterAll(() => void vi.unstubAllGlobals());
+
+  const SPOT: Category = {
+    code: '0402',
+    name: '围栏',
+    top: '04',
+    top_name: '牧区',
+    priority: 3,
+    on_the_spot: false,
+    evidence: false,
+  };
+
+  /** The controller on a phone whose shelf is a drawer; the server's answers are given by path, else there is no line. */
+  function phone(answer: (path: string, init: RequestInit) => Promise<Response> | Response | undefined = () => undefined) {
+    const kept = new Map<string, unknown>();
+    const files = new Map<string, unknown>();
+    const drawer = Object.assign(new Drawer(), {
+      full: false,
+      kept: async (key: string) => kept.get(key),
+      keep: async (key: string, x: unknown) => void kept.set(key, x),
+      forget: async (...keys: string[]) => keys.forEach((k) => void kept.delete(k)),
+      file: async (ref: string) => files.get(ref),
+      putFile: async (f: { ref: string }) => void files.set(f.ref, f),
+      removeFile: async (ref: string) => void files.delete(ref),
+      wipe: async () => {},
+      fixes: async () => [],
+    });
+    const put = drawer.put;
+    drawer.put = async (...all) => {
+      if (drawer.full) throw new Error('full');
+      await put(...all);
+    };
+    const timers = new FakeTimers();
+    const session = new SessionStore(timers, async (path, init) => {
+      const res = await answer(path, init);
+      if (!res) throw new Error('no line');
+      return res;
+    });
+    session.login.value = 'wang';
+    const field = new Field(session, drawer as unknown as PhoneShelf, timers);
+    const kinds = () => [...drawer.letters.values()].map((l) => l.about.kind);
+    return { field, session, drawer, kept, files, timers, kinds };
+  }
+
+  test('two touches at once make one report', async () => {
+    const p = phone();
+    p.field.draft.value.title = '围栏倒塌';
+    await Promise.all([p.field.report(SPOT), p.field.report(SPOT)]);
+    expect([...p.drawer.letters.values()].map((l) => l.body.title)).toEqual(['围栏倒塌']);
+    expect(p.field.draft.value).toEqual(emptyDraft());
+  });
+
+  test('a file that is still being made ready goes with its own report', async () => {
+    const p = phone();
+    p.field.draft.value.title = '围栏倒塌';
+    const adding = p.field.addFile('photo', new File(['abc'], 'IMG.jpg', { type: 'image/jpeg' }));
+    expect(p.field.pending.value).toBe(1);
+    await p.field.report(SPOT); // waits for the file: nothing is reported yet
+    expect(p.kinds()).toEqual([]);
+    await adding;
+    await p.field.report(SPOT);
+    expect(p.kinds()).toEqual(['report', 'photo']);
+  });
+
+  test('a file that is ready when another one has signed in is nobody else’s', async () => {
+    const p = phone();
+    const adding = p.field.addFile('photo', new File(['abc'], 'IMG.jpg', { type: 'image/jpeg' }));
+    p.field.draft.value = emptyDraft();
+    await adding;
+    expect(p.field.draft.value.files).toEqual([]);
+    expect(p.files.size).toBe(0);
+  });
+
+  const offer = (state = 'offered') => ({ id: '7', state, live: true, incident: { title: '井盖丢失', priority: 2 } }) as Task;
+
+  test('a double touch on accepting says nothing of arriving', async () => {
+    const p = phone();
+    expect(await Promise.all([p.field.act(offer(), 'accept'), p.field.act(offer('accepted'), 'arrive')])).toEqual([true, false]);
+    p.timers.advance(600);
+    expect(await p.field.act(offer('accepted'), 'arrive')).toBe(false);
+    expect(await p.field.act(offer('accepted'), 'seen')).toBe(true); // the page's own word is no touch
+    p.timers.advance(100);
+    expect(await p.field.act(offer('accepted'), 'arrive')).toBe(true);
+    expect(p.kinds()).toEqual(['accept', 'seen', 'arrive']);
+  });
+
+  test('an offer is told as seen only while the list is on screen', async () => {
+    const p = phone();
+    p.field.saw([offer()]);
+    await settle();
+    expect(p.kinds()).toEqual([]);
+    p.field.listed.value = true;
+    p.field.saw([offer()]);
+    await settle();
+    expect(p.kinds()).toEqual(['seen']);
+  });
+
+  test('an answer that comes after the sign-out is not taken', async () => {
+    let come = (_: Response) => {};
+    const p = phone(() => new Promise((resolve) => (come = resolve)));
+    const running = p.field as unknown as { running: boolean };
+    for (const signedOut of [false, true]) {
+      running.running = true;
+      const asked = p.field.load();
+      running.running = !signedOut;
+      come(Response.json({ items: [offer()] }));
+      await asked;
+      expect(p.field.known.value.length).toBe(signedOut ? 0 : 1);
+      p.field.known.value = [];
+      p.kept.delete('offers wang');
+    }
+    expect(p.kept.has('offers wang')).toBe(false);
+  });
+
+  test('a full phone gives the report back to the form', async () => {
+    const p = phone();
+    p.drawer.full = true;
+    p.field.draft.value.title = '围栏倒塌';
+    await expect(p.field.report(SPOT)).rejects.toThrow('full');
+    expect(p.field.draft.value.title).toBe('围栏倒塌');
+    p.drawer.full = false;
+    await p.field.report(SPOT);
+    expect(p.kinds()).toEqual(['report']);
   });
 });
 

@@ -24,7 +24,14 @@ export interface DraftPlace {
   lat: number;
   /** Metres; 0 for a place that was pointed at. */
   accuracyM: number;
+  /** When it was measured, in unix ms; not of a place that was pointed at. */
+  at?: number;
 }
+
+const PLACE_MS = 2 * 60_000;
+
+/** A place measured so long ago that its writer may have gone elsewhere since; a finger's word stands. */
+export const outOfDate = (p: DraftPlace, now: number): boolean => p.accuracyM > 0 && now - (p.at ?? 0) > PLACE_MS;
 
 export interface Draft {
   category: string;

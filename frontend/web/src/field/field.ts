@@ -27,6 +27,8 @@ const BUZZ = [300, 150, 300];
 const RECENT_MOST = 12;
 const MINUTE_MS = 60_000;
 const DRAFT_MS = 300;
+/** Two touches so soon after each other are one. */
+const TOUCH_MS = 700;
 /** A place measured so lately is where the phone is; one so old is of no use. */
 const FRESH_MS = 20_000;
 const STALE_MS = 3 * MINUTE_MS;
@@ -41,6 +43,8 @@ export interface Shift {
 export class Field {
   readonly known = shallowRef<Task[]>([]);
   readonly letters = shallowRef<Letter[]>([]);
+  /** The list of tasks is what the page shows. */
+  readonly listed = ref(false);
   /** How many letters of other people wait on this phone. */
   readonly others = ref(0);
   readonly categories = shallowRef<Category[]>([]);
@@ -54,6 +58,10 @@ export class Field {
   readonly now = ref(Date.now());
   readonly told = shallowRef<{ number: string; done: boolean } | null>(null);
   readonly draft = ref<Draft>(emptyDraft());
+  /** A report is just being written down. */
+  readonly reporting = ref(false);
+  /** How many files of the draft are just being made ready: it waits for them. */
+  readonly pending = ref(0);
   /** Bytes of each file that the server has. */
   readonly progress = shallowRef<ReadonlyMap<string, number>>(new Map());
 
@@ -62,6 +70,8 @@ export class Field {
   readonly me = shallowRef<Fix | null>(null);
   /** When the server last had all places, in unix ms. */
   readonly placedAt = ref(0);
+  /** The server kept none of the places sent last: they are not from within the shift by its clock. */
+  readonly clockOff = ref(false);
   readonly awake = ref(false);
   /** A newer version of the page is there; to be called to change to it. */
   readonly fresher = shallowRef<(() => void) | null>(null);
@@ -76,6 +86,8 @@ export class Field {
   private timer: unknown = null;
   private beatTimer: unknown = null;
   private gathered = false;
+  private shiftTurn = 0;
+  private touchedAt = Number.NEGATIVE_INFINITY;
   private known_ = new Set<string>();
   private lock: WakeLockSentinel | null = null;
   private running = false;
@@ -109,8 +121,9 @@ export class Field {
         this.locating.value = state;
         this.me.value = last;
       },
-      sent: () => {
-        this.placedAt.value = Date.now();
+      sent: (stored) => {
+        if (stored) this.placedAt.value = Date.now();
+        this.clockOff.value = !stored;
       },
       alone,
     });
@@ -175,6 +188,7 @@ export class Field {
     removeEventListener('online', this.back);
     removeEventListener('offline', this.away);
     document.removeEventListener('visibilitychange', this.shown);
+    this.listed.value = false;
     this.timers.clear(this.timer);
     this.timers.clear(this.beatTimer);
     this.client.stop();
@@ -192,9 +206,17 @@ export class Field {
     this.loadedAt.value = this.placedAt.value = 0;
   }
 
-  /** Says something of an offer; written down first, sent when there is a line. */
-  async act(task: Task, kind: ActKind, reason = ''): Promise<void> {
+  /**
+   * Says something of an offer; written down first, sent when there is a line. False for
+   * the second touch of a double one: by then another button lies under the finger.
+   */
+  async act(task: Task, kind: ActKind, reason = ''): Promise<boolean> {
     const receipt = kind === 'delivered' || kind === 'seen';
+    if (!receipt) {
+      const now = this.timers.now();
+      if (now - this.touchedAt < TOUCH_MS) return false;
+      this.touchedAt = now;
+    }
     const ref = receipt ? `${kind}-${task.id}` : newRef();
     const at = Date.now();
     await this.outbox.post({
@@ -206,12 +228,23 @@ export class Field {
       headers: {},
       about: { kind, title: titleOf(task), offer: task.id },
     });
+    return true;
   }
 
-  /** Reports the draft, and begins a new one. */
+  /** Reports the draft, and begins a new one. What is asked for while one is being written down is the same touch again. */
   async report(c: Category): Promise<void> {
-    await this.outbox.post(...lettersOf(plain(this.draft.value), c, this.login, Date.now(), newRef));
+    if (this.reporting.value || this.pending.value) return;
+    this.reporting.value = true;
+    const written = this.draft.value;
     this.draft.value = emptyDraft();
+    try {
+      await this.outbox.post(...lettersOf(plain(written), c, this.login, Date.now(), newRef));
+    } catch (e) {
+      this.draft.value = written;
+      throw e;
+    } finally {
+      this.reporting.value = false;
+    }
     this.recent.value = [c.code, ...this.recent.value.filter((x) => x !== c.code)].slice(0, RECENT_MOST);
     await this.shelf.keep(`recent ${this.login}`, this.recent.value).catch(() => {});
   }
@@ -219,9 +252,16 @@ export class Field {
   /** Keeps a file for the draft; what it throws is a NoFile. */
   async addFile(kind: FileKind, given: File): Promise<void> {
     if (this.draft.value.files.filter((f) => f.kind === kind).length >= MOST[kind]) throw new Error('many' satisfies NoFile);
-    const f = await this.keepFile(kind, given);
-    this.draft.value.files.push(f);
-    await this.shelf.keep(`draft ${this.login}`, plain(this.draft.value));
+    const draft = this.draft.value;
+    this.pending.value++;
+    try {
+      const f = await this.keepFile(kind, given);
+      if (draft !== this.draft.value) return await this.shelf.removeFile(f.ref); // somebody else's by now
+      draft.files.push(f);
+      await this.shelf.keep(`draft ${this.login}`, plain(draft));
+    } finally {
+      this.pending.value--;
+    }
   }
 
   async removeFile(ref: string): Promise<void> {
@@ -254,6 +294,7 @@ export class Field {
     const ending = this.letters.value.find((l) => l.about.kind === 'endShift');
     if (ending) await this.outbox.dismiss(ending.ref); // it would end the one that begins
     await this.setShift(await this.session.http.post<Shift>('/api/v1/shifts', {}));
+    this.clockOff.value = false;
   }
 
   /** Ends the shift: nothing is measured from now on, even where the server hears of it later. */
@@ -291,17 +332,18 @@ export class Field {
 
   /** The page shows these offers: whoever made them is told. */
   saw(tasks: Task[]): void {
-    if (document.visibilityState !== 'visible') return;
-    for (const t of tasks) if (t.state === 'offered' || t.state === 'delivered') void this.act(t, 'seen');
+    if (document.visibilityState !== 'visible' || !this.listed.value) return;
+    for (const t of tasks) if (t.state === 'offered' || t.state === 'delivered') this.act(t, 'seen').catch(() => {}); // a full phone: the next time
   }
 
   async load(): Promise<void> {
+    if (!this.running) return;
     this.timers.clear(this.timer);
     this.timer = this.timers.set(() => void this.load(), POLL_MS);
     const { login } = this;
     try {
       const { items } = await this.session.http.get<{ items: Task[] }>('/api/v1/offers', { limit: 200 });
-      if (login !== this.login) return;
+      if (!this.running || login !== this.login) return;
       this.take(items);
       await this.shelf.keep(`offers ${login}`, items).catch(() => {});
     } catch (e) {
@@ -357,7 +399,7 @@ export class Field {
     for (const t of items) this.known_.add(t.id);
     this.known.value = items;
     this.loadedAt.value = Date.now();
-    for (const t of items) if (t.state === 'offered') void this.act(t, 'delivered');
+    for (const t of items) if (t.state === 'offered') this.act(t, 'delivered').catch(() => {});
     if (fresh.length) navigator.vibrate?.(BUZZ);
     this.saw(items);
   }
@@ -380,17 +422,23 @@ export class Field {
   }
 
   private async loadShift(): Promise<void> {
-    if (this.shifts.value === false || this.letters.value.some((l) => l.about.kind === 'endShift')) return;
+    const { login } = this; // an answer that was on its way while somebody went, or the shift began or ended, is old
+    const ending = () => this.letters.value.some((l) => l.about.kind === 'endShift');
+    const turn = this.shiftTurn;
+    const over = () => !this.running || login !== this.login || turn !== this.shiftTurn || ending();
+    if (this.shifts.value === false || over()) return;
     try {
-      await this.setShift(await this.session.http.get<Shift>('/api/v1/shifts/current'));
+      const shift = await this.session.http.get<Shift>('/api/v1/shifts/current');
+      if (!over()) await this.setShift(shift);
     } catch (e) {
-      if (!(e instanceof Problem) || (e.status !== 404 && e.status !== 403)) return;
+      if (over() || !(e instanceof Problem) || (e.status !== 404 && e.status !== 403)) return;
       await this.setShift(null);
       this.shifts.value = e.status === 404 && !/^(nothing here|no worker)/.test(e.detail);
     }
   }
 
   private async setShift(s: Shift | null): Promise<void> {
+    this.shiftTurn++;
     this.shift.value = s;
     this.shifts.value = true;
     if (s) await this.shelf.keep(`shift ${this.login}`, s).catch(() => {});

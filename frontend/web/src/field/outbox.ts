@@ -19,6 +19,8 @@ export interface Letter {
   login: string;
   /** When it was written, by this device's clock, in unix ms. */
   at: number;
+  /** Its place in the order of writing, whatever the clock says; the outbox gives it. Missing of letters by an older page. */
+  n?: number;
   method?: 'POST' | 'DELETE';
   /** `{incident}` in it is filled in with what the report's answer said. */
   path: string;
@@ -85,7 +87,9 @@ export class Outbox {
 
   /** Takes up what an earlier page has left. */
   async open(): Promise<void> {
-    this.letters = (await this.o.shelf.all()).sort((a, b) => a.at - b.at);
+    this.letters = (await this.o.shelf.all()).sort(
+      (a, b) => (a.n ?? 0) - (b.n ?? 0) || a.at - b.at, // those without a number are the oldest
+    );
     this.tell();
     this.hurry();
   }
@@ -98,6 +102,8 @@ export class Outbox {
   async post(...letters: Letter[]): Promise<void> {
     const fresh = letters.filter((l) => !this.letters.some((x) => x.ref === l.ref));
     if (!fresh.length) return;
+    let n = Math.max(0, ...this.letters.map((l) => l.n ?? 0));
+    for (const l of fresh) l.n = ++n;
     this.letters.push(...fresh);
     try {
       await this.o.shelf.put(...fresh);

@@ -32,10 +32,11 @@ export interface TrackerOptions {
   watch(found: (f: Fix) => void, failed: (why: NoFix) => void): () => void;
   /** Measures once. */
   measure(): Promise<Fix>;
-  send(fixes: KeptFix[]): Promise<unknown>;
+  /** The answer says how many were stored; those measured off duty or at an unlikely time are not. */
+  send(fixes: KeptFix[]): Promise<{ stored: number }>;
   changed(state: Locating, last: Fix | null): void;
-  /** The server has had everything up to now. */
-  sent(): void;
+  /** The server has had everything up to now, and has kept some of it or nothing. */
+  sent(stored: number): void;
   /** Runs f while no other tab of this page does; null where one does. */
   alone?<T>(way: string, f: () => Promise<T>): Promise<T | null>;
 }
@@ -102,14 +103,15 @@ export class Tracker {
     for (;;) {
       const some = await this.o.shelf.fixes(login, BATCH);
       if (!some.length || login !== this.o.login()) return;
+      let stored: number | null = null;
       try {
-        await this.o.send(some);
+        stored = (await this.o.send(some)).stored;
       } catch (e) {
         if (!(e instanceof Problem) || later(e)) return;
         // what the server will never take holds up nothing
       }
       await this.o.shelf.removeFixes(some);
-      this.o.sent();
+      if (stored !== null) this.o.sent(stored);
     }
   }
 

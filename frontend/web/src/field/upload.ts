@@ -28,11 +28,20 @@ export async function sendFile(l: Letter, bytes: Blob, send: SendBytes, progress
       return;
     } catch (e) {
       if (!(e instanceof Problem) || (e.status !== 409 && e.status !== 410)) throw e;
+      const later = new Problem(0, 'about:blank', e.detail, [], e.waitS);
+      if (e.waitS > 0) throw later; // a part that was cut is still held at the other end
       if (tries < TRIES) continue;
-      throw e.status === 410 ? new Problem(0, 'about:blank', e.detail) : e;
+      throw e.status === 409 && !(e instanceof PartProblem) ? e : later;
     }
   }
 }
+
+/** A part was refused, of an upload that the server has begun: it is there, and will be. */
+class PartProblem extends Problem {}
+
+const ofPart = (e: unknown): never => {
+  throw e instanceof Problem ? new PartProblem(e.status, e.type, e.detail, e.faults, e.waitS, e.more) : e;
+};
 
 async function sendOnce(l: Letter, bytes: Blob, send: SendBytes, progress: (sent: number) => void): Promise<void> {
   const begun = await send('POST', pathOf(l), {
@@ -50,7 +59,7 @@ async function sendOnce(l: Letter, bytes: Blob, send: SendBytes, progress: (sent
       path,
       { 'Tus-Resumable': '1.0.0', 'Upload-Offset': String(at), 'Content-Type': 'application/offset+octet-stream' },
       part,
-    );
+    ).catch(ofPart);
     const now = Number(answer.get('Upload-Offset'));
     if (!(now > at)) throw new Problem(0, 'about:blank', 'the upload does not move on');
     at = now;

@@ -166,6 +166,7 @@ export const fieldEn: FieldCatalogue = {
     locatingLabel: 'Locating',
     placedLabel: 'Last sent',
     notYet: 'not yet',
+    clockOff: 'The phone’s time is wrong, so its places were not kept. Let the phone set its time by itself.',
     awakeLabel: 'Screen',
     awake: 'stays on',
     asleep: 'goes out by itself',

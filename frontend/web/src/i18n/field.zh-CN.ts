@@ -156,6 +156,7 @@ export const fieldZh = {
     locatingLabel: '定位',
     placedLabel: '上次传到',
     notYet: '还没有',
+    clockOff: '手机时间不准，位置没有被收下。请在手机设置里打开“自动设置时间”。',
     awakeLabel: '屏幕',
     awake: '保持亮着',
     asleep: '会自动熄灭',
