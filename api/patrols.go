@@ -223,7 +223,7 @@ func (s *Server) makePatrol(ctx context.Context, a caller, in *makePatrolInput) 
 		}
 	}
 	if b.Layer != "" {
-		if err := s.patrolLayer(a, b.Layer, p.Root); err != nil {
+		if err := s.patrolLayer(a, p); err != nil {
 			return nil, err
 		}
 	}
@@ -243,10 +243,11 @@ func (s *Server) makePatrol(ctx context.Context, a caller, in *makePatrolInput) 
 }
 
 // patrolLayer finds the layer of points that a patrol visits: one that its maker sees,
-// and that workers may, who are told its names and places.
-func (s *Server) patrolLayer(a caller, code, root string) error {
+// and that those may who visit, and are told its names and places.
+func (s *Server) patrolLayer(a caller, p store.Patrol) error {
+	code := p.Layer
 	set := s.o.Layers().Named(code)
-	if set == nil || set.Root != root || code == layer.Cameras {
+	if set == nil || set.Root != p.Root || code == layer.Cameras {
 		return problem(http.StatusUnprocessableEntity, fmt.Sprintf("layer: there is no layer %q", code))
 	}
 	if _, err := set.Decide(a.Actor); err != nil {
@@ -255,8 +256,8 @@ func (s *Server) patrolLayer(a caller, code, root string) error {
 	if set.Geometry != layer.Point {
 		return problem(http.StatusUnprocessableEntity, "layer: only points are visited, and this one has none")
 	}
-	if !auth.LayerShownTo(auth.GridWorker, set.Access) {
-		return problem(http.StatusUnprocessableEntity, "layer: workers may not see this one; let them (access), or name the places by points")
+	if !auth.LayerShownTo(p.VisitedBy(), set.Access) {
+		return problem(http.StatusUnprocessableEntity, fmt.Sprintf("layer: those who visit (%s) may not see this one; let them (access), or name the places by points", p.VisitedBy()))
 	}
 	return nil
 }

@@ -231,6 +231,13 @@ func (db *DB) Quarantine(ctx context.Context, unknown []UnknownDevice) error {
 	return nil
 }
 
+// carriedBy is the table of the devices that a worker, as an SQL value of type bigint,
+// carried from when to when, and the worker's own page, which nobody is bound to.
+func carriedBy(worker string) string {
+	return "(SELECT device_id, valid_from, valid_to FROM device_binding WHERE worker_id = " + worker +
+		" UNION ALL SELECT id, '-infinity', 'infinity' FROM device WHERE unique_id = 'page-' || " + worker + ")"
+}
+
 // PageDevice is the id of the device that stands for a worker's own page in a browser,
 // made when there is none. Nobody carries it and its state is blocked: the device port,
 // which knows devices by their names alone, takes nothing in its name, and no shift can
@@ -239,8 +246,11 @@ func PageDevice(ctx context.Context, db Querier, worker uint32, interval time.Du
 	name := fmt.Sprintf("page-%d", worker)
 	const find = "SELECT id FROM device WHERE unique_id = $1"
 	if err = db.QueryRow(ctx, find, name).Scan(&id); errors.Is(err, pgx.ErrNoRows) {
-		err = db.QueryRow(ctx, `WITH made AS (INSERT INTO device (unique_id, speed_unit, datum, interval_s, state) VALUES ($1, 'm/s', 'wgs84', $2, 'blocked')
-			ON CONFLICT (unique_id) DO NOTHING RETURNING id) SELECT id FROM made UNION ALL `+find+" LIMIT 1", name, int(interval.Seconds())).Scan(&id)
+		err = db.QueryRow(ctx, `INSERT INTO device (unique_id, speed_unit, datum, interval_s, state) VALUES ($1, 'm/s', 'wgs84', $2, 'blocked')
+			ON CONFLICT (unique_id) DO NOTHING RETURNING id`, name, int(interval.Seconds())).Scan(&id)
+	}
+	if errors.Is(err, pgx.ErrNoRows) { // made by another in between
+		err = db.QueryRow(ctx, find, name).Scan(&id)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("store: the page of worker %d as a device: %w", worker, err)

@@ -248,10 +248,10 @@ func (db *DB) FixesNear(ctx context.Context, _ auth.Scope, a AwaitedArrival, now
 	if back := now.Add(-arrivalLooksBack); since.Before(back) {
 		since = back
 	}
-	// By the devices that the worker carried: the fixes of a device lie together.
-	rows, err := db.Pool.Query(ctx, `SELECT p.fix_at, p.lon_e7, p.lat_e7, coalesce(p.accuracy_m, -1) FROM device_binding b
+	// By the devices that the worker carried, and the own page: the fixes of a device lie together.
+	rows, err := db.Pool.Query(ctx, `SELECT p.fix_at, p.lon_e7, p.lat_e7, coalesce(p.accuracy_m, -1) FROM `+carriedBy("$1::bigint")+` b
 		JOIN worker_position p ON p.device_id = b.device_id AND p.fix_at >= greatest(b.valid_from, $2) AND p.fix_at < b.valid_to AND p.fix_at <= $3
-		WHERE b.worker_id = $1 AND b.valid_to > $2 AND p.worker_id = $1 AND p.verdict = ANY ($4) AND NOT p.mock ORDER BY p.fix_at`,
+		WHERE b.valid_to > $2 AND p.worker_id = $1 AND p.verdict = ANY ($4) AND NOT p.mock ORDER BY p.fix_at`,
 		a.Worker, since, now, []string{string(track.OK), string(track.Late)})
 	if err != nil {
 		return nil, fmt.Errorf("store: fixes of worker %d: %w", a.Worker, err)

@@ -197,6 +197,28 @@ func CountVisits(ctx context.Context, tx Querier, ps []Patrol) error {
 	return nil
 }
 
+// VisitedBy is the role of those who make the patrol's visits.
+func (p Patrol) VisitedBy() auth.Role {
+	if p.Department != 0 {
+		return auth.DeptHandler
+	}
+	return auth.GridWorker
+}
+
+// LayerShown reports whether the layer with this code of a county is there and shown to
+// a role by its access.
+func LayerShown(ctx context.Context, tx Querier, _ auth.Scope, root, code string, r auth.Role) (bool, error) {
+	var access []string
+	err := tx.QueryRow(ctx, "SELECT access FROM layer WHERE code = $1 AND root_code = $2", code, root).Scan(&access)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("store: access of layer %s: %w", code, err)
+	}
+	return auth.LayerShownTo(r, access), nil
+}
+
 // LayerSpot is a point of a named layer.
 type LayerSpot struct {
 	ExternalID, Name string

@@ -23,12 +23,12 @@ func Track(ctx context.Context, tx Querier, s auth.Scope, w people.Worker, from,
 	if !s.SeesWorker(w.ID, w.Grid) {
 		return nil, fmt.Errorf("store: track of worker %d: %w", w.ID, ErrNotFound)
 	}
-	// By the devices the worker ever carried: the key of a partition begins with the
+	// By the devices the worker ever carried, and the own page: the key of a partition begins with the
 	// device.
 	rows, err := tx.Query(ctx, `SELECT p.device_id, p.fix_at, p.server_at, p.lon_e7, p.lat_e7, coalesce(p.accuracy_m, -1), coalesce(p.course_deg, -1),
 		coalesce(p.speed_ms, -1), p.mock, p.verdict
 		FROM worker_position p
-		WHERE p.device_id IN (SELECT device_id FROM device_binding WHERE worker_id = $1) AND p.worker_id = $1 AND p.fix_at >= $2 AND p.fix_at < $3
+		WHERE p.device_id IN (SELECT device_id FROM `+carriedBy("$1::bigint")+` b) AND p.worker_id = $1 AND p.fix_at >= $2 AND p.fix_at < $3
 		ORDER BY p.fix_at, p.device_id LIMIT $4`, int64(w.ID), from, to, limit)
 	if err != nil {
 		return nil, fmt.Errorf("store: track of worker %d: %w", w.ID, err)

@@ -5,6 +5,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -24,36 +25,32 @@ const (
 )
 
 // sweepPatrols opens the visits of the periods that have begun, notes those that fixes
-// prove, and marks as missed those whose period is over.
+// prove, and marks as missed those whose period is over. What fails keeps none of the
+// others from being done.
 func (s *Server) sweepPatrols(ctx context.Context) error {
 	return s.trusted(ctx, func(ctx context.Context) error {
-		if err := s.ledger.FollowGrids(ctx); err != nil {
-			return err
-		}
 		actor := auth.SystemActor("patrols")
-		if _, err := s.ledger.OpenVisits(ctx, actor); err != nil {
-			return err
-		}
-		if err := s.ledger.LookAtFixes(ctx, s.seekVisits); err != nil {
-			return err
-		}
+		failed := s.ledger.FollowGrids(ctx)
+		_, err := s.ledger.OpenVisits(ctx, actor)
+		failed = errors.Join(failed, err, s.ledger.LookAtFixes(ctx, s.seekVisits))
 		// A fix that comes after this is late, and may still prove a visit that was missed.
 		looked, err := s.pools.care.FixesLookedAt(ctx)
 		if err != nil {
-			return err
+			return errors.Join(failed, err)
 		}
 		_, err = s.ledger.CloseVisits(ctx, actor, looked.Add(-track.FreshFor(0)))
-		return err
+		return errors.Join(failed, err)
 	})
 }
 
 // seekVisits notes the visits that fixes received since a time prove. A visit that is
-// looked at for the first time is sought in all fixes since it opens.
-func (s *Server) seekVisits(ctx context.Context, since, now time.Time) (looked []int64, err error) {
+// looked at for the first time is sought in all fixes since it opens; it counts as looked
+// at as soon as the fixes of all who may make it are.
+func (s *Server) seekVisits(ctx context.Context, since, now time.Time, looked func([]int64) error) error {
 	db, why := s.pools.care, auth.System("whoever serves where a visit is due, near where to")
 	visits, by, err := db.UnseenVisits(ctx, why, now)
 	if err != nil || len(visits) == 0 {
-		return nil, err
+		return err
 	}
 	back := now.Add(-store.VisitLooksBack)
 	if since.Before(back) {
@@ -61,7 +58,13 @@ func (s *Server) seekVisits(ctx context.Context, since, now time.Time) (looked [
 	}
 	late, err := db.LateFixes(ctx, why, since, back)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	left := map[int64]int{} // of whom fixes are still to be looked at
+	for _, of := range by {
+		for _, who := range of {
+			left[who.Visit]++
+		}
 	}
 	places := map[int64]ledger.VisitPlace{}
 	for id, v := range visits {
@@ -74,21 +77,28 @@ func (s *Server) seekVisits(ctx context.Context, since, now time.Time) (looked [
 		}
 		fixes, err := db.FixesSince(ctx, why, from, now)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		var seen []ledger.SeenVisit
+		var done []int64
 		for _, w := range workers {
 			for _, who := range by[w] {
+				if left[who.Visit]--; left[who.Visit] == 0 {
+					done = append(done, who.Visit)
+				}
 				if x, ok := visited(visits[who.Visit], who, fixes[w], places[who.Visit]); ok {
 					seen = append(seen, x)
 				}
 			}
 		}
 		if _, err := s.ledger.VisitsSeen(ctx, auth.SystemActor("patrols"), seen); err != nil {
-			return nil, err
+			return err
+		}
+		if err := looked(done); err != nil {
+			return err
 		}
 	}
-	return slices.Sorted(maps.Keys(visits)), nil
+	return looked(slices.Sorted(maps.Keys(visits))) // those, too, that nobody may make
 }
 
 // lookFrom is from which fix time on a worker's fixes are looked at: since the last

@@ -16,6 +16,7 @@ import (
 	"onemap/dispatch"
 	"onemap/geo"
 	"onemap/store"
+	fixes "onemap/track"
 )
 
 // OfferCommand sends offers of one incident to workers.
@@ -325,6 +326,9 @@ func (l *Ledger) actOnOffer(ctx context.Context, tx pgx.Tx, actor auth.Actor, c 
 	ch, err := dispatch.DecideOffer(f, a.OfferAct)
 	if err != nil {
 		return l.refuseOffer(ctx, tx, actor, c, f, n, err)
+	}
+	if after := &ch.After; a.Kind == dispatch.ArriveThere && after.ArrivedAt != nil && f.Now.Sub(*after.ArrivedAt) > fixes.FreshFor(0) && f.Offer.ArrivedAt == nil {
+		after.ArrivedM = nil // a fix of now says nothing of then
 	}
 	o.Offer = ch.After
 	o.Settle()

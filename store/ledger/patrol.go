@@ -5,6 +5,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -189,16 +190,21 @@ type target struct {
 	point     *geo.WGS84
 }
 
+// top is the place of a patrol's grid in a tree.
+func top(t *grid.Tree, p store.Patrol) (i int, known bool) {
+	for i := range t.Nodes() {
+		if n := &t.Nodes()[i]; string(n.Code) == p.GridCode && string(t.Nodes()[t.Path(i)[0]].Code) == p.Root {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
 // targets is what a patrol visits in the grids in force: nothing once its grid is gone.
 func (l *Ledger) targets(ctx context.Context, tx store.Querier, p store.Patrol, points []store.PatrolPoint) (out []target, err error) {
 	t := l.o.Catalogue.Now().Tree
-	top := -1
-	for i := range t.Nodes() {
-		if n := &t.Nodes()[i]; string(n.Code) == p.GridCode && string(t.Nodes()[t.Path(i)[0]].Code) == p.Root {
-			top = i
-		}
-	}
-	if top < 0 {
+	top, known := top(t, p)
+	if !known {
 		return nil, nil
 	}
 	within := &t.Nodes()[top]
@@ -237,7 +243,8 @@ func (l *Ledger) targets(ctx context.Context, tx store.Querier, p store.Patrol, 
 const catchUpDays = 400
 
 // OpenVisits opens the visits of every period that has begun, each once, however many
-// servers do and however long none did. opened is how many.
+// servers do and however long none did, and of each patrol whatever becomes of the others.
+// opened is how many.
 func (l *Ledger) OpenVisits(ctx context.Context, actor auth.Actor) (opened int, err error) {
 	today := calendar.DateOf(l.o.Now())
 	rows, err := l.o.DB.Pool.Query(ctx, "SELECT id FROM patrol WHERE ended_at IS NULL AND opened_to < $1 ORDER BY id", store.DateValue(today))
@@ -248,16 +255,17 @@ func (l *Ledger) OpenVisits(ctx context.Context, actor auth.Actor) (opened int, 
 	if err != nil {
 		return 0, fmt.Errorf("ledger: patrols to open: %w", err)
 	}
+	var failed []error
 	for _, id := range ids {
 		n, err := l.openPatrol(ctx, actor, id, today)
 		if opened += n; err != nil {
-			return opened, fmt.Errorf("ledger: visits of patrol %d: %w", id, err)
+			failed = append(failed, fmt.Errorf("ledger: visits of patrol %d: %w", id, err))
 		}
 	}
 	if opened > 0 {
 		l.o.Wake()
 	}
-	return opened, nil
+	return opened, errors.Join(failed...)
 }
 
 func (l *Ledger) openPatrol(ctx context.Context, actor auth.Actor, id int64, today calendar.Date) (opened int, err error) {
@@ -265,6 +273,9 @@ func (l *Ledger) openPatrol(ctx context.Context, actor auth.Actor, id int64, tod
 		p, err := store.FindPatrol(ctx, tx, anyPatrol, id, true)
 		if err != nil || p.EndedAt != nil || p.OpenedTo.Compare(today) >= 0 {
 			return err
+		}
+		if _, known := top(l.o.Catalogue.Now().Tree, p); !known && p.GridName != "" {
+			return nil // in force, but not read by this node yet
 		}
 		from := p.OpenedTo.Add(1)
 		if oldest := today.Add(-catchUpDays); from.Compare(oldest) < 0 {
@@ -294,7 +305,17 @@ func (l *Ledger) openPeriods(ctx context.Context, tx pgx.Tx, b *pgx.Batch, actor
 	if err != nil {
 		return 0, err
 	}
-	targets = targets[:min(len(targets), MaxPatrolTargets)] // a layer may have grown
+	left, closed := max(0, len(targets)-MaxPatrolTargets), false
+	targets = targets[:len(targets)-left] // a layer may have grown
+	if p.Targets == store.PatrolLayer {
+		shown, err := store.LayerShown(ctx, tx, anyPatrol, p.Root, p.Layer, p.VisitedBy())
+		if err != nil {
+			return 0, err
+		}
+		if closed = !shown; closed { // closed since to those who visit
+			targets = nil
+		}
+	}
 	n := len(targets)
 	keys, names, ids, nos, lons, lats := make([]string, n), make([]string, n), make([]int64, n), make([]int32, n), make([]*float64, n), make([]*float64, n)
 	for i, x := range targets {
@@ -319,7 +340,14 @@ func (l *Ledger) openPeriods(ctx context.Context, tx pgx.Tx, b *pgx.Batch, actor
 		}
 		made := int(tag.RowsAffected())
 		opened += made
-		if err := auditPatrol(b, actor, "", "patrol.opened", p, map[string]any{"period": x.Key.String(), "closes": x.Closes(), "visits": made}); err != nil {
+		data := map[string]any{"period": x.Key.String(), "closes": x.Closes(), "visits": made}
+		switch {
+		case closed:
+			data["layer_closed"] = p.Layer
+		case left > 0:
+			data["left_out"] = left
+		}
+		if err := auditPatrol(b, actor, "", "patrol.opened", p, data); err != nil {
 			return 0, err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"onemap/dispatch/calendar"
 	"onemap/geo"
 	"onemap/store"
+	fixes "onemap/track"
 )
 
 // VisitWord is somebody's word that they made a visit.
@@ -57,7 +58,7 @@ func (l *Ledger) visitWord(ctx context.Context, actor auth.Actor, c Command) (re
 		c.keep(b, actor, v.ID)
 		if changed {
 			v.SaidGotAt, v.SaidBy, v.SaidWorker, v.SaidText = &now, actor.ID, actor.Worker, w.Text
-			v.SaidThere, v.SaidM = l.whereSpeaks(actor.Worker, v)
+			v.SaidThere, v.SaidM = l.whereSpeaks(actor.Worker, v, now.Sub(at))
 			var worker any
 			if v.SaidWorker != 0 {
 				worker = int64(v.SaidWorker)
@@ -82,9 +83,10 @@ func (l *Ledger) visitWord(ctx context.Context, actor auth.Actor, c Command) (re
 }
 
 // whereSpeaks is whether a fresh fix has the speaker at the target, and how far from a
-// point; nil where nobody knows.
-func (l *Ledger) whereSpeaks(worker uint32, v store.Visit) (there *bool, metres *float64) {
-	if worker == 0 || l.o.Where == nil {
+// point; nil where nobody knows. A fix of now says nothing of what was longer ago than
+// one stays fresh.
+func (l *Ledger) whereSpeaks(worker uint32, v store.Visit, ago time.Duration) (there *bool, metres *float64) {
+	if worker == 0 || l.o.Where == nil || ago > fixes.FreshFor(0) {
 		return nil, nil
 	}
 	p, ok := l.o.Where(worker)
@@ -199,27 +201,34 @@ func (l *Ledger) CloseVisits(ctx context.Context, actor auth.Actor, before time.
 	return missed, nil
 }
 
-// FollowGrids takes patrols, and visits that are due, along into the grids in force: a
-// grid by its code, a point by where it lies. A visit whose grid is gone, or whose point
-// lies in none, is nobody's any more.
+// FollowGrids takes patrols, and visits that are due or that late fixes may still prove,
+// along into the grids in force: a grid by its code, a point by where it lies. A visit
+// that is due and whose grid is gone, or whose point lies in none, is nobody's any more.
 func (l *Ledger) FollowGrids(ctx context.Context) error {
+	unproved := func(v string) string { // both halves have an index
+		return "(" + v + ".state = 'due' OR " + v + ".state = 'missed' AND " + v + ".seen_at IS NULL AND " + v + ".void_at IS NULL AND " + v + ".closes_at > $1)"
+	}
+	back := l.o.Now().Add(-store.VisitLooksBack)
 	err := l.o.DB.InTx(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE patrol p SET grid_no = n.no FROM grid n JOIN grid_version nv ON nv.id = n.version_id AND nv.state = 'enacted'
+				WHERE p.ended_at IS NULL AND nv.root_code = p.root_code AND n.code = p.grid_code AND p.grid_no <> n.no`)
+		if err != nil {
+			return err
+		}
 		for _, sql := range []string{
-			`UPDATE patrol p SET grid_no = n.no FROM grid n JOIN grid_version nv ON nv.id = n.version_id AND nv.state = 'enacted'
-				WHERE p.ended_at IS NULL AND nv.root_code = p.root_code AND n.code = p.grid_code AND p.grid_no <> n.no`,
 			`UPDATE visit v SET grid_id = n.id, grid_no = n.no FROM grid o JOIN grid_version ov ON ov.id = o.version_id AND ov.state = 'retired'
 				JOIN grid_version nv ON nv.root_code = ov.root_code AND nv.state = 'enacted' JOIN grid n ON n.version_id = nv.id
-				WHERE v.state = 'due' AND o.id = v.grid_id AND v.geom IS NULL AND n.code = o.code`,
+				WHERE ` + unproved("v") + ` AND o.id = v.grid_id AND v.geom IS NULL AND n.code = o.code`,
 			`UPDATE visit v SET grid_id = n.id, grid_no = n.no FROM visit w JOIN grid o ON o.id = w.grid_id
 				JOIN grid_version ov ON ov.id = o.version_id AND ov.state = 'retired' JOIN grid_version nv ON nv.root_code = ov.root_code AND nv.state = 'enacted'
 				CROSS JOIN LATERAL (SELECT i.id, i.no FROM grid i WHERE i.version_id = nv.id AND i.no = i.last_no AND ST_Covers(i.geom, w.geom) ORDER BY i.code LIMIT 1) n
-				WHERE w.state = 'due' AND w.geom IS NOT NULL AND v.id = w.id`,
+				WHERE ` + unproved("w") + ` AND w.geom IS NOT NULL AND v.id = w.id`,
 		} {
-			if _, err := tx.Exec(ctx, sql); err != nil {
+			if _, err := tx.Exec(ctx, sql, back); err != nil {
 				return err
 			}
 		}
-		_, err := tx.Exec(ctx, `UPDATE visit v SET state = 'void', void_at = $1 FROM grid o JOIN grid_version ov ON ov.id = o.version_id AND ov.state = 'retired'
+		_, err = tx.Exec(ctx, `UPDATE visit v SET state = 'void', void_at = $1 FROM grid o JOIN grid_version ov ON ov.id = o.version_id AND ov.state = 'retired'
 			JOIN grid_version nv ON nv.root_code = ov.root_code AND nv.state = 'enacted' WHERE v.state = 'due' AND o.id = v.grid_id`, l.o.Now())
 		return err
 	})
@@ -232,24 +241,25 @@ func (l *Ledger) FollowGrids(ctx context.Context) error {
 // patrolSweepLock keeps two servers from looking at once: "ompat".
 const patrolSweepLock = 0x6f6d706174
 
-// LookAtFixes runs f, which notes what fixes received since a time prove and says at
-// which visits it looked, while this is the only server that does; and keeps that those
-// received before now are looked at. What f fails at is looked at again.
-func (l *Ledger) LookAtFixes(ctx context.Context, f func(ctx context.Context, since, now time.Time) (looked []int64, err error)) error {
+// LookAtFixes runs f, which notes what fixes received since a time prove and says as it
+// goes which visits it has looked at, while this is the only server that does; and keeps
+// that those received before now are looked at. What f fails at is looked at again.
+func (l *Ledger) LookAtFixes(ctx context.Context, f func(ctx context.Context, since, now time.Time, looked func([]int64) error) error) error {
 	_, err := l.sweepAlone(ctx, patrolSweepLock, func(ctx context.Context) error {
 		since, err := l.o.DB.FixesLookedAt(ctx)
 		if err != nil {
 			return err
 		}
 		now := l.o.Now()
-		looked, err := f(ctx, since, now)
+		err = f(ctx, since, now, func(visits []int64) error {
+			_, err := l.o.DB.Pool.Exec(ctx, "UPDATE visit SET looked = true WHERE id = ANY ($1) AND NOT looked", visits)
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		b := &pgx.Batch{}
-		b.Queue("UPDATE visit SET looked = true WHERE id = ANY ($1) AND NOT looked", looked)
-		b.Queue("UPDATE patrol_look SET received = greatest(received, $1)", now)
-		return l.o.DB.Pool.SendBatch(ctx, b).Close()
+		_, err = l.o.DB.Pool.Exec(ctx, "UPDATE patrol_look SET received = greatest(received, $1)", now)
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("ledger: fixes for visits: %w", err)
