@@ -231,12 +231,14 @@ func (db *DB) Quarantine(ctx context.Context, unknown []UnknownDevice) error {
 	return nil
 }
 
-// carriedBy is the table of the devices that a worker, as an SQL value of type bigint,
-// carried from when to when, and the worker's own page, which nobody is bound to.
-func carriedBy(worker string) string {
-	return "(SELECT device_id, valid_from, valid_to FROM device_binding WHERE worker_id = " + worker +
-		" UNION ALL SELECT id, '-infinity', 'infinity' FROM device WHERE unique_id = 'page-' || " + worker + ")"
-}
+// The devices that a worker carried from when to when, and the worker's own page, which
+// nobody is bound to: of the worker $1, or of each s.worker.
+const (
+	carriedByOne = `(SELECT device_id, valid_from, valid_to FROM device_binding WHERE worker_id = $1::bigint
+		UNION ALL SELECT id, '-infinity', 'infinity' FROM device WHERE unique_id = 'page-' || $1::bigint)`
+	carriedByEach = `(SELECT device_id, valid_from, valid_to FROM device_binding WHERE worker_id = s.worker
+		UNION ALL SELECT id, '-infinity', 'infinity' FROM device WHERE unique_id = 'page-' || s.worker)`
+)
 
 // PageDevice is the id of the device that stands for a worker's own page in a browser,
 // made when there is none. Nobody carries it and its state is blocked: the device port,

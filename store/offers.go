@@ -249,7 +249,7 @@ func (db *DB) FixesNear(ctx context.Context, _ auth.Scope, a AwaitedArrival, now
 		since = back
 	}
 	// By the devices that the worker carried, and the own page: the fixes of a device lie together.
-	rows, err := db.Pool.Query(ctx, `SELECT p.fix_at, p.lon_e7, p.lat_e7, coalesce(p.accuracy_m, -1) FROM `+carriedBy("$1::bigint")+` b
+	rows, err := db.Pool.Query(ctx, `SELECT p.fix_at, p.lon_e7, p.lat_e7, coalesce(p.accuracy_m, -1) FROM `+carriedByOne+` b
 		JOIN worker_position p ON p.device_id = b.device_id AND p.fix_at >= greatest(b.valid_from, $2) AND p.fix_at < b.valid_to AND p.fix_at <= $3
 		WHERE b.valid_to > $2 AND p.worker_id = $1 AND p.verdict = ANY ($4) AND NOT p.mock ORDER BY p.fix_at`,
 		a.Worker, since, now, []string{string(track.OK), string(track.Late)})

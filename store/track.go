@@ -28,7 +28,7 @@ func Track(ctx context.Context, tx Querier, s auth.Scope, w people.Worker, from,
 	rows, err := tx.Query(ctx, `SELECT p.device_id, p.fix_at, p.server_at, p.lon_e7, p.lat_e7, coalesce(p.accuracy_m, -1), coalesce(p.course_deg, -1),
 		coalesce(p.speed_ms, -1), p.mock, p.verdict
 		FROM worker_position p
-		WHERE p.device_id IN (SELECT device_id FROM `+carriedBy("$1::bigint")+` b) AND p.worker_id = $1 AND p.fix_at >= $2 AND p.fix_at < $3
+		WHERE p.device_id IN (SELECT device_id FROM `+carriedByOne+` b) AND p.worker_id = $1 AND p.fix_at >= $2 AND p.fix_at < $3
 		ORDER BY p.fix_at, p.device_id LIMIT $4`, int64(w.ID), from, to, limit)
 	if err != nil {
 		return nil, fmt.Errorf("store: track of worker %d: %w", w.ID, err)

@@ -293,7 +293,7 @@ func (db *DB) FixesSince(ctx context.Context, _ auth.Scope, since map[uint32]tim
 	}
 	// By the devices that the worker carried, and the own page: the fixes of a device lie together.
 	rows, err := db.Pool.Query(ctx, `SELECT s.worker, p.fix_at, p.lon_e7, p.lat_e7, coalesce(p.accuracy_m, -1)
-		FROM unnest($1::bigint[], $2::timestamptz[]) s(worker, since) CROSS JOIN LATERAL `+carriedBy("s.worker")+` b JOIN device d ON d.id = b.device_id
+		FROM unnest($1::bigint[], $2::timestamptz[]) s(worker, since) CROSS JOIN LATERAL `+carriedByEach+` b JOIN device d ON d.id = b.device_id
 		CROSS JOIN LATERAL (SELECT s.since - make_interval(secs => greatest($5, 2 * d.interval_s) + $7)) f(since)
 		JOIN worker_position p ON p.device_id = b.device_id AND p.worker_id = s.worker AND p.fix_at >= greatest(b.valid_from, f.since) AND p.fix_at < b.valid_to
 		AND p.fix_at <= $3 AND p.fix_at >= $6
