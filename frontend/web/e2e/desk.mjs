@@ -145,6 +145,7 @@ try {
     await desk.locator('.state-chip').getByText('签收').waitFor();
   });
   await step('without a line the arrival is kept on the phone', async () => {
+    await phone.waitForTimeout(1000); // a touch right after another is taken for the same one
     cut = errors.length;
     await phone.context().setOffline(true);
     await phone.getByText('无网络，已存本机').waitFor();
