@@ -133,7 +133,7 @@ func (s *Server) periodFigures() {
 		OperationID: "figures", Method: http.MethodGet, Path: "/api/v1/figures", Tags: []string{"figures"},
 		Summary: "Figures of a period: solved by level, working days, in time, reopened, satisfied, advice overridden", Errors: []int{404, 422},
 		Description: "Each rate with what it is of, and with the query that lists its incidents. docs/FIGURES.md defines them. " +
-			"Who reads no cases is told one line of whole weeks, without categories whose place is not shown and without numbers from 1 to 4.",
+			"Who reads no cases is told one line of one whole week, without categories whose place is not shown and without numbers from 1 to 4.",
 	}, s.figuresOfPeriod)
 }
 
@@ -143,8 +143,8 @@ func (s *Server) figuresOfPeriod(ctx context.Context, a caller, in *periodFigure
 	}
 	if a.View != auth.CaseView {
 		from, to, err := s.wholeWeeks(people.Local(in.From).Format(time.DateOnly), people.Local(in.To).Format(time.DateOnly))
-		if err != nil || !from.Equal(in.From) || !to.Equal(in.To) {
-			return nil, problem(http.StatusUnprocessableEntity, "from and to are Mondays at 0:00 on the clocks of China; to is today at the latest")
+		if err != nil || !from.Equal(in.From) || !to.Equal(in.To) || to.Sub(from) > 7*24*time.Hour { // of spans that nest, one less the other tells the rest
+			return nil, problem(http.StatusUnprocessableEntity, "ask for one week: from and to are Mondays at 0:00 on the clocks of China; to is today at the latest")
 		}
 	}
 	narrow, err := s.filter(ctx, a, &listInput{Grid: in.Grid, Category: in.Category, Department: in.Department})
