@@ -140,6 +140,13 @@ try {
     await page.locator('.lamp.none').waitFor();
     await button(page, '开始上岗').waitFor();
     await page.locator('.outbox').waitFor({ state: 'detached' });
+    let told = 0;
+    page.on('request', (r) => {
+      told += Number(r.url().endsWith('/api/v1/positions'));
+    });
+    await context.setGeolocation({ ...here, latitude: here.latitude + 0.001 });
+    await page.waitForTimeout(6000); // on duty who moves is told every 5 s
+    if (told) throw new Error(`${told} batches of places off duty`);
   });
   await step('who signs out leaves nothing on the phone', async () => {
     await page.locator('.me button').last().click();

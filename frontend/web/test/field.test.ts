@@ -701,6 +701,17 @@ describe('the page', () => {
     expect(p.kinds()).toEqual(['report', 'photo']);
   });
 
+  test('a photo has the place of its report, or none: never one of long ago', async () => {
+    const p = phone();
+    const add = () => p.field.addFile('photo', new File(['abc'], 'IMG.jpg', { type: 'image/jpeg' }));
+    p.field.draft.value.place = { lon: 107, lat: 38, accuracyM: 12, at: Date.now() };
+    await add();
+    p.field.draft.value.place = { lon: 107, lat: 38, accuracyM: 12, at: Date.now() - 3_600_000 };
+    p.field.me.value = { lon: 108, lat: 39, accuracyM: 12, at: Date.now() - 3_600_000 };
+    await add();
+    expect(p.field.draft.value.files.map((f) => f.place)).toEqual([{ lon: 107, lat: 38 }, undefined]);
+  });
+
   test('a file that is ready when another one has signed in is nobody else’s', async () => {
     const p = phone();
     const adding = p.field.addFile('photo', new File(['abc'], 'IMG.jpg', { type: 'image/jpeg' }));

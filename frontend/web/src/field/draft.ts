@@ -5,7 +5,6 @@
 
 import type { FileKind, ReadyFile } from './files';
 import type { Letter } from './outbox';
-import type { Fix } from './place';
 
 /** A file of a draft; its bytes lie on the shelf by its ref. */
 export interface DraftFile {
@@ -56,6 +55,9 @@ export const emptyDraft = (): Draft => ({
   doneHow: '',
 });
 
+/** Something has been written that would be missed. */
+export const begun = (d: Draft): boolean => Boolean(d.title.trim() || d.text.trim() || d.files.length);
+
 export interface Category {
   code: string;
   name: string;
@@ -81,7 +83,7 @@ export function missing(d: Draft, c: Category | undefined): Missing[] {
   return out;
 }
 
-export const draftFile = (ref: string, f: ReadyFile, at: number, fix: Fix | null): DraftFile => ({
+export const draftFile = (ref: string, f: ReadyFile, at: number, fix: { lon: number; lat: number } | null): DraftFile => ({
   ref,
   kind: f.kind,
   type: f.type,

@@ -12,7 +12,17 @@ import type { SessionStore } from '../session/store';
 import { LiveClient, type Timers } from '../wire/client';
 import { newRef } from '../wire/ref';
 import { openSocket } from '../wire/socket';
-import { type Category, type Draft, draftFile, draftOf, emptyDraft, fileLetter, lettersOf } from './draft';
+import {
+  type Category,
+  type Draft,
+  type DraftPlace,
+  draftFile,
+  draftOf,
+  emptyDraft,
+  fileLetter,
+  lettersOf,
+  outOfDate,
+} from './draft';
 import { type FileKind, MOST, type NoFile, readyFile } from './files';
 import { type Letter, Outbox } from './outbox';
 import { type Fix, here, watchHere } from './place';
@@ -46,7 +56,6 @@ export class Field {
   /** The list of tasks is what the page shows. */
   readonly listed = ref(false);
   /** How many letters of other people wait on this phone. */
-  readonly others = ref(0);
   readonly categories = shallowRef<Category[]>([]);
   readonly recent = shallowRef<string[]>([]);
   readonly shift = shallowRef<Shift | null>(null);
@@ -103,9 +112,8 @@ export class Field {
       send: (l) => this.send(l),
       timers,
       login: () => this.login,
-      changed: (mine, others) => {
+      changed: (mine) => {
         this.letters.value = mine;
-        this.others.value = others;
       },
       sent: (l, answer) => this.sent(l, answer),
       alone,
@@ -255,7 +263,7 @@ export class Field {
     const draft = this.draft.value;
     this.pending.value++;
     try {
-      const f = await this.keepFile(kind, given);
+      const f = await this.keepFile(kind, given, draft.place);
       if (draft !== this.draft.value) return await this.shelf.removeFile(f.ref); // somebody else's by now
       draft.files.push(f);
       await this.shelf.keep(`draft ${this.login}`, plain(draft));
@@ -275,7 +283,7 @@ export class Field {
     await this.outbox.post(fileLetter(f, this.login, titleOf(task), task.incident.id));
   }
 
-  /** Takes a refused report back into the form; what was being written there goes. */
+  /** Takes a refused report back into the form; what was being written there goes, once its writer has agreed. */
   async rewrite(report: Letter): Promise<void> {
     const chain = this.letters.value.filter((l) => l.report === report.ref);
     const draft = draftOf(report, chain);
@@ -377,9 +385,13 @@ export class Field {
     await sendFile(l, kept.blob, (method, path, headers, body) => this.session.http.bytes(method, path, headers, body), say);
   }
 
-  private async keepFile(kind: FileKind, given: File) {
+  /** Keeps a file with where the phone is; a place of long ago is none. */
+  private async keepFile(kind: FileKind, given: File, place: DraftPlace | null = null) {
+    const now = Date.now();
+    const me = this.me.value && now - this.me.value.at < STALE_MS ? this.me.value : null;
+    const measured = place?.accuracyM && !outOfDate(place, now) ? place : null;
     const ready = await readyFile(kind, given);
-    const f = draftFile(newRef(), ready, Date.now(), this.me.value ?? this.draftFix());
+    const f = draftFile(newRef(), ready, now, me ?? measured);
     try {
       await this.shelf.putFile({ ref: f.ref, login: this.login, blob: ready.blob });
     } catch {
@@ -387,11 +399,6 @@ export class Field {
     }
     void navigator.storage?.persist?.().catch(() => {}); // the browser may not clear it away then
     return f;
-  }
-
-  private draftFix(): Fix | null {
-    const p = this.draft.value.place;
-    return p?.accuracyM ? { ...p, at: Date.now() } : null;
   }
 
   private take(items: Task[]): void {

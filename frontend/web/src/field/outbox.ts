@@ -53,8 +53,8 @@ export interface OutboxOptions {
   timers: Timers;
   /** Who is in: only own letters are sent. */
   login(): string;
-  /** The letters of whoever is in have changed; others is how many wait for somebody else. */
-  changed(mine: Letter[], others: number): void;
+  /** The letters of whoever is in have changed. */
+  changed(mine: Letter[]): void;
   /** One has been taken by the server. */
   sent(l: Letter, answer: unknown): void;
   /** Runs f while no other tab of this page does; null where one does. */
@@ -226,7 +226,6 @@ export class Outbox {
   }
 
   private tell(): void {
-    const mine = this.mine();
-    this.o.changed(mine, this.letters.length - mine.length);
+    this.o.changed(this.mine());
   }
 }

@@ -14,7 +14,7 @@ export async function keepShell(offer: (take: () => void) => void): Promise<void
   const old = sw.controller;
   let taking = false;
   sw.addEventListener('controllerchange', () => {
-    if (old && taking) location.reload();
+    if (taking) location.reload();
   });
   const take = (w: ServiceWorker) => {
     taking = true;

@@ -59,6 +59,7 @@ export const fieldEn: FieldCatalogue = {
     understood: 'Understood',
     answer: 'What the centre answered',
     rewrite: 'Mend and report',
+    replaces: 'It takes the place of what you are writing, photos included. Press once more to do so.',
     sendAgain: 'Send again',
     drop: 'Drop it',
     whatWaits: 'Show them',

@@ -58,6 +58,7 @@ export const fieldZh = {
     understood: '知道了',
     answer: '中心的答复',
     rewrite: '修改后重报',
+    replaces: '正在写的一件会被它替换，照片也会丢。再按一次就替换。',
     sendAgain: '再传一次',
     drop: '不要了',
     whatWaits: '看看有哪些',
