@@ -63,6 +63,9 @@ func (s *server) feedIsWhole(token string, incidents int) {
 	from := max(0, first.Head-resumable)
 	incidents = min(incidents, int(first.Head-from)-2) // two events numbered and enacted the grids
 	again := hello(map[string]any{"epoch": first.Epoch, "scope": first.Scope, "seq": from})
+	for again.Type == "event" && again.Seq > first.Head {
+		again = next() // the first hello's: told on the way, while the feed catches up with a database that just came back
+	}
 	if again.Type != "resume" {
 		t.Fatalf("asked for everything and got %+v", again)
 	}
