@@ -57,7 +57,7 @@ func TestIncidentsGoFromReportToCallBackWithoutAHand(t *testing.T) {
 	if soak() { // then where they are is known by their fixes
 		workers, reports, perMinute, near, muster = demo.Workers, 1000, 600, 500, 8000
 		work.Stay, work.Patience = 5*time.Second, 2*time.Minute
-		interval, answer, last = 4*time.Second, 20*time.Second, 15*time.Minute
+		interval, answer, last = 4*time.Second, 20*time.Second, 30*time.Minute
 	}
 	st := startStand(t, Options{DatabaseURL: pgtest.URL(t), Demo: true, DemoSeed: 1, DemoPast: 1})
 	for end := time.Now().Add(5 * time.Minute); st.count("SELECT count(*) FROM setting WHERE key = 'demo' AND value->>'state' = 'done'") == 0; time.Sleep(50 * time.Millisecond) {
