@@ -20,12 +20,13 @@ import (
 )
 
 // traffic is the work of an ordinary day: reports from phones, acts of a
-// dispatcher, one wall that looks on. It comes at its own pace, however slow the
+// dispatcher, as many incidents that end as come in, one wall that looks on. It comes at its own pace, however slow the
 // answers are, and a phone that is told to come again does.
 type traffic struct {
 	s                    *server
 	reporter, dispatcher string
-	west, south          float64 // of the places reported
+	clerks               []string // who end the most incidents
+	west, south          float64  // of the places reported
 	wide, high           float64
 	http                 *http.Client
 	wall                 *watcher
@@ -38,6 +39,7 @@ type traffic struct {
 	acked   map[string]acked // reports, by key
 	cases   map[string]*one  // the incidents, by id
 	todo    []*one
+	surplus []*one   // nobody's work: soon refused, or the incidents that are open would grow, and the memory they take with them
 	bare    []string // refusals that do not say when to come again
 	odd     []string // answers that no limit explains
 }
@@ -62,6 +64,7 @@ type one struct {
 	version int
 	acts    int  // done
 	unsure  bool // an act got no answer: it may have been done
+	at      time.Time
 }
 
 const (
@@ -74,7 +77,7 @@ var dispatchersWay = []string{"accept", "route", "acknowledge", "arrive", "resol
 
 func startTraffic(s *server, reporter, dispatcher string, wall *watcher) *traffic {
 	f := &traffic{
-		s: s, reporter: reporter, dispatcher: dispatcher, wall: wall, quit: make(chan struct{}), dark: make(chan struct{}), acked: map[string]acked{}, cases: map[string]*one{},
+		s: s, reporter: reporter, dispatcher: dispatcher, clerks: s.tokens("dispatcher", 2), wall: wall, quit: make(chan struct{}), dark: make(chan struct{}), acked: map[string]acked{}, cases: map[string]*one{},
 		http: &http.Client{Timeout: phonePatience, Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
 	}
 	var area struct{ Bounds []float64 }
@@ -83,6 +86,7 @@ func startTraffic(s *server, reporter, dispatcher string, wall *watcher) *traffi
 	f.west, f.south, f.wide, f.high = b[0]+(b[2]-b[0])/4, b[1]+(b[3]-b[1])/4, (b[2]-b[0])/2, (b[3]-b[1])/2
 	f.every(time.Second/reportsASecond, f.report)
 	f.every(time.Second/actsASecond, f.act)
+	f.every(time.Second/reportsASecond, f.refuse)
 	f.watching.Go(func() { wall.run(f.dark) })
 	return f
 }
@@ -197,11 +201,35 @@ func (f *traffic) report(n int, due time.Time) {
 		f.s.t.Error(err)
 	}
 	f.acked[key] = acked{v.ID, at}
-	o := &one{id: v.ID, version: v.Version}
+	o := &one{id: v.ID, version: v.Version, at: at}
 	f.cases[v.ID] = o
 	if len(f.todo) < 50 {
 		f.todo = append(f.todo, o)
+	} else {
+		f.surplus = append(f.surplus, o)
 	}
+}
+
+// refuse ends an incident that has been open for a while.
+func (f *traffic) refuse(n int, due time.Time) {
+	f.mu.Lock()
+	if len(f.surplus) == 0 || time.Since(f.surplus[0].at) < 5*time.Second {
+		f.mu.Unlock()
+		return
+	}
+	o := f.surplus[0]
+	f.surplus = f.surplus[1:]
+	f.mu.Unlock()
+	out, _, raw := f.send(due, f.clerks[n%len(f.clerks)], "/api/v1/incidents/"+o.id+"/actions", `{"action":"refuse","reason":"不属受理范围","door":"人民法院"}`,
+		"Idempotency-Key: refuse-"+o.id, fmt.Sprintf(`If-Match: "%d"`, o.version))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if out.last != http.StatusOK {
+		o.unsure = true
+		f.odd = append(f.odd, fmt.Sprintf("refusal: %d after %d tries: %.200s", out.last, out.tries, raw))
+		return
+	}
+	o.version++
 }
 
 func (f *traffic) act(_ int, due time.Time) {
