@@ -437,14 +437,17 @@ func (h seat) callBack(ctx context.Context, m queuedOne) (queuedOne, bool) {
 	}
 	h.mu.Lock()
 	again := unsatisfied && !h.reopened[m.ID]
-	if !again {
+	first := !again && !h.done[m.ID] // a queue read before it was closed hands it out once more
+	if first {
 		h.done[m.ID] = true
 	}
 	delete(h.owed, m.ID)
 	h.reopened[m.ID] = h.reopened[m.ID] || again
 	h.mu.Unlock()
-	if !again {
+	if first {
 		h.tell(func(t *Hall) { t.Done++ })
+	}
+	if !again {
 		return m, false
 	}
 	next, ok := h.act(ctx, m, "reopen", "回访不满意，重新办理。", func(t *Hall) { t.Reopened++ })
