@@ -6,7 +6,10 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
+# One thing after the other, but for what $(together) names.
+ifndef AT_ONCE
 .NOTPARALLEL:
+endif
 .DELETE_ON_ERROR:
 
 GO ?= go
@@ -27,17 +30,23 @@ PACKAGES = ./internal/app $(shell $(GO) list ./... | grep -vE '/internal/(app|e2
 
 # Runs $(1) and shows what it says only when it fails.
 quiet = log=$$($(1) 2>&1) || { printf '%s\n' "$$log"; exit 1; }
+# Makes the targets behind it at once, waits for all, and shows what each says when it has ended.
+together = $(MAKE) --no-print-directory -j -Otarget AT_ONCE=1
 # Rings 0 to 2 start no goroutine (archtest sees to it): no races to look for, but for the locks of track's live index
 # and auth's throttles. Commands, the store, the demo's load and backups do one thing after the other.
 RACEABLE = $(shell $(GO) list ./... | grep -vE '^onemap/(dispatch|feed|frontend|geo|intake|migrations|people|store)(/.*)?$$|/internal/(e2e|archtest|app|backup|demo|prove)$$|/cmd/onemap$$')
 # Where one thing after the other is the rule, the tests in which much happens at once. Whole servers, and what searches share.
 PARTLY = ./internal/app ./store ./store/ledger ./geo/gazetteer ./geo/road ./intake/file
-RACY = Live|Socket|Stream|AtOnce|Once|Burst|Stop|Commit|Feed|Revoke|Locked|Together|Slow|Panic|AtATime|ASecond|SharedByMany|AnotherReads|OneUse|OpensOne|OneByOne|TwoWriters|BetweenTwo|TwoServers|SameKey|Racing|Cancelled|Seals|Expires
-# What the race detector has run in full is not run again. A package that heeds -short is, a test of PARTLY's others, and of
-# internal/app each file that heeds it.
+RACY = Live|Socket|Stream|AtOnce|Once|Burst|Stop|Commit|Feed|Revoke|Locked|Together|Slow|Panic|AtATime|ASecond|SharedByMany|AnotherReads|OneUse|OpensOne|OneByOne|OfMany|TwoWriters|BetweenTwo|TwoServers|SameKey|Racing|RaceRedraws|PoisonIs|PhoneToHistory|RollIsCalled|NoticeIsRead|WhistleIsAnswered|Cancelled|Seals|Expires
+# Called like those, yet one client asks one thing after the other: the last part of make test runs them, without the detector.
+ALONE = ^Test(ABodyHasEveryKeyOnceAndByItsName|PagesOfAListHoldEveryIncidentOnce|AWallSignsInOnceByItsLink|TheSameKeyWithAnotherBodyIsRefusedAndWithTheSameBodyRepeats|WhoHeadsAGridAtATime|ABatchOfPlacesIsAnsweredAsOneByOne|TheStreamIsOpenedByOurOwnPagesAndByTokensAlone|GuessersAreSlowedDown)$$
+# What the race detector has run in full is not run again: not by package where nothing heeds -short, and of these three
+# not by name, but for the files that heed it. The longest of what is left begins first.
+RACED_IN = internal/app store store/ledger
 SHORTENED = $(shell grep -rl --include='*_test.go' --exclude-dir=node_modules 'testing\.Short()' . | xargs -n1 dirname | sort -u | sed 's|^\.|onemap|')
-THE_REST = ./internal/app $(filter-out onemap/internal/app onemap/internal/e2e onemap/internal/archtest $(filter-out $(SHORTENED),$(RACEABLE)),$(shell $(GO) list ./...))
-RACED = ^($(shell grep -hoE '^func Test[A-Za-z0-9_]*($(RACY))[A-Za-z0-9_]*' $$(grep -L 'testing\.Short()' internal/app/*_test.go) | sed 's/^func //' | paste -sd '|'))$$
+LONGEST = ./internal/app ./store ./store/ledger ./cmd/onemap ./internal/demo
+THE_REST = $(LONGEST) $(filter-out $(LONGEST:./%=onemap/%) onemap/internal/e2e onemap/internal/archtest $(filter-out $(SHORTENED),$(RACEABLE)),$(shell $(GO) list ./...))
+RACED = ^($(shell grep -sL 'testing\.Short()' $(RACED_IN:%=%/*_test.go) | xargs -r grep -hoE '^func Test[A-Za-z0-9_]*($(RACY))[A-Za-z0-9_]*' | sed 's/^func //' | grep -vE '$(ALONE)' | paste -sd '|'))$$
 # Runs go test and keeps what became of each test; make test ends with those that were skipped.
 RESULTS := bin/tested.txt
 PROVE = $(GO) run ./internal/prove
@@ -72,22 +81,21 @@ test: deps-test fmt vet staticcheck compose ## the whole proof, as the gate runs
 	@mkdir -p bin; rm -f $(RESULTS)
 	@$(GO) mod verify
 	@$(PROVE) $(RESULTS) $(FRESH) ./internal/archtest
-	@$(MAKE) --no-print-directory web-check web build
-	@$(MAKE) --no-print-directory race
-	@$(MAKE) --no-print-directory fuzz FUZZTIME=20000x
+	@$(together) $(WEB_CHECKS) build
+	@$(together) race fuzz FUZZTIME=20000x
 	@$(MAKE) --no-print-directory e2e
 	@echo "== all that is left"
-	@$(PROVE) -last $(RESULTS) $(FRESH) $(WIDE) -timeout 15m -skip '$(RACED)' $(THE_REST)
+	@$(PROVE) -last $(RESULTS) $(FRESH) $(WIDE) -p 3 -timeout 15m -skip '$(RACED)' $(THE_REST)
 
 race: ## the tests under the race detector, without the long ones
 	@echo "== race detector"
 	@mkdir -p bin
-	@$(PROVE) $(RESULTS) -race -short $(FRESH) -timeout 15m $(RACEABLE)
-	@$(PROVE) $(RESULTS) -race -short $(FRESH) $(WIDE) -timeout 15m -run '$(RACY)' $(PARTLY)
+	@$(PROVE) $(RESULTS) -race -short $(FRESH) -p 4 -timeout 15m $(RACEABLE)
+	@$(PROVE) $(RESULTS) -race -short $(FRESH) $(WIDE) -timeout 15m -run '$(RACY)' -skip '$(ALONE)' $(PARTLY)
 
 e2e: deps-test build ## the whole program in a real browser
 	@echo "== whole program in a browser"
-	@$(PROVE) $(RESULTS) $(FRESH) -timeout 15m ./internal/e2e
+	@ONEMAP_BIN=$(CURDIR)/bin/onemap $(PROVE) $(RESULTS) $(FRESH) -parallel 2 -timeout 15m ./internal/e2e
 
 fuzz: ## each fuzz target for FUZZTIME (2m; 20000x is a count)
 	@mkdir -p bin
@@ -96,7 +104,7 @@ fuzz: ## each fuzz target for FUZZTIME (2m; 20000x is a count)
 	  | while read -r dir name; do \
 	      echo "== fuzz $$dir $$name"; \
 	      [ "$$dir" = "$${built:-}" ] || $(GO) test -c -vet=off -ldflags='-s -w' -fuzz . -o bin/fuzz.test "$$dir"; built=$$dir; \
-	      (cd "$$dir" && "$(CURDIR)/bin/fuzz.test" -test.run '^$$' -test.fuzz "^$$name\$$" -test.fuzztime $(FUZZTIME) \
+	      (cd "$$dir" && nice -n 10 "$(CURDIR)/bin/fuzz.test" -test.run '^$$' -test.fuzz "^$$name\$$" -test.fuzztime $(FUZZTIME) \
 	        -test.fuzzcachedir "$$($(GO) env GOCACHE)/fuzz/onemap/$$dir" </dev/null 2>&1) | sed -E '/^(fuzz: elapsed|PASS)/d'; \
 	    done
 
@@ -134,11 +142,19 @@ staticcheck:
 compose:
 	@docker-compose --file docker-compose.yml config -q
 
-web-check: $(WEB)/node_modules/.installed
-	@echo "== pages: lint, types, tests"
-	@$(call quiet,$(NPM) run --silent lint)
-	@$(call quiet,$(NPM) run --silent typecheck)
-	@$(call quiet,$(NPM) run --silent test); printf '%s\n' "$$log" | grep -E '^ *(Test Files|Tests) '
+WEB_CHECKS = web-lint web-types web-tests
+
+web-check:
+	@$(together) $(WEB_CHECKS)
+
+web-lint: $(WEB)/node_modules/.installed
+	@$(call quiet,$(NPM) run --silent lint); echo "== pages: lint passes"
+
+web-types: $(WEB)/node_modules/.installed
+	@$(call quiet,$(NPM) run --silent typecheck); echo "== pages: types pass"
+
+web-tests: $(WEB)/node_modules/.installed
+	@$(call quiet,$(NPM) run --silent test); echo "== pages: tests"; printf '%s\n' "$$log" | grep -E '^ *(Test Files|Tests) '
 
 $(WEB)/node_modules/.installed: $(WEB)/package-lock.json $(WEB)/package.json
 	@echo "== fetching the front end's tools"
@@ -154,4 +170,4 @@ clean: ## remove what was built
 	@rm -rf bin $(WEB)/node_modules
 	@find frontend/dist -mindepth 1 ! -name index.html -delete
 
-.PHONY: help run demo check test race e2e fuzz bench soak deps deps-test web build fmt vet staticcheck compose web-check clean
+.PHONY: help run demo check test race e2e fuzz bench soak deps deps-test web build fmt vet staticcheck compose web-check $(WEB_CHECKS) clean

@@ -7,13 +7,17 @@
 //
 //	prove [-last] FILE [go test's arguments]
 //
-// It shows what go test shows and writes the result of each test to FILE, behind
-// those of the parts before. With -last it then says which tests were skipped and
-// why, fails when a test of this module ran in no part, or when -skip left out one
-// that did not pass before, and ends with go test's own lines.
+// It shows what go test shows and writes to FILE, behind those of the parts before,
+// a line for each test: what became of it, its package and name with a dot between,
+// why it was skipped, and the seconds it took, with tabs between; and such a line for
+// each package, which has no name behind the dot. With -last it then says which tests
+// were skipped and why and where the time went, fails when a test of this module ran
+// in no part, or when -skip left out one that did not pass before, and ends with go
+// test's own lines.
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,6 +29,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -87,7 +92,10 @@ func prove(file string, args []string, last bool, out io.Writer) error {
 }
 
 // event is a line of go test -json.
-type event struct{ Action, Package, Test, Output string }
+type event struct {
+	Action, Package, Test, Output string
+	Elapsed                       float64 // seconds, without the wait of a parallel test for its turn
+}
 
 // aside are lines that only go test -v shows.
 var aside = regexp.MustCompile(`^\s*(=== (RUN|PAUSE|CONT|NAME)\s|--- PASS: )`)
@@ -132,14 +140,12 @@ func follow(in io.Reader, out, end, kept io.Writer) (failed bool, err error) {
 			if b := told[key]; b != nil {
 				said = b.String()
 			}
-			if e.Test != "" {
-				reason := ""
-				if e.Action == "skip" {
-					reason = why(said)
-				}
-				if _, err := fmt.Fprintf(kept, "%s\t%s.%s\t%s\n", e.Action, e.Package, e.Test, reason); err != nil {
-					return true, err
-				}
+			reason := ""
+			if e.Action == "skip" && e.Test != "" {
+				reason = why(said)
+			}
+			if _, err := fmt.Fprintf(kept, "%s\t%s.%s\t%s\t%.2f\n", e.Action, e.Package, e.Test, reason, e.Elapsed); err != nil {
+				return true, err
 			}
 			if e.Test != top {
 				continue // its test shows it, or forgets it
@@ -182,7 +188,8 @@ func leftOut(args []string) (*regexp.Regexp, error) {
 	return nil, nil
 }
 
-// summary writes which tests were skipped in every part, by reason, and returns
+// summary writes which tests were skipped in every part, by reason, and which took
+// longest, and returns
 // those of tree that are in no part: a test that the last part left out must have
 // run in one before, where it is not enough that it was skipped.
 func summary(kept io.Reader, tree fs.FS, left *regexp.Regexp, out io.Writer) (never []string, err error) {
@@ -191,10 +198,24 @@ func summary(kept io.Reader, tree fs.FS, left *regexp.Regexp, out io.Writer) (ne
 		return nil, err
 	}
 	seen, skipped := map[string]bool{}, map[string]string{}
+	var packages, single []took
 	for line := range strings.Lines(string(raw)) {
 		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
-		if len(f) != 3 {
+		if len(f) != 4 {
 			return nil, fmt.Errorf("no result of a test: %q", line)
+		}
+		seconds, err := strconv.ParseFloat(f[3], 64)
+		if err != nil {
+			return nil, fmt.Errorf("no result of a test: %q", line)
+		}
+		_, test, _ := strings.Cut(f[1], ".")
+		run := took{seconds, strings.TrimSuffix(strings.TrimPrefix(f[1], module), ".")}
+		if test == "" {
+			packages = append(packages, run)
+			continue
+		}
+		if !strings.Contains(test, "/") { // its time holds that of its parts
+			single = append(single, run)
 		}
 		if f[0] == "skip" && !seen[f[1]] {
 			skipped[f[1]] = f[2]
@@ -212,6 +233,8 @@ func summary(kept io.Reader, tree fs.FS, left *regexp.Regexp, out io.Writer) (ne
 		slices.Sort(by[reason])
 		fmt.Fprintf(out, "skipped: %s: %s\n", strings.Join(by[reason], ", "), reason)
 	}
+	slowest(out, "packages", packages)
+	slowest(out, "tests", single)
 	all, err := tests(tree)
 	for _, name := range all {
 		short := name[strings.LastIndex(name, ".")+1:]
@@ -220,6 +243,22 @@ func summary(kept io.Reader, tree fs.FS, left *regexp.Regexp, out io.Writer) (ne
 		}
 	}
 	return never, err
+}
+
+// took is how long a package or a test ran in one part.
+type took struct {
+	seconds float64
+	name    string
+}
+
+// slowest writes the twenty of runs that took longest.
+func slowest(out io.Writer, what string, runs []took) {
+	slices.SortStableFunc(runs, func(a, b took) int { return cmp.Compare(b.seconds, a.seconds) })
+	fmt.Fprintf(out, "slowest %s, in seconds:", what)
+	for _, r := range runs[:min(20, len(runs))] {
+		fmt.Fprintf(out, " %s %.1f", r.name, r.seconds)
+	}
+	fmt.Fprintln(out)
 }
 
 // testFunc is the beginning of a test.

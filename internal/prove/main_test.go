@@ -5,6 +5,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -61,8 +62,8 @@ func TestThePartsOfAProofAreCountedTogether(t *testing.T) {
 	if err := prove("results", []string{"./b"}, true, out); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	want := "== 3 tests ran, 2 were skipped\nskipped: a.TestGood/part: no part of it\nskipped: a.TestBare: no reason given\nok  \tonemap/b\t"
-	if !strings.HasPrefix(out.String(), want) {
+	want := "== 3 tests ran, 2 were skipped\nskipped: a.TestGood/part: no part of it\nskipped: a.TestBare: no reason given\nslowest packages, in seconds: "
+	if !strings.HasPrefix(out.String(), want) || !strings.Contains(out.String(), "\nok  \tonemap/b\t") {
 		t.Errorf("got %s, want %s", out, want)
 	}
 }
@@ -74,15 +75,20 @@ func TestWhatTheLastPartLeavesOutHasRun(t *testing.T) {
 	func TestShort(t *testing.T) { if testing.Short() { t.Skip("too long") } }
 	func TestQuick(t *testing.T) {}
 	func TestBare(t *testing.T) { t.Skip("no data") }
-`})
-	if err := prove("results", []string{"-short", "./a"}, false, &strings.Builder{}); err != nil {
+`, "b/b_test.go": `package b
+	import "testing"
+	func TestQuickToo(t *testing.T) {}
+	func TestBoth(t *testing.T) {}
+`, "c/c_test.go": "package c\nimport \"testing\"\nfunc TestBoth(t *testing.T) {}\n"})
+	if err := prove("results", []string{"-short", "./a", "./b"}, false, &strings.Builder{}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
 		args []string
 		want string // run in no part
 	}{
-		{[]string{"-skip", "^(TestShort|TestQuick)$", "./a"}, "onemap/a.TestShort"},
+		{[]string{"-skip=Both", "./c"}, "onemap/c.TestBoth"}, // b's ran, not this one
+		{[]string{"-skip", "^(TestShort|TestQuick)$", "./a", "./c"}, "onemap/a.TestShort"},
 		{[]string{"--skip=Short", "./a"}, "onemap/a.TestShort"},
 		{[]string{"-skip=Quick", "./a"}, ""},
 	} {
@@ -91,6 +97,28 @@ func TestWhatTheLastPartLeavesOutHasRun(t *testing.T) {
 		if c.want == "" && err != nil || c.want != "" && (err == nil || strings.Count(out.String(), "never run: ") != 1 || !strings.Contains(out.String(), "never run: "+c.want+"\n")) {
 			t.Errorf("%v: %v: %s", c.args, err, out)
 		}
+	}
+}
+
+func TestTheSlowestAreNamed(t *testing.T) {
+	kept := &strings.Builder{}
+	fmt.Fprint(kept, "pass\tonemap/a.TestOld/1.5\t\t9.00\npass\tonemap/a.TestOld\t\t9.04\nskip\tonemap/a.TestNew\tno data\t0.01\npass\tonemap/a.\t\t12.00\n")
+	for i := range 25 {
+		fmt.Fprintf(kept, "pass\tonemap/b/c.Test%02d\t\t%d.5\n", i, i)
+	}
+	fmt.Fprint(kept, "pass\tonemap/b/c.\t\t300.25\nskip\tonemap/d.\t\t0.00\n")
+	out := &strings.Builder{}
+	if _, err := summary(strings.NewReader(kept.String()), fstest.MapFS{}, nil, out); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(out.String(), "\n")
+	if len(lines) != 5 || !strings.HasPrefix(lines[0], "== 27 tests ran, 1 ") || lines[2] != "slowest packages, in seconds: b/c 300.2 a 12.0 d 0.0" ||
+		!strings.HasPrefix(lines[3], "slowest tests, in seconds: b/c.Test24 24.5 ") || !strings.Contains(lines[3], " b/c.Test09 9.5 a.TestOld 9.0 b/c.Test08 8.5 ") ||
+		strings.Count(lines[3], "Test") != 20 {
+		t.Errorf("%s", out)
+	}
+	if _, err := summary(strings.NewReader("pass\tonemap/a.TestOld\t\n"), fstest.MapFS{}, nil, out); err == nil {
+		t.Error("a line without a time is no result")
 	}
 }
 
@@ -105,6 +133,10 @@ func TestShortenedTestsAreNotLeftOut(t *testing.T) {
 	for name, text := range map[string]string{
 		"Makefile":                   string(makefile) + "\nshow:\n\t@echo '$(RACED)'\n",
 		"internal/app/full_test.go":  "package app\nfunc TestSocket(t *testing.T) {}\n",
+		"store/full_test.go":         "package store\nfunc TestTwoWriters(t *testing.T) {}\nfunc TestPlaces(t *testing.T) {}\n",
+		"store/ledger/full_test.go":  "package ledger\nfunc TestRowsAreSeals(t *testing.T) {}\n",
+		"store/ledger/short_test.go": "package ledger\nfunc TestSealsInFull(t *testing.T) { if testing.Short() { return } }\n",
+		"internal/app/alone_test.go": "package app\nfunc TestABatchOfPlacesIsAnsweredAsOneByOne(t *testing.T) {}\n",
 		"internal/app/short_test.go": "package app\nfunc TestSocketInFull(t *testing.T) { if testing.Short() { return } }\n",
 	} {
 		p := filepath.Join(dir, name)
@@ -115,7 +147,7 @@ func TestShortenedTestsAreNotLeftOut(t *testing.T) {
 	cmd := exec.Command("make", "-s", "show")
 	cmd.Dir = dir
 	cmd.Stderr = os.Stderr
-	if out, err := cmd.Output(); err != nil || strings.TrimSpace(string(out)) != "^(TestSocket)$" {
+	if out, err := cmd.Output(); err != nil || strings.TrimSpace(string(out)) != "^(TestSocket|TestTwoWriters|TestRowsAreSeals)$" {
 		t.Errorf("%v: %s", err, out)
 	}
 }
