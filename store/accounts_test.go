@@ -74,6 +74,7 @@ func reread(t *testing.T, db *store.DB, a store.Account) store.Account {
 }
 
 func TestANewGrantTakesThePlaceOfTheOld(t *testing.T) {
+	t.Parallel()
 	db, a := county(t)
 	for _, code := range []string{"C2", "C10", ""} {
 		before := reread(t, db, a)
@@ -105,6 +106,7 @@ func TestANewGrantTakesThePlaceOfTheOld(t *testing.T) {
 }
 
 func TestALeaderWaitsForTheSecondPerson(t *testing.T) {
+	t.Parallel()
 	db, a := county(t)
 	g, err := grant(t, db, a, auth.CountyLeader, "C", "account:7", "")
 	if err != nil || g.State != "proposed" || len(g.Needs()) != 1 || g.Needs()[0] != auth.SystemAdmin {
@@ -145,6 +147,7 @@ func session(t *testing.T, db *store.DB, a store.Account, step int64) (string, i
 }
 
 func TestACodeOpensOneSession(t *testing.T) {
+	t.Parallel()
 	db, a := county(t)
 	if _, err := grant(t, db, a, auth.Dispatcher, "", "account:7", ""); err != nil {
 		t.Fatal(err)
@@ -177,6 +180,7 @@ func TestACodeOpensOneSession(t *testing.T) {
 }
 
 func TestASessionLivesAsLongAsItsAccountsRight(t *testing.T) {
+	t.Parallel()
 	db, a := county(t)
 	for _, c := range []struct {
 		what string
@@ -224,6 +228,7 @@ func live(t *testing.T, db *store.DB) []store.LiveCredential {
 }
 
 func TestANewPasswordKeepsOneSession(t *testing.T) {
+	t.Parallel()
 	db, a := county(t)
 	if _, err := grant(t, db, a, auth.HallOperator, "C2", "account:7", ""); err != nil {
 		t.Fatal(err)
@@ -254,6 +259,7 @@ func TestANewPasswordKeepsOneSession(t *testing.T) {
 }
 
 func TestOneUseIsOneUse(t *testing.T) {
+	t.Parallel()
 	db, a := county(t)
 	secret, until := store.NewSecret(), time.Now().Add(time.Hour)
 	c := store.Credential{Kind: store.Invite, Role: auth.GridWorker, Account: a.ID, ExpiresAt: &until}
@@ -282,6 +288,7 @@ func TestOneUseIsOneUse(t *testing.T) {
 }
 
 func TestTriesOfAPINAreCountedWhenTheyComeAtOnce(t *testing.T) {
+	t.Parallel()
 	db, a := county(t)
 	if _, err := grant(t, db, a, auth.HallOperator, "", "account:7", ""); err != nil {
 		t.Fatal(err)
@@ -308,6 +315,7 @@ func TestTriesOfAPINAreCountedWhenTheyComeAtOnce(t *testing.T) {
 }
 
 func TestActsOfASessionAreNotedOnceAMinute(t *testing.T) {
+	t.Parallel()
 	db, a := county(t)
 	if _, err := grant(t, db, a, auth.HallOperator, "", "account:7", ""); err != nil {
 		t.Fatal(err)

@@ -130,6 +130,7 @@ func (st *adviceStand) want(want string) store.Advised {
 }
 
 func TestAdviceLooksAtTheRecordTheRosterAndTheMap(t *testing.T) {
+	t.Parallel()
 	st := newAdviceStand(t)
 	st.want("| 1 no_fix 3 no_fix 4 off_duty")
 	st.stands(1, 107.40, 0)
@@ -191,6 +192,7 @@ func TestAdviceLooksAtTheRecordTheRosterAndTheMap(t *testing.T) {
 // TestAdviceIsKeptWithTheChoice: what was advised, who was chosen, and how often
 // that was somebody else.
 func TestAdviceIsKeptWithTheChoice(t *testing.T) {
+	t.Parallel()
 	st := newAdviceStand(t)
 	ctx := context.Background()
 	choose := func(in store.Incident, at time.Duration, chosen ...uint32) (id int64) {

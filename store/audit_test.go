@@ -45,6 +45,7 @@ func openAudit(t *testing.T) (owner, auditor *store.DB, begin time.Time) {
 }
 
 func TestAuditEntries(t *testing.T) {
+	t.Parallel()
 	owner, auditor, begin := openAudit(t)
 	_, err := owner.Pool.Exec(t.Context(), "INSERT INTO audit_seal (n, audit_id, hash) SELECT id, id, decode(repeat('00', 32), 'hex') FROM audit_log WHERE id <= 4")
 	if err != nil {
@@ -112,6 +113,7 @@ func TestAuditEntries(t *testing.T) {
 }
 
 func TestAuditSealState(t *testing.T) {
+	t.Parallel()
 	owner, auditor, _ := openAudit(t)
 	st, err := auditor.AuditSealState(t.Context())
 	if err != nil || st.Sealed != 0 || st.Waiting != 10 || st.Hash != nil || st.At != nil {
@@ -129,6 +131,7 @@ func TestAuditSealState(t *testing.T) {
 }
 
 func TestTheAuditorReachesNothingElse(t *testing.T) {
+	t.Parallel()
 	_, auditor, _ := openAudit(t)
 	for _, sql := range []string{"SELECT count(*) FROM incident", "SELECT count(*) FROM credential", "SELECT last_value FROM audit_log_id_seq"} {
 		if _, err := auditor.Pool.Exec(t.Context(), sql); err == nil || !strings.Contains(err.Error(), "42501") {
@@ -140,6 +143,7 @@ func TestTheAuditorReachesNothingElse(t *testing.T) {
 // TestActsOfADayAreCountedOneByOne: of many at once exactly as many as are allowed
 // get through, and other people and other acts don't count.
 func TestActsOfADayAreCountedOneByOne(t *testing.T) {
+	t.Parallel()
 	owner, _, begin := openAudit(t)
 	db, err := store.Open(t.Context(), owner.Pool.Config().ConnString(), store.Options{Role: store.AppRole})
 	if err != nil {

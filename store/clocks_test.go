@@ -19,6 +19,7 @@ import (
 )
 
 func TestANewCentreCountsByTheProgramsClocks(t *testing.T) {
+	t.Parallel()
 	db := open(t)
 	got, err := store.ReadClocks(t.Context(), db.Pool)
 	if err != nil {
@@ -40,6 +41,7 @@ func TestANewCentreCountsByTheProgramsClocks(t *testing.T) {
 }
 
 func TestClocksAreKeptAsTheyWereSaved(t *testing.T) {
+	t.Parallel()
 	db := open(t)
 	c := store.DefaultClocks()
 	festival := calendar.Date{Year: 2026, Month: 7, Day: 6}
@@ -77,6 +79,7 @@ func TestClocksAreKeptAsTheyWereSaved(t *testing.T) {
 }
 
 func TestClocksThatCannotBeCountedAreRefused(t *testing.T) {
+	t.Parallel()
 	for want, change := range map[string]func(*store.Clocks){
 		"limit of level 2":      func(c *store.Clocks) { c.Levels[2] = dispatch.Limit{Value: 3, Unit: "moons"} },
 		"reply of priority 1":   func(c *store.Clocks) { c.Ladder[0].Reply = dispatch.Limit{} },
@@ -95,6 +98,7 @@ func TestClocksThatCannotBeCountedAreRefused(t *testing.T) {
 // TestTheDutyAboveAGrid: the table of duty officers says who has it, by their time;
 // who has a right to the grid and no duty is not asked.
 func TestTheDutyAboveAGrid(t *testing.T) {
+	t.Parallel()
 	db, a := county(t)
 	system, now := auth.System("test"), time.Now().UTC().Truncate(time.Second)
 	var no int32

@@ -15,6 +15,7 @@ import (
 // TestGaussKruegerAgreesWithPostGIS: PROJ inside the database is another writing
 // of the same projection. PostGIS wants easting first, whatever the register says.
 func TestGaussKruegerAgreesWithPostGIS(t *testing.T) {
+	t.Parallel()
 	db := open(t)
 	rng := rand.New(rand.NewPCG(4, 7))
 	worst := 0.0
@@ -72,6 +73,7 @@ func TestGaussKruegerAgreesWithPostGIS(t *testing.T) {
 // TestTheSchemaKnowsTheNamesOfDatums keeps the check of the database and the
 // names of the program equal.
 func TestTheSchemaKnowsTheNamesOfDatums(t *testing.T) {
+	t.Parallel()
 	db := open(t)
 	var check string
 	if err := db.Pool.QueryRow(t.Context(), `SELECT string_agg(pg_get_constraintdef(oid), ' ') FROM pg_constraint

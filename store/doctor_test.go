@@ -44,6 +44,7 @@ func run(t *testing.T, db *store.DB, sql string, args ...any) {
 }
 
 func TestAHealthyDatabaseHasNoFaultAndIsOnlyRead(t *testing.T) {
+	t.Parallel()
 	_, e, url := patient(t)
 	db := opened(t, url+"&default_transaction_read_only=on", "")
 	if _, err := db.Pool.Exec(t.Context(), "DELETE FROM setting"); err == nil {
@@ -61,6 +62,7 @@ func TestAHealthyDatabaseHasNoFaultAndIsOnlyRead(t *testing.T) {
 }
 
 func TestEachFaultIsNamedWithWhatToDo(t *testing.T) {
+	t.Parallel()
 	other, err := store.OpenSealer(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -133,6 +135,7 @@ func TestEachFaultIsNamedWithWhatToDo(t *testing.T) {
 		}, store.Warning, "default partitions hold 1 fixes and 0 events", "the server"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			db, e, _ := patient(t)
 			c.spoil(t, db, &e)
 			found := db.Examine(t.Context(), e)
@@ -147,6 +150,7 @@ func TestEachFaultIsNamedWithWhatToDo(t *testing.T) {
 }
 
 func TestTheAdviceOnRightsMendsThem(t *testing.T) {
+	t.Parallel()
 	lesser := strings.Join(lesserRoles, ", ")
 	for name, spoil := range map[string][]string{
 		"all is gone": {
@@ -167,6 +171,7 @@ func TestTheAdviceOnRightsMendsThem(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			db, e, _ := patient(t)
 			for _, sql := range spoil {
 				run(t, db, sql)
@@ -203,6 +208,7 @@ func TestTheAdviceOnRightsMendsThem(t *testing.T) {
 }
 
 func TestASchemaOfAnotherProgramIsNamed(t *testing.T) {
+	t.Parallel()
 	db, _, _ := patient(t)
 	if err := db.CheckSchema(t.Context(), migrations.FS); err != nil {
 		t.Error(err)
@@ -217,6 +223,7 @@ func TestASchemaOfAnotherProgramIsNamed(t *testing.T) {
 }
 
 func TestADatabaseWithoutASchemaIsExamined(t *testing.T) {
+	t.Parallel()
 	empty := opened(t, another(t, pgtest.URL(t), "TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"), "")
 	var faults []string
 	for _, f := range empty.Examine(t.Context(), store.Examination{Schema: migrations.FS, Now: time.Now}) {
@@ -232,6 +239,7 @@ func TestADatabaseWithoutASchemaIsExamined(t *testing.T) {
 }
 
 func TestAnotherKeyIsRefused(t *testing.T) {
+	t.Parallel()
 	db, e, url := patient(t)
 	other, err := store.OpenSealer(t.TempDir())
 	if err != nil {
@@ -280,6 +288,7 @@ func TestAnotherKeyIsRefused(t *testing.T) {
 }
 
 func TestALostKeyIsNotReplaced(t *testing.T) {
+	t.Parallel()
 	db := opened(t, pgtest.URL(t), "")
 	dir := t.TempDir()
 	key := filepath.Join(dir, "seal.key")

@@ -65,6 +65,7 @@ func load(t testing.TB, db *store.DB) *grid.Tree {
 }
 
 func TestEnactNumbersTheTreeInPreOrder(t *testing.T) {
+	t.Parallel()
 	db := open(t)
 	ds := append(twoTowns(),
 		grid.Draft{Code: "B", Parent: "C2", Level: 3, Name: "村", Geom: quad(0, 0, 1, 0.5)},
@@ -93,6 +94,7 @@ func TestEnactNumbersTheTreeInPreOrder(t *testing.T) {
 }
 
 func TestEnactRetiresTheVersionBefore(t *testing.T) {
+	t.Parallel()
 	db := open(t)
 	first := save(t, db, twoTowns())
 	other := save(t, db, []grid.Draft{{Code: "D", Level: 1, Name: "邻县", Geom: quad(5, 5, 6, 6)}})
@@ -151,6 +153,7 @@ func TestEnactRetiresTheVersionBefore(t *testing.T) {
 }
 
 func TestSaveDraftRefuses(t *testing.T) {
+	t.Parallel()
 	db := open(t)
 	change := func(i int, f func(*grid.Draft)) []grid.Draft {
 		ds := twoTowns()
@@ -192,6 +195,7 @@ func TestSaveDraftRefuses(t *testing.T) {
 }
 
 func TestCheckVersionNamesFaultsOfArea(t *testing.T) {
+	t.Parallel()
 	db := open(t)
 	ds := twoTowns()
 	ds[1].Geom = quad(0, 0, 1.01, 0.9)  // overlaps the other town, leaves a gap
@@ -247,6 +251,7 @@ func drawn(t testing.TB, db *store.DB, counts ...int) *grid.Tree {
 }
 
 func TestDrawnTreeTilesExactlyInPostGIS(t *testing.T) {
+	t.Parallel()
 	db := open(t)
 	tree := drawn(t, db, 4, 84, 401)
 	if n := len(tree.Nodes()); n != 490 {
@@ -326,6 +331,7 @@ func soak() int {
 }
 
 func TestLocateAgreesWithPostGIS(t *testing.T) {
+	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))

@@ -39,6 +39,7 @@ func with(t *testing.T, sql string) fstest.MapFS {
 }
 
 func TestFourNodesMigrateAtOnceAndANewerSchemaIsRefused(t *testing.T) {
+	t.Parallel()
 	url := pgtest.URL(t)
 	more := with(t, "CREATE TABLE once (n int);")
 	var wg sync.WaitGroup
@@ -56,6 +57,7 @@ func TestFourNodesMigrateAtOnceAndANewerSchemaIsRefused(t *testing.T) {
 }
 
 func TestAMigrationThatFailsHalfWayLeavesNothingAndCanGoOn(t *testing.T) {
+	t.Parallel()
 	url := pgtest.URL(t)
 	if err := store.Migrate(t.Context(), url, with(t, "CREATE TABLE half (n int);\nSELECT 1/0;")); err == nil {
 		t.Fatal("a failing migration passed")
@@ -66,6 +68,7 @@ func TestAMigrationThatFailsHalfWayLeavesNothingAndCanGoOn(t *testing.T) {
 }
 
 func TestADatabaseThatWouldNotDoIsNamedInPlainWords(t *testing.T) {
+	t.Parallel()
 	good := pgtest.URL(t)
 	if err := store.CheckServer(t.Context(), good); err != nil {
 		t.Errorf("a good one: %v", err)

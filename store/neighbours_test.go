@@ -120,6 +120,7 @@ const postgisShared = `WITH along AS (
 // TestNeighboursAgreeWithPostGIS on the made-up banner, on two real districts, and
 // on one whose neighbours no longer share a vertex.
 func TestNeighboursAgreeWithPostGIS(t *testing.T) {
+	t.Parallel()
 	db := open(t)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)

@@ -63,6 +63,7 @@ func over(set *store.OverlaySet, x, y float64, at time.Time) string {
 }
 
 func TestAnImportReplacesAnOverlayWhole(t *testing.T) {
+	t.Parallel()
 	db := withCounty(t)
 	west, east := grid.Area{Code: "W", Name: "西", Geom: quad(0, 0, 1, 1)}, grid.Area{Code: "E", Name: "东", Parent: "W", Geom: quad(1, 0, 2, 1)}
 	far := grid.Area{Code: "F", Name: "外", Geom: quad(1.9, 0.9, 3, 3)}
@@ -141,6 +142,7 @@ func TestAnImportReplacesAnOverlayWhole(t *testing.T) {
 // The county's day begins at midnight in Shanghai, 16:00 UTC; both ends belong to
 // the time in force.
 func TestAnOverlayIsInForceByTheCountysDay(t *testing.T) {
+	t.Parallel()
 	db := withCounty(t)
 	in := beats(grid.Area{Code: "W", Name: "西", Geom: quad(0, 0, 1, 1)})
 	in.From, in.To = "2026-03-01", "2026-03-02"
@@ -164,6 +166,7 @@ func TestAnOverlayIsInForceByTheCountysDay(t *testing.T) {
 // TestOverlaysAgreeWithPostGIS on places anywhere, on borders and on corners, over
 // areas that overlap, with holes and in parts.
 func TestOverlaysAgreeWithPostGIS(t *testing.T) {
+	t.Parallel()
 	db := withCounty(t)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)

@@ -19,6 +19,7 @@ import (
 )
 
 func TestPlacesAreSavedOnceAndRead(t *testing.T) {
+	t.Parallel()
 	db := opened(t, pgtest.URL(t), "")
 	save := func(batch ...store.Place) map[store.PlaceKey]bool {
 		t.Helper()
@@ -72,6 +73,7 @@ func TestPlacesAreSavedOnceAndRead(t *testing.T) {
 // TestPlacesOfTwoListsMayNumberAlike: the same source and number is another place in
 // another county, and so is an address.
 func TestPlacesOfTwoListsMayNumberAlike(t *testing.T) {
+	t.Parallel()
 	db := opened(t, pgtest.URL(t), "")
 	a := store.Place{
 		Source: "s", ExternalID: "1", Kind: "place", Name: "卫生院", Aliases: []string{}, Root: "C", Point: orb.Point{107.2, 38.4},
@@ -104,6 +106,7 @@ func TestPlacesOfTwoListsMayNumberAlike(t *testing.T) {
 // TestTheDemosAddressesMoveOver: what stood in the address table of an older schema
 // is found among the places, but for rows that cannot be one.
 func TestTheDemosAddressesMoveOver(t *testing.T) {
+	t.Parallel()
 	url := pgtest.URL(t)
 	db := opened(t, url, "")
 	if _, err := db.Pool.Exec(t.Context(), "DROP OWNED BY CURRENT_USER CASCADE"); err != nil { // all but the extension

@@ -67,6 +67,7 @@ func fixAt(device int64, at time.Time) track.Fix {
 }
 
 func TestAppendKeepsEachFixOnce(t *testing.T) {
+	t.Parallel()
 	db, p := field(t)
 	ctx := context.Background()
 	if err := p.EnsurePartitions(ctx, monday, 1); err != nil {
@@ -88,6 +89,7 @@ func TestAppendKeepsEachFixOnce(t *testing.T) {
 }
 
 func TestAppendFlagsDoubtAndLeavesOutWrongClocks(t *testing.T) {
+	t.Parallel()
 	db, p := field(t)
 	ctx := context.Background()
 	var batch []track.Fix
@@ -108,6 +110,7 @@ func TestAppendFlagsDoubtAndLeavesOutWrongClocks(t *testing.T) {
 }
 
 func TestLastMovesForwardOnly(t *testing.T) {
+	t.Parallel()
 	db, p := field(t)
 	ctx := context.Background()
 	dir, err := db.Directory(ctx, auth.System("test"), monday)
@@ -136,6 +139,7 @@ func TestLastMovesForwardOnly(t *testing.T) {
 
 // Two writers send overlapping batches in opposite orders: no deadlock, no loss.
 func TestAppendByTwoWriters(t *testing.T) {
+	t.Parallel()
 	db, p := field(t)
 	var batch, reversed []track.Fix
 	for i := range 500 {
@@ -164,6 +168,7 @@ func TestAppendByTwoWriters(t *testing.T) {
 }
 
 func TestPartitionsComeAndGo(t *testing.T) {
+	t.Parallel()
 	db, p := field(t)
 	ctx := context.Background()
 	// A missing partition refuses nothing: the default one takes the fix.
@@ -203,6 +208,7 @@ func TestPartitionsComeAndGo(t *testing.T) {
 }
 
 func TestDropWaitsForNoReader(t *testing.T) {
+	t.Parallel()
 	db, p := field(t)
 	ctx := context.Background()
 	if err := p.EnsurePartitions(ctx, monday, 1); err != nil {
@@ -229,6 +235,7 @@ func TestDropWaitsForNoReader(t *testing.T) {
 }
 
 func TestDirectory(t *testing.T) {
+	t.Parallel()
 	db, _ := field(t)
 	ctx := context.Background()
 	dir, err := db.Directory(ctx, auth.System("test"), monday)
@@ -267,6 +274,7 @@ func TestDirectory(t *testing.T) {
 }
 
 func TestWorkersInScope(t *testing.T) {
+	t.Parallel()
 	db, _ := field(t)
 	ctx := context.Background()
 	head, err := auth.Decide(auth.NewActor(auth.Grant{ID: "token:1", Role: auth.VillageHead, Intervals: []auth.Interval{{Lo: 3, Hi: 3}}}), auth.Read, auth.Position)
@@ -297,6 +305,7 @@ func TestWorkersInScope(t *testing.T) {
 }
 
 func TestQuarantineCountsAndIsBounded(t *testing.T) {
+	t.Parallel()
 	db, _ := field(t)
 	ctx := context.Background()
 	one := []store.UnknownDevice{{UniqueID: "x", First: monday, Last: monday, Calls: 2}}

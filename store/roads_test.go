@@ -25,6 +25,7 @@ import (
 )
 
 func TestRoadsOfASourceAreReplacedAsAWhole(t *testing.T) {
+	t.Parallel()
 	db := open(t)
 	line := orb.LineString{{107, 38}, {107.1, 38}}
 	a, b := store.RoadSegment{ExtID: "a", Class: "primary", Name: "大路", Kmh: 65, Oneway: true, Geom: line}, store.RoadSegment{ExtID: "b", Class: "track", Kmh: 15, Geom: line}
@@ -100,6 +101,7 @@ type probe struct {
 // TestTravelTimesEqualPgRouting asks for the way between random places on the
 // roads of Andorra: a thousand with ONEMAP_SOAK=1. ONEMAP_SEED repeats a run.
 func TestTravelTimesEqualPgRouting(t *testing.T) {
+	t.Parallel()
 	db := open(t)
 	pgtest.Extension(t, db.Pool.Config().ConnString(), "pgrouting", "apt-get install postgresql-pgrouting")
 	path := filepath.Join("../../shared/data/roads", "andorra.osm.pbf")

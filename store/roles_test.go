@@ -29,6 +29,7 @@ var update = flag.Bool("update", false, "write the golden list of rights anew")
 var lesserRoles = []string{store.AppRole, store.TilesRole, store.AuditorRole}
 
 func TestEveryConnectionOfAPoolWorksAsItsRole(t *testing.T) {
+	t.Parallel()
 	if store.AppRole != localpg.AppRole || store.TilesRole != localpg.TilesRole || store.AuditorRole != localpg.AuditorRole {
 		t.Error("the private cluster makes other roles than the store steps down to")
 	}
@@ -128,6 +129,7 @@ var personal = map[string][]string{
 }
 
 func TestWallsAndTheAuditorReachNoPersonalColumn(t *testing.T) {
+	t.Parallel()
 	url := pgtest.URL(t)
 	owner, tiles, auditor := opened(t, url, ""), opened(t, url, store.TilesRole), opened(t, url, store.AuditorRole)
 	for table, columns := range personal {
@@ -167,6 +169,7 @@ func TestWallsAndTheAuditorReachNoPersonalColumn(t *testing.T) {
 }
 
 func TestTheAppChangesNoEvidenceAndNoSchema(t *testing.T) {
+	t.Parallel()
 	url := pgtest.URL(t)
 	owner, app := opened(t, url, ""), opened(t, url, store.AppRole)
 	for _, sql := range []string{
@@ -206,6 +209,7 @@ func TestTheAppChangesNoEvidenceAndNoSchema(t *testing.T) {
 }
 
 func TestTablesAndPartitionsToComeAreTheAppsAlone(t *testing.T) {
+	t.Parallel()
 	url := pgtest.URL(t)
 	owner, app, tiles := opened(t, url, ""), opened(t, url, store.AppRole), opened(t, url, store.TilesRole)
 	now := time.Now()
@@ -268,6 +272,7 @@ func refused(t *testing.T, db *store.DB, sql string) {
 }
 
 func TestAnOutsideDatabaseGetsItsRolesOrSaysWhatToRun(t *testing.T) {
+	t.Parallel()
 	pgtest.URL(t) // skips without PostGIS
 	base, err := os.MkdirTemp("", "onemap-roles-")
 	if err != nil {

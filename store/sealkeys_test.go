@@ -14,6 +14,7 @@ import (
 )
 
 func TestKeysOfOnePurposeEach(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if _, err := store.ReadSealer(dir); !errors.Is(err, store.ErrNoKey) {
 		t.Fatalf("a folder without a key: %v", err)
@@ -47,6 +48,7 @@ func TestKeysOfOnePurposeEach(t *testing.T) {
 // TestNoTelephoneNumberIsAKey sends words as telephone numbers, which are free
 // text: what is stored of them must not be a key of the product.
 func TestNoTelephoneNumberIsAKey(t *testing.T) {
+	t.Parallel()
 	s, err := store.OpenSealer(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -77,6 +79,7 @@ func TestNoTelephoneNumberIsAKey(t *testing.T) {
 }
 
 func TestANumberHashesTheSameHoweverItIsWritten(t *testing.T) {
+	t.Parallel()
 	s, err := store.OpenSealer(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -38,6 +38,7 @@ func drawnStar(rng *rand.Rand) orb.MultiPolygon {
 // TestRegionsAgreeWithPostGIS holds what a region covers against ST_Covers, anywhere
 // and on borders, of holes too, and a circle against the distance on the sphere.
 func TestRegionsAgreeWithPostGIS(t *testing.T) {
+	t.Parallel()
 	db := open(t)
 	seed := uint64(time.Now().UnixNano())
 	rng := rand.New(rand.NewPCG(seed, 1))

@@ -216,6 +216,7 @@ func TestAddressesAndCamerasLieInTheirGrid(t *testing.T) {
 }
 
 func TestSameSeedSameBanner(t *testing.T) {
+	t.Parallel()
 	b := theBanner(t)
 	again, err := demo.New(seed)
 	if err != nil {

@@ -23,6 +23,9 @@ type binaries struct {
 
 func (b binaries) path(name string) string { return filepath.Join(b.bin, name) }
 
+// library is a shared library's file: each of the layouts has them beside bin.
+func (b binaries) library(name string) string { return filepath.Join(b.bin, "..", "lib", name+".so") }
+
 // layouts are the places where distributions put PostgreSQL, one folder for each
 // major version: programs and extensions.
 var layouts = []struct{ bin, ext string }{

@@ -49,6 +49,11 @@ var unsafeSettings = map[string]string{
 	"dynamic_shared_memory_type": "mmap",
 }
 
+// postgisLibrary is what a connection loads when it first meets a geometry, which
+// takes some forty milliseconds. An unsafe cluster loads it once for all: tests
+// open connections by the thousand.
+const postgisLibrary = "postgis-3"
+
 var settingName = regexp.MustCompile(`^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?$`)
 
 func checkSettings(s map[string]string) error {
@@ -69,6 +74,9 @@ func (c *cluster) writeConfig() error {
 	all := maps.Clone(ourSettings)
 	if c.opts.Unsafe {
 		maps.Copy(all, unsafeSettings)
+		if _, err := os.Stat(c.bins.library(postgisLibrary)); err == nil {
+			all["shared_preload_libraries"] = postgisLibrary
+		}
 	}
 	maps.Copy(all, c.opts.Settings)
 	var conf strings.Builder

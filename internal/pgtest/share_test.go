@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/fstest"
@@ -84,8 +85,10 @@ func newStage(t *testing.T) *stage {
 	return s
 }
 
-func (s *stage) home() string {
-	return filepath.Join(s.temp, "onemap-pgtest-"+strconv.Itoa(os.Geteuid()))
+func (s *stage) home() string { return homeIn(s.temp) }
+
+func homeIn(temp string) string {
+	return filepath.Join(temp, "onemap-pgtest-"+strconv.Itoa(os.Geteuid()))
 }
 
 func (s *stage) child(play, linger string) *exec.Cmd {
@@ -156,9 +159,55 @@ func (s *stage) keeperLog() string {
 	return string(text)
 }
 
+// seed is the stage of a finished run, with its cluster and its template, which is
+// made once.
+var seed struct {
+	sync.Mutex
+	temp string
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if seed.temp != "" {
+		_ = os.RemoveAll(seed.temp)
+	}
+	os.Exit(code)
+}
+
+// laterStage is a stage in which there was a run before.
+func laterStage(t *testing.T) *stage {
+	t.Helper()
+	s := newStage(t)
+	seed.Lock()
+	defer seed.Unlock()
+	if seed.temp == "" {
+		if out, err := s.run("pass", "0s"); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		s.eventually("cluster gone", func() bool { return len(s.processes()) == 0 })
+		temp, err := os.MkdirTemp("", "onemap-pgtest-seed-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		copyTree(t, s.home(), homeIn(temp))
+		seed.temp = temp
+		return s
+	}
+	copyTree(t, homeIn(seed.temp), s.home())
+	return s
+}
+
+func copyTree(t *testing.T, from, to string) {
+	t.Helper()
+	if out, err := exec.Command("cp", "-a", from, to).CombinedOutput(); err != nil {
+		t.Fatalf("copy %s: %v: %s", from, err, out)
+	}
+}
+
 var urlLine = regexp.MustCompile(`URL=(\S+)`)
 
 func TestProcessesShareOneClusterAndItEndsAfterThem(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	const n = 4
 	type result struct {
@@ -210,7 +259,8 @@ func TestProcessesShareOneClusterAndItEndsAfterThem(t *testing.T) {
 }
 
 func TestKilledProcessDoesNotKeepTheCluster(t *testing.T) {
-	s := newStage(t)
+	t.Parallel()
+	s := laterStage(t)
 	cmd := s.child("hang", "50ms")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -249,7 +299,8 @@ func answers(url string) bool {
 }
 
 func TestLeftoversOfACrashedRun(t *testing.T) {
-	s := newStage(t)
+	t.Parallel()
+	s := laterStage(t)
 	if out, err := s.run("pass", "10m"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -293,7 +344,8 @@ func TestLeftoversOfACrashedRun(t *testing.T) {
 }
 
 func TestDatabaseOfAFailedTestIsKeptAndNamed(t *testing.T) {
-	s := newStage(t)
+	t.Parallel()
+	s := laterStage(t)
 	out, err := s.run("fail", "10m")
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {

@@ -84,7 +84,8 @@ func (s *server) clone(ctx context.Context, test string) (string, error) {
 	short := strings.Trim(notInNames.ReplaceAllString(strings.ToLower(test), "_"), "_")
 	name := fmt.Sprintf("t_%s_%s", short[:min(len(short), 40)], strings.ToLower(rand.Text()[:10]))
 	err = s.admin(ctx, func(conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, "CREATE DATABASE "+quote(name)+" TEMPLATE "+quote(template))
+		// Without fsync, copying files takes a third of the time of writing each block to the log.
+		_, err := conn.Exec(ctx, "CREATE DATABASE "+quote(name)+" TEMPLATE "+quote(template)+" STRATEGY file_copy")
 		return err
 	})
 	if err != nil {

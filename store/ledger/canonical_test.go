@@ -74,6 +74,7 @@ func read(t *rapid.T, b []byte) (r auditRow) {
 }
 
 func TestNoTwoRowsHaveTheSameBytes(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		r := sealedRow(t, "one")
 		b := r.canonical(nil)
@@ -98,6 +99,7 @@ func same(a, b auditRow) bool {
 
 // The bytes never change: chains that exist were made of them.
 func TestCanonicalBytes(t *testing.T) {
+	t.Parallel()
 	data := `{"k": 1}`
 	r := auditRow{
 		id: 258, at: pgtype.Timestamptz{Valid: true, Time: time.UnixMicro(3)}, actor: "a", action: "网", object: "o/1", data: &data,

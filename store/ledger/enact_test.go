@@ -87,6 +87,7 @@ func (w *world) misplaced(t *testing.T) int {
 }
 
 func TestARedrawMovesWhatIsOpenAndItsUndoMovesItBack(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	seed := uint64(time.Now().UnixNano())
 	rnd := rand.New(rand.NewPCG(seed, 5))
@@ -299,6 +300,7 @@ type feedItem struct {
 }
 
 func TestNoReportIsLostBetweenTwoVersions(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	stop, ended := make(chan struct{}), make(chan error, 4)
 	for i := range 4 {
@@ -353,6 +355,7 @@ func TestNoReportIsLostBetweenTwoVersions(t *testing.T) {
 }
 
 func TestAPlanThatWasCancelledIsNotCarriedOut(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	v := w.draft(t, redrawn(0.5))
 	_, err := w.led.Enact(t.Context(), w.operator, ledger.Enactment{Version: v, Plan: &store.GridPlan{At: w.now, Made: w.now}})
@@ -392,7 +395,7 @@ func TestAPlanThatWasCancelledIsNotCarriedOut(t *testing.T) {
 			return err
 		}
 		go func() { ended <- save(w.now) }()
-		waitFor(t, "the second to wait", func() bool { return w.count(t, "pg_locks", "NOT granted AND locktype = 'transactionid'") > 0 })
+		w.blocked(t, "transactionid", 1)
 		gv, err := store.HoldDraft(t.Context(), tx, v)
 		if err != nil {
 			return err
@@ -432,6 +435,7 @@ func (w *world) enactOnly(t *testing.T, tx pgx.Tx, v int32) error {
 }
 
 func TestWhatStandsInFormerGridsIsMovedOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	var ids []int64
 	for _, lon := range []float64{0.2, 0.9, 1.5, 3} {
@@ -462,7 +466,7 @@ func TestWhatStandsInFormerGridsIsMovedOnce(t *testing.T) {
 			n, err := w.led.Settle(t.Context(), start)
 			ended <- settled{n, err}
 		}()
-		waitFor(t, "the start to wait", func() bool { return w.count(t, "pg_locks", "NOT granted AND locktype = 'advisory'") > 0 })
+		w.blocked(t, "advisory", 1)
 		return nil
 	})
 	if got := <-ended; err != nil || got.err != nil || got.n != 0 {

@@ -22,6 +22,7 @@ import (
 )
 
 func TestAReportLeavesStateJournalAuditAndEventTogether(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	res := w.report(t, "0301", 0.5, 0.5, ledger.Command{RequestID: "r-1"})
 	in, err := w.db.Incident(t.Context(), w.county, auth.CaseView, res.Incident.ID)
@@ -43,6 +44,7 @@ func TestAReportLeavesStateJournalAuditAndEventTogether(t *testing.T) {
 }
 
 func TestTheReporterIsSealedAndNowhereInTheClear(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	c := ledger.Command{Report: w.placed(t, "0301", 0.5, 0.5)}
 	c.Report.Reporter = store.Reporter{Name: "canary-name", Phone: "13800001234"}
@@ -73,6 +75,7 @@ func TestTheReporterIsSealedAndNowhereInTheClear(t *testing.T) {
 }
 
 func TestTheSameKeyOpensOneIncidentHoweverOftenItIsSent(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	body := sha256.Sum256([]byte("body"))
 	ids := make(chan int64, 20)
@@ -104,6 +107,7 @@ func TestTheSameKeyOpensOneIncidentHoweverOftenItIsSent(t *testing.T) {
 }
 
 func TestTheSameExternalIDAnswersTheFirstIncident(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	send := func() ledger.Result {
 		r := w.placed(t, "0301", 0.5, 0.5)
@@ -124,6 +128,7 @@ func TestTheSameExternalIDAnswersTheFirstIncident(t *testing.T) {
 }
 
 func TestAnExternalIDOfAnotherTownOpensNoWindowOnItsIncident(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	send := func(actor auth.Actor, lon float64) (ledger.Result, error) {
 		r := w.placed(t, "0301", lon, 0.5)
@@ -147,6 +152,7 @@ func TestAnExternalIDOfAnotherTownOpensNoWindowOnItsIncident(t *testing.T) {
 }
 
 func TestWhoReportedOutsideItsGridsIsAnsweredTheSameAgain(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	west := w.townActor(t, "W")
 	var ids []int64
@@ -165,6 +171,7 @@ func TestWhoReportedOutsideItsGridsIsAnsweredTheSameAgain(t *testing.T) {
 }
 
 func TestAnIncidentWalksTheMachineAndRefusesEveryOtherStep(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	res := w.report(t, "0301", 0.5, 0.5, ledger.Command{})
 	id, v := res.Incident.ID, 1
@@ -220,6 +227,7 @@ func TestAnIncidentWalksTheMachineAndRefusesEveryOtherStep(t *testing.T) {
 }
 
 func TestTwoWhoActAtOnceGetOneWinner(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for range 20 {
 		id := w.report(t, "0301", 0.5, 0.5, ledger.Command{}).Incident.ID
@@ -249,6 +257,7 @@ func TestTwoWhoActAtOnceGetOneWinner(t *testing.T) {
 }
 
 func TestRolesAndScopesHoldInTheLedger(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	id := w.report(t, "0301", 0.5, 0.5, ledger.Command{}).Incident.ID // in the west
 	wall := auth.NewActor(auth.Grant{ID: "wall:a", Role: auth.Wall, Intervals: w.county.Intervals()})
@@ -270,6 +279,7 @@ func TestRolesAndScopesHoldInTheLedger(t *testing.T) {
 }
 
 func TestAReplacedGridVersionIsNoticed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	r := w.placed(t, "0301", 0.5, 0.5)
 	if _, err := w.db.Pool.Exec(t.Context(), "UPDATE grid_version SET state = 'retired', retired_at = now()"); err != nil {
@@ -281,6 +291,7 @@ func TestAReplacedGridVersionIsNoticed(t *testing.T) {
 }
 
 func TestHistoryGoesInByBatchesOnceOnly(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	at := w.now.Add(-48 * time.Hour)
 	past := func(n int) []ledger.Past {
@@ -362,6 +373,7 @@ func TestHistoryGoesInByBatchesOnceOnly(t *testing.T) {
 }
 
 func TestARepeatTellsWhatItsCallerMaySeeNow(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	first := w.report(t, "0301", 0.5, 0.5, ledger.Command{Key: "k", Request: [32]byte{1}}) // in the west
 	i, _ := w.cat.Now().Tree.ByCode("E")

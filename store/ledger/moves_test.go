@@ -24,6 +24,7 @@ import (
 
 // TestTheDatabaseAllowsJustTheMachinesMoves tries every pair of states on a row.
 func TestTheDatabaseAllowsJustTheMachinesMoves(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	id := w.report(t, "0301", 0.5, 0.5, ledger.Command{}).Incident.ID
 	other := w.report(t, "0301", 0.5, 0.5, ledger.Command{}).Incident.ID
@@ -101,6 +102,7 @@ func member(list string, s dispatch.State) bool {
 // out of place, and holds each answer against a simple model. At the end every journal
 // tells the state and version, and every stage follows the one before.
 func TestRandomLivesKeepOneOwnerAndExplainThemselves(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	seed := uint64(time.Now().UnixNano())
 	rnd := rand.New(rand.NewPCG(seed, 5))

@@ -118,6 +118,7 @@ func rounds(n int) int {
 // to one incident, one worker to several incidents, or the same to the same. One is
 // first, and every other is told which offer that was.
 func TestOfRacingDispatchersExactlyOneWins(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	rnd := seeded(t)
 	const most = 8
@@ -176,6 +177,7 @@ func TestOfRacingDispatchersExactlyOneWins(t *testing.T) {
 }
 
 func TestALoserIsNotToldOfAnOfferBeyondItsScope(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.field(t, 1)
 	west := w.townActor(t, "W")
@@ -203,6 +205,7 @@ func TestALoserIsNotToldOfAnOfferBeyondItsScope(t *testing.T) {
 }
 
 func TestAYesSaidInTimeCountsUnlessSomebodyElseWasAskedSince(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.field(t, 4)
 	begin := w.now
@@ -303,6 +306,7 @@ func (n *nextWorker) Next(ctx context.Context, _ int64, exclude []uint32) (uint3
 // TestAnOfferExpiresOnceWhoeverSweeps has two servers sweep at once, under the rule
 // that the next candidate is asked.
 func TestAnOfferExpiresOnceWhoeverSweeps(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	const n = 12
 	w.field(t, 2*n)
@@ -367,6 +371,7 @@ func TestAnOfferExpiresOnceWhoeverSweeps(t *testing.T) {
 }
 
 func TestWhatAnActOnTheIncidentMeansForItsOffers(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.field(t, 3)
 	// Of an urgent one several are asked, and one leads.
@@ -431,6 +436,7 @@ func TestWhatAnActOnTheIncidentMeansForItsOffers(t *testing.T) {
 
 // TestTheDatabaseRepeatsTheMachineOfOffers holds its trigger against the table.
 func TestTheDatabaseRepeatsTheMachineOfOffers(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.field(t, 1)
 	in := w.routed(t, 3)
@@ -508,6 +514,7 @@ func BenchmarkTransitions(b *testing.B) {
 }
 
 func TestARedrawTellsOffersToWhoeverSeesTheirIncidentThen(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.field(t, 1)
 	in := w.routed(t, 3)

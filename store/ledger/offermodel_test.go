@@ -156,6 +156,7 @@ func modelWord(s dispatch.OfferState) string {
 // and then the whole record, against the model: never two owners, never none, and
 // the journals explain every state.
 func TestRandomCommandsOnOffersAgreeWithAModel(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	rnd := seeded(t)
 	const workers = 8

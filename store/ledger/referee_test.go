@@ -24,6 +24,7 @@ import (
 // renders each open one from its row: the live state must say the same, in both
 // views, and hold no closed one.
 func TestTheLiveStateIsWhatTheTablesSay(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	seed := uint64(time.Now().UnixNano())
 	rnd := rand.New(rand.NewPCG(seed, 3))

@@ -149,6 +149,7 @@ func swapPlaces(a, b int) string {
 const badHash = "decode(repeat('5a', 32), 'hex')"
 
 func TestEachChangeIsNamedOnce(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name   string
 		tamper []string
@@ -223,6 +224,7 @@ func TestEachChangeIsNamedOnce(t *testing.T) {
 // TestTheSealerDoesNotWipeTheTracks lets a sealer go on after somebody changed the
 // tables: what was done is still named.
 func TestTheSealerDoesNotWipeTheTracks(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name, tamper, want string
 		complains          bool
@@ -256,6 +258,7 @@ func TestTheSealerDoesNotWipeTheTracks(t *testing.T) {
 }
 
 func TestAnchor(t *testing.T) {
+	t.Parallel()
 	w := newAuditWorld(t, 20)
 	if faults := w.verify(t, w.sealer.Anchor); len(faults) > 0 {
 		t.Errorf("nothing is sealed, yet %v", faults)
@@ -305,6 +308,7 @@ func TestAnchor(t *testing.T) {
 }
 
 func TestAnotherKeyIsOneFault(t *testing.T) {
+	t.Parallel()
 	w := newAuditWorld(t, 5000)
 	w.seal(t)
 	faults, err := ledger.VerifyAudit(t.Context(), w.db, []byte("another key"), w.sealer.Anchor, nil)
@@ -315,6 +319,7 @@ func TestAnotherKeyIsOneFault(t *testing.T) {
 }
 
 func TestFaultsWithoutEnd(t *testing.T) {
+	t.Parallel()
 	w := newAuditWorld(t, 3000)
 	w.seal(t)
 	w.tamper(t, "UPDATE audit_log SET reason = 'x' WHERE id > 300")
@@ -334,6 +339,7 @@ func TestFaultsWithoutEnd(t *testing.T) {
 // TestRowsAreSealedOnceEach lets writers commit out of order behind slow
 // transactions while the sealers of two nodes and a third that comes and goes work.
 func TestRowsAreSealedOnceEach(t *testing.T) {
+	t.Parallel()
 	w := newAuditWorld(t, 0)
 	rows := 800
 	if os.Getenv("ONEMAP_SOAK") == "1" {
@@ -401,6 +407,7 @@ func TestRowsAreSealedOnceEach(t *testing.T) {
 }
 
 func TestSealersTakeTurns(t *testing.T) {
+	t.Parallel()
 	w := newAuditWorld(t, 30)
 	err := w.db.InTx(t.Context(), func(tx pgx.Tx) error {
 		if _, err := tx.Exec(t.Context(), "SELECT pg_advisory_xact_lock($1)", 0x6f6d7365616c); err != nil {
@@ -420,6 +427,7 @@ func TestSealersTakeTurns(t *testing.T) {
 }
 
 func TestRowsWrittenVeryLateAreFound(t *testing.T) {
+	t.Parallel()
 	w := newAuditWorld(t, 10)
 	w.exec(t, "SELECT setval('audit_log_id_seq', 500000)")
 	w.add(t, 10)
@@ -445,6 +453,7 @@ func TestRowsWrittenVeryLateAreFound(t *testing.T) {
 }
 
 func TestNobodyChangesTheAuditLog(t *testing.T) {
+	t.Parallel()
 	url := pgtest.URL(t)
 	for role, may := range map[string]bool{"": true, store.AppRole: true, store.AuditorRole: false, store.TilesRole: false} {
 		db, err := store.Open(t.Context(), url, store.Options{Role: role})
@@ -470,6 +479,7 @@ func TestNobodyChangesTheAuditLog(t *testing.T) {
 }
 
 func TestRunSealsByItselfAndStops(t *testing.T) {
+	t.Parallel()
 	w := newAuditWorld(t, 25_000) // more than a pass
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})

@@ -23,6 +23,7 @@ import (
 // TestTheFeedMissesNothingAndHasNoGap lets writers commit out of order behind
 // slow transactions, while sequencers come, go and fight for the lock.
 func TestTheFeedMissesNothingAndHasNoGap(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	events := 1000 // one in a hundred of the full count
 	if os.Getenv("ONEMAP_SOAK") == "1" {
@@ -109,6 +110,7 @@ func TestTheFeedMissesNothingAndHasNoGap(t *testing.T) {
 // TestAPartitionThatCannotBeMadeDoesNotStopTheFeed: the clock once ran ahead, and
 // the default partition holds an event of a month that has none yet.
 func TestAPartitionThatCannotBeMadeDoesNotStopTheFeed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	_, err := w.db.Pool.Exec(t.Context(), `INSERT INTO feed (seq, at, kind, entity_kind, entity_id, ver, live, occurred_at)
 		VALUES (999999, $1, 'thing.changed', 'thing', '1', 1, 'none', $1)`, time.Now().UTC())
@@ -123,6 +125,7 @@ func TestAPartitionThatCannotBeMadeDoesNotStopTheFeed(t *testing.T) {
 }
 
 func TestALineageOfAnotherDatabaseStartsANewEpoch(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.report(t, "0301", 0.5, 0.5, ledger.Command{})
 	w.sequence(t)

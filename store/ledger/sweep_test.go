@@ -115,6 +115,7 @@ func (w *world) find(t *testing.T, id int64) store.Incident {
 }
 
 func TestAnUnhandledIncidentClimbsFromDueToTheCounty(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	h := &hand{}
 	h.set(w.now)
@@ -325,6 +326,7 @@ func TestADutyOfficerWithoutAnAccountDoesNotAnswerTheOwnSupervision(t *testing.T
 // incidents, 600 with ONEMAP_SOAK=1, and n with ONEMAP_SOAK=n. One in five is suspended
 // at first and taken up again once its review date has been told.
 func TestEachRungFiresOnceOverRestartsAndTwoServers(t *testing.T) {
+	t.Parallel()
 	servers := newWorld(t)
 	w := servers.watched(t)
 	n := 6
@@ -432,6 +434,7 @@ func TestEachRungFiresOnceOverRestartsAndTwoServers(t *testing.T) {
 }
 
 func TestAServerWhoseClockIsOffFiresNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	h := &hand{}
 	h.set(w.now.AddDate(1, 0, 0))
@@ -478,6 +481,7 @@ func (c counting) Handle(_ context.Context, r slog.Record) error {
 }
 
 func TestTheClockStandsWhileSuspendedAndRunsOnAfterwards(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	h := &hand{}
 	h.set(w.now)
@@ -537,6 +541,7 @@ func TestTheClockStandsWhileSuspendedAndRunsOnAfterwards(t *testing.T) {
 }
 
 func TestFiredTimersCannotBeTakenBack(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	h := &hand{}
 	h.set(w.now.AddDate(0, 0, 1))
