@@ -34,7 +34,7 @@ func theOrdeal(t *testing.T) ordeal {
 	if soak() {
 		return ordeal{calm: time.Minute, attack: 10 * time.Minute, after: 45 * time.Second, past: 100_000, strict: true}
 	}
-	return ordeal{calm: 6 * time.Second, attack: 12 * time.Second, after: 7 * time.Second, past: 3_000}
+	return ordeal{calm: 4 * time.Second, attack: 6 * time.Second, after: 5 * time.Second, past: smallPast}
 }
 
 // Bounds of the attack run (docs of the design: limits under attack).
@@ -55,10 +55,15 @@ const (
 // that an attacker with some stolen tokens could, while an ordinary day goes on.
 func TestUnderAttackReportsAreTakenAndNothingIsLost(t *testing.T) {
 	o := theOrdeal(t)
-	data := dataFolder(t)
-	need(t)
-	if out, err := run(t, "demo", "--data", data, "--past", fmt.Sprint(o.past)); err != nil {
-		t.Fatalf("demo: %v %s", err, out)
+	var data string
+	if o.past == smallPast {
+		data = demoFolder(t)
+	} else {
+		data = freshFolder(t)
+		need(t)
+		if out, err := run(t, "demo", "--data", data, "--past", fmt.Sprint(o.past)); err != nil {
+			t.Fatalf("demo: %v %s", err, out)
+		}
 	}
 	admin := freePort(t)
 	s := serve(t, data, "--admin-listen", admin)

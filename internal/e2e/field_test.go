@@ -16,7 +16,7 @@ import (
 // resolved on the spot, from a page that was closed before the line came back, is one
 // incident with one photo, resolved. `go test -artifacts` keeps its pictures.
 func TestAReportFromAPhoneWithoutALineCountsOnce(t *testing.T) {
-	s, token, _ := demoWall(t)
+	s, token := demoCounty(t)
 	var cells struct {
 		Items []struct {
 			Code  string

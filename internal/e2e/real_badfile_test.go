@@ -92,6 +92,7 @@ func circle(n int) string {
 // TestBadFilesAreRefusedWhole: what can't be right is refused with a status, a
 // message that says what to do, and nothing stored.
 func TestBadFilesAreRefusedWhole(t *testing.T) {
+	t.Parallel()
 	s := serve(t, dataFolder(t))
 	s.square()
 	const box = "[107,38],[108,38],[108,38.5],[107,38.5],[107,38]"
@@ -168,6 +169,7 @@ func TestBadFilesAreRefusedWhole(t *testing.T) {
 // TestGBKAndCutOffFilesComeInAsFarAsTheyGo: a GBK file needs no word about its
 // encoding; half of a gzip file brings the rows before the cut.
 func TestGBKAndCutOffFilesComeInAsFarAsTheyGo(t *testing.T) {
+	t.Parallel()
 	s := serve(t, dataFolder(t))
 	token := s.square()
 	said(t, s.cli("import", "incidents", write(t, "past.csv", pastGBK(t, 300)), "--map", pastMap(t, "old", "标题", inWGS84)), account{inGrid: 300}.String())

@@ -67,6 +67,7 @@ func fullestDay(t *testing.T, path string, within orb.MultiPolygon) (user, day s
 // TestRealTrackIsSentAndDrawn: a recorded day of a person in Haidian is sent
 // through the device listener as if it were today, kept, and seen moving.
 func TestRealTrackIsSentAndDrawn(t *testing.T) {
+	t.Parallel()
 	tracks := realData(t, "gps/geolife_points.csv.gz")
 	outline, towns := realData(t, "admin/towns_wgs84/110108_haidian_outline.geojson"), realData(t, "admin/towns_wgs84/110108_haidian_towns.geojson")
 	county := multiPolygon(t, featuresOf(t, unpacked(t, outline))[0].Geometry)
@@ -133,11 +134,11 @@ type tally struct{ Sent, Accepted, Refused, Retried, Unsent int }
 func (s *server) replay(tracks, user, day string, speedup float64) (got tally) {
 	t := s.t
 	t.Helper()
-	bin := filepath.Join(t.TempDir(), "fieldsim")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "onemap/cmd/fieldsim").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
+	bin, err := built()
+	if err != nil {
+		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), bin, "--replay", tracks, "--replay-user", user, "--replay-day", day, "--devices-url", s.Device,
+	cmd := exec.CommandContext(t.Context(), filepath.Join(filepath.Dir(bin), "fieldsim"), "--replay", tracks, "--replay-user", user, "--replay-day", day, "--devices-url", s.Device,
 		"--device-pattern", "geolife-%04d", "--speedup", fmt.Sprint(speedup), "--for", "90s")
 	var said bytes.Buffer
 	cmd.Stderr = &said

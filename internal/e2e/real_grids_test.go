@@ -24,8 +24,9 @@ import (
 // TestRealOutlineBecomesACounty: the outline of a real banner, in GCJ-02, becomes
 // an enacted tree in WGS-84 that tiles it.
 func TestRealOutlineBecomesACounty(t *testing.T) {
+	t.Parallel()
 	file := realData(t, "admin/county_gcj02/150623.geojson")
-	s := serve(t, dataFolder(t))
+	s := serve(t, freshFolder(t))
 	start := time.Now()
 	out := s.cli("grids", "draft", "--outline", file, "--crs", "gcj02", "--counts", "4,84,401", "--code", "150623", "--name", "鄂托克前旗", "--enact")
 	t.Logf("drawn, checked and enacted in %s", time.Since(start).Round(time.Millisecond))
@@ -169,6 +170,7 @@ func fromGCJ(g orb.Point) orb.Point {
 // not tile each other, come in with every gap and overlap told as PostGIS finds
 // it by another formula.
 func TestRealLevelsImportWithTheirFaults(t *testing.T) {
+	t.Parallel()
 	files := []string{
 		realData(t, "nested/ilocos_norte_l1_province.geojson.gz"), realData(t, "nested/ilocos_norte_l2_municities.geojson.gz"),
 		realData(t, "nested/ilocos_norte_l3_barangays.geojson.gz"),

@@ -23,20 +23,49 @@ import (
 	"onemap/internal/localpg"
 )
 
-// built is the program with its pages, built once for all tests of this package.
+// built is the program with its pages: the one that ONEMAP_BIN names, which make
+// has just built, or else one built once for all tests of this package. Beside it
+// lies the pretend field, fieldsim.
 var built = sync.OnceValues(func() (string, error) {
+	if bin := os.Getenv("ONEMAP_BIN"); bin != "" {
+		bin, err := filepath.Abs(bin)
+		if err == nil {
+			_, err = os.Stat(bin)
+		}
+		if err != nil {
+			return "", fmt.Errorf("ONEMAP_BIN: %w: run `make build`, and name the whole path of bin/onemap", err)
+		}
+		return bin, nil
+	}
 	_ = pages() // the tests of a page say what is missing
-	dir, err := os.MkdirTemp("", "onemap-e2e-bin-")
+	dir, err := shared("onemap-e2e-bin-")
 	if err != nil {
 		return "", err
 	}
-	bin := filepath.Join(dir, "onemap")
-	cmd := exec.Command("go", "build", "-o", bin, "onemap/cmd/onemap")
+	cmd := exec.Command("go", "build", "-o", dir, "onemap/cmd/onemap", "onemap/cmd/fieldsim")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build: %w\n%s", err, out)
 	}
-	return bin, nil
+	return filepath.Join(dir, "onemap"), nil
 })
+
+// sharedFolders are those that serve several tests, gone after the last.
+var sharedFolders struct {
+	sync.Mutex // guards dirs
+	dirs       []string
+}
+
+// shared makes a folder for several tests, which the database's own user can reach.
+func shared(pattern string) (string, error) {
+	dir, err := os.MkdirTemp("", pattern)
+	if err != nil {
+		return "", err
+	}
+	sharedFolders.Lock()
+	defer sharedFolders.Unlock()
+	sharedFolders.dirs = append(sharedFolders.dirs, dir)
+	return dir, os.Chmod(dir, 0o711)
+}
 
 func TestMain(m *testing.M) {
 	if file := os.Getenv(crowdFile); file != "" {
@@ -47,8 +76,8 @@ func TestMain(m *testing.M) {
 		return
 	}
 	code := m.Run()
-	if bin, err := built(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(bin))
+	for _, dir := range sharedFolders.dirs {
+		_ = os.RemoveAll(dir)
 	}
 	os.Exit(code)
 }
@@ -73,8 +102,60 @@ func missing(t *testing.T, what string) {
 // soak reports whether the full counts are asked for (make soak).
 func soak() bool { return os.Getenv("ONEMAP_SOAK") == "1" }
 
-// dataFolder makes a folder that the database's own user can reach, gone after t.
-func dataFolder(t *testing.T) string {
+// seed is a data folder that a command of the program made once; tests work on
+// copies of it.
+type seed struct {
+	sync.Mutex // guards what follows
+	dir        string
+	err        error
+}
+
+var (
+	migrated seed // the schema and nothing in it
+	demoed   seed // a small made-up county
+)
+
+// copied makes the seed by a command, if nobody has yet, and returns a data folder
+// that is a copy of it.
+func (s *seed) copied(t *testing.T, command ...string) string {
+	t.Helper()
+	need(t)
+	s.Lock()
+	defer s.Unlock()
+	if s.dir == "" && s.err == nil {
+		if s.dir, s.err = shared("onemap-e2e-seed-"); s.err == nil {
+			_, s.err = run(t, append(command, "--data", filepath.Join(s.dir, "data"))...)
+		}
+	}
+	data := freshFolder(t)
+	err := s.err
+	if err == nil {
+		var out []byte
+		if out, err = exec.Command("cp", "-a", filepath.Join(s.dir, "data"), data).CombinedOutput(); err != nil {
+			err = fmt.Errorf("%w: %s", err, out)
+		}
+	}
+	if err != nil {
+		t.Fatalf("a data folder by onemap %s: %v", strings.Join(command, " "), err)
+	}
+	return data
+}
+
+// dataFolder is a data folder in which a server finds its database made, and
+// nothing in it.
+func dataFolder(t *testing.T) string { return migrated.copied(t, "migrate") }
+
+// demoFolder is a data folder with a small made-up county.
+func demoFolder(t *testing.T) string {
+	return demoed.copied(t, "demo", "--past", fmt.Sprint(smallPast))
+}
+
+// smallPast is how many incidents the small made-up county has had.
+const smallPast = 3000
+
+// freshFolder names a data folder that is not there yet, in a folder that the
+// database's own user can reach, gone after t.
+func freshFolder(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "onemap-e2e-")
 	if err != nil {

@@ -19,7 +19,8 @@ import (
 // TestSIGTERMTellsEveryoneToComeBackAndStopsPostgresLast stops a server with open
 // sockets and a burst of reports on it.
 func TestSIGTERMTellsEveryoneToComeBackAndStopsPostgresLast(t *testing.T) {
-	s := serve(t, dataFolder(t))
+	t.Parallel()
+	s := serve(t, freshFolder(t))
 	token := s.square()
 	sockets := 8 // of one actor, as many as are allowed
 	var mu sync.Mutex
@@ -88,6 +89,7 @@ func TestSIGTERMTellsEveryoneToComeBackAndStopsPostgresLast(t *testing.T) {
 }
 
 func TestASecondServerOnTheSameFolderIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
 	s := serve(t, dataFolder(t))
 	out, err := run(t, "serve", "--data", s.data, "--listen", "127.0.0.1:0", "--device-listen", "127.0.0.1:0", "--admin-listen", "off")
 	if err == nil || !strings.Contains(err.Error(), "database") {

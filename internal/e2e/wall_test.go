@@ -190,12 +190,12 @@ func (w *screen) shown(id string) (times int, at time.Time) {
 	return v.Announced, time.UnixMilli(int64(v.At))
 }
 
-// demoWall starts a small made-up county with its pretend field and returns it
-// with an operator's token and the wall's link.
+// demoWall has a server load a small made-up county and move its pretend field,
+// and returns it with an operator's token and the wall's link.
 func demoWall(t *testing.T) (s *server, token, link string) {
 	t.Helper()
 	needBrowser(t)
-	s = serve(t, dataFolder(t), "--demo", "--demo-past", "3000")
+	s = serve(t, dataFolder(t), "--demo", "--demo-past", fmt.Sprint(smallPast))
 	link = s.await(`(http://\S+/wall#code=\S+)`, time.Minute)[1]
 	token = s.cli("token", "create", "--role", "hall_operator", "--sensitive")
 	eventually(t, "demo data", time.Minute, func() bool {
@@ -207,6 +207,20 @@ func demoWall(t *testing.T) (s *server, token, link string) {
 		t.Errorf("the county that was just loaded has no roads on its map: %d", status)
 	}
 	return s, token, link
+}
+
+// demoCounty starts a server on a small made-up county that was loaded before, and
+// returns it with an operator's token once it has the roads on its map.
+func demoCounty(t *testing.T, args ...string) (s *server, token string) {
+	t.Helper()
+	needBrowser(t)
+	s = serve(t, demoFolder(t), args...)
+	token = s.cli("token", "create", "--role", "hall_operator", "--sensitive")
+	eventually(t, "roads on the map", time.Minute, func() bool {
+		status, raw := s.call("GET", s.URL+"/tiles/roads/8/204/98.mvt", token, "")
+		return status == 200 && len(raw) > 0
+	})
+	return s, token
 }
 
 // report sends a report whose place is in GCJ-02 and returns the incident.

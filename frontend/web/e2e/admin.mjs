@@ -17,7 +17,7 @@
 import { mkdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
-import { axe, button, FLAT_FLAGS, field, fits as fitsIn, say, totp, visitor as visitorOf } from './person.mjs';
+import { axe, button, FLAT_FLAGS, field, fits as fitsIn, picture, say, totp, visitor as visitorOf } from './person.mjs';
 
 const { values: args } = parseArgs({
   options: {
@@ -220,7 +220,7 @@ async function walk() {
     say('the lock lies over the page', await desk.evaluate(covered));
     await axe(desk, 'lock');
     await fits(desk, 'lock');
-    await desk.screenshot({ path: `${args.out}/lock.png` });
+    await picture(desk, `${args.out}/lock.png`);
     await desk.keyboard.press('Escape');
     say('Escape does not open it', await desk.evaluate(covered));
     await desk.reload();
@@ -293,7 +293,7 @@ async function walk() {
     await auditor.locator('table.audit code', { hasText: 'session.' }).first().waitFor();
     await auditor.getByRole('button', { name: /^展开/ }).first().click();
     await fits(auditor, 'audit');
-    await auditor.screenshot({ path: `${args.out}/audit.png` });
+    await picture(auditor, `${args.out}/audit.png`);
     await fits(auditor, 'audit', WALL);
     await auditor.setViewportSize(DESK); // drawing all that takes its time
     await auditor.getByRole('link', { name: '账号与授权' }).click();

@@ -15,7 +15,7 @@
 import { mkdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
-import { axe, button, enter, FLAGS, field, fits, say, visitor } from './person.mjs';
+import { axe, button, enter, FLAGS, field, fits, picture as pictureAt, say, visitor } from './person.mjs';
 
 const { values: args } = parseArgs({
   options: {
@@ -57,11 +57,11 @@ mkdirSync(args.out, { recursive: true });
 const browser = await chromium.launch({ executablePath: args.chromium, headless: true, args: FLAGS });
 /** Nobody in yet; no shift yet; roads that are still being read. */
 const refusals = ['/api/v1/session 401', '/api/v1/shifts/current 404', '/tiles/roads.json 503'];
-const desk = await visitor(browser, args.base, { foreign, errors, refusals, size: DESK });
-const phone = await visitor(browser, args.base, { foreign, errors, refusals, size: PHONE });
+const desk = await visitor(browser, args.base, { foreign, errors, refusals, size: DESK, still: true });
+const phone = await visitor(browser, args.base, { foreign, errors, refusals, size: PHONE, still: true });
 await phone.context().grantPermissions(['geolocation'], { origin: new URL(args.base).origin });
 await phone.context().setGeolocation({ longitude: Number(args.lon), latitude: Number(args.lat), accuracy: 12 });
-const picture = (page, name) => page.screenshot({ path: `${args.out}/${name}.png`, timeout: 60_000 });
+const picture = (page, name) => pictureAt(page, `${args.out}/${name}.png`);
 const at = (link, page) => link.replace('/admin#', `/${page}#`);
 const offer = desk.locator('.offers > li').first();
 const card = phone.locator('.task').filter({ hasText: TITLE });

@@ -15,7 +15,7 @@
 import { mkdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
-import { axe, button, enter, FLAGS, fits, say, visitor } from './person.mjs';
+import { axe, button, enter, FLAGS, fits, picture, say, visitor } from './person.mjs';
 
 const text = { type: 'string' };
 const { values: args } = parseArgs({
@@ -97,7 +97,7 @@ async function walk(page) {
     await button(page, '全图').click();
     await axe(page, 'preview');
     for (const size of SIZES) await fits(page, 'preview', size);
-    await page.screenshot({ path: `${args.out}/preview.png` });
+    await picture(page, `${args.out}/preview.png`);
   });
   await step('planned for later, and cancelled', async () => {
     await enact(page).click();
@@ -123,14 +123,14 @@ async function walk(page) {
     await dialog(other).getByLabel('理由').fill('试一试');
     await button(dialog(other), '立即启用').click();
     await dialog(other).getByText('须先勾选').waitFor();
-    await other.screenshot({ path: `${args.out}/faults.png` });
+    await picture(other, `${args.out}/faults.png`);
     await other.keyboard.press('Escape');
   });
   await step('enacted with a reason', async () => {
     await page.getByRole('link', { name: `预览与启用：第 ${args.swapped} 版`, exact: true }).click();
     await enact(page).click();
     await axe(page, 'enacting');
-    await page.screenshot({ path: `${args.out}/enact.png` });
+    await picture(page, `${args.out}/enact.png`);
     await button(dialog(page), '立即启用').click();
     await dialog(page).getByText('请填写此项').waitFor();
     await dialog(page).getByLabel('理由').fill('两格对调');

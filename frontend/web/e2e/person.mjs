@@ -29,9 +29,13 @@ export const say = (check, ok, detail = '') => {
   console.log(JSON.stringify({ check, ok: Boolean(ok), detail: typeof detail === 'string' ? detail : JSON.stringify(detail) }));
 };
 
-/** A page whose foreign requests and errors are gathered; answers of `refusals` ("/path 401") belong to the walk. */
-export async function visitor(browser, base, { foreign, errors, refusals = [], size }) {
-  const context = await browser.newContext({ viewport: size, locale: 'zh-CN', timezoneId: 'Asia/Shanghai' });
+/**
+ * A page whose foreign requests and errors are gathered; answers of `refusals` ("/path 401") belong to the walk.
+ * Who wants it `still` asks for less motion: a map on which people move is drawn once a second, not thirty times.
+ */
+export async function visitor(browser, base, { foreign, errors, refusals = [], size, still = false }) {
+  const reducedMotion = still ? 'reduce' : 'no-preference';
+  const context = await browser.newContext({ viewport: size, locale: 'zh-CN', timezoneId: 'Asia/Shanghai', reducedMotion });
   const page = await context.newPage();
   const host = new URL(base).host;
   page.setDefaultTimeout(20_000);
@@ -52,6 +56,11 @@ export async function visitor(browser, base, { foreign, errors, refusals = [], s
   });
   page.on('pageerror', (e) => errors.push(String(e)));
   return page;
+}
+
+/** A picture of a page; none with ONEMAP_PICTURES=0, for where nobody keeps them: a page drawn by software takes seconds. */
+export async function picture(page, path) {
+  if (process.env.ONEMAP_PICTURES !== '0') await page.screenshot({ path, timeout: 60_000 });
 }
 
 /** The second factor's code of now, from its secret in base32. */

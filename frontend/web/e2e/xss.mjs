@@ -34,7 +34,7 @@ const host = new URL(args.base).host;
 
 /** A page of its own browser, and what went wrong in it. */
 async function visitor(cookies) {
-  const context = await browser.newContext({ viewport: { width: 1920, height: 1080 }, locale: 'zh-CN' });
+  const context = await browser.newContext({ viewport: { width: 1920, height: 1080 }, locale: 'zh-CN', reducedMotion: 'reduce' });
   if (cookies) await context.addCookies(cookies);
   const page = await context.newPage();
   const wrong = [];
