@@ -15,6 +15,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"onemap/analysis"
 	"onemap/auth"
 	"onemap/dispatch"
 	"onemap/geo/road"
@@ -106,7 +107,7 @@ func (s *Server) candidates() {
 	route(s, need{auth.Read, auth.Figures}, huma.Operation{
 		OperationID: "advice-figures", Method: http.MethodGet, Path: "/api/v1/figures/advice", Tags: []string{"figures"},
 		Summary: "How often the advice was followed, by category", Errors: []int{422},
-		Description: "Who reads no cases is told one line for all categories, of whole weeks, and none when it counts fewer than five.",
+		Description: "Who reads no cases is told one line for all categories, of one whole week, and none where a number in it, or what is left of one, is 1 to 4.",
 	}, s.adviceFigures)
 }
 
@@ -216,13 +217,13 @@ type adviceFiguresOutput struct {
 func (s *Server) adviceFigures(ctx context.Context, a caller, in *adviceFiguresInput) (*adviceFiguresOutput, error) {
 	days := s.anyDays
 	if a.View != auth.CaseView {
-		days = s.wholeWeeks
+		days = s.oneWeek
 	}
 	from, to, err := days(in.From, in.To)
 	if err != nil {
 		return nil, err
 	}
-	counted, err := s.reads(a).AdviceFigures(ctx, a.Scope, from, to)
+	counted, err := s.reads(a).AdviceFigures(ctx, a.Scope, a.View, from, to)
 	if err != nil {
 		return nil, err
 	}
@@ -230,13 +231,15 @@ func (s *Server) adviceFigures(ctx context.Context, a caller, in *adviceFiguresI
 	out.Body.From, out.Body.To, out.Body.Items = in.From, in.To, []AdviceFigure{}
 	cat := s.o.Catalogue.Now()
 	var all store.AdviceFigure
+	shared := a.View != auth.CaseView
 	for _, f := range counted {
 		all.Chosen, all.Advised, all.Overridden = all.Chosen+f.Chosen, all.Advised+f.Advised, all.Overridden+f.Overridden
-		if a.View == auth.CaseView {
+		if !shared {
 			out.Body.Items = append(out.Body.Items, figureItem(f, cat.Categories[f.Category].NameZH))
 		}
 	}
-	if a.View == auth.CaseView || all.Chosen >= auth.K && (all.Overridden == 0 || all.Overridden >= auth.K) {
+	w := figureWriter{shared: shared} // the same numbers as in the figures of that week, by the same rule
+	if w.tells(all.Chosen) && w.overridden(analysis.Counts{Chosen: all.Chosen, Advised: all.Advised, Overridden: all.Overridden}).Of != nil {
 		total := figureItem(all, "合计")
 		out.Body.Total = &total
 	}

@@ -256,6 +256,18 @@ func (s *Server) wholeWeeks(first, after string) (from, to time.Time, err error)
 	return from, to, nil
 }
 
+// oneWeek is one whole week that is over. Of spans that nest, one less the other would
+// tell what neither does.
+func (s *Server) oneWeek(first, after string) (from, to time.Time, err error) {
+	from, to, err = s.wholeWeeks(first, after)
+	if err != nil || to.Sub(from) > 7*24*time.Hour {
+		err = errOneWeek
+	}
+	return from, to, err
+}
+
+var errOneWeek = problem(http.StatusUnprocessableEntity, "ask for one week: from and to are Mondays at 0:00 on the clocks of China; to is today at the latest")
+
 // countTable is a tree of counts with the names of its nodes. Its first node
 // holds all.
 type countTable struct {

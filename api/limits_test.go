@@ -32,17 +32,19 @@ func TestWhatIsTooMuchForItsTimeSaysSo(t *testing.T) {
 		for _, c := range []struct {
 			path   string
 			has    map[string]any
+			period time.Duration
 			within time.Duration
 			status int
 			says   string
 		}{
-			{"/usual", nil, 3 * time.Second, http.StatusServiceUnavailable, "or ask for less at a time"},
-			{"/long", map[string]any{patient: 20 * time.Second}, 20 * time.Second, http.StatusUnprocessableEntity, "within 20 seconds: ask for a shorter period"},
+			{"/usual", nil, 0, 3 * time.Second, http.StatusServiceUnavailable, "or ask for less at a time"},
+			{"/long", map[string]any{patient: countTime}, shortCount + time.Hour, 20 * time.Second, http.StatusUnprocessableEntity, "within 20 seconds: ask for a shorter period"},
+			{"/slow", map[string]any{patient: countTime}, 7 * 24 * time.Hour, 20 * time.Second, http.StatusServiceUnavailable, "or ask for less at a time"},
 		} {
 			route(s, open, huma.Operation{OperationID: c.path, Method: http.MethodGet, Path: c.path, Metadata: c.has},
 				func(ctx context.Context, _ caller, _ *struct{}) (*struct{}, error) {
 					<-ctx.Done()
-					return nil, ctx.Err()
+					return nil, outOfTime(ctx, ctx.Err(), c.period)
 				})
 			start, w := time.Now(), httptest.NewRecorder()
 			s.gin.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, c.path, nil))

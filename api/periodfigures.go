@@ -6,6 +6,7 @@ package api
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -142,9 +143,12 @@ func (s *Server) figuresOfPeriod(ctx context.Context, a caller, in *periodFigure
 		return nil, problem(http.StatusUnprocessableEntity, "give a period: to after from, by 366 days at most")
 	}
 	if a.View != auth.CaseView {
-		from, to, err := s.wholeWeeks(people.Local(in.From).Format(time.DateOnly), people.Local(in.To).Format(time.DateOnly))
-		if err != nil || !from.Equal(in.From) || !to.Equal(in.To) || to.Sub(from) > 7*24*time.Hour { // of spans that nest, one less the other tells the rest
-			return nil, problem(http.StatusUnprocessableEntity, "ask for one week: from and to are Mondays at 0:00 on the clocks of China; to is today at the latest")
+		from, to, err := s.oneWeek(people.Local(in.From).Format(time.DateOnly), people.Local(in.To).Format(time.DateOnly))
+		if err == nil && (!from.Equal(in.From) || !to.Equal(in.To)) {
+			err = errOneWeek
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 	narrow, err := s.filter(ctx, a, &listInput{Grid: in.Grid, Category: in.Category, Department: in.Department})
@@ -166,7 +170,7 @@ func (s *Server) figuresOfPeriod(ctx context.Context, a caller, in *periodFigure
 	cat, now := s.o.Catalogue.Now(), s.o.Now()
 	counted, err := s.reads(a).PeriodFigures(ctx, a.Scope, a.View, f, cat.Clocks.Calendar, now)
 	if err != nil {
-		return nil, err
+		return nil, outOfTime(ctx, err, in.To.Sub(in.From))
 	}
 	out := &periodFiguresOutput{}
 	b := &out.Body
@@ -188,6 +192,15 @@ func (s *Server) figuresOfPeriod(ctx context.Context, a caller, in *periodFigure
 		b.Groups = append(b.Groups, FigureGroup{g.code, g.name, w.line(g.counts, g.rows)})
 	}
 	return out, nil
+}
+
+// outOfTime is err, or that a long period is too much to be counted in its time. Of a
+// short one it is the database that is slow: that is err, which says to come again.
+func outOfTime(ctx context.Context, err error, period time.Duration) error {
+	if period > shortCount && store.Unavailable(err) && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return problem(http.StatusUnprocessableEntity, fmt.Sprintf("this is too much to be counted within %.0f seconds: ask for a shorter period", countTime.Seconds()))
+	}
+	return err
 }
 
 // figureGroup is one group of incidents, and the query that lists them; nil where no

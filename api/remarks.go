@@ -6,8 +6,10 @@ package api
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -341,25 +343,58 @@ type ReviewItem struct {
 }
 
 type openInput struct {
-	Kind  string `query:"kind" required:"true" enum:"request,instruction,session,call_back,review" doc:"review: suspended incidents whose review date has passed"`
-	Mine  string `query:"mine" enum:"true,false" doc:"Of call-backs: those that the caller owes, having been asked first"`
-	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	Kind   string `query:"kind" required:"true" enum:"request,instruction,session,call_back,review" doc:"review: suspended incidents whose review date has passed"`
+	Mine   string `query:"mine" enum:"true,false" doc:"Of call-backs: those that the caller owes, having been asked first"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	Cursor string `query:"cursor" maxLength:"64"`
 }
 
 type openOutput struct {
 	Body struct {
 		Counts store.OpenCounts `json:"counts"`
 		Items  []OpenRemark     `json:"items" doc:"The oldest, or the soonest due, first"`
+		Cursor *string          `json:"cursor" doc:"Send it back for the next page; null on the last"`
 	}
 }
 
+// openCursor is the place of a row in the list of its kind.
+func openCursor(c store.OpenCursor) string {
+	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d.%d.%d", c.At.UnixMicro(), c.Incident, c.N))
+}
+
+func parseOpenCursor(s string) (c store.OpenCursor, err error) {
+	raw, err := base64.RawURLEncoding.DecodeString(s)
+	var at int64
+	if err == nil {
+		_, err = fmt.Sscanf(string(raw), "%d.%d.%d", &at, &c.Incident, &c.N)
+	}
+	if c.At = time.UnixMicro(at).UTC(); err != nil || openCursor(c) != s || c.N < 0 || c.N > math.MaxInt16 || c.At.Year() < 1970 || c.At.Year() > 9999 {
+		return c, problem(http.StatusBadRequest, "cursor is not one this server gave out")
+	}
+	return c, nil
+}
+
 func (s *Server) listRemarks(ctx context.Context, a caller, in *openInput) (*openOutput, error) {
-	out, db, f := &openOutput{}, s.reads(a), store.OpenFilter{Limit: in.Limit}
+	out, db, f := &openOutput{}, s.reads(a), store.OpenFilter{Limit: in.Limit + 1} // one more tells whether there is a next page
 	if in.Mine == "true" {
 		f.OwedBy = a.ID
 	}
+	if in.Cursor != "" {
+		after, err := parseOpenCursor(in.Cursor)
+		if err != nil {
+			return nil, err
+		}
+		f.After = &after
+	}
 	out.Body.Items = []OpenRemark{}
-	add := func(id int64, r OpenRemark) {
+	var last store.OpenCursor
+	add := func(at time.Time, id int64, n int, r OpenRemark) {
+		if len(out.Body.Items) == in.Limit {
+			c := openCursor(last)
+			out.Body.Cursor = &c
+			return
+		}
+		last = store.OpenCursor{At: at, Incident: id, N: n}
 		r.Incident, r.Number = fmt.Sprint(id), store.IncidentNumber(id)
 		out.Body.Items = append(out.Body.Items, r)
 	}
@@ -370,34 +405,34 @@ func (s *Server) listRemarks(ctx context.Context, a caller, in *openInput) (*ope
 		rows, err = db.OpenRequests(ctx, a.Scope, f)
 		for _, r := range rows {
 			p := r.Public()
-			add(r.Incident, OpenRemark{Request: &p})
+			add(r.AskedAt, r.Incident, r.N, OpenRemark{Request: &p})
 		}
 	case "instruction":
 		var rows []store.Instruction
 		rows, err = db.OpenInstructions(ctx, a.Scope, f)
 		for _, r := range rows {
 			p := r.Public()
-			add(r.Incident, OpenRemark{Instruction: &p})
+			add(r.Due, r.Incident, r.N, OpenRemark{Instruction: &p})
 		}
 	case "session":
 		var rows []store.JointSession
 		rows, err = db.OpenSessions(ctx, a.Scope, f)
 		for _, r := range rows {
 			p := r.Public()
-			add(r.Incident, OpenRemark{Session: &p})
+			add(r.At, r.Incident, r.N, OpenRemark{Session: &p})
 		}
 	case "review":
 		var rows []store.Review
 		rows, err = db.DueReviews(ctx, a.Scope, s.o.Now(), f)
 		for _, r := range rows {
-			add(r.Incident, OpenRemark{Review: &ReviewItem{r.ReviewAt.UTC(), r.OwnerLevel}})
+			add(r.ReviewAt, r.Incident, 0, OpenRemark{Review: &ReviewItem{r.ReviewAt.UTC(), r.OwnerLevel}})
 		}
 	default:
 		var rows []store.CallBackRow
 		rows, err = db.OpenCallBacks(ctx, a.Scope, f)
 		for _, r := range rows {
 			p := r.Public()
-			add(r.Incident, OpenRemark{CallBack: &p})
+			add(r.Due, r.Incident, r.N, OpenRemark{CallBack: &p})
 		}
 	}
 	out.Body.Counts, err2 = db.CountOpen(ctx, a.Scope, s.o.Now())

@@ -10,7 +10,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -333,8 +332,7 @@ func route[I, O any](s *Server, n need, op huma.Operation, f func(context.Contex
 	if op.Metadata[streamed] != nil {
 		within = uploadTime + completeTime
 	}
-	longer, takesLonger := op.Metadata[patient].(time.Duration)
-	if takesLonger {
+	if longer, ok := op.Metadata[patient].(time.Duration); ok {
 		within = longer
 	}
 	reading := safeMethod(op.Method) || n.action == auth.Read // a question too long for an address is a POST
@@ -394,9 +392,6 @@ func route[I, O any](s *Server, n need, op huma.Operation, f func(context.Contex
 		ctx, cancel := context.WithTimeout(ctx, within)
 		defer cancel()
 		out, err := f(ctx, c, in)
-		if takesLonger && store.Unavailable(err) && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			err = problem(http.StatusUnprocessableEntity, fmt.Sprintf("this is too much to be counted within %.0f seconds: ask for a shorter period", within.Seconds()))
-		}
 		if err != nil {
 			return nil, s.answer(ctx, err)
 		}
@@ -422,8 +417,7 @@ func onceEach(query string) error {
 	return nil
 }
 
-// patient marks operations that may take longer than others, with how long: what they
-// cannot do in that time is too much.
+// patient marks operations that may take longer than others, with how long.
 const patient = "patient"
 
 // deadline bounds the work on one request.

@@ -256,5 +256,10 @@ func TestAPhoneWhoseClockRunsAheadReportsNow(t *testing.T) {
 		if got := out.ReportedAt.Sub(e.Now); got != c.want {
 			t.Errorf("%v ahead: reported %v from now, want %v", c.ahead, got, c.want)
 		}
+		past := e // a date of the past is nobody's phone: what lies ahead is a mistake in the file
+		past.Past = true
+		if out, err := intake.Run(past, in); (err == nil) != (c.ahead < 5*time.Minute) {
+			t.Errorf("%v ahead in a file of the past: reported %v, %v", c.ahead, out.ReportedAt, err)
+		}
 	}
 }

@@ -136,7 +136,7 @@ func priority(_ *Env, d *draft) *Problem {
 }
 
 // aheadAllowed is how far a sender's clock may run ahead of ours. A worker's phone may
-// run ahead by more: nobody can mend it out there, so its report is of now.
+// run ahead by more: nobody can mend it out there, so its live report is of now.
 const aheadAllowed = 5 * time.Minute
 
 // fromField is the way in of reports by a worker's phone.
@@ -168,7 +168,7 @@ func limit(_ *Env, d *draft) *Problem {
 func when(e *Env, d *draft) *Problem {
 	d.out.ReportedAt, d.out.OccurredAt = e.Now, d.in.OccurredAt
 	ahead := e.Now.Add(aheadAllowed)
-	if at := d.in.ReportedAt; at != nil && (d.in.Source != fromField || !at.After(ahead)) {
+	if at := d.in.ReportedAt; at != nil && (d.in.Source != fromField || e.Past || !at.After(ahead)) {
 		d.out.ReportedAt = *at
 	}
 	oldest := time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -186,13 +186,14 @@ type AdviceFigure struct {
 }
 
 // AdviceFigures counts the advice of the period [from, to) on incidents in scope,
-// ordered by category. It is for the case view: numbers may be small.
-func (db *DB) AdviceFigures(ctx context.Context, s auth.Scope, from, to time.Time) ([]AdviceFigure, error) {
+// ordered by category. The shared view is told of none whose category's place is not
+// shown. Numbers may be small: who may be told of them is for the caller to say.
+func (db *DB) AdviceFigures(ctx context.Context, s auth.Scope, v auth.View, from, to time.Time) ([]AdviceFigure, error) {
 	var q query
 	q.add(`SELECT a.category, count(*), count(*) FILTER (WHERE a.measured > 0), count(*) FILTER (WHERE a.overridden)
 		FROM advice a JOIN incident i ON i.id = a.incident_id JOIN category c ON c.code = a.category WHERE a.at >= ? AND a.at < ? AND `, from, to)
-	if !s.Sensitive() { // by its category then, and by the one it has now
-		q.add("c.precision <> 'none' AND ")
+	if !s.Sensitive() || v != auth.CaseView { // by its category then, and by the one it has now
+		q.add("c.precision <> 'none' AND i.category NOT IN (SELECT code FROM category WHERE precision = 'none') AND ")
 	}
 	q.incidentsInScope(s, "i").add(" GROUP BY 1 ORDER BY 1")
 	rows, err := db.Pool.Query(ctx, q.sql.String(), q.args...)

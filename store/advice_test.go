@@ -249,9 +249,9 @@ func TestAdviceIsKeptWithTheChoice(t *testing.T) {
 		t.Errorf("a day later: %+v", a.Ranked[0].Record)
 	}
 
-	figures := func(s auth.Scope, from, to time.Duration) string {
+	figures := func(s auth.Scope, v auth.View, from, to time.Duration) string {
 		t.Helper()
-		f, err := st.db.AdviceFigures(ctx, s, monday.Add(from), monday.Add(to))
+		f, err := st.db.AdviceFigures(ctx, s, v, monday.Add(from), monday.Add(to))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -265,12 +265,15 @@ func TestAdviceIsKeptWithTheChoice(t *testing.T) {
 		{time.Minute, 2 * time.Hour, "[{0301 1 1 1}]"},
 		{24 * time.Hour, 48 * time.Hour, "[]"},
 	} {
-		if got := figures(st.county, c.from, c.to); got != c.want {
+		if got := figures(st.county, auth.CaseView, c.from, c.to); got != c.want {
 			t.Errorf("from %s to %s: %s, want %s", c.from, c.to, got, c.want)
 		}
 	}
-	if got := figures(auth.Scope{}, 0, 24*time.Hour); got != "[]" {
+	if got := figures(auth.Scope{}, auth.CaseView, 0, 24*time.Hour); got != "[]" {
 		t.Errorf("whoever sees nothing is told %s", got)
+	}
+	if got := figures(st.county, auth.SharedView, 0, 24*time.Hour); got != "[{0301 3 3 2}]" {
+		t.Errorf("the shared view is told %s", got)
 	}
 	if _, err := st.db.Pool.Exec(ctx, "UPDATE advice SET overridden = false"); err == nil {
 		t.Error("what was advised can be changed afterwards")

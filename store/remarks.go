@@ -153,10 +153,29 @@ type Review struct {
 	ReviewAt   time.Time
 }
 
+// OpenCursor is a place in a list of open remarks, which is ordered by just that: the
+// time it goes by, the incident and the number among those of its kind.
+type OpenCursor struct {
+	At       time.Time
+	Incident int64
+	N        int // 0 for a review
+}
+
 // OpenFilter narrows a list of open remarks.
 type OpenFilter struct {
-	OwedBy string // of call-backs: owed by this actor; "" for anybody
+	OwedBy string      // of call-backs: owed by this actor; "" for anybody
+	After  *OpenCursor // nil for the first page
 	Limit  int
+}
+
+// page orders a list by a time, an incident and a number, goes on after the cursor, and
+// ends it.
+func (f OpenFilter) page(q *query, at, incident, n string) *query {
+	order := at + ", " + incident + ", " + n
+	if c := f.After; c != nil {
+		q.add(" AND ("+order+") > (?, ?, ?)", c.At, c.Incident, c.N)
+	}
+	return q.add(" ORDER BY "+order+" LIMIT ?", f.Limit)
 }
 
 // OpenCounts count what is open in scope.
@@ -186,17 +205,17 @@ func openOf(s auth.Scope, columns, open string) *query {
 
 // OpenRequests lists the requests in scope that wait for a decision, the oldest first.
 func (db *DB) OpenRequests(ctx context.Context, s auth.Scope, f OpenFilter) ([]RequestRow, error) {
-	return rowsOf[RequestRow](ctx, db.Pool, openOf(s, requestColumns, openRequest).add(" ORDER BY r.asked_at, r.incident_id, r.n LIMIT ?", f.Limit))
+	return rowsOf[RequestRow](ctx, db.Pool, f.page(openOf(s, requestColumns, openRequest), "r.asked_at", "r.incident_id", "r.n"))
 }
 
 // OpenInstructions lists the instructions in scope that nobody has answered, by due time.
 func (db *DB) OpenInstructions(ctx context.Context, s auth.Scope, f OpenFilter) ([]Instruction, error) {
-	return rowsOf[Instruction](ctx, db.Pool, openOf(s, instructionColumns, openInstruction).add(" ORDER BY r.due, r.incident_id, r.n LIMIT ?", f.Limit))
+	return rowsOf[Instruction](ctx, db.Pool, f.page(openOf(s, instructionColumns, openInstruction), "r.due", "r.incident_id", "r.n"))
 }
 
 // OpenSessions lists the joint sessions in scope that are not confirmed, by their time.
 func (db *DB) OpenSessions(ctx context.Context, s auth.Scope, f OpenFilter) ([]JointSession, error) {
-	return rowsOf[JointSession](ctx, db.Pool, openOf(s, sessionColumns, openSession).add(" ORDER BY r.at, r.incident_id, r.n LIMIT ?", f.Limit))
+	return rowsOf[JointSession](ctx, db.Pool, f.page(openOf(s, sessionColumns, openSession), "r.at", "r.incident_id", "r.n"))
 }
 
 // OpenCallBacks lists the call-backs in scope that are owed, by due time.
@@ -205,7 +224,7 @@ func (db *DB) OpenCallBacks(ctx context.Context, s auth.Scope, f OpenFilter) ([]
 	if f.OwedBy != "" {
 		q.add(" AND r.owed_by = ?", f.OwedBy)
 	}
-	return rowsOf[CallBackRow](ctx, db.Pool, q.add(" ORDER BY r.due, r.incident_id, r.n LIMIT ?", f.Limit))
+	return rowsOf[CallBackRow](ctx, db.Pool, f.page(q, "r.due", "r.incident_id", "r.n"))
 }
 
 // dueForReview is what makes a suspended incident one to look at again.
@@ -216,7 +235,7 @@ const dueForReview = "incident i WHERE i.state = 'suspended' AND i.review_at <= 
 func (db *DB) DueReviews(ctx context.Context, s auth.Scope, now time.Time, f OpenFilter) ([]Review, error) {
 	var q query
 	q.add("SELECT i.id, i.owner_level::int, i.review_at FROM "+dueForReview, now).incidentsInScope(s, "i")
-	return rowsOf[Review](ctx, db.Pool, q.add(" ORDER BY i.review_at, i.id LIMIT ?", f.Limit))
+	return rowsOf[Review](ctx, db.Pool, f.page(&q, "i.review_at", "i.id", "0::smallint"))
 }
 
 // CountOpen counts the open remarks in scope.

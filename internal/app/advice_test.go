@@ -112,8 +112,9 @@ func TestWhoShouldGoIsAdvisedAndWhyNotTheOthers(t *testing.T) {
 	}
 }
 
-// TestOverrideRateIsToldByWhatOneMayRead: by category to who reads cases; one line
-// of whole weeks, and none of few, to the others.
+// TestOverrideRateIsToldByWhatOneMayRead: by category to who reads cases; to the others
+// one line of one week, and none where a number or what it leaves is small, as in the
+// figures of that week.
 func TestOverrideRateIsToldByWhatOneMayRead(t *testing.T) {
 	t.Parallel()
 	st := newStandWith(t, Options{Limits: plenty()})
@@ -156,6 +157,7 @@ func TestOverrideRateIsToldByWhatOneMayRead(t *testing.T) {
 		{st.token(auth.TownOperator, "B"), -7, 0, " 0 0 0"},
 		{auditor, -7, 0, "<nil> <nil> <nil> <nil>"},
 		{auditor, -1, 0, "422"},
+		{auditor, -14, 0, "422"},
 		{st.token(auth.GridWorker, "A1"), -7, 0, "403"},
 	} {
 		if got := ask(c.token, c.from, c.to); got != c.want {
@@ -163,7 +165,32 @@ func TestOverrideRateIsToldByWhatOneMayRead(t *testing.T) {
 		}
 	}
 	choose(4, true)
-	if got := ask(auditor, -7, 0); got != " 8 5 0.625" {
+	if got := ask(auditor, -7, 0); got != "<nil> <nil> <nil> <nil>" { // three were not overridden
 		t.Errorf("the auditor is told %q of eight", got)
+	}
+	choose(2, false)
+	told := func() (chosen, overridden any) {
+		midnight := time.Date(week.Year(), week.Month(), week.Day(), 0, 0, 0, 0, week.Location())
+		q := "from=" + inQuery(midnight.AddDate(0, 0, -7)) + "&to=" + inQuery(midnight)
+		total := st.get("/api/v1/figures?"+q, auditor).json(t)["total"].(map[string]any)
+		return total["chosen"].(map[string]any)["n"], total["overridden"].(map[string]any)["n"]
+	}
+	if chosen, overridden := told(); chosen != 10.0 || overridden != 5.0 {
+		t.Errorf("by the figures %v chosen, %v overridden", chosen, overridden)
+	}
+	// What was chosen of a category whose place is not shown is in neither.
+	st.exec(`INSERT INTO advice (incident_id, category, at, seq, actor, passed, measured, by_road, ranked, left_out, chosen, ranks, overridden)
+		SELECT $1, (SELECT min(code) FROM category WHERE precision = 'none'), $2, 1, 'token:1', 3, 3, 3, '[]', '{}', '{1}', '{1}', true`, id, week.Add(-24*time.Hour))
+	if got := ask(auditor, -7, 0); got != " 10 5 0.5" {
+		t.Errorf("the auditor is told %q of ten", got)
+	}
+	choose(3, true)
+	st.exec(`INSERT INTO advice (incident_id, category, at, seq, actor, passed, measured, by_road, ranked, left_out, chosen, ranks, overridden)
+		SELECT $1, '0301', $2, 1, 'token:1', 0, 0, 0, '[]', '{}', '{1}', '{0}', false FROM generate_series(1, 3)`, id, week.Add(-24*time.Hour))
+	if got := ask(auditor, -7, 0); got != "<nil> <nil> <nil> <nil>" { // three without advice
+		t.Errorf("the auditor is told %q of sixteen", got)
+	}
+	if chosen, overridden := told(); chosen != 16.0 || overridden != nil {
+		t.Errorf("by the figures %v chosen, %v overridden", chosen, overridden)
 	}
 }

@@ -67,7 +67,7 @@ func (r *run) compareCandidates(l line, m *matter, a answer) {
 // adviceFigures asks how often the advice was followed.
 func (r *run) adviceFigures(l line) {
 	to := monday(people.Local(time.Now()))
-	a := r.ask(l, l.method, l.path+"?from="+to.AddDate(0, 0, -14).Format(time.DateOnly)+"&to="+to.Format(time.DateOnly), "")
+	a := r.ask(l, l.method, l.path+"?from="+to.AddDate(0, 0, -7).Format(time.DateOnly)+"&to="+to.Format(time.DateOnly), "")
 	if !r.o.allowed(r.a, l) {
 		r.denied(l, l.path, a)
 		return

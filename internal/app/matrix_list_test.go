@@ -8,6 +8,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"regexp"
 	"slices"
 	"strconv"
@@ -86,6 +87,79 @@ func (r *run) compare(what string, got, want []string) {
 	}
 	if len(got) != len(slices.Compact(slices.Clone(got))) {
 		r.f.add("form", r.a.name, what, "something twice in %v", got)
+	}
+}
+
+// listed asks for a list of what has an id, and wants just these.
+func (r *run) listed(l line, want []string) {
+	a := r.ask(l, l.method, l.path, "")
+	if !r.o.allowed(r.a, l) {
+		r.denied(l, l.path, a)
+		return
+	}
+	if !r.granted(l, "the list", a, http.StatusOK) {
+		return
+	}
+	var v struct{ Items []struct{ ID string } }
+	if err := json.Unmarshal(a.body, &v); err != nil {
+		r.f.add("form", r.a.name, l.name(), "%v", err)
+		return
+	}
+	var got []string
+	for _, i := range v.Items {
+		got = append(got, i.ID)
+	}
+	r.compare(l.name(), got, want)
+}
+
+// thing is what a route acts on by its id.
+type thing struct {
+	id, name string
+	seen     bool // by the actor
+}
+
+// each acts on things in such a way that nothing changes: what is seen answers one of
+// these, and what is not as what is not there.
+func (r *run) each(l line, things []thing, answers []int, body string, headers ...string) {
+	ask := func(id string) answer {
+		return r.ask(l, l.method, strings.Replace(l.path, "{id}", id, 1), body, headers...)
+	}
+	missing, may := ask(nobodyHasThis), r.o.allowed(r.a, l)
+	if may {
+		r.granted(l, "what is not there", missing, http.StatusNotFound)
+	} else {
+		r.denied(l, "what is not there", missing)
+	}
+	for _, x := range things {
+		a := ask(x.id)
+		switch {
+		case !may:
+			r.denied(l, x.name, a)
+		case !x.seen:
+			r.same(l, x.name, a, missing)
+		default:
+			r.granted(l, x.name, a, answers...)
+		}
+	}
+}
+
+// makeRefused asks to make something in every grid that is refused for what it is, where
+// it is not for the grid: body is of a grid's code.
+func (r *run) makeRefused(l line, body func(code string) string) {
+	for key, g := range r.w.grids {
+		a := r.ask(l, l.method, l.path, body(g.code))
+		mine := false // a code may be several counties'
+		for other, o := range r.w.grids {
+			mine = mine || o.code == g.code && o.county == r.w.grids[r.a.home].county && r.w.inGrid(r.o.cell(rowAssign, r.a).reach, r.a, other)
+		}
+		switch {
+		case !r.o.allowed(r.a, l):
+			r.denied(l, key, a)
+		case !mine:
+			r.granted(l, key, a, http.StatusNotFound)
+		default:
+			r.granted(l, key, a, http.StatusConflict)
+		}
 	}
 }
 

@@ -4,7 +4,6 @@
 package app
 
 import (
-	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -48,75 +47,33 @@ func (r *run) seesSlip(x slip) bool {
 }
 
 func (r *run) listNotices(l line) {
-	a := r.ask(l, l.method, l.path, "")
-	if !r.o.allowed(r.a, l) {
-		r.denied(l, l.path, a)
-		return
-	}
-	if !r.granted(l, "the list", a, http.StatusOK) {
-		return
-	}
-	var v struct{ Items []struct{ ID string } }
-	if err := json.Unmarshal(a.body, &v); err != nil {
-		r.f.add("form", r.a.name, l.name(), "%v", err)
-		return
-	}
-	var got, want []string
-	for _, i := range v.Items {
-		got = append(got, i.ID)
-	}
+	var want []string
 	for _, x := range r.w.slips {
 		if r.seesSlip(x) {
 			want = append(want, x.id)
 		}
 	}
-	r.compare(l.name(), got, want)
+	r.listed(l, want)
 }
 
 // eachNotice acts on notices that are over. Who is not of the unit may not read one.
 func (r *run) eachNotice(l line) {
-	ask := func(id string) answer {
-		return r.ask(l, l.method, strings.Replace(l.path, "{id}", id, 1), `{"text":"已办"}`)
-	}
-	missing, may := ask(nobodyHasThis), r.o.allowed(r.a, l)
-	if may {
-		r.granted(l, "what is not there", missing, 404)
-	} else {
-		r.denied(l, "what is not there", missing)
-	}
+	var all []thing
 	for _, x := range r.w.slips {
-		what := "the notice " + x.id + " of " + x.grid + " to " + x.dept
-		a := ask(x.id)
-		switch {
-		case !may:
-			r.denied(l, what, a)
-		case !r.seesSlip(x):
-			r.same(l, what, a, missing)
-		case strings.HasSuffix(l.path, "/read"):
-			r.granted(l, what, a, http.StatusOK, http.StatusConflict)
-		default:
-			r.granted(l, what, a, http.StatusConflict)
-		}
+		all = append(all, thing{x.id, "the notice " + x.id + " of " + x.grid + " to " + x.dept, r.seesSlip(x)})
 	}
+	statuses := []int{http.StatusConflict}
+	if strings.HasSuffix(l.path, "/read") {
+		statuses = append(statuses, http.StatusOK)
+	}
+	r.each(l, all, statuses, `{"text":"已办"}`)
 }
 
 // makeNotices asks for notices that are due too soon.
 func (r *run) makeNotices(l line) {
-	for key, g := range r.w.grids {
-		a := r.ask(l, l.method, l.path, `{"title":"提示","grid":"`+g.code+`","due":"2020-01-01T00:00:00Z"}`)
-		mine := false // a code may be several counties'
-		for other, o := range r.w.grids {
-			mine = mine || o.code == g.code && o.county == r.w.grids[r.a.home].county && r.w.inGrid(r.o.cell(rowAssign, r.a).reach, r.a, other)
-		}
-		switch {
-		case !r.o.allowed(r.a, l):
-			r.denied(l, key, a)
-		case !mine:
-			r.granted(l, key, a, http.StatusNotFound)
-		default:
-			r.granted(l, key, a, http.StatusConflict)
-		}
-	}
+	r.makeRefused(l, func(code string) string {
+		return `{"title":"提示","grid":"` + code + `","due":"2020-01-01T00:00:00Z"}`
+	})
 }
 
 func (r *run) noticeFigures(l line) {

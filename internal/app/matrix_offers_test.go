@@ -4,7 +4,6 @@
 package app
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -75,29 +74,13 @@ func (r *run) offersOfIncidents(l line) {
 }
 
 func (r *run) listOffers(l line) {
-	a := r.ask(l, l.method, l.path, "")
-	if !r.o.allowed(r.a, l) {
-		r.denied(l, l.path, a)
-		return
-	}
-	if !r.granted(l, "the list", a, http.StatusOK) {
-		return
-	}
-	var v struct{ Items []struct{ ID string } }
-	if err := json.Unmarshal(a.body, &v); err != nil {
-		r.f.add("form", r.a.name, l.name(), "%v", err)
-		return
-	}
-	var got, want []string
-	for _, i := range v.Items {
-		got = append(got, i.ID)
-	}
+	var want []string
 	for _, e := range r.w.errands {
 		if r.seesErrand(e) {
 			want = append(want, e.id)
 		}
 	}
-	r.compare(l.name(), got, want)
+	r.listed(l, want)
 }
 
 // eachOffer asks what is refused for what it is, and not for who asks: a yes to what
@@ -107,24 +90,9 @@ func (r *run) eachOffer(l line) {
 	if r.o.cell(rowAssign, r.a).write {
 		body, want = `{"kind":"withdraw"}`, http.StatusUnprocessableEntity
 	}
-	ask := func(id string) answer {
-		return r.ask(l, l.method, strings.Replace(l.path, "{id}", id, 1), body)
-	}
-	missing, may := ask(nobodyHasThis), r.o.allowed(r.a, l)
-	if may {
-		r.granted(l, "what is not there", missing, 404)
-	} else {
-		r.denied(l, "what is not there", missing)
-	}
+	var all []thing
 	for _, e := range r.w.errands {
-		a := ask(e.id)
-		switch {
-		case !may:
-			r.denied(l, "the offer of "+e.of.name, a)
-		case !r.seesErrand(e):
-			r.same(l, "the offer of "+e.of.name, a, missing)
-		default:
-			r.granted(l, "the offer of "+e.of.name, a, want)
-		}
+		all = append(all, thing{e.id, "the offer of " + e.of.name, r.seesErrand(e)})
 	}
+	r.each(l, all, []int{want}, body)
 }

@@ -4,9 +4,7 @@
 package app
 
 import (
-	"encoding/json"
 	"net/http"
-	"strings"
 	"testing"
 
 	"onemap/auth"
@@ -64,23 +62,7 @@ func (r *run) seesVisit(x beat) bool {
 }
 
 func (r *run) listWalks(l line) {
-	a := r.ask(l, l.method, l.path, "")
-	if !r.o.allowed(r.a, l) {
-		r.denied(l, l.path, a)
-		return
-	}
-	if !r.granted(l, "the list", a, http.StatusOK) {
-		return
-	}
-	var v struct{ Items []struct{ ID string } }
-	if err := json.Unmarshal(a.body, &v); err != nil {
-		r.f.add("form", r.a.name, l.name(), "%v", err)
-		return
-	}
-	var got, want []string
-	for _, i := range v.Items {
-		got = append(got, i.ID)
-	}
+	var want []string
 	for _, x := range r.w.walks {
 		switch {
 		case l.target == "list patrols" && r.seesPatrol(x):
@@ -89,7 +71,7 @@ func (r *run) listWalks(l line) {
 			want = append(want, x.visit)
 		}
 	}
-	r.compare(l.name(), got, want)
+	r.listed(l, want)
 }
 
 // eachWalk acts on patrols that have ended, and on their visits.
@@ -101,48 +83,20 @@ func (r *run) eachWalk(l line) {
 	case l.target == "visit":
 		body = `{"text":"去过"}`
 	}
-	ask := func(id string) answer {
-		return r.ask(l, l.method, strings.Replace(l.path, "{id}", id, 1), body, headers...)
-	}
-	missing, may := ask(nobodyHasThis), r.o.allowed(r.a, l)
-	if may {
-		r.granted(l, "what is not there", missing, 404)
-	} else {
-		r.denied(l, "what is not there", missing)
-	}
+	var all []thing
 	for _, x := range r.w.walks {
-		id, sees := x.patrol, r.seesPatrol(x)
+		t := thing{x.patrol, "the patrol of " + x.grid + " by " + x.dept, r.seesPatrol(x)}
 		if l.target == "visit" {
-			id, sees = x.visit, r.seesVisit(x)
+			t.id, t.seen = x.visit, r.seesVisit(x)
 		}
-		what := "the patrol of " + x.grid + " by " + x.dept
-		a := ask(id)
-		switch {
-		case !may:
-			r.denied(l, what, a)
-		case !sees:
-			r.same(l, what, a, missing)
-		default:
-			r.granted(l, what, a, http.StatusConflict)
-		}
+		all = append(all, t)
 	}
+	r.each(l, all, []int{http.StatusConflict}, body, headers...)
 }
 
 // makePatrols asks for patrols that have ended before they begin.
 func (r *run) makePatrols(l line) {
-	for key, g := range r.w.grids {
-		a := r.ask(l, l.method, l.path, `{"name":"巡查","grid":"`+g.code+`","targets":"grid","rhythm":"daily","last":"2021-01-01"}`)
-		mine := false // a code may be several counties'
-		for other, o := range r.w.grids {
-			mine = mine || o.code == g.code && o.county == r.w.grids[r.a.home].county && r.w.inGrid(r.o.cell(rowAssign, r.a).reach, r.a, other)
-		}
-		switch {
-		case !r.o.allowed(r.a, l):
-			r.denied(l, key, a)
-		case !mine:
-			r.granted(l, key, a, http.StatusNotFound)
-		default:
-			r.granted(l, key, a, http.StatusConflict)
-		}
-	}
+	r.makeRefused(l, func(code string) string {
+		return `{"name":"巡查","grid":"` + code + `","targets":"grid","rhythm":"daily","last":"2021-01-01"}`
+	})
 }

@@ -206,6 +206,35 @@ func TestAnArrivalIsSeenByFixesAndTold(t *testing.T) {
 	})
 }
 
+// TestAWordOfAnArrivalOfThenTellsNoDistanceOfNow: a fix of now says how far off the
+// worker is now. A word of longer ago has none, whatever time is kept of it.
+func TestAWordOfAnArrivalOfThenTellsNoDistanceOfNow(t *testing.T) {
+	clock := &testClock{at: time.Now().Truncate(time.Second)}
+	t.Parallel()
+	st := fieldStand(t, Options{Now: clock.now, Limits: plenty()}, 4)
+	desk, offers := st.token(auth.Dispatcher, ""), [5]string{}
+	for w := 1; w <= 4; w++ {
+		offers[w] = st.offerTo(desk, st.routed(desk), fmt.Sprint(w))
+		st.want(200, "POST", "/api/v1/offers/"+offers[w]+"/acts", st.phone(w), `{"kind":"accept"}`)
+	}
+	clock.move(10 * time.Minute)
+	for w := 1; w <= 4; w++ {
+		st.at(w, 107.2, 38.41, clock.now())
+		st.wait("a fresh fix", func() bool { _, ok := st.s.whereFresh(uint32(w)); return ok })
+	}
+	for w, c := range map[int]struct {
+		said time.Duration // before now
+		kept time.Duration
+		told bool
+	}{1: {0, 0, true}, 2: {time.Minute, time.Minute, true}, 3: {5 * time.Minute, 5 * time.Minute, false}, 4: {30 * time.Hour, 0, false}} {
+		got := st.want(200, "POST", "/api/v1/offers/"+offers[w]+"/acts", st.phone(w), fmt.Sprintf(`{"kind":"arrive","at":%q}`, clock.now().Add(-c.said).Format(time.RFC3339))).json(t)
+		at, err := time.Parse(time.RFC3339, fmt.Sprint(got["arrived_at"]))
+		if m, _ := got["arrived_m"].(float64); err != nil || !at.Equal(clock.now().Add(-c.kept)) || c.told != (m > 1000 && m < 1300) || !c.told && got["arrived_m"] != nil {
+			t.Errorf("said %s ago: arrived_at %v, arrived_m %v", c.said, got["arrived_at"], got["arrived_m"])
+		}
+	}
+}
+
 // TestTheDeskIsToldWhenNobodyWasReached, and when the offer's time is over.
 func TestTheDeskIsToldWhenNobodyWasReached(t *testing.T) {
 	clock := &testClock{at: time.Now()}

@@ -5,11 +5,64 @@ package app
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"onemap/auth"
+	"onemap/store/ledger"
 )
+
+// TestALayerIsVisitedByThoseWhoSeeIt: a department's people too; and of one that has
+// grown beyond what a patrol may have, it is said how many have no visit.
+func TestALayerIsVisitedByThoseWhoSeeIt(t *testing.T) {
+	t.Parallel()
+	st, clock := patrolStand(t, 1)
+	desk := st.token(auth.Dispatcher, "")
+	const feature = `INSERT INTO layer_feature (layer_id, external_id, name, geom, raw_lon, raw_lat, raw_datum)
+		SELECT l.id, 'p' || n, '点' || n, ST_SetSRID(ST_MakePoint(107.3, 38.3), 4326), 107.3, 38.3, 'wgs84' FROM layer l, generate_series($1::int, $2::int) n WHERE l.code = $3`
+	for code, access := range map[string]string{"wells": "{signed_in}", "fire": "{dispatcher,dept_handler}", "mine": "{dispatcher,grid_worker}"} {
+		st.exec("INSERT INTO layer (code, name, geometry, root_code, access) VALUES ($1, $1, 'point', 'C', $2::text::text[])", code, access)
+		st.exec(feature, 1, 1, code)
+	}
+	if err := st.s.reloadNamed(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	body := func(code, more string) string {
+		return `"name":"` + code + `","grid":"C","targets":"layer","layer":"` + code + `","rhythm":"daily"` + more
+	}
+	const dept = `,"department":"消防救援"`
+	for _, c := range []struct{ code, more, says string }{{"fire", "", "grid_worker"}, {"mine", dept, "dept_handler"}} {
+		if a := st.want(422, "POST", "/api/v1/patrols", desk, "{"+body(c.code, c.more)+"}"); !strings.Contains(string(a.body), "those who visit ("+c.says+") may not see this one") {
+			t.Errorf("%s: %s", c.code, a.body)
+		}
+	}
+	st.patrol(desk, body("wells", ""))
+	fire := st.patrol(desk, body("fire", dept))
+	st.patrol(desk, body("mine", ""))
+	told := func(layer, key string) int {
+		return st.count("SELECT coalesce(max((a.data->>$2)::int), 0) FROM audit_log a JOIN patrol p ON a.object = 'patrol/' || p.id WHERE a.action = 'patrol.opened' AND p.layer_code = $1", layer, key)
+	}
+	st.exec(feature, 2, ledger.MaxPatrolTargets+7, "wells")
+	sweepAll(t, st.s)
+	if n, left := told("wells", "visits"), told("wells", "left_out"); n != ledger.MaxPatrolTargets || left != 7 {
+		t.Errorf("%d visits of a layer that has grown, %d left out", n, left)
+	}
+	if n := st.count("SELECT count(*) FROM visit WHERE patrol_id = $1::text::bigint AND department_id IS NOT NULL", fire); n != 1 || told("mine", "visits") != 1 {
+		t.Errorf("%d visits for the department, %d for workers", n, told("mine", "visits"))
+	}
+	// Closed to the department later: its patrol opens nothing more, the workers' go on.
+	st.exec("UPDATE layer SET access = '{dispatcher,grid_worker}' WHERE code = 'fire'")
+	clock.move(24 * time.Hour)
+	st.exec("DELETE FROM layer_feature WHERE external_id NOT IN ('p1')")
+	sweepAll(t, st.s)
+	if n := st.count("SELECT count(*) FROM visit WHERE patrol_id = $1::text::bigint", fire); n != 1 {
+		t.Errorf("%d visits of a layer that the department may not see any more", n)
+	}
+	if n := st.count("SELECT count(*) FROM audit_log WHERE action = 'patrol.opened' AND data->>'layer_closed' = 'fire' AND data->>'visits' = '0'"); n != 1 {
+		t.Errorf("%d entries of a closed layer", n)
+	}
+}
 
 // TestAPatrolsTroubleStaysItsOwn: of one that can't be opened, of a layer closed since,
 // of a grid that this node has not read yet, and of a word about another hour.

@@ -299,17 +299,32 @@ func TestAPatrolIsMadeChangedAndEnded(t *testing.T) {
 	st.want(409, "POST", "/api/v1/visits/"+st.visitOf(desk, id, "甲一")["id"].(string)+"/word", worker, `{"text":"去过了"}`)
 
 	// A redraw takes what is due along: a grid by its code, a point by where it lies now.
-	// The visit of a grid that is gone is nobody's any more.
+	// The visit of a grid that is gone is nobody's any more. What fixes may still prove goes
+	// along too, also where it was missed or is known by word alone.
 	st.patrol(desk, `"name":"月度","grid":"B","targets":"grids","rhythm":"monthly"`)
 	st.patrol(desk, `"name":"边界","grid":"B","targets":"points","points":[{"name":"界碑","lon":107.55,"lat":38.4,"crs":"wgs84"}],"rhythm":"monthly"`)
 	sweepAll(t, st.s)
+	st.exec(`INSERT INTO visit (patrol_id, target, name, grid_id, grid_no, geom, rhythm, period, windows, opens_at, closes_at, radius_m, stay_min, state,
+			missed_at, said_at, said_got_at, said_by, said_text, seen_from, seen_at, seen_by)
+		SELECT v.patrol_id, v.target, v.name || x.name, v.grid_id, v.grid_no, v.geom, v.rhythm, v.period - x.n, tstzmultirange(tstzrange(e.at - interval '1 hour', e.at)),
+			e.at - interval '1 hour', e.at, v.radius_m, v.stay_min, x.state, CASE WHEN x.missed THEN e.at + interval '2 minutes' END,
+			s.at, s.at, CASE WHEN s.at IS NOT NULL THEN 'token:1' END, CASE WHEN s.at IS NOT NULL THEN '去过了' END, f.at, f.at, CASE WHEN f.at IS NOT NULL THEN 1 END
+		FROM visit v, (VALUES (1, '漏', 'missed', true, interval '47 hours', NULL, false), (2, '补', 'late', true, '47 hours', interval '10 minutes', false),
+			(3, '言', 'done', false, '47 hours', '-10 minutes', false), (4, '旧', 'missed', true, '49 hours', NULL, false), (5, '见', 'done', true, '47 hours', NULL, true))
+			x (n, name, state, missed, ago, said, seen), LATERAL (SELECT $1::timestamptz - x.ago AS at) e, LATERAL (SELECT e.at + x.said AS at) s,
+			LATERAL (SELECT CASE WHEN x.seen THEN e.at - interval '30 minutes' END AS at) f
+		WHERE v.name IN ('乙一', '界碑')`, clock.now())
 	if err := st.s.db.Enact(t.Context(), st.draft(redraw())); err != nil {
 		t.Fatal(err)
 	}
 	if err := st.s.ledger.FollowGrids(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for what, n := range map[string]int{"乙一 B1 enacted due": 1, "乙二 B2 retired void": 1, "界碑 A1 enacted due": 1} {
+	for what, n := range map[string]int{
+		"乙一 B1 enacted due": 1, "乙二 B2 retired void": 1, "界碑 A1 enacted due": 1, "乙一漏 B1 enacted missed": 1, "界碑漏 A1 enacted missed": 1,
+		"乙一补 B1 enacted late": 1, "界碑补 A1 enacted late": 1, "乙一言 B1 enacted done": 1, "界碑言 A1 enacted done": 1,
+		"乙一旧 B1 retired missed": 1, "界碑旧 B1 retired missed": 1, "乙一见 B1 retired done": 1, "界碑见 B1 retired done": 1,
+	} {
 		if got := st.count(`SELECT count(*) FROM visit v JOIN grid g ON g.id = v.grid_id AND g.no = v.grid_no JOIN grid_version gv ON gv.id = g.version_id
 			WHERE v.name || ' ' || g.code || ' ' || gv.state || ' ' || v.state = $1`, what); got != n {
 			t.Errorf("%s: %d, want %d", what, got, n)

@@ -280,41 +280,33 @@ func (im *peopleImport) commit(ctx context.Context, b *job.Batch[rosterRow]) err
 		if err != nil {
 			return err
 		}
-		for _, r := range b.Rows {
-			why, changed := r.why, false
-			var err error
-			if len(why) == 0 {
-				changed, err = to.Save(ctx, im.rosterOf(r.person))
-				switch {
-				case errors.Is(err, store.ErrDeviceTaken):
-					why = []string{"device 现由另一工号使用；确需更换时加 --rebind"}
-				case errors.Is(err, store.ErrRemoved):
-					why = []string{"badge 已停用；确需恢复时由调度台恢复（workers/{id}/activate），再导入"}
-				case errors.Is(err, store.ErrOtherCounty):
-					why = []string{"badge 已属另一县的网格员"}
-				case err != nil:
-					return err
-				}
+		saved, err := im.save(ctx, to, b.Rows)
+		if err != nil {
+			return err
+		}
+		for i, r := range b.Rows {
+			why := r.why
+			switch err := saved[i].Refused; {
+			case errors.Is(err, store.ErrDeviceTaken):
+				why = []string{"device 现由另一工号使用；确需更换时加 --rebind"}
+			case errors.Is(err, store.ErrRemoved):
+				why = []string{"badge 已停用；确需恢复时由调度台恢复（workers/{id}/activate），再导入"}
+			case errors.Is(err, store.ErrOtherCounty):
+				why = []string{"badge 已属另一县的网格员"}
 			}
 			if len(why) > 0 {
-				im.broken[r.person.Badge] = true
 				b.Reject(file.RejectRecord(r.row, why))
 				continue
 			}
-			if ended, err := im.endOthers(ctx, to, r); err != nil {
-				return err
-			} else if ended {
-				changed = true
-			}
 			switch {
-			case !changed:
+			case !saved[i].Changed:
 				b.Counts.Repeated++
 			case len(r.person.Grids) > 0:
 				b.Counts.InGrid++
 			default:
 				b.Counts.Unlocated++
 			}
-			if changed {
+			if saved[i].Changed {
 				changedBy[r.person.Badge] = true
 			}
 		}
@@ -331,15 +323,47 @@ func (im *peopleImport) commit(ctx context.Context, b *job.Batch[rosterRow]) err
 	})
 }
 
-// endOthers ends the grids of a worker that the file does not name, after the
-// worker's last row. It ends none of a worker with a refused row, or without any grid
-// in the file, and none at all where the badge of a refused row can't be read.
-func (im *peopleImport) endOthers(ctx context.Context, to *store.Roster, r rosterRow) (bool, error) {
-	keep := im.serves[r.person.Badge]
-	if !im.o.ReplaceGrids || !r.last || im.broken[r.person.Badge] || im.broken[""] || len(keep) == 0 {
-		return false, nil
+// save writes the rows that are not refused yet, and says of every row what became of it.
+func (im *peopleImport) save(ctx context.Context, to *store.Roster, rows []rosterRow) ([]store.Saved, error) {
+	var good []int
+	var in []store.RosterRow
+	for i, r := range rows {
+		if len(r.why) == 0 {
+			good, in = append(good, i), append(in, im.rosterOf(r.person))
+		}
 	}
-	return to.EndOthers(ctx, r.person.Badge, im.root, slices.Compact(slices.Sorted(slices.Values(keep))))
+	got, err := to.Save(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]store.Saved, len(rows))
+	for i, at := range good {
+		out[at] = got[i]
+		if got[i].Refused != nil {
+			im.broken[rows[at].person.Badge] = true
+		}
+	}
+	return out, im.endOthers(ctx, to, rows, out)
+}
+
+// endOthers ends the grids of workers that the file does not name, at the worker's last
+// row. It ends none of a worker with a refused row, or without any grid in the file, and
+// none at all where the badge of a refused row can't be read.
+func (im *peopleImport) endOthers(ctx context.Context, to *store.Roster, rows []rosterRow, saved []store.Saved) error {
+	if !im.o.ReplaceGrids || im.broken[""] {
+		return nil
+	}
+	var all []store.Keep
+	for _, r := range rows {
+		if keep := im.serves[r.person.Badge]; r.last && !im.broken[r.person.Badge] && len(keep) > 0 {
+			all = append(all, store.Keep{Badge: r.person.Badge, Root: im.root, Grids: slices.Compact(slices.Sorted(slices.Values(keep)))})
+		}
+	}
+	ended, err := to.EndOthers(ctx, all)
+	for i, r := range rows {
+		saved[i].Changed = saved[i].Changed || r.last && ended[r.person.Badge]
+	}
+	return err
 }
 
 func (im *peopleImport) rosterOf(p file.Person) store.RosterRow {

@@ -345,6 +345,16 @@ func TestAGridCodeIsOfOneCounty(t *testing.T) {
 	}
 }
 
+// longRoster is a roster of n workers, the part-th of a county's.
+func longRoster(n, part int) string {
+	var text strings.Builder
+	text.WriteString("badge,name,phone,skills,grids,role,valid_from,device,hours\n")
+	for i := part * n; i < (part+1)*n; i++ {
+		fmt.Fprintf(&text, "W%05d,网格员%d,139%08d,急救、驾驶,%s,,2026-01-01,dev-%05d,周一至周五 08:00-12:00 14:00-18:00\n", i, i, i, []string{"A1", "A2", "B1", "B2"}[i%4], i)
+	}
+	return text.String()
+}
+
 // TestALongRosterComesIn: 18,000 workers of a large county with ONEMAP_SOAK=1, a
 // hundredth of it otherwise; the second time nothing changes.
 func TestALongRosterComesIn(t *testing.T) {
@@ -354,18 +364,37 @@ func TestALongRosterComesIn(t *testing.T) {
 	if soak() {
 		n = 18_000
 	}
-	var text strings.Builder
-	text.WriteString("badge,name,phone,skills,grids,role,valid_from,device,hours\n")
-	for i := range n {
-		fmt.Fprintf(&text, "W%05d,网格员%d,139%08d,急救、驾驶,%s,,2026-01-01,dev-%05d,周一至周五 08:00-12:00 14:00-18:00\n", i, i, i, []string{"A1", "A2", "B1", "B2"}[i%4], i)
-	}
+	text := longRoster(n, 0)
 	for i, say := range []string{"new", "there already"} {
 		begin := time.Now()
-		res, _, _, err := st.roster(text.String()+strings.Repeat("\n", i), PeopleOptions{})
+		res, _, _, err := st.roster(text+strings.Repeat("\n", i), PeopleOptions{})
 		if err != nil || res.Counts.Rejected != 0 || res.Counts.InGrid+res.Counts.Repeated != int64(n) || (res.Counts.Repeated == int64(n)) != (i == 1) {
 			t.Fatalf("%s: %+v %v", say, res.Counts, err)
 		}
 		d := time.Since(begin)
 		t.Logf("%d rows %s in %s: %.0f rows/s", n, say, d.Round(time.Millisecond), float64(n)/d.Seconds())
+	}
+}
+
+// BenchmarkRoster brings in a roster of the size of a large county's, once new and once
+// as it is there already.
+func BenchmarkRoster(b *testing.B) {
+	for _, again := range []bool{false, true} {
+		name := map[bool]string{false: "new", true: "there already"}[again]
+		b.Run(name, func(b *testing.B) {
+			st := newStand(b)
+			n, rows := 0, 0
+			for b.Loop() {
+				text := longRoster(2000, n)
+				if n++; again && n > 1 {
+					text = longRoster(2000, 0) + strings.Repeat("\n", n)
+				}
+				if res, _, _, err := st.roster(text, PeopleOptions{}); err != nil || res.Counts.Rejected != 0 {
+					b.Fatal(res.Counts, err)
+				}
+				rows += 2000
+			}
+			b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
+		})
 	}
 }

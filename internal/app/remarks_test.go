@@ -5,10 +5,12 @@ package app
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -308,6 +310,50 @@ func TestEveryReporterIsCalledBack(t *testing.T) {
 	st.exec("UPDATE dossier SET body = convert_to(replace(convert_from(body, 'UTF8'), '邻里纠纷', '没有纠纷'), 'UTF8')")
 	if d := st.get(path, hall).json(t); d["unchanged"] != false {
 		t.Errorf("a changed dossier is shown as unchanged: %v", d)
+	}
+}
+
+// TestOpenRemarksAreReadPageByPage: each of them once, in order, whatever kind.
+func TestOpenRemarksAreReadPageByPage(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	hall := st.token(auth.HallOperator, "")
+	for range 2 {
+		st.matter(t, hall, quarrel)
+	}
+	st.close("true")
+	for _, sql := range []string{ // many at the same time
+		"INSERT INTO reporter (incident_id, n) SELECT i.id, n FROM incident i, generate_series(2, 5) n",
+		`INSERT INTO call_back (incident_id, n, reporter_n, closes_id, owed_by, due)
+			SELECT i.id, n, n, i.id, 'token:1', date_trunc('hour', now()) - n % 3 * interval '1 hour' FROM incident i, generate_series(1, 5) n`,
+		"INSERT INTO instruction (incident_id, n, body, due, given_by, given_at) SELECT i.id, n, '抓紧', '2026-12-01', 'token:1', now() FROM incident i, generate_series(1, 3) n",
+		"INSERT INTO request (incident_id, n, kind, state, stage, reason, asked_by, asked_at) SELECT id, 1, 'void', 'open', 1, '重复录入', 'token:1', now() FROM incident",
+		`INSERT INTO joint_session (incident_id, n, at, place, seats, called_by, called_at) SELECT i.id, n, '2026-12-01', '三楼', '[]', 'token:1', now() FROM incident i, generate_series(1, 2) n`,
+	} {
+		st.exec(sql)
+	}
+	for kind, n := range map[string]int{"call_back": 10, "instruction": 6, "request": 2, "session": 4, "review": 0} {
+		whole := st.want(200, "GET", "/api/v1/remarks?limit=200&kind="+kind, hall, "").json(t)
+		paged := []any{}
+		for cursor := ""; len(paged) <= n; {
+			page := st.want(200, "GET", "/api/v1/remarks?limit=2&kind="+kind+cursor, hall, "").json(t)
+			paged = append(paged, page["items"].([]any)...)
+			if page["cursor"] == nil {
+				break
+			}
+			cursor = "&cursor=" + page["cursor"].(string)
+		}
+		if len(paged) != n || !reflect.DeepEqual(any(paged), whole["items"]) || whole["cursor"] != nil {
+			t.Errorf("%s: page by page %v, at once %v", kind, paged, whole)
+		}
+	}
+	for _, cursor := range []string{"x", "1.1.1", "1.1.99999", "9999999999999999999.1.1", "9000000000000000000.1.1"} {
+		if i := strings.Index(cursor, "."); i > 0 {
+			cursor = base64.RawURLEncoding.EncodeToString([]byte(cursor))
+		}
+		if a := st.get("/api/v1/remarks?kind=call_back&cursor="+cursor, hall); a.status != map[bool]int{true: 200, false: 400}[cursor == "MS4xLjE"] {
+			t.Errorf("cursor %s: %d %s", cursor, a.status, a.body)
+		}
 	}
 }
 

@@ -37,6 +37,7 @@ func (l *loader) furnish(ctx context.Context) error {
 	err := l.DB.InTx(ctx, func(tx pgx.Tx) error {
 		c := copier{tx: tx}
 		l.copyPeople(ctx, &c)
+		l.copyDuty(ctx, &c)
 		l.copyPlaces(ctx, &c)
 		c.copy(ctx, "advice_rule", []string{"category", "skills"}, neededSkills())
 		if c.err != nil {

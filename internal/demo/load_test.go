@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -57,6 +58,8 @@ func rowsHash(t *testing.T, o demo.Options) string {
 		"SELECT code, level, name, no, last_no, geom::text FROM grid ORDER BY no",
 		"SELECT * FROM category ORDER BY code",
 		"SELECT * FROM worker ORDER BY id", "SELECT * FROM worker_grid ORDER BY 1, 2", "SELECT * FROM rota ORDER BY 1, 2, 3",
+		`SELECT d.grid_code, a.login, d.from_at, d.to_at, r.role, r.sensitive FROM duty_officer d JOIN account a ON a.id = d.account_id AND a.state = 'active'
+		 JOIN account_grant r ON r.account_id = a.id AND r.state = 'active' ORDER BY 1, 3`,
 		"SELECT * FROM device ORDER BY id", "SELECT * FROM device_binding ORDER BY 1",
 		"SELECT ext_id, name, class, geom::text FROM road ORDER BY 1", "SELECT external_id, name, geom::text FROM place ORDER BY 1",
 		"SELECT gb_code, name, heading, geom::text FROM camera ORDER BY 1",
@@ -104,6 +107,16 @@ func TestLoadWritesEverythingOnceAndStopsAndGoesOn(t *testing.T) {
 	}
 	if open, live := one[int](t, whole, "SELECT count(*)::int FROM incident WHERE open"), one[int](t, whole, "SELECT count(*)::int FROM outbox WHERE kind = 'incident.opened' AND live = 'put'"); open != live || open == 0 {
 		t.Errorf("%d open incidents, %d of them go to the live state", open, live)
+	}
+	// Whatever is supervised in the year to come finds a duty officer, also what is sensitive.
+	for _, at := range []time.Time{until, until.AddDate(0, 6, 0), until.AddDate(1, 0, 0)} {
+		nos := one[[]int32](t, whole, "SELECT array_agg(no ORDER BY no) FROM grid WHERE level > 1 AND no IS NOT NULL")
+		for i := 0; i < len(nos); i += 40 {
+			o, _, err := store.OfficerOf(t.Context(), whole.DB.Pool, nos[i], at)
+			if err != nil || o == nil || o.Level > 2 || !strings.HasPrefix(o.Staff.Login, "duty-") {
+				t.Errorf("grid %d on %s: %+v, %v", nos[i], at, o, err)
+			}
+		}
 	}
 	first := rowsHash(t, whole)
 	if err := demo.Load(t.Context(), whole); err != nil || rowsHash(t, whole) != first {

@@ -94,7 +94,7 @@ func (l *Ledger) enact(ctx context.Context, actor auth.Actor, e Enactment) (Enac
 	if err != nil {
 		return Enacted{}, err
 	}
-	r := redraw{l: l.over(next), actor: actor, e: e, next: next, known: known, busy: map[int64]resettled{}, out: Enacted{Version: e.Version, Grids: len(next.Nodes())}}
+	r := redraw{l: l.over(next), actor: actor, e: e, next: next, known: known, out: Enacted{Version: e.Version, Grids: len(next.Nodes())}}
 	if err := r.foresee(ctx, v); err != nil {
 		return Enacted{}, err
 	}
@@ -149,8 +149,7 @@ type redraw struct {
 	next  *grid.Tree
 	known time.Time // when everybody's scope holds the new numbers
 	out   Enacted
-	ahead map[int64]foreseen  // what was worked out before the transaction
-	busy  map[int64]resettled // what moves and may have offers and whistles
+	ahead map[int64]foreseen // what was worked out before the transaction
 }
 
 // foreseen is where an incident will stand in the new tree, as long as it stays as it was.
@@ -222,9 +221,6 @@ func (r *redraw) run(ctx context.Context, tx pgx.Tx, accepted int) error {
 	if err := r.move(ctx, tx, v); err != nil { // what came in meanwhile
 		return err
 	}
-	if err := r.l.tellResettled(ctx, tx, r.busy); err != nil {
-		return err
-	}
 	if err := store.PutInForce(ctx, tx, v); err != nil {
 		return err
 	}
@@ -238,24 +234,29 @@ func (r *redraw) run(ctx context.Context, tx pgx.Tx, accepted int) error {
 	})
 }
 
-// move takes every open incident that stands in another version into the new one.
+// move takes every open incident that stands in another version into the new one, and
+// tells the live offers and running whistles of those to whoever sees them now.
 func (r *redraw) move(ctx context.Context, tx pgx.Tx, v store.GridVersion) error {
 	ids, err := store.OpenToMove(ctx, tx, v)
 	if err != nil {
 		return err
 	}
+	busy := map[int64]resettled{}
 	for len(ids) > 0 {
 		n := min(len(ids), moveBatch)
 		ins, err := store.OpenIncidents(ctx, tx, ids[:n], true)
 		if err != nil {
 			return err
 		}
-		if err := r.moveBatch(ctx, tx, ins); err != nil {
+		if err := r.moveBatch(ctx, tx, ins, busy); err != nil {
 			return err
 		}
 		ids = ids[n:]
 	}
-	return nil
+	if len(busy) == 0 {
+		return nil
+	}
+	return r.l.tellResettled(ctx, tx, busy)
 }
 
 // Settle moves the open incidents that stand in boundaries that are no longer in
@@ -301,9 +302,6 @@ func (l *Ledger) settle(ctx context.Context, actor auth.Actor, v store.GridVersi
 		if err := r.move(ctx, tx, v); err != nil {
 			return err
 		}
-		if err := r.l.tellResettled(ctx, tx, r.busy); err != nil {
-			return err
-		}
 		if r.out.Open == 0 { // another node was first
 			return nil
 		}
@@ -322,7 +320,8 @@ type moved struct {
 	event feed.Event
 }
 
-func (r *redraw) moveBatch(ctx context.Context, tx pgx.Tx, ins []store.Incident) error {
+// moveBatch moves some, and notes in busy those that may have offers and whistles.
+func (r *redraw) moveBatch(ctx context.Context, tx pgx.Tx, ins []store.Incident, busy map[int64]resettled) error {
 	now := r.l.o.Now()
 	all := make([]moved, len(ins))
 	for i, in := range ins {
@@ -336,7 +335,7 @@ func (r *redraw) moveBatch(ctx context.Context, tx pgx.Tx, ins []store.Incident)
 			}
 		}
 		if in.State.HoldsOffers() || in.State.TakesWhistles() {
-			r.busy[in.ID] = resettled{all[i].event.Before, all[i].Incident}
+			busy[in.ID] = resettled{all[i].event.Before, all[i].Incident}
 		}
 		if all[i].step != nil {
 			r.out.Moved++

@@ -441,6 +441,9 @@ func TestWhatStandsInFormerGridsIsMovedOnce(t *testing.T) {
 	for _, lon := range []float64{0.2, 0.9, 1.5, 3} {
 		ids = append(ids, w.report(t, "0301", lon, 0.5, ledger.Command{}).Incident.ID)
 	}
+	if _, err := w.act(ids[0], 1, dispatch.Accept, ""); err != nil { // from then on it takes whistles
+		t.Fatal(err)
+	}
 	v := w.draft(t, redrawn(0.7))
 	err := w.db.InTx(t.Context(), func(tx pgx.Tx) error { return w.enactOnly(t, tx, v) })
 	if err == nil {

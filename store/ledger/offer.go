@@ -320,15 +320,12 @@ func (l *Ledger) actOnOffer(ctx context.Context, tx pgx.Tx, actor auth.Actor, c 
 			return res, nil, err
 		}
 	}
-	if a.Kind == dispatch.ArriveThere && a.By == dispatch.ByWorker {
+	if said := a.DeviceAt; a.Kind == dispatch.ArriveThere && a.By == dispatch.ByWorker && (said == nil || f.Now.Sub(*said) <= fixes.FreshFor(0)) { // a fix of now says nothing of then
 		a.OfferAct.DistanceM = l.distance(o, in)
 	}
 	ch, err := dispatch.DecideOffer(f, a.OfferAct)
 	if err != nil {
 		return l.refuseOffer(ctx, tx, actor, c, f, n, err)
-	}
-	if after := &ch.After; a.Kind == dispatch.ArriveThere && after.ArrivedAt != nil && f.Now.Sub(*after.ArrivedAt) > fixes.FreshFor(0) && f.Offer.ArrivedAt == nil {
-		after.ArrivedM = nil // a fix of now says nothing of then
 	}
 	o.Offer = ch.After
 	o.Settle()

@@ -519,6 +519,16 @@ func TestARedrawTellsOffersToWhoeverSeesTheirIncidentThen(t *testing.T) {
 	w.field(t, 1)
 	in := w.routed(t, 3)
 	o := w.offered(t, in, 1)
+	for _, sql := range []string{ // reports do not wait for that: what was open before is told of before they have to
+		`CREATE FUNCTION waits() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			IF EXISTS (SELECT FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory' AND objsubid = 2 AND mode = 'ExclusiveLock' AND granted)
+			THEN RAISE EXCEPTION 'reports wait while offers are told'; END IF; RETURN NEW; END $$`,
+		"CREATE TRIGGER waits BEFORE INSERT ON outbox FOR EACH ROW WHEN (NEW.entity_kind = 'offer') EXECUTE FUNCTION waits()",
+	} {
+		if _, err := w.db.Pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if _, err := w.led.Enact(t.Context(), w.operator, ledger.Enactment{Version: w.draft(t, redrawn(0.25)), AcceptFaults: true}); err != nil {
 		t.Fatal(err)
 	}

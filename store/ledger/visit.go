@@ -215,11 +215,11 @@ func (l *Ledger) FollowGrids(ctx context.Context) error {
 		for _, sql := range []string{
 			`UPDATE visit v SET grid_id = n.id, grid_no = n.no FROM grid o JOIN grid_version ov ON ov.id = o.version_id AND ov.state = 'retired'
 				JOIN grid_version nv ON nv.root_code = ov.root_code AND nv.state = 'enacted' JOIN grid n ON n.version_id = nv.id
-				WHERE (v.state = 'due' OR v.state = 'missed' AND v.seen_at IS NULL AND v.void_at IS NULL AND v.closes_at > $1) AND o.id = v.grid_id AND v.geom IS NULL AND n.code = o.code`,
+				WHERE (v.state = 'due' OR v.seen_at IS NULL AND v.void_at IS NULL AND v.closes_at > $1) AND o.id = v.grid_id AND v.geom IS NULL AND n.code = o.code`,
 			`UPDATE visit v SET grid_id = n.id, grid_no = n.no FROM visit w JOIN grid o ON o.id = w.grid_id
 				JOIN grid_version ov ON ov.id = o.version_id AND ov.state = 'retired' JOIN grid_version nv ON nv.root_code = ov.root_code AND nv.state = 'enacted'
 				CROSS JOIN LATERAL (SELECT i.id, i.no FROM grid i WHERE i.version_id = nv.id AND i.no = i.last_no AND ST_Covers(i.geom, w.geom) ORDER BY i.code LIMIT 1) n
-				WHERE (w.state = 'due' OR w.state = 'missed' AND w.seen_at IS NULL AND w.void_at IS NULL AND w.closes_at > $1) AND w.geom IS NOT NULL AND v.id = w.id`,
+				WHERE (w.state = 'due' OR w.seen_at IS NULL AND w.void_at IS NULL AND w.closes_at > $1) AND w.geom IS NOT NULL AND v.id = w.id`,
 		} {
 			if _, err := tx.Exec(ctx, sql, back); err != nil {
 				return err
