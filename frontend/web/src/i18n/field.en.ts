@@ -32,6 +32,7 @@ export const fieldEn: FieldCatalogue = {
     },
     noVisits: 'Nothing to visit today.',
     visitsLead: '{n} to visit today. On duty, being there is noted by itself; where it was not, say so.',
+    visitsMissed: 'Nothing left to visit today; {n} missed can be made up for.',
     visitsDone: 'All of today’s visits are made.',
     visitsAsOf: 'No line: these are the visits kept last.',
     visitState: { due: 'to visit', missed: 'missed', done: 'visited', late: 'made up for' },

@@ -31,6 +31,7 @@ export const fieldZh = {
     },
     noVisits: '今天没有要走访的。',
     visitsLead: '今天待走访 {n} 处。在岗走到，会自动记上；没记上的，自己说一声。',
+    visitsMissed: '今天没有待走访的，有 {n} 处漏巡可以补报。',
     visitsDone: '今天的走访都完成了。',
     visitsAsOf: '没有网络，这是上次存下的走访。',
     visitState: { due: '待走访', missed: '漏巡', done: '已走访', late: '已补巡' },
