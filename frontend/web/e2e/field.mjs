@@ -210,7 +210,16 @@ try {
       const db = await new Promise((resolve) => {
         indexedDB.open('onemap-field').onsuccess = (e) => resolve(e.target.result);
       });
-      const letter = (ref, login) => ({ ref, login, at: 1, n: 1, path: '', body: {}, headers: {}, about: { kind: 'report', title: ref } });
+      const letter = (ref, login) => ({
+        ref,
+        login,
+        at: 1,
+        n: 1,
+        path: '',
+        body: {},
+        headers: {},
+        about: { kind: 'report', title: ref },
+      });
       const t = db.transaction(['letters'], 'readwrite');
       t.objectStore('letters').put({ ...letter('mine', mine), refused: { status: 422, detail: '' } });
       t.objectStore('letters').put(letter('of another', 'another'));
