@@ -281,11 +281,8 @@ func (s *Server) signOut(ctx context.Context, a caller, _ *struct{}) (*signOutOu
 			return nil, err
 		}
 	}
-	clear := `"cache", "cookies", "storage"`
-	if a.Role == auth.GridWorker || a.Role == auth.DeptHandler { // their page wipes what is theirs; others' unsent reports may lie on a shared phone
-		clear = `"cache", "cookies"`
-	}
-	return &signOutOutput{Cookies: []http.Cookie{s.cookie(ctx, "", store.Credential{})}, Clear: clear}, nil
+	// Not "storage": the pages wipe what is theirs, and others' unsent reports may lie on a shared machine.
+	return &signOutOutput{Cookies: []http.Cookie{s.cookie(ctx, "", store.Credential{})}, Clear: `"cache", "cookies"`}, nil
 }
 
 // endSession ends one session. Its holder's other sessions live on.

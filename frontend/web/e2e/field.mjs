@@ -3,11 +3,13 @@
 
 // A grid worker's phone with a bad line, in Debian's Chromium: on duty it says where it
 // is; without a line a matter is reported with a photo and resolved on the spot, the page
-// is closed, opened again without a line, and with the line all of it is told, once.
+// is closed, opened again without a line, and with the line all of it is told, once. A visit
+// is told the same way; and who signs out on another page leaves only what is others'.
 //
 //   node e2e/field.mjs --base http://127.0.0.1:8080 --field LINK --lon 107.5 --lat 38.2 --out DIR
 //
-// The link is an invitation of a grid worker (--login, else worker) whose grid holds the place.
+// The link is an invitation of a grid worker (--login, else worker) whose grid holds the place
+// and is visited today (--visit is the name of the target).
 // One line of JSON on stdout for each check, the last of them "walk". DIR gets pictures.
 // Whoever walks it counts afterwards what the server has by the title.
 
@@ -24,12 +26,13 @@ const { values: args } = parseArgs({
     lon: { type: 'string' },
     lat: { type: 'string' },
     title: { type: 'string', default: '巡查发现围栏倒塌' },
+    visit: { type: 'string' },
     out: { type: 'string', default: '.' },
     chromium: { type: 'string', default: '/usr/bin/chromium' },
   },
 });
-if (!args.base || !args.field || !args.lon || !args.lat) {
-  console.error('usage: node e2e/field.mjs --base URL --field LINK --lon LON --lat LAT --out DIR');
+if (!args.base || !args.field || !args.lon || !args.lat || !args.visit) {
+  console.error('usage: node e2e/field.mjs --base URL --field LINK --lon LON --lat LAT --visit NAME --out DIR');
   process.exit(2);
 }
 
@@ -54,6 +57,37 @@ const context = page.context();
 const here = { longitude: Number(args.lon), latitude: Number(args.lat), accuracy: 12 };
 await context.grantPermissions(['geolocation'], { origin: new URL(args.base).origin });
 await context.setGeolocation(here);
+/** Every page of the phone counts who watches its place. */
+await context.addInitScript(() => {
+  const places = navigator.geolocation;
+  const { watchPosition, clearWatch } = places;
+  const ids = new Set();
+  globalThis.watches = ids;
+  globalThis.watchApart = (found) => watchPosition.call(places, found);
+  places.watchPosition = (...how) => {
+    const id = watchPosition.apply(places, how);
+    ids.add(id);
+    return id;
+  };
+  places.clearWatch = (id) => {
+    ids.delete(id);
+    clearWatch.call(places, id);
+  };
+});
+/** What lies in a store of the phone, by its keys. */
+const lying = (...stores) =>
+  page.evaluate(async (names) => {
+    const db = await new Promise((resolve) => {
+      indexedDB.open('onemap-field').onsuccess = (e) => resolve(e.target.result);
+    });
+    const keys = (name) =>
+      new Promise((resolve) => {
+        db.transaction(name).objectStore(name).getAllKeys().onsuccess = (e) => resolve(e.target.result);
+      });
+    const all = (await Promise.all(names.map(keys))).flat().map(String);
+    db.close();
+    return all;
+  }, stores);
 const picture = (name) => page.screenshot({ path: `${args.out}/field-${name}.png`, timeout: 60_000 });
 const tab = (name) => page.locator('.tabs').getByRole('button', { name });
 
@@ -113,6 +147,20 @@ try {
     await page.getByText('已存本机，待传 3 件').waitFor();
     await picture('offline');
   });
+  await step('without a line a visit is told too', async () => {
+    await tab('走访').click();
+    const card = page.locator('.visit', { hasText: args.visit });
+    await card.waitFor();
+    await picture('visits');
+    await axe(page, 'the visits');
+    await fits(page, 'the visits', PHONE);
+    await card.locator('.huge').click();
+    await page.waitForTimeout(800); // sooner it is the second touch of a double one
+    await button(page, '一切正常').click();
+    await card.getByText('已说明，待传').waitFor();
+    await page.getByText('已存本机，待传 4 件').waitFor();
+    await picture('visit-told');
+  });
   await step('a draft and what waits survive a closed page, which opens without a line', async () => {
     await tab('上报').click();
     await field(page, '一句话说明').fill('还没写完的一件');
@@ -121,7 +169,7 @@ try {
     page = await context.newPage();
     page.setDefaultTimeout(20_000);
     await page.goto(`${args.base}/field`);
-    await page.getByText('已存本机，待传 3 件').waitFor();
+    await page.getByText('已存本机，待传 4 件').waitFor();
     await page.locator('.lamp.on').waitFor(); // the shift goes on, and its places are kept
     await tab('上报').click();
     await page.waitForFunction(() => [...document.querySelectorAll('input')].some((i) => i.value === '还没写完的一件'));
@@ -131,40 +179,77 @@ try {
     await context.setOffline(false);
     await page.getByText('已即报即办，编号').waitFor();
     await page.locator('.outbox').waitFor({ state: 'detached' });
+    await tab('走访').click();
+    await page.locator('.visit.done', { hasText: args.visit }).getByText('已说明：一切正常').waitFor();
+    await picture('visited');
     await tab('任务').click();
     await picture('told');
   });
   await step('off duty nothing is measured any more', async () => {
     await tab('在岗').click();
+    await page.waitForFunction(() => globalThis.watches.size === 1);
     await button(page, '结束上岗').click();
     await page.locator('.lamp.none').waitFor();
     await button(page, '开始上岗').waitFor();
     await page.locator('.outbox').waitFor({ state: 'detached' });
-    let told = 0;
-    page.on('request', (r) => {
-      told += Number(r.url().endsWith('/api/v1/positions'));
-    });
-    await context.setGeolocation({ ...here, latitude: here.latitude + 0.001 });
-    await page.waitForTimeout(6000); // on duty who moves is told every 5 s
-    if (told) throw new Error(`${told} batches of places off duty`);
+    const watches = await page.evaluate(() => globalThis.watches.size);
+    if (watches) throw new Error(`${watches} still watch the place off duty`);
+    // What the browser tells whoever watches now, the page does not keep.
+    const moved = here.latitude + 0.001;
+    const seen = page.evaluate(
+      (lat) => new Promise((found) => globalThis.watchApart((p) => Math.abs(p.coords.latitude - lat) < 1e-6 && found(true))),
+      moved,
+    );
+    await context.setGeolocation({ ...here, latitude: moved });
+    await seen;
+    const fixes = await lying('fixes');
+    if (fixes.length) throw new Error(`places kept off duty: ${fixes}`);
   });
-  await step('who signs out leaves nothing on the phone', async () => {
-    await page.locator('.me button').last().click();
-    await button(page, '退出登录').click();
-    await field(page, '账号').waitFor();
-    const left = await page.evaluate(async () => {
+  await step('a sign-out on another page warns, wipes what is one’s own, and leaves what is others’', async () => {
+    await page.evaluate(async (mine) => {
       const db = await new Promise((resolve) => {
         indexedDB.open('onemap-field').onsuccess = (e) => resolve(e.target.result);
       });
-      const of = (store) =>
-        new Promise((resolve) => {
-          if (!db.objectStoreNames.contains(store)) return resolve([]); // the server had it cleared
-
-          db.transaction(store).objectStore(store).getAllKeys().onsuccess = (e) => resolve(e.target.result);
-        });
-      return [...(await of('letters')), ...(await of('files')), ...(await of('fixes')), ...(await of('kept'))].map(String);
-    });
-    if (left.some((key) => key !== 'categories')) throw new Error(`the phone still holds ${left}`);
+      const letter = (ref, login) => ({
+        ref,
+        login,
+        at: 1,
+        n: 1,
+        path: '',
+        body: {},
+        headers: {},
+        about: { kind: 'report', title: ref },
+      });
+      const t = db.transaction(['letters'], 'readwrite');
+      t.objectStore('letters').put({ ...letter('mine', mine), refused: { status: 422, detail: '' } });
+      t.objectStore('letters').put(letter('of another', 'another'));
+      await new Promise((resolve) => {
+        t.oncomplete = resolve;
+      });
+      db.close();
+    }, args.login);
+    await page.goto(`${args.base}/admin`);
+    await page.locator('.me button').last().click();
+    await button(page, '退出登录').click();
+    await page.getByText('还有 2 件没有传到中心').waitFor(); // the letter, and the draft
+    await picture('leaving');
+    await button(page, '仍要退出').click();
+    await field(page, '账号').waitFor();
+    const left = await lying('letters', 'files', 'fixes', 'kept');
+    if (left.sort().join() !== 'categories,of another') throw new Error(`the machine holds ${left}`);
+    await page.goto(`${args.base}/field`);
+    await field(page, '账号').fill(args.login);
+    await field(page, '密码').fill(PASSWORD);
+    await page.keyboard.press('Enter');
+    await page.locator('.tabs').waitFor();
+  });
+  await step('who signs out leaves nothing on the phone', async () => {
+    await tab('在岗').click();
+    await page.locator('.me button').last().click();
+    await button(page, '退出登录').click();
+    await field(page, '账号').waitFor();
+    const left = await lying('letters', 'files', 'fixes', 'kept');
+    if (left.some((key) => key !== 'categories' && key !== 'of another')) throw new Error(`the phone still holds ${left}`);
   });
   say('no foreign request', foreign.length === 0, foreign.slice(0, 5));
   const real = errors.filter((e) => !e.includes('ERR_INTERNET_DISCONNECTED'));

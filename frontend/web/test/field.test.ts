@@ -1,8 +1,9 @@
 // SPDX-FileCopyrightText: The OneMap authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
+  begun,
   type Category,
   type Draft,
   draftOf,
@@ -13,42 +14,21 @@ import {
   outOfDate,
   search,
 } from '../src/field/draft';
-import { Field } from '../src/field/field';
 import { durationS } from '../src/field/files';
-import { type Letter, later, Outbox, type Shelf } from '../src/field/outbox';
+import { type Letter, later, Outbox } from '../src/field/outbox';
 import type { Fix } from '../src/field/place';
-import type { PhoneShelf } from '../src/field/shelf';
 import { actsFor, metresBetween, type Task, withLetters } from '../src/field/tasks';
 import { type KeptFix, Tracker } from '../src/field/tracker';
 import { metadata, pathOf, type SendBytes, sendFile } from '../src/field/upload';
+import { inOrder, sayable, window as stretch, type Visit, VisitList } from '../src/field/visits';
 import { bearing, far, windOf } from '../src/field/way';
 import { fieldEn } from '../src/i18n/field.en';
 import { fieldZh } from '../src/i18n/field.zh-CN';
 import { Problem } from '../src/session/problem';
-import { SessionStore } from '../src/session/store';
 import { newRef } from '../src/wire/ref';
 import { FakeTimers } from './helpers';
+import { Drawer, letter } from './letters';
 import { settle } from './people';
-
-class Drawer implements Shelf {
-  letters = new Map<string, Letter>();
-  all = async () => [...this.letters.values()].map((l) => structuredClone(l));
-  put = async (...all: Letter[]) => {
-    for (const l of all) this.letters.set(l.ref, structuredClone(l));
-  };
-  remove = async (ref: string) => void this.letters.delete(ref);
-}
-
-const letter = (ref: string, more: Partial<Letter> = {}): Letter => ({
-  ref,
-  login: 'wang',
-  at: 1,
-  path: '/api/v1/offers/7/acts',
-  body: { client_ref: ref },
-  headers: {},
-  about: { kind: 'accept', title: '井盖丢失', offer: '7' },
-  ...more,
-});
 
 /** A server that keeps what it has taken by name, and a line that can be cut before or after it hears. */
 function stand(shelf = new Drawer()) {
@@ -236,7 +216,7 @@ describe('what belongs to a report', () => {
       ...emptyDraft(),
       category: '0402',
       title: '围栏倒塌',
-      place: { lon: 107.5, lat: 38.2, accuracyM: 12 },
+      place: { lon: 107.5, lat: 38.2, accuracyM: 12, at: 1000 },
       files: [{ ref: 'photo', kind: 'photo', type: 'image/jpeg', size: 3, sha256: 'ab', at: 1 }],
       done: true,
       doneHow: '已扶起',
@@ -318,7 +298,7 @@ describe('what belongs to a report', () => {
     expect(o.box.mine().map((l) => l.refused?.status)).toEqual([422, undefined, undefined]);
     const [report, ...rest] = o.box.mine();
     const again = draftOf(report as Letter, rest);
-    expect({ ...again, place: { ...again.place, accuracyM: 12 } }).toEqual(draft);
+    expect({ ...again, place: { ...again.place, accuracyM: 12, at: 1000 } }).toEqual(draft);
     await o.box.dismiss('ref1');
     expect(o.shelf.letters.size).toBe(0);
   });
@@ -338,14 +318,16 @@ describe('what belongs to a report', () => {
     expect(o.box.mine().map((l) => [l.about.kind, l.refused?.status])).toEqual([['resolve', 409]]);
   });
 
+  const NOW = 1_000_000;
+
   test('what a report lacks is named', () => {
-    const { draft } = chain();
-    expect(missing(draft, SPOT)).toEqual([]);
-    expect(missing({ ...draft, files: [] }, SPOT)).toEqual(['evidence']);
-    expect(missing({ ...draft, files: [] }, { ...SPOT, evidence: false })).toEqual([]);
-    expect(missing({ ...draft, doneHow: ' ' }, SPOT)).toEqual(['how']);
-    expect(missing({ ...draft, place: null }, undefined)).toEqual(['category', 'place']);
-    expect(missing({ ...draft, place: null, address: '村口' }, SPOT)).toEqual([]);
+    const draft = { ...chain().draft, place: { lon: 107.5, lat: 38.2, accuracyM: 12, at: NOW } };
+    expect(missing(draft, SPOT, NOW)).toEqual([]);
+    expect(missing({ ...draft, files: [] }, SPOT, NOW)).toEqual(['evidence']);
+    expect(missing({ ...draft, files: [] }, { ...SPOT, evidence: false }, NOW)).toEqual([]);
+    expect(missing({ ...draft, doneHow: ' ' }, SPOT, NOW)).toEqual(['how']);
+    expect(missing({ ...draft, place: null }, undefined, NOW)).toEqual(['category', 'place']);
+    expect(missing({ ...draft, place: null, address: '村口' }, SPOT, NOW)).toEqual([]);
   });
 
   test('a place measured more than two minutes ago is measured again, one that was pointed at stands', () => {
@@ -354,6 +336,27 @@ describe('what belongs to a report', () => {
     expect(outOfDate(place, 1_120_001)).toBe(true);
     expect(outOfDate({ ...place, at: undefined }, 1_000_000)).toBe(true); // of a draft by an older page
     expect(outOfDate({ ...place, accuracyM: 0 }, 9_000_000)).toBe(false);
+    expect(outOfDate(place, 400_000)).toBe(true); // the clock was set back since
+  });
+
+  test('an old place is none: it is lacking, and goes with no report', () => {
+    const { draft } = chain();
+    const late = 1000 + 20 * 60_000;
+    expect(missing(draft, SPOT, late)).toEqual(['place']);
+    expect(missing({ ...draft, address: '村口' }, SPOT, late)).toEqual([]);
+    const of = (d: Draft) => lettersOf(d, SPOT, 'wang', late, newRef)[0]?.body;
+    expect(of({ ...draft, address: '村口' })).not.toHaveProperty('location');
+    expect(of({ ...draft, place: { lon: 107.5, lat: 38.2, accuracyM: 0 } })).toHaveProperty('location');
+  });
+
+  test.each([
+    ['a sentence', { title: '围栏' }],
+    ['a place in words', { address: '村口' }],
+    ['how it was done', { doneHow: '已扶起' }],
+    ['a place that was pointed at', { place: { lon: 107.5, lat: 38.2, accuracyM: 0 } }],
+  ])('%s is begun', (_, some: Partial<Draft>) => {
+    expect(begun({ ...emptyDraft(), ...some })).toBe(true);
+    expect(begun({ ...emptyDraft(), place: { lon: 107.5, lat: 38.2, accuracyM: 12, at: 1 } })).toBe(false); // measured by itself
   });
 
   test('a category that is not for the spot makes no end', () => {
@@ -507,6 +510,7 @@ describe('places on duty', () => {
       states: [] as string[],
       clockOff: false,
       stored: [] as number[],
+      ahead: 0,
     };
     const tracker = new Tracker({
       timers,
@@ -531,8 +535,9 @@ describe('places on duty', () => {
         if (!s.line) throw new Problem(0, '', 'no line');
         if (s.refuse) throw new Problem(s.refuse, '', 'no');
         sent.push(fixes.map((f) => f.at / 1000));
-        return { stored: s.clockOff ? 0 : fixes.length };
+        return s.clockOff ? { stored: 0, untrue: fixes.length } : { stored: fixes.length, untrue: 0 };
       },
+      ahead: () => s.ahead,
       changed: (state) => s.states.push(state),
       sent: (stored) => s.stored.push(stored),
     });
@@ -564,6 +569,33 @@ describe('places on duty', () => {
     w.s.found(at(1000));
     await settle();
     expect(w.sent).toEqual([[1000]]);
+  });
+
+  test('go on when the clock is set back', async () => {
+    const w = walk();
+    w.s.line = false;
+    w.tracker.start();
+    for (const f of [at(5000), at(1400), at(1410), at(1420)]) {
+      w.s.found(f);
+      await settle();
+    }
+    expect([...w.kept.values()].map((f) => f.at / 1000)).toEqual([5000, 1400, 1420]);
+  });
+
+  test('of a phone whose clock is slow have the server’s time, and count from the beginning of the shift on', async () => {
+    const w = walk(); // the phone says 1000 s
+    w.s.ahead = 3_600_000;
+    w.tracker.start(4_590_000); // by the server
+    w.s.found(at(980)); // from before the shift
+    await settle();
+    expect(w.kept.size).toBe(0);
+    w.s.found(at(999));
+    await settle();
+    w.timers.advance(21_000);
+    w.s.found(at(4620)); // timed by the satellites
+    await settle();
+    await w.tracker.flush();
+    expect(w.sent.flat()).toEqual([4599, 4620]);
   });
 
   test('lie so far apart in time, or in metres', async () => {
@@ -632,145 +664,84 @@ describe('places on duty', () => {
   });
 });
 
-describe('the page', () => {
-  beforeAll(() => {
-    vi.stubGlobal('navigator', {});
-    vi.stubGlobal('document', { visibilityState: 'visible' });
+describe('visits', () => {
+  const T = Date.parse('2026-03-02T10:00:00+08:00');
+  const H = 3_600_000;
+  const iso = (ms: number) => new Date(ms).toISOString();
+  const visit = (id: string, more: Partial<Visit> = {}): Visit => ({
+    id,
+    patrol_name: '日巡查',
+    state: 'due',
+    name: `点${id}`,
+    grid_name: '网格001',
+    point: null,
+    opens_at: iso(T - H),
+    closes_at: iso(T + H),
+    windows: [{ from: iso(T - H), to: iso(T + H) }],
+    stay_min: 0,
+    seen: null,
+    said: null,
+    ...more,
   });
-  afterAll(() => void vi.unstubAllGlobals());
 
-  const SPOT: Category = {
-    code: '0402',
-    name: '围栏',
-    top: '04',
-    top_name: '牧区',
-    priority: 3,
-    on_the_spot: false,
-    evidence: false,
-  };
+  test('stand in the order of what can be done now: near before far, what is told last', () => {
+    const later = { windows: [{ from: iso(T + H), to: iso(T + 2 * H) }] };
+    const all = [
+      visit('1', { state: 'done', seen: { at: iso(T) } }),
+      visit('2', { state: 'missed', windows: [{ from: iso(T - 2 * H), to: iso(T - H) }] }),
+      visit('3', later),
+      visit('4', { point: { lon: 107.6, lat: 38.2 } }),
+      visit('5', { point: { lon: 107.51, lat: 38.2 } }),
+      visit('6'),
+      visit('7'),
+      visit('8', { state: 'void' }),
+    ];
+    const told = letter('w', { at: 77, about: { kind: 'visit', title: '', visit: '6' } });
+    const refused = letter('x', { about: { kind: 'visit', title: '', visit: '7' }, refused: { status: 409, detail: '' } });
+    const now = inOrder(all, [told, refused], T, [107.5, 38.2]);
+    expect(now.map((v) => v.id)).toEqual(['5', '4', '7', '2', '3', '1', '6']);
+    expect(now.at(-1)?.waiting).toBe(77);
+  });
 
-  /** The controller on a phone whose shelf is a drawer; the server's answers are given by path, else there is no line. */
-  function phone(answer: (path: string, init: RequestInit) => Promise<Response> | Response | undefined = () => undefined) {
-    const kept = new Map<string, unknown>();
-    const files = new Map<string, unknown>();
-    const drawer = Object.assign(new Drawer(), {
-      full: false,
-      kept: async (key: string) => kept.get(key),
-      keep: async (key: string, x: unknown) => void kept.set(key, x),
-      forget: async (...keys: string[]) => keys.forEach((k) => void kept.delete(k)),
-      file: async (ref: string) => files.get(ref),
-      putFile: async (f: { ref: string }) => void files.set(f.ref, f),
-      removeFile: async (ref: string) => void files.delete(ref),
-      wipe: async () => {},
-      fixes: async () => [],
+  test('can be told within their windows, and after the last one', () => {
+    const v = visit('1', {
+      windows: [
+        { from: iso(T), to: iso(T + H) },
+        { from: iso(T + 24 * H), to: iso(T + 25 * H) },
+      ],
     });
-    const put = drawer.put;
-    drawer.put = async (...all) => {
-      if (drawer.full) throw new Error('full');
-      await put(...all);
+    const at = [T - 1, T, T + H, T + 24 * H, T + 25 * H];
+    expect(at.map((ms) => sayable(v, ms))).toEqual([false, true, false, true, true]);
+    expect(stretch(v, T + H)).toEqual({ on: false, from: T + 24 * H, to: T + 25 * H });
+  });
+
+  test('are read page by page, of today and since yesterday; those kept stay when there is no line', async () => {
+    const asked: Record<string, string | number | undefined>[] = [];
+    const kept: Visit[][] = [];
+    let status = 200;
+    const get = async (_: string, query: Record<string, string | number | undefined>) => {
+      asked.push(query);
+      if (status !== 200) throw new Problem(status, '', '');
+      return (query.cursor ? { items: [visit('1')], cursor: null } : { items: [visit('2')], cursor: '2' }) as never;
     };
-    const timers = new FakeTimers();
-    const session = new SessionStore(timers, async (path, init) => {
-      const res = await answer(path, init);
-      if (!res) throw new Error('no line');
-      return res;
-    });
-    session.login.value = 'wang';
-    const field = new Field(session, drawer as unknown as PhoneShelf, timers);
-    const kinds = () => [...drawer.letters.values()].map((l) => l.about.kind);
-    return { field, session, drawer, kept, files, timers, kinds };
-  }
-
-  test('two touches at once make one report', async () => {
-    const p = phone();
-    p.field.draft.value.title = '围栏倒塌';
-    await Promise.all([p.field.report(SPOT), p.field.report(SPOT)]);
-    expect([...p.drawer.letters.values()].map((l) => l.body.title)).toEqual(['围栏倒塌']);
-    expect(p.field.draft.value).toEqual(emptyDraft());
-  });
-
-  test('a file that is still being made ready goes with its own report', async () => {
-    const p = phone();
-    p.field.draft.value.title = '围栏倒塌';
-    const adding = p.field.addFile('photo', new File(['abc'], 'IMG.jpg', { type: 'image/jpeg' }));
-    expect(p.field.pending.value).toBe(1);
-    await p.field.report(SPOT); // waits for the file: nothing is reported yet
-    expect(p.kinds()).toEqual([]);
-    await adding;
-    await p.field.report(SPOT);
-    expect(p.kinds()).toEqual(['report', 'photo']);
-  });
-
-  test('a photo has the place of its report, or none: never one of long ago', async () => {
-    const p = phone();
-    const add = () => p.field.addFile('photo', new File(['abc'], 'IMG.jpg', { type: 'image/jpeg' }));
-    p.field.draft.value.place = { lon: 107, lat: 38, accuracyM: 12, at: Date.now() };
-    await add();
-    p.field.draft.value.place = { lon: 107, lat: 38, accuracyM: 12, at: Date.now() - 3_600_000 };
-    p.field.me.value = { lon: 108, lat: 39, accuracyM: 12, at: Date.now() - 3_600_000 };
-    await add();
-    expect(p.field.draft.value.files.map((f) => f.place)).toEqual([{ lon: 107, lat: 38 }, undefined]);
-  });
-
-  test('a file that is ready when another one has signed in is nobody else’s', async () => {
-    const p = phone();
-    const adding = p.field.addFile('photo', new File(['abc'], 'IMG.jpg', { type: 'image/jpeg' }));
-    p.field.draft.value = emptyDraft();
-    await adding;
-    expect(p.field.draft.value.files).toEqual([]);
-    expect(p.files.size).toBe(0);
-  });
-
-  const offer = (state = 'offered') => ({ id: '7', state, live: true, incident: { title: '井盖丢失', priority: 2 } }) as Task;
-
-  test('a double touch on accepting says nothing of arriving', async () => {
-    const p = phone();
-    expect(await Promise.all([p.field.act(offer(), 'accept'), p.field.act(offer('accepted'), 'arrive')])).toEqual([true, false]);
-    p.timers.advance(600);
-    expect(await p.field.act(offer('accepted'), 'arrive')).toBe(false);
-    expect(await p.field.act(offer('accepted'), 'seen')).toBe(true); // the page's own word is no touch
-    p.timers.advance(100);
-    expect(await p.field.act(offer('accepted'), 'arrive')).toBe(true);
-    expect(p.kinds()).toEqual(['accept', 'seen', 'arrive']);
-  });
-
-  test('an offer is told as seen only while the list is on screen', async () => {
-    const p = phone();
-    p.field.saw([offer()]);
-    await settle();
-    expect(p.kinds()).toEqual([]);
-    p.field.listed.value = true;
-    p.field.saw([offer()]);
-    await settle();
-    expect(p.kinds()).toEqual(['seen']);
-  });
-
-  test('an answer that comes after the sign-out is not taken', async () => {
-    let come = (_: Response) => {};
-    const p = phone(() => new Promise((resolve) => (come = resolve)));
-    const running = p.field as unknown as { running: boolean };
-    for (const signedOut of [false, true]) {
-      running.running = true;
-      const asked = p.field.load();
-      running.running = !signedOut;
-      come(Response.json({ items: [offer()] }));
-      await asked;
-      expect(p.field.known.value.length).toBe(signedOut ? 0 : 1);
-      p.field.known.value = [];
-      p.kept.delete('offers wang');
-    }
-    expect(p.kept.has('offers wang')).toBe(false);
-  });
-
-  test('a full phone gives the report back to the form', async () => {
-    const p = phone();
-    p.drawer.full = true;
-    p.field.draft.value.title = '围栏倒塌';
-    await expect(p.field.report(SPOT)).rejects.toThrow('full');
-    expect(p.field.draft.value.title).toBe('围栏倒塌');
-    p.drawer.full = false;
-    await p.field.report(SPOT);
-    expect(p.kinds()).toEqual(['report']);
+    const list = new VisitList(get, async (v) => void kept.push(v));
+    await list.load(T);
+    expect(list.known.value.map((v) => v.id)).toEqual(['2', '1']);
+    expect(asked.map((q) => [q.from, q.to, q.cursor])).toEqual([
+      ['2026-03-01T02:00:00.000Z', '2026-03-02T16:00:00.000Z', undefined],
+      ['2026-03-01T02:00:00.000Z', '2026-03-02T16:00:00.000Z', '2'],
+    ]);
+    status = 0;
+    await list.load(T);
+    expect(list.known.value).toHaveLength(2);
+    status = 404; // no worker belongs to the account
+    await list.load(T);
+    expect([list.known.value.length, kept.at(-1)]).toEqual([0, []]);
+    status = 200;
+    const going = list.load(T);
+    list.clear(); // somebody else is in
+    await going;
+    expect(list.known.value).toEqual([]);
   });
 });
 

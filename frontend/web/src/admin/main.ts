@@ -10,6 +10,8 @@ import '../look/light.css';
 import '../ui/ui.css';
 import './admin.css';
 import './grids/grids.css';
+import { leaveNothing } from '../field/leave';
+import { PhoneShelf } from '../field/shelf';
 import { localeOf, makeI18nOf } from '../i18n';
 import { adminEn } from '../i18n/admin.en';
 import { adminZh } from '../i18n/admin.zh-CN';
@@ -32,4 +34,5 @@ createApp(AdminPage)
   .provide(SESSION, session)
   .provide(ADMIN, new AdminApi(session.http))
   .mount('#app');
+leaveNothing(session, new PhoneShelf());
 void session.start(errand);

@@ -9,6 +9,8 @@ import '../look/tokens.css';
 import '../ui/ui.css';
 import './desk.css';
 import './forms.css';
+import { leaveNothing } from '../field/leave';
+import { PhoneShelf } from '../field/shelf';
 import { localeOf, makeI18nOf } from '../i18n';
 import { deskEn } from '../i18n/desk.en';
 import { deskZh } from '../i18n/desk.zh-CN';
@@ -33,4 +35,5 @@ createApp(DeskPage)
   .provide(SESSION, session)
   .provide(DESK, new Desk(session, new DeskApi(session.http), timers))
   .mount('#app');
+leaveNothing(session, new PhoneShelf());
 void session.start(errand);

@@ -5,6 +5,7 @@
 
 import type { FileKind, ReadyFile } from './files';
 import type { Letter } from './outbox';
+import { ageOf } from './place';
 
 /** A file of a draft; its bytes lie on the shelf by its ref. */
 export interface DraftFile {
@@ -30,7 +31,10 @@ export interface DraftPlace {
 const PLACE_MS = 2 * 60_000;
 
 /** A place measured so long ago that its writer may have gone elsewhere since; a finger's word stands. */
-export const outOfDate = (p: DraftPlace, now: number): boolean => p.accuracyM > 0 && now - (p.at ?? 0) > PLACE_MS;
+export const outOfDate = (p: DraftPlace, now: number): boolean => p.accuracyM > 0 && ageOf(p.at ?? 0, now) > PLACE_MS;
+
+/** The place that a report written now may have. */
+export const placeNow = (d: Draft, now: number): DraftPlace | null => (d.place && !outOfDate(d.place, now) ? d.place : null);
 
 export interface Draft {
   category: string;
@@ -56,7 +60,8 @@ export const emptyDraft = (): Draft => ({
 });
 
 /** Something has been written that would be missed. */
-export const begun = (d: Draft): boolean => Boolean(d.title.trim() || d.text.trim() || d.files.length);
+export const begun = (d: Draft): boolean =>
+  [d.title, d.text, d.address, d.doneHow].some((x) => x.trim()) || d.files.length > 0 || d.place?.accuracyM === 0;
 
 export interface Category {
   code: string;
@@ -71,11 +76,11 @@ export interface Category {
 
 export type Missing = 'category' | 'place' | 'how' | 'evidence';
 
-/** What a draft lacks before it can be sent. */
-export function missing(d: Draft, c: Category | undefined): Missing[] {
+/** What a draft lacks before it can be sent. An old place is none. */
+export function missing(d: Draft, c: Category | undefined, now: number): Missing[] {
   const out: Missing[] = [];
   if (!c) out.push('category');
-  if (!d.place && !d.address.trim()) out.push('place');
+  if (!placeNow(d, now) && !d.address.trim()) out.push('place');
   if (d.done && c?.on_the_spot) {
     if (!d.doneHow.trim()) out.push('how');
     if (c.evidence && !d.files.length) out.push('evidence');
@@ -96,6 +101,7 @@ export const draftFile = (ref: string, f: ReadyFile, at: number, fix: { lon: num
 /** The letters of a report: itself, its files, and, once they are there, that it is resolved. */
 export function lettersOf(d: Draft, c: Category, login: string, at: number, ref: () => string): Letter[] {
   const title = d.title.trim() || c.name;
+  const place = placeNow(d, at);
   const report: Letter = {
     ref: ref(),
     login,
@@ -108,7 +114,7 @@ export function lettersOf(d: Draft, c: Category, login: string, at: number, ref:
       reported_at: new Date(at).toISOString(),
       ...(d.text.trim() && { text: d.text.trim() }),
       ...(d.address.trim() && { address: d.address.trim() }),
-      ...(d.place && { location: { lon: d.place.lon, lat: d.place.lat, crs: 'wgs84' } }),
+      ...(place && { location: { lon: place.lon, lat: place.lat, crs: 'wgs84' } }),
     },
     headers: {},
     about: { kind: 'report', title },

@@ -24,12 +24,15 @@ import {
   outOfDate,
 } from './draft';
 import { type FileKind, MOST, type NoFile, readyFile } from './files';
-import { type Letter, Outbox } from './outbox';
-import { type Fix, here, watchHere } from './place';
+import { leaveNothing } from './leave';
+import { isReceipt, type Letter, Outbox } from './outbox';
+import { ageOf, type Fix, here, watchHere } from './place';
 import type { PhoneShelf } from './shelf';
 import { type ActKind, type Task, unanswered, withLetters } from './tasks';
+import { Touches } from './touch';
 import { type KeptFix, type Locating, Tracker } from './tracker';
 import { pathOf, sendFile } from './upload';
+import { inOrder, type Visit, VisitList } from './visits';
 
 const POLL_MS = 30_000;
 const GATHER_MS = 150;
@@ -37,11 +40,13 @@ const BUZZ = [300, 150, 300];
 const RECENT_MOST = 12;
 const MINUTE_MS = 60_000;
 const DRAFT_MS = 300;
-/** Two touches so soon after each other are one. */
-const TOUCH_MS = 700;
 /** A place measured so lately is where the phone is; one so old is of no use. */
 const FRESH_MS = 20_000;
 const STALE_MS = 3 * MINUTE_MS;
+/** A phone's clock that is off by so much is told. */
+const OFF_MS = 2 * MINUTE_MS;
+/** So often visits are read again: there are no events of them. */
+const VISITS_MS = 5 * MINUTE_MS;
 
 export interface Shift {
   badge: string;
@@ -55,7 +60,6 @@ export class Field {
   readonly letters = shallowRef<Letter[]>([]);
   /** The list of tasks is what the page shows. */
   readonly listed = ref(false);
-  /** How many letters of other people wait on this phone. */
   readonly categories = shallowRef<Category[]>([]);
   readonly recent = shallowRef<string[]>([]);
   readonly shift = shallowRef<Shift | null>(null);
@@ -69,6 +73,8 @@ export class Field {
   readonly draft = ref<Draft>(emptyDraft());
   /** A report is just being written down. */
   readonly reporting = ref(false);
+  /** A refused report is just being taken back into the form. */
+  readonly rewriting = ref(false);
   /** How many files of the draft are just being made ready: it waits for them. */
   readonly pending = ref(0);
   /** Bytes of each file that the server has. */
@@ -79,13 +85,22 @@ export class Field {
   readonly me = shallowRef<Fix | null>(null);
   /** When the server last had all places, in unix ms. */
   readonly placedAt = ref(0);
-  /** The server kept none of the places sent last: they are not from within the shift by its clock. */
+  /** The server kept none of the places sent last, some of them because of their time. */
   readonly clockOff = ref(false);
+  /** By how many minutes the phone's clock is slow, below 0 fast; 0 when it is about right or nobody knows. */
+  readonly slowMin = ref(0);
   readonly awake = ref(false);
   /** A newer version of the page is there; to be called to change to it. */
   readonly fresher = shallowRef<(() => void) | null>(null);
 
   readonly tasks = computed(() => withLetters(this.known.value, this.letters.value));
+  readonly visits: VisitList;
+  readonly ownVisits = computed(() => {
+    const me = this.me.value;
+    return inOrder(this.visits.known.value, this.letters.value, this.minute.value, me && [me.lon, me.lat]);
+  });
+  /** The server's time at the last full minute, in unix ms. */
+  readonly minute = ref(fullMinute(Date.now()));
   readonly toSend = computed(() => this.letters.value.filter((l) => !l.refused && !isReceipt(l)));
   readonly refused = computed(() => this.letters.value.filter((l) => l.refused && !isReceipt(l)));
 
@@ -96,7 +111,7 @@ export class Field {
   private beatTimer: unknown = null;
   private gathered = false;
   private shiftTurn = 0;
-  private touchedAt = Number.NEGATIVE_INFINITY;
+  private readonly touches = new Touches();
   private known_ = new Set<string>();
   private lock: WakeLockSentinel | null = null;
   private running = false;
@@ -124,17 +139,22 @@ export class Field {
       login: () => this.login,
       watch: watchHere,
       measure: here,
+      ahead: () => session.http.ahead,
       send: (fixes) => session.http.post('/api/v1/positions', placesOf(fixes)),
       changed: (state, last) => {
         this.locating.value = state;
         this.me.value = last;
       },
-      sent: (stored) => {
+      sent: (stored, untrue) => {
         if (stored) this.placedAt.value = Date.now();
-        this.clockOff.value = !stored;
+        if (stored || untrue) this.clockOff.value = !stored; // those off duty say nothing of the clock
       },
       alone,
     });
+    this.visits = new VisitList(
+      (path, query) => session.http.get(path, query),
+      (visits) => shelf.keep(`visits ${this.login}`, visits),
+    );
     const again = () => this.gather();
     this.client = new LiveClient({
       open: openSocket,
@@ -157,7 +177,7 @@ export class Field {
       const me = await shelf.kept<Session>('me');
       return me && Date.parse(me.expires ?? '') > Date.now() ? me : undefined;
     };
-    session.leaving = (login) => this.left(login);
+    leaveNothing(session, shelf, (login) => this.left(login));
     watch([session.phase, session.me, session.locked], ([phase, me, locked]) => {
       if (phase === 'in' && me && me.role !== 'wall') void shelf.keep('me', { ...me, locked }).catch(() => {});
       else if (phase === 'door') void this.forget(session.login.value);
@@ -174,12 +194,13 @@ export class Field {
     this.beat();
     const kept = async <T>(key: string, otherwise: T) => (await this.shelf.kept<T>(key).catch(() => undefined)) ?? otherwise;
     this.known.value = await kept<Task[]>(`offers ${this.login}`, []);
+    this.visits.known.value = await kept<Visit[]>(`visits ${this.login}`, []);
     this.categories.value = await kept<Category[]>('categories', []);
     this.recent.value = await kept<string[]>(`recent ${this.login}`, []);
     this.draft.value = await kept<Draft>(`draft ${this.login}`, emptyDraft());
     this.running = true;
     const shift = await kept<Shift | null>(`shift ${this.login}`, null);
-    if (shift && Date.parse(shift.ends_at) > Date.now()) {
+    if (shift && Date.parse(shift.ends_at) > this.serverNow()) {
       this.shift.value = shift;
       this.shifts.value = true;
     }
@@ -187,7 +208,7 @@ export class Field {
     const wanted = [...this.letters.value, ...this.draft.value.files].map((x) => x.ref);
     await this.shelf.tidyFiles(this.login, new Set(wanted)).catch(() => {});
     this.client.signedIn();
-    await Promise.all([this.load(), this.loadCategories(), this.loadShift(), this.tracker.flush()]);
+    await Promise.all([this.load(), this.loadVisits(), this.loadCategories(), this.loadShift(), this.tracker.flush()]);
   }
 
   /** Nothing of the one who goes stays in the page's memory. */
@@ -206,6 +227,7 @@ export class Field {
     this.letters.value = [];
     this.known.value = [];
     this.known_.clear();
+    this.visits.clear();
     this.recent.value = [];
     this.shift.value = null;
     this.shifts.value = null;
@@ -220,11 +242,7 @@ export class Field {
    */
   async act(task: Task, kind: ActKind, reason = ''): Promise<boolean> {
     const receipt = kind === 'delivered' || kind === 'seen';
-    if (!receipt) {
-      const now = this.timers.now();
-      if (now - this.touchedAt < TOUCH_MS) return false;
-      this.touchedAt = now;
-    }
+    if (!receipt && !this.touch(task.id)) return false;
     const ref = receipt ? `${kind}-${task.id}` : newRef();
     const at = Date.now();
     await this.outbox.post({
@@ -237,6 +255,33 @@ export class Field {
       about: { kind, title: titleOf(task), offer: task.id },
     });
     return true;
+  }
+
+  /** False for the second touch of a double one about the same thing. */
+  touch(about: string): boolean {
+    return this.touches.first(about);
+  }
+
+  /** Says that a visit has been made, and what was seen; as act. */
+  async say(v: Visit, text: string): Promise<boolean> {
+    if (!this.touch(`visit ${v.id}`)) return false;
+    const ref = newRef();
+    const at = this.serverNow();
+    await this.outbox.post({
+      ref,
+      login: this.login,
+      at: Date.now(),
+      path: `/api/v1/visits/${v.id}/word`,
+      body: { text, at: new Date(at).toISOString() },
+      headers: { 'Idempotency-Key': ref },
+      about: { kind: 'visit', title: v.name, visit: v.id },
+    });
+    return true;
+  }
+
+  /** The server's time, as far as it is known, in unix ms. */
+  serverNow(): number {
+    return Date.now() + this.session.http.ahead;
   }
 
   /** Reports the draft, and begins a new one. What is asked for while one is being written down is the same touch again. */
@@ -283,19 +328,33 @@ export class Field {
     await this.outbox.post(fileLetter(f, this.login, titleOf(task), task.incident.id));
   }
 
-  /** Takes a refused report back into the form; what was being written there goes, once its writer has agreed. */
+  /**
+   * Takes a refused report back into the form; what was being written there goes, once its
+   * writer has agreed. A file that the browser has cleared away does not come along.
+   */
   async rewrite(report: Letter): Promise<void> {
-    const chain = this.letters.value.filter((l) => l.report === report.ref);
-    const draft = draftOf(report, chain);
-    for (const f of draft.files) {
-      // under new names: the letters take theirs along
-      const kept = await this.shelf.file(f.ref);
-      f.ref = newRef();
-      if (kept) await this.shelf.putFile({ ...kept, ref: f.ref });
+    if (this.rewriting.value) return;
+    this.rewriting.value = true;
+    try {
+      const draft = draftOf(
+        report,
+        this.letters.value.filter((l) => l.report === report.ref),
+      );
+      const files: typeof draft.files = [];
+      for (const f of draft.files) {
+        const kept = await this.shelf.file(f.ref);
+        if (!kept) continue;
+        f.ref = newRef(); // under a new name: the letters take theirs along
+        await this.shelf.putFile({ ...kept, ref: f.ref });
+        files.push(f);
+      }
+      draft.files = files;
+      await this.shelf.keep(`draft ${this.login}`, draft);
+      await this.outbox.dismiss(report.ref);
+      this.draft.value = draft;
+    } finally {
+      this.rewriting.value = false;
     }
-    await this.shelf.keep(`draft ${this.login}`, draft);
-    await this.outbox.dismiss(report.ref);
-    this.draft.value = draft;
   }
 
   async startShift(): Promise<void> {
@@ -330,12 +389,22 @@ export class Field {
   /** Where the phone is: on duty it has just been measured, and where it cannot be measured anew that may still do. */
   async where(): Promise<Fix> {
     const last = this.me.value;
-    const age = last ? Date.now() - last.at : Number.POSITIVE_INFINITY;
+    const age = last ? ageOf(last.at, Date.now()) : Number.POSITIVE_INFINITY;
     if (last && age < FRESH_MS) return last;
-    return here().catch((e) => {
-      if (last && age < STALE_MS) return last;
-      throw e;
-    });
+    return here().then(
+      (f) => ({ ...f, at: Date.now() }), // the browser's word: no older than ten seconds, whosever clock it was timed by
+      (e) => {
+        if (last && age < STALE_MS) return last;
+        throw e;
+      },
+    );
+  }
+
+  /** Measures the place of the draft; what it throws is a NoFix. */
+  async placeDraft(): Promise<void> {
+    const draft = this.draft.value;
+    const f = await this.where();
+    draft.place = { lon: f.lon, lat: f.lat, accuracyM: Math.max(1, f.accuracyM), at: f.at };
   }
 
   /** The page shows these offers: whoever made them is told. */
@@ -388,7 +457,7 @@ export class Field {
   /** Keeps a file with where the phone is; a place of long ago is none. */
   private async keepFile(kind: FileKind, given: File, place: DraftPlace | null = null) {
     const now = Date.now();
-    const me = this.me.value && now - this.me.value.at < STALE_MS ? this.me.value : null;
+    const me = this.me.value && ageOf(this.me.value.at, now) < STALE_MS ? this.me.value : null;
     const measured = place?.accuracyM && !outOfDate(place, now) ? place : null;
     const ready = await readyFile(kind, given);
     const f = draftFile(newRef(), ready, now, me ?? measured);
@@ -415,7 +484,13 @@ export class Field {
     const { number = '' } = (answer ?? {}) as { number?: string };
     if (l.about.kind === 'report') this.told.value = { number, done: false };
     if (l.about.kind === 'resolve') this.told.value = { number, done: true };
-    if (!isReceipt(l)) this.gather();
+    if (l.about.visit) void this.loadVisits();
+    else if (!isReceipt(l)) this.gather();
+  }
+
+  /** Reads the visits again. */
+  async loadVisits(): Promise<void> {
+    if (this.running) await this.visits.load(this.serverNow());
   }
 
   private async loadCategories(): Promise<void> {
@@ -455,7 +530,7 @@ export class Field {
   /** Measures while the shift runs and the page is in front, and not a moment longer. */
   private track(): void {
     const s = this.shift.value;
-    const on = !!s && Date.parse(s.ends_at) > Date.now() && document.visibilityState === 'visible';
+    const on = !!s && Date.parse(s.ends_at) > this.serverNow() && document.visibilityState === 'visible';
     if (on && !this.tracker.on) this.tracker.start(Date.parse(s.started_at));
     if (!on && this.tracker.on) this.tracker.stop();
     if (on) void this.stayAwake();
@@ -478,21 +553,19 @@ export class Field {
     }
   }
 
-  /** Somebody has signed out by hand, after a warning where something was unsent: nothing of theirs stays. */
+  /** Somebody signs out by hand, after a warning where something was unsent: nothing of theirs is written down any more. */
   private async left(login: string): Promise<void> {
     this.running = false;
     this.timers.clear(this.draftTimer);
-    await this.shelf.wipe(login).catch(() => {});
-    await this.shelf.forget(`draft ${login}`, `recent ${login}`).catch(() => {});
     await this.outbox.forget(login);
-    await this.forget(login);
   }
 
   /** The session is over: what the server told goes, what was not sent yet waits for its writer. */
   private async forget(login: string): Promise<void> {
     const me = await this.shelf.kept<Session>('me').catch(() => undefined);
-    if (me && me.login !== login) await this.shelf.forget(`offers ${me.login}`, `shift ${me.login}`).catch(() => {});
-    await this.shelf.forget('me', `offers ${login}`, `shift ${login}`).catch(() => {});
+    if (me && me.login !== login)
+      await this.shelf.forget(`offers ${me.login}`, `visits ${me.login}`, `shift ${me.login}`).catch(() => {});
+    await this.shelf.forget('me', `offers ${login}`, `visits ${login}`, `shift ${login}`).catch(() => {});
   }
 
   /** Writes the draft down a moment after the last stroke, as whoever's it is now. */
@@ -517,8 +590,14 @@ export class Field {
   private beat(): void {
     const before = this.now.value;
     this.now.value = Date.now();
-    if (this.shift.value && Date.parse(this.shift.value.ends_at) <= this.now.value) void this.setShift(null);
-    if (Math.floor(before / MINUTE_MS) !== Math.floor(this.now.value / MINUTE_MS)) void this.loadShift(); // ended by the desk, say
+    this.minute.value = fullMinute(this.serverNow());
+    const { ahead } = this.session.http;
+    this.slowMin.value = Math.abs(ahead) < OFF_MS ? 0 : Math.round(ahead / MINUTE_MS);
+    if (this.shift.value && Date.parse(this.shift.value.ends_at) <= this.serverNow()) void this.setShift(null);
+    if (fullMinute(before) !== fullMinute(this.now.value)) {
+      void this.loadShift(); // ended by the desk, say
+      if (ageOf(this.visits.loadedAt.value, this.serverNow()) >= VISITS_MS) void this.loadVisits();
+    }
     this.beatTimer = this.timers.set(() => this.beat(), 1000);
   }
 
@@ -531,6 +610,7 @@ export class Field {
     this.client.hurry();
     this.hurry();
     void this.load();
+    void this.loadVisits();
   };
   private readonly away = () => this.client.offline();
   private readonly shown = () => {
@@ -541,7 +621,7 @@ export class Field {
 
 /** Without what makes it move the screen: the shelf takes plain things. */
 const plain = <T>(x: T): T => JSON.parse(JSON.stringify(x));
-const isReceipt = (l: Letter) => l.about.kind === 'delivered' || l.about.kind === 'seen';
+const fullMinute = (ms: number) => Math.floor(ms / MINUTE_MS) * MINUTE_MS;
 const titleOf = (t: Task) => t.incident.title || t.incident.category_name;
 
 const placesOf = (fixes: KeptFix[]) => ({

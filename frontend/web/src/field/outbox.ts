@@ -27,7 +27,7 @@ export interface Letter {
   body: Record<string, unknown>;
   headers: Record<string, string>;
   /** What it is called on screen, and what else the page wants to know of it. */
-  about: { kind: string; title: string; offer?: string; incident?: string };
+  about: { kind: string; title: string; offer?: string; incident?: string; visit?: string };
   /** The report whose incident it belongs to: it waits for its answer and goes with it. */
   report?: string;
   /** Letters that have to be gone before. */
@@ -63,6 +63,9 @@ export interface OutboxOptions {
 
 const FIRST_WAIT_MS = 2000;
 const LONGEST_WAIT_MS = 60_000;
+
+/** A word of the page's own: nobody would miss it. */
+export const isReceipt = (l: Letter): boolean => l.about.kind === 'delivered' || l.about.kind === 'seen';
 
 /** Refusals that are about the line or the session, not about the letter. 460: a part of a file came wrong. */
 export function later(p: Problem): boolean {

@@ -24,6 +24,23 @@ const OPTIONS: PositionOptions = { enableHighAccuracy: true, timeout: PATIENCE_M
 /** A fix worse than this is told as such: it may be another village. */
 export const POOR_M = 100;
 
+/** Clocks of one phone may differ so much. */
+const SLACK_MS = 5000;
+
+/** How long ago something was, in ms. What lies ahead of the clock is of before it was set back: long ago. */
+export function ageOf(at: number, now: number): number {
+  return at - now > SLACK_MS ? Number.POSITIVE_INFINITY : Math.max(0, now - at);
+}
+
+/**
+ * A fix by the phone's clock. Browsers time some fixes by the satellites; ahead is how far
+ * the true time is ahead of the phone's, in ms.
+ */
+export function byPhone(f: Fix, now: number, ahead: number): Fix {
+  const bySky = Math.abs(f.at - ahead - now) < Math.abs(f.at - now);
+  return ahead && bySky ? { ...f, at: f.at - ahead } : f;
+}
+
 /** Measures once; what it throws is a NoFix. */
 export function here(): Promise<Fix> {
   return new Promise((resolve, reject) => {

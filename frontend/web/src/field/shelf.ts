@@ -101,11 +101,14 @@ export class PhoneShelf implements Shelf, FixShelf {
     });
   }
 
-  /** Takes everything of one person away: letters, files, places. What is kept goes by its key. */
+  /** Takes everything of one person away: letters, files, places, and what is kept by a key that ends with their name. */
   async wipe(login: string): Promise<void> {
-    await this.write(['letters', 'files', 'fixes'], (s) => {
+    const me = await this.kept<{ login: string }>('me');
+    await this.write(['letters', 'files', 'fixes', 'kept'], (s) => {
       for (const name of ['letters', 'files']) drop(s(name), (x) => x.login === login);
       s('fixes').delete(ofLogin(login));
+      for (const what of ['offers', 'visits', 'shift', 'draft', 'recent']) s('kept').delete(`${what} ${login}`);
+      if (me?.login === login) s('kept').delete('me');
     });
   }
 

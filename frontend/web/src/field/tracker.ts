@@ -8,9 +8,10 @@
 import { Problem } from '../session/problem';
 import type { Timers } from '../wire/client';
 import { later } from './outbox';
-import type { Fix, NoFix } from './place';
+import { ageOf, byPhone, type Fix, type NoFix } from './place';
 import { metresBetween } from './tasks';
 
+/** A fix that goes to the server: its time is the server's, as far as the phone knows it. */
 export interface KeptFix extends Fix {
   login: string;
 }
@@ -32,11 +33,13 @@ export interface TrackerOptions {
   watch(found: (f: Fix) => void, failed: (why: NoFix) => void): () => void;
   /** Measures once. */
   measure(): Promise<Fix>;
-  /** The answer says how many were stored; those measured off duty or at an unlikely time are not. */
-  send(fixes: KeptFix[]): Promise<{ stored: number }>;
+  /** The answer says how many were stored, and how many were not because of their place or time; those off duty are neither. */
+  send(fixes: KeptFix[]): Promise<{ stored: number; untrue: number }>;
+  /** How far the server's clock is ahead of the phone's, in ms. */
+  ahead(): number;
   changed(state: Locating, last: Fix | null): void;
-  /** The server has had everything up to now, and has kept some of it or nothing. */
-  sent(stored: number): void;
+  /** The server has had everything up to now, and has kept some of it or nothing; the rest was off duty or untrue. */
+  sent(stored: number, untrue: number): void;
   /** Runs f while no other tab of this page does; null where one does. */
   alone?<T>(way: string, f: () => Promise<T>): Promise<T | null>;
 }
@@ -65,7 +68,7 @@ export class Tracker {
     return this.unwatch !== null;
   }
 
-  /** Measures from now on. A place from before since (unix ms), which a phone may have kept, does not count: it is off duty. */
+  /** Measures from now on. A place from before since (unix ms, the server's), which a phone may have kept, does not count: it is off duty. */
   start(since = 0): void {
     if (this.unwatch) return;
     this.since = since;
@@ -103,34 +106,36 @@ export class Tracker {
     for (;;) {
       const some = await this.o.shelf.fixes(login, BATCH);
       if (!some.length || login !== this.o.login()) return;
-      let stored: number | null = null;
+      let answer: { stored: number; untrue: number } | null = null;
       try {
-        stored = (await this.o.send(some)).stored;
+        answer = await this.o.send(some);
       } catch (e) {
         if (!(e instanceof Problem) || later(e)) return;
         // what the server will never take holds up nothing
       }
       await this.o.shelf.removeFixes(some);
-      if (stored !== null) this.o.sent(stored);
+      if (answer) this.o.sent(answer.stored, answer.untrue);
     }
   }
 
-  private async found(f: Fix): Promise<void> {
-    if (!this.on || f.at < this.since) return;
+  private async found(measured: Fix): Promise<void> {
+    const ahead = this.o.ahead();
+    const f = byPhone(measured, this.o.timers.now(), ahead);
+    if (!this.on || f.at + ahead < this.since) return;
     this.last = f;
     this.say('located');
-    const apart = this.kept ? f.at - this.kept.at : Number.POSITIVE_INFINITY;
+    const apart = this.kept ? ageOf(this.kept.at, f.at) : Number.POSITIVE_INFINITY;
     const moved = this.kept ? metresBetween([this.kept.lon, this.kept.lat], [f.lon, f.lat]) : 0;
     if (apart < MOVED_APART_MS || (apart < APART_MS && moved < Math.max(MOVED_M, f.accuracyM))) return;
     const first = !this.kept;
     this.kept = f;
-    await this.o.shelf.putFix({ ...f, login: this.o.login() }).catch(() => {}); // a full phone: the next may go
+    await this.o.shelf.putFix({ ...f, at: f.at + ahead, login: this.o.login() }).catch(() => {}); // a full phone: the next may go
     if (first) void this.flush();
   }
 
   /** A phone that lies still may be silent for a while: its last place is told as its place so long. */
   private failed(why: NoFix): void {
-    if (!this.on || (why !== 'denied' && this.last && this.o.timers.now() - this.last.at < SILENT_MS)) return;
+    if (!this.on || (why !== 'denied' && this.last && ageOf(this.last.at, this.o.timers.now()) < SILENT_MS)) return;
     this.say(why);
   }
 
@@ -142,7 +147,7 @@ export class Tracker {
   }
 
   private async beat(): Promise<void> {
-    if (!this.last || this.o.timers.now() - this.last.at >= BEAT_MS) {
+    if (!this.last || ageOf(this.last.at, this.o.timers.now()) >= BEAT_MS) {
       await this.o.measure().then(
         (f) => this.found(f),
         (e: Error) => this.failed(e.message as NoFix),

@@ -128,6 +128,7 @@ export const sessionEn: SessionCatalogue = {
     changePassword: 'Change password',
     signOut: 'Sign out',
     signOutAnyway: 'Sign out all the same',
+    unsent: '{n} of the phone page have not reached the centre. Signing out deletes them from this machine for good.',
     expires: 'signed in until {time}',
     pinMissing: 'There is no PIN yet, so the screen cannot be locked.',
     pinTitle: 'Set PIN',

@@ -125,6 +125,7 @@ export const sessionZh = {
     changePassword: '修改密码',
     signOut: '退出登录',
     signOutAnyway: '仍要退出',
+    unsent: '手机页面上还有 {n} 件没有传到中心。退出登录会从本机删掉，找不回来。',
     expires: '本次登录 {time} 到期',
     pinMissing: '还没有设 PIN，不能锁定屏幕。',
     pinTitle: '设置 PIN',

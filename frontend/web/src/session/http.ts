@@ -6,6 +6,9 @@
 import { Problem, problemOf } from './problem';
 
 const PATIENCE_MS = 15_000;
+/** An answer so slow says nothing of the time; a difference so small is none. */
+const PROMPT_MS = 5000;
+const TRUE_MS = 10_000;
 /** For a part of a file on a slow line. */
 const BYTES_PATIENCE_MS = 90_000;
 
@@ -21,6 +24,9 @@ export interface Hooks {
 }
 
 export class Http {
+  /** How far the server's clock is ahead of this machine's, in ms, by the last prompt answer; 0 when they agree or nobody knows. */
+  ahead = 0;
+
   constructor(
     private readonly hooks: Hooks,
     private readonly fetcher: Fetch = (path, init) => fetch(path, init),
@@ -85,16 +91,26 @@ export class Http {
 
   private async fetch(path: string, init: RequestInit, quiet: boolean): Promise<Response> {
     let res: Response;
+    const asked = Date.now();
     try {
       res = await this.fetcher(path, { credentials: 'same-origin', cache: 'no-store', ...init });
     } catch (e) {
       throw new Problem(0, 'about:blank', String(e));
     }
+    this.hear(res.headers.get('date'), asked, Date.now());
     if (res.ok) return res;
     const problem = await problemOf(res, Date.now());
     if (!quiet && problem.status === 401) this.hooks.unauthorised();
     if (!quiet && problem.status === 423) this.hooks.locked();
     throw problem;
+  }
+
+  /** Compares the clocks: the header Date, to the second, was written between asking and the answer. */
+  private hear(date: string | null, asked: number, answered: number): void {
+    const said = Date.parse(date ?? '');
+    if (Number.isNaN(said) || answered < asked || answered - asked > PROMPT_MS) return;
+    const ahead = said + 500 - (asked + answered) / 2;
+    this.ahead = Math.abs(ahead) < TRUE_MS ? 0 : ahead;
   }
 }
 

@@ -46,6 +46,8 @@ export class SessionStore {
   recall: (() => Promise<Session | undefined>) | null = null;
   /** Runs after somebody has signed out by hand, before anybody else is let in. */
   leaving: ((login: string) => Promise<void>) | null = null;
+  /** How much of a person this machine keeps that has not reached the server: a sign-out loses it. */
+  unsent: ((login: string) => Promise<number>) | null = null;
 
   private going = false; // signing out by hand
   private turn = 0; // moves with every change of state of our own: older answers no longer count
@@ -106,6 +108,11 @@ export class SessionStore {
     this.actAt = this.timers.now();
     if (session) this.enter(session);
     else await this.check();
+  }
+
+  /** How much of whoever is in a sign-out here would lose; none where nobody can tell. */
+  async unsentHere(): Promise<number> {
+    return (await this.unsent?.(this.login.value).catch(() => 0)) ?? 0;
   }
 
   /** Signs out. When the server can't be reached the person stays in, and is told. */

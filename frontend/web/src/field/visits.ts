@@ -1,0 +1,125 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+// What of the patrols is a worker's to visit today (docs/PATROLS.md), as it is once
+// everything in the outbox has arrived.
+
+import { shallowRef } from 'vue';
+import { Problem } from '../session/problem';
+import type { Letter } from './outbox';
+import { metresBetween } from './tasks';
+
+export interface Visit {
+  id: string;
+  patrol_name: string;
+  state: 'due' | 'done' | 'missed' | 'late' | 'void';
+  name: string;
+  grid_name: string;
+  /** WGS-84; null: the grid itself. */
+  point: { lon: number; lat: number } | null;
+  opens_at: string;
+  closes_at: string;
+  /** When a visit counts, in order. */
+  windows: { from: string; to: string }[];
+  stay_min: number;
+  seen: { at: string } | null;
+  said: { at: string; text: string; there: boolean | null } | null;
+}
+
+/** A visit with when its word was written that has not arrived yet, in unix ms. */
+export type OwnVisit = Visit & { waiting: number };
+
+const HOUR_MS = 3_600_000;
+const PAGE = 200;
+const PAGES_MOST = 10;
+
+/** Whether it has still to be made, or made up for. */
+export const open = (v: OwnVisit): boolean => !v.waiting && (v.state === 'due' || v.state === 'missed');
+
+/** The stretch of time that counts now, or comes next; null when the last one is over. `on` says that it is now. */
+export function window(v: Visit, now: number): { on: boolean; from: number; to: number } | null {
+  for (const w of v.windows) {
+    const [from, to] = [Date.parse(w.from), Date.parse(w.to)];
+    if (now < to) return { on: now >= from, from, to };
+  }
+  return null;
+}
+
+/** Whether word of it may be given now: within its windows, or after the last of them. */
+export const sayable = (v: Visit, now: number): boolean => window(v, now)?.on ?? true;
+
+/** What can be done now first, the nearest of it on top; then what comes later today; what is made last. */
+export function inOrder(
+  visits: readonly Visit[],
+  letters: readonly Letter[],
+  now: number,
+  here: [number, number] | null,
+): OwnVisit[] {
+  const waits = new Map(letters.filter((l) => l.about.visit && !l.refused).map((l) => [l.about.visit, l.at]));
+  const far = (v: Visit) => (here && v.point ? metresBetween(here, [v.point.lon, v.point.lat]) : Number.POSITIVE_INFINITY);
+  const rank = (v: OwnVisit) => (!open(v) ? 3 : v.state === 'missed' ? 1 : sayable(v, now) ? 0 : 2);
+  return visits
+    .filter((v) => v.state !== 'void')
+    .map((v) => ({ v: { ...v, waiting: waits.get(v.id) ?? 0 }, far: far(v) }))
+    .map((x) => ({ ...x, rank: rank(x.v) }))
+    .sort(
+      (a, b) =>
+        a.rank - b.rank ||
+        (a.far === b.far ? 0 : a.far - b.far) ||
+        a.v.closes_at.localeCompare(b.v.closes_at) ||
+        Number(a.v.id) - Number(b.v.id),
+    )
+    .map((x) => x.v);
+}
+
+/** The visits of whoever is in: those of today, and what was missed since yesterday at this time. */
+export class VisitList {
+  readonly known = shallowRef<Visit[]>([]);
+  /** When they last came from the server, in unix ms; 0 when they never did. */
+  readonly loadedAt = shallowRef(0);
+  private turn = 0;
+
+  constructor(
+    private readonly get: <T>(path: string, query: Record<string, string | number | undefined>) => Promise<T>,
+    private readonly keep: (visits: Visit[]) => Promise<void>,
+  ) {}
+
+  /** Reads them all; now is the server's time in unix ms. Where the account has none to make the list is empty. */
+  async load(now: number): Promise<void> {
+    const turn = ++this.turn;
+    const out: Visit[] = [];
+    const from = new Date(now - 24 * HOUR_MS).toISOString();
+    const to = new Date(endOfDay(now)).toISOString();
+    try {
+      for (let cursor: string | undefined, n = 0; n < PAGES_MOST; n++) {
+        const page: { items: Visit[]; cursor: string | null } = await this.get('/api/v1/visits', {
+          from,
+          to,
+          limit: PAGE,
+          cursor,
+        });
+        out.push(...page.items);
+        if (!page.cursor) break;
+        cursor = page.cursor;
+      }
+    } catch (e) {
+      if (!(e instanceof Problem) || (e.status !== 403 && e.status !== 404)) return; // those kept from before will do
+    }
+    if (turn !== this.turn) return; // an older answer, or somebody else is in
+    this.known.value = out;
+    this.loadedAt.value = now;
+    await this.keep(out).catch(() => {});
+  }
+
+  /** Nothing of the one who goes stays. */
+  clear(): void {
+    this.turn++;
+    this.known.value = [];
+    this.loadedAt.value = 0;
+  }
+}
+
+const CHINA_MS = 8 * HOUR_MS;
+
+/** Midnight after now, by China's one time zone. */
+const endOfDay = (now: number) => (Math.floor((now + CHINA_MS) / (24 * HOUR_MS)) + 1) * 24 * HOUR_MS - CHINA_MS;
