@@ -272,6 +272,7 @@ type JournalItem struct {
 
 	Moved *store.GridMove `json:"moved,omitempty" doc:"Where a redraw of the grids took it from and to"`
 	Data  map[string]any  `json:"data,omitempty" doc:"What else the act brought: level, due, door, into, what was corrected; of a remark its number; of archive the SHA-256 of the dossier"`
+	By    *store.Office   `json:"by,omitempty" doc:"The office in which the actor acted then, without a person's name; absent for who reads no case, and of what the server did itself"`
 }
 
 type journalOutput struct {
@@ -291,9 +292,28 @@ func (s *Server) getJournal(ctx context.Context, a caller, in *incidentID) (*jou
 		if a.View != auth.CaseView {
 			r.Reason, r.Moved, r.Data = "", nil, nil // they tell of the case
 		}
-		out.Body.Items[i] = JournalItem(r)
+		out.Body.Items[i] = JournalItem{r.N, r.Version, r.Kind, r.From, r.To, r.Actor, r.At, r.DeviceAt, r.Reason, r.Moved, r.Data, nil}
 	}
-	return out, nil
+	if a.View != auth.CaseView {
+		return out, nil
+	}
+	return out, s.tellOffices(ctx, a, out.Body.Items)
+}
+
+// tellOffices says of each act in what office it was done.
+func (s *Server) tellOffices(ctx context.Context, a caller, items []JournalItem) error {
+	actors := make([]string, len(items))
+	for i, it := range items {
+		actors[i] = it.Actor
+	}
+	slices.Sort(actors)
+	held, err := s.reads(a).OfficesOf(ctx, slices.Compact(actors))
+	for i, it := range items {
+		if o, ok := held.At(it.Actor, it.At); ok {
+			items[i].By = &o
+		}
+	}
+	return err
 }
 
 type actInput struct {

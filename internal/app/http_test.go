@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -165,6 +166,20 @@ func TestAnActNeedsTheVersionItsActorSaw(t *testing.T) {
 	j := st.get(path+"/journal", op).json(t)["items"].([]any)
 	if len(j) != 2 || j[1].(map[string]any)["to"] != "accepted" {
 		t.Errorf("journal %v", j)
+	}
+	// It says in what office somebody acted, to who reads the case, and to nobody else.
+	town := st.token(auth.TownOperator, "A")
+	if route := st.call("POST", path+"/actions", town, `{"action":"route"}`, `If-Match: "2"`); route.status != 200 {
+		t.Fatalf("routing: %d %s", route.status, route.body)
+	}
+	j = st.get(path+"/journal", op).json(t)["items"].([]any)
+	for n, want := range []map[string]any{{"role": "hall_operator"}, {"role": "hall_operator"}, {"role": "town_operator", "grid": "甲镇"}} {
+		if by, _ := j[n].(map[string]any)["by"].(map[string]any); !reflect.DeepEqual(by, want) {
+			t.Errorf("entry %d is by %v, want %v", n, by, want)
+		}
+	}
+	if a := st.get(path+"/journal", st.token(auth.Auditor, "")); a.status != 200 || strings.Contains(string(a.body), `"by"`) {
+		t.Errorf("the auditor's journal: %d %s", a.status, a.body)
 	}
 }
 

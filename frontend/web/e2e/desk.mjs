@@ -4,7 +4,8 @@
 // Incidents through two pages of a server, in Debian's Chromium: a worker reports one from
 // a phone, the desk sends that worker by three keys, and sees how it goes to the end. Then
 // the desk takes one down itself and offers it by the keyboard alone, calls the roll of who
-// is inside a circle, merges what is the same, and comes second to another dispatcher.
+// is inside a circle, merges what is the same, comes second to another dispatcher, blows a
+// whistle, and calls a reporter back.
 //
 //   node e2e/desk.mjs --base http://127.0.0.1:8080 --desk LINK --field LINK --badge W0001 --lon 107.5 --lat 38.2 --out DIR
 //
@@ -250,6 +251,50 @@ try {
     await desk.locator('.state-chip').getByText('受理').waitFor();
     await desk.unroute('**/actions');
     await picture(desk, 'desk-second');
+  });
+  await step('a whistle is blown and ended by its key', async () => {
+    await desk.locator('.scroll').getByRole('button', { name: '吹哨…' }).waitFor();
+    await desk.keyboard.press('w');
+    const form = desk.locator('dialog');
+    await form.locator('select').first().selectOption({ index: 1 });
+    await form.locator('input[type=checkbox]').first().check();
+    await picture(desk, 'desk-whistle');
+    await axe(desk, 'the form of a whistle');
+    await desk.keyboard.press('Control+Enter');
+    await desk.locator('.beside').getByText('2 家中 0 家到场').waitFor();
+    await desk.keyboard.press('w');
+    await form.locator('textarea').fill('误吹');
+    await desk.keyboard.press('Control+Enter');
+    await desk.locator('.beside').getByText('已结束').waitFor();
+  });
+  await step('a reporter is called back by its key', async () => {
+    const told = { category: '0504', location: { lon: Number(args.lon), lat: Number(args.lat), crs: 'wgs84' } };
+    const made = await ask('POST', '/incidents', {
+      ...told,
+      title: `来电 ${TITLE}`,
+      reporter: { name: '白云', phone: '13900000000' },
+    });
+    await desk
+      .locator('.row')
+      .filter({ hasText: `来电 ${TITLE}` })
+      .waitFor();
+    await choose(made.number);
+    const over = { action: 'refuse', reason: '不归本中心', door: '物业' };
+    const refused = await ask('POST', `/incidents/${made.id}/actions`, over, { 'If-Match': '"1"' });
+    if (refused.status !== 200) throw new Error(`not refused: ${refused.detail}`);
+    const own = desk.locator('.beside').filter({ hasText: '第 1 位上报人' });
+    await own.getByText('前回访').waitFor();
+    await desk.keyboard.press('r');
+    await desk.locator('dialog .phone').getByText('139****0000').waitFor();
+    await desk.getByRole('button', { name: '显示电话' }).click();
+    await desk.locator('dialog .phone').getByText('13900000000').waitFor();
+    await desk.locator('dialog input[value=satisfied]').check();
+    await axe(desk, 'the form of a call-back');
+    await picture(desk, 'desk-callback');
+    await desk.keyboard.press('Control+Enter');
+    await own.getByText('满意').waitFor();
+    await own.getByText('调度员').waitFor();
+    await picture(desk, 'desk-called');
   });
   await step('both pages are in order', async () => {
     await axe(desk, 'the desk at the end');

@@ -4,13 +4,13 @@
 
 import { mount } from '@vue/test-utils';
 import { describe, expect, test, vi } from 'vitest';
-import { type Component, nextTick } from 'vue';
+import { nextTick } from 'vue';
 import { formOf, possibleOf } from '../src/desk/acts';
 import { waysOf, weighty } from '../src/desk/alike';
 import { DeskApi } from '../src/desk/api';
 import CorrectForm from '../src/desk/CorrectForm.vue';
 import { changesOf } from '../src/desk/changes';
-import { DESK, Desk } from '../src/desk/desk';
+import { Desk } from '../src/desk/desk';
 import { emptyDraft, faultsOf, fieldOf, findCategories, isRough, missing, reportOf } from '../src/desk/draft';
 import IncidentPanel from '../src/desk/IncidentPanel.vue';
 import { deskKey, KEYS, type KeyDesk } from '../src/desk/keys';
@@ -22,9 +22,9 @@ import { deskEn } from '../src/i18n/desk.en';
 import { deskZh } from '../src/i18n/desk.zh-CN';
 import { Http } from '../src/session/http';
 import { Problem } from '../src/session/problem';
-import type { SessionStore } from '../src/session/store';
 import ComboField from '../src/ui/ComboField.vue';
-import { FakeSocket, FakeTimers, incident, opened, reset } from './helpers';
+import { asDispatcher, make, NO_REMARKS, standOf } from './deskstand';
+import { FakeSocket, FakeTimers, opened, reset } from './helpers';
 import { dialogs, FakeServer, json, refuse, settle } from './people';
 
 vi.mock('../src/map/hallmap', () => ({ HallMap: class {} }));
@@ -32,17 +32,6 @@ vi.mock('../src/desk/pins', () => ({ MapPins: class {} }));
 const socket = new FakeSocket();
 vi.mock('../src/wire/socket', () => ({ openSocket: () => socket }));
 
-const make = (id: string, more: Partial<Case> = {}) =>
-  ({
-    ...incident(id),
-    version: 1,
-    ack_due: null,
-    stage_due: null,
-    late: false,
-    owner_level: 2,
-    source: 'phone',
-    ...more,
-  }) as Case;
 const category = (code: string, name: string, top_name: string): Category => ({
   code,
   name,
@@ -306,7 +295,7 @@ describe('two dispatchers', () => {
     for (const part of ['offers', 'whistles', 'attachments']) server.on(`GET /incidents/7/${part}`, () => json({ items: [] }));
     server
       .on('GET /incidents/7/duplicates', () => json({ items: [] }))
-      .on('GET /incidents/7/remarks', () => json({ requests: [], instructions: [], assistants: [] }))
+      .on('GET /incidents/7/remarks', () => json(NO_REMARKS))
       .on('GET /supervisions', () => json({ items: [] }))
       .on('GET /incidents/7/candidates', () => json({ items: [], excluded: [], left_out: [], of: 0 }))
       .on('GET /incidents/7', () => json(first ? make('7') : make('7', { version: 2, state: 'accepted' })))
@@ -316,7 +305,7 @@ describe('two dispatchers', () => {
         return refuse(409, { detail: 'at version 2', possible: ['route', 'correct'] });
       });
     const http = new Http({ unauthorised: () => {}, locked: () => {} }, server.fetch);
-    const desk = new Desk({ http } as unknown as SessionStore, new DeskApi(http), new FakeTimers());
+    const desk = new Desk(asDispatcher(http), new DeskApi(http), new FakeTimers());
     desk.choose('7');
     await settle();
     await expect(desk.act({ action: 'accept' })).rejects.toBeInstanceOf(Problem);
@@ -325,85 +314,6 @@ describe('two dispatchers', () => {
     expect(possibleOf(desk.detail.value as Case, desk.told.value)).toEqual(['route', 'correct', 'void', 'note']);
   });
 });
-
-/** A desk whose server holds incidents as `cases` says, and tells what was sent of which version. */
-function standOf(...cases: Case[]) {
-  window.matchMedia ??= (() => ({ matches: false })) as never;
-  const held = new Map(cases.map((c) => [c.id, c]));
-  const journals = new Map(cases.map((c) => [c.id, [entry(1, 'report', 'account:1')]]));
-  const sent: { what: string; match: string; key: string; body: Record<string, unknown> }[] = [];
-  const server = new FakeServer().on('GET /supervisions', () => json({ items: [] }));
-  const worker = (id: string, rank: number) => ({
-    worker_id: id,
-    badge: `W${id}`,
-    rank,
-    score: 1,
-    reasons: [],
-    fix_age_s: 1,
-    relation: 'own_grid',
-  });
-  const guarded = (id: string, heads: () => string, then: (c: Case) => Response) => {
-    const c = held.get(id) as Case;
-    return heads() === `"${c.version}"` ? then(c) : refuse(409, { detail: 'moved', possible: ['escalate'] });
-  };
-  let match = '';
-  for (const { id } of cases) {
-    const at = `/incidents/${id}`;
-    for (const part of ['offers', 'whistles', 'attachments']) server.on(`GET ${at}/${part}`, () => json({ items: [] }));
-    server
-      .on(`GET ${at}`, () => json(held.get(id)))
-      .on(`GET ${at}/journal`, () => json({ items: journals.get(id) }))
-      .on(`GET ${at}/duplicates`, () => json({ items: [] }))
-      .on(`GET ${at}/remarks`, () => json({ requests: [], instructions: [], assistants: [] }))
-      .on(`GET ${at}/candidates`, () => json({ items: [worker('12', 1), worker('13', 2)], excluded: [], left_out: [], of: 2 }))
-      .on(`POST ${at}/offers`, () =>
-        guarded(
-          id,
-          () => match,
-          () => json({ items: [] }, 201),
-        ),
-      )
-      .on(`POST ${at}/actions`, ({ body }) =>
-        guarded(
-          id,
-          () => match,
-          (c) => {
-            const { action } = body as { action: string };
-            const state = { accept: 'accepted', route: 'routed' }[action] ?? c.state;
-            held.set(id, { ...c, state, version: c.version + 1 });
-            return json({ ...held.get(id), possible: undefined });
-          },
-        ),
-      );
-  }
-  const http = new Http({ unauthorised: () => {}, locked: () => {} }, (path, init) => {
-    const h = new Headers(init.headers);
-    match = h.get('if-match') ?? '';
-    if (init.method === 'POST')
-      sent.push({
-        what: path.replace('/api/v1/incidents/', ''),
-        match,
-        key: h.get('idempotency-key') ?? '',
-        body: JSON.parse(String(init.body)),
-      });
-    return server.fetch(path, init);
-  });
-  const timers = new FakeTimers();
-  const desk = new Desk({ http } as unknown as SessionStore, new DeskApi(http), timers);
-  /** Somebody else moves an incident on. */
-  const raise = (id: string, more: Partial<Case> = {}) => {
-    const c = held.get(id) as Case;
-    held.set(id, { ...c, version: c.version + 1, ...more });
-    journals.get(id)?.push(entry(c.version + 1, 'correct', 'account:2'));
-  };
-  const show = (component: Component) =>
-    mount(component, {
-      global: { plugins: [makeI18nOf('zh-CN', { 'zh-CN': deskZh, en: deskEn })], provide: { [DESK as symbol]: desk } },
-      attachTo: document.body,
-    });
-  return { server, desk, timers, sent, raise, show, held };
-}
-const entry = (n: number, kind: string, actor: string) => ({ n, kind, actor, at: '2026-11-22T08:00:00+08:00', device_at: null });
 
 describe('the stream', () => {
   test('an event of a new incident loses neither its advice nor what is alike', async () => {

@@ -15,8 +15,11 @@ import type {
   Likeness,
   Message,
   Offer,
+  Outcome,
+  Owed,
   PlaceFound,
   Remarks,
+  Reporter,
   RollCall,
   Selected,
   Supervision,
@@ -40,6 +43,22 @@ export interface Act {
   /** Of extend: by how much. */
   value?: number;
   unit?: string;
+}
+
+/** Whom a whistle calls, and within how many minutes. */
+export interface Calling {
+  lead: string;
+  assisting: string[];
+  within_min: number;
+  note?: string;
+}
+
+/** A joint session as it is called. */
+export interface Sitting {
+  at: string;
+  place: string;
+  follow_up: string;
+  seats: { role: string; holder: string }[];
 }
 
 type Items<T> = { items: T[] };
@@ -89,8 +108,7 @@ export class DeskApi {
   }
   /** Writes a note; the same key makes one note, however often it is sent. */
   async note(id: string, text: string, key: string): Promise<Case> {
-    const named = { 'Idempotency-Key': key };
-    return (await this.http.post<{ incident: Case }>(`/api/v1/incidents/${id}/notes`, { text }, named)).incident;
+    return (await this.http.post<{ incident: Case }>(`/api/v1/incidents/${id}/notes`, { text }, named(key))).incident;
   }
   /** Asks workers; with lead the first of them is to lead. */
   offer(id: string, version: number, workers: string[], lead: boolean): Promise<{ items: Offer[] }> {
@@ -103,6 +121,37 @@ export class DeskApi {
       ...(reason && { reason }),
     });
   }
+
+  /** Call-backs that wait, the soonest due first. */
+  owed = () =>
+    this.http.get<{ counts: { call_backs: number }; items: Owed[] }>('/api/v1/remarks', { kind: 'call_back', limit: 200 });
+  callBack = (id: string, n: number, body: { outcome: Outcome; text?: string }, key: string) =>
+    this.http.post(`/api/v1/incidents/${id}/callbacks/${n}/outcome`, body, named(key));
+  /** Who reported, masked. */
+  reporters = (id: string) => this.items<Reporter>(`/api/v1/incidents/${id}/reporters`);
+  /** One of them in full; the server keeps who asked, and why. */
+  reveal = (id: string, n: number, reason: string) =>
+    this.http.post<Reporter>(`/api/v1/incidents/${id}/reporters/${n}/reveal`, { reason });
+  instruct = (id: string, body: { text: string; due: string }, key: string) =>
+    this.http.post(`/api/v1/incidents/${id}/instructions`, body, named(key));
+  reply = (id: string, n: number, text: string, key: string) =>
+    this.http.post(`/api/v1/incidents/${id}/instructions/${n}/reply`, { text }, named(key));
+  answer = (supervision: string, text: string, key: string) =>
+    this.http.post(`/api/v1/supervisions/${supervision}/reply`, { text }, named(key));
+  whistle = (id: string, body: Calling, key: string) => this.http.post(`/api/v1/incidents/${id}/whistles`, body, named(key));
+  /** The desk gives a department's word: that it comes, or is there. */
+  word = (whistle: string, body: { kind: 'report' | 'arrive'; department: string }, key: string) =>
+    this.http.post(`/api/v1/whistles/${whistle}/reports`, body, named(key));
+  endWhistle = (whistle: string, reason: string, key: string) =>
+    this.http.post(`/api/v1/whistles/${whistle}/end`, { reason }, named(key));
+  /** Calls a joint session, or with its number changes the one there is; gives the number. */
+  async session(id: string, n: number, body: Sitting, key: string): Promise<number> {
+    const path = `/api/v1/incidents/${id}/sessions`;
+    if (n) await this.http.put(`${path}/${n}`, body, named(key));
+    return n || (await this.http.post<{ n: number }>(path, body, named(key))).n;
+  }
+  confirm = (id: string, n: number, key: string) =>
+    this.http.post(`/api/v1/incidents/${id}/sessions/${n}/confirm`, undefined, named(key));
 
   /** What lies inside something marked. */
   select = (marked: Record<string, unknown>) => this.http.post<Selected>('/api/v1/select', { ...marked, limit: 200 });
@@ -118,4 +167,5 @@ export class DeskApi {
   }
 }
 
+const named = (key: string) => ({ 'Idempotency-Key': key });
 const once = (version: number) => ({ 'If-Match': `"${version}"`, 'Idempotency-Key': newRef() });

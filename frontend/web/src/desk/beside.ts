@@ -18,13 +18,14 @@ export class Beside {
   /** Incidents that were merged into this one. */
   readonly merged = shallowRef<Case[]>([]);
   private turn = 0; // moves with every other incident
-  private looked = false; // whether what may be alike has come
+  private look = 1; // moves when what may be alike is to be looked for anew
+  private looked = 0; // the look whose answer has come
 
   constructor(private readonly api: DeskApi) {}
 
   clear(): void {
     this.turn++;
-    this.looked = false;
+    this.look++;
     this.whistles.value = [];
     this.attached.value = [];
     this.remarks.value = null;
@@ -35,12 +36,12 @@ export class Beside {
 
   /** Has the next load look anew for what may be alike. */
   lookAgain(): void {
-    this.looked = false;
+    this.look++;
   }
 
   /** Loads all of it; what may be alike only until it has come, since it takes long to look for. */
   async load(i: Case): Promise<void> {
-    const { turn } = this;
+    const { turn, look } = this;
     const put = async <T>(asked: Promise<T>, take: (v: T) => void) => {
       const v = await asked.catch(() => null);
       if (v !== null && turn === this.turn) take(v);
@@ -58,9 +59,10 @@ export class Beside {
       put(this.api.supervisions(i.id), (v) => {
         this.supervisions.value = v;
       }),
-      !this.looked &&
+      this.looked !== look &&
         put(this.api.duplicates(i.id), (v) => {
-          this.looked = true;
+          if (look !== this.look) return; // a newer look is under way, or yet to come
+          this.looked = look;
           this.alike.value = v.items;
           this.merged.value = v.merged ?? [];
         }),

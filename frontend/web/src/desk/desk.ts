@@ -17,15 +17,16 @@ import type { Timers } from '../wire/client';
 import type { Freshness } from '../wire/freshness';
 import { newRef } from '../wire/ref';
 import { openSocket } from '../wire/socket';
-import { ASKED_FOR, stepsToOffer } from './acts';
+import { ASKED_FOR, asks, stepsToOffer } from './acts';
 import type { Act, DeskApi } from './api';
 import { Beside } from './beside';
 import { type Draft, emptyDraft, reportOf } from './draft';
 import { MapHand } from './hand';
+import { LEADER, type Matter, type MatterKey, matterOf } from './matters';
 import { MapPins } from './pins';
-import { countLanes, type Lane, laneOf, queueOf } from './queue';
+import { countLanes, laneOf, queueOf, type Tab } from './queue';
 import { Selection } from './selection';
-import type { Advice, Case, Category, JournalEntry, Offer } from './types';
+import type { Advice, Case, Category, JournalEntry, Offer, Owed } from './types';
 
 const BEAT_MS = 250;
 const GATHER_MS = 60;
@@ -35,6 +36,7 @@ const RETRY_MS = 2000;
 /** Advice grows old by itself: fixes age and people move. */
 const ADVICE_MS = 20_000;
 const PICK_PX = 22;
+const OWED_MS = 30_000;
 
 /** What the right column is for now. */
 export type Mode = 'incident' | 'report' | 'select' | 'correct';
@@ -44,7 +46,7 @@ export type Seen = Pick<Case, 'id' | 'version'>;
 
 export class Desk {
   readonly open = shallowRef<Case[]>([]);
-  readonly lane = ref<Lane>('send');
+  readonly lane = ref<Tab>('send');
   readonly typed = ref('');
   readonly fresh = shallowRef<Freshness>({ state: 'connecting', ageMs: 0, dataAt: 0 });
   readonly now = ref(Date.now());
@@ -71,7 +73,21 @@ export class Desk {
   readonly corrected = shallowRef<{ before: Case; after: Case } | null>(null);
   /** The act of somebody else that ours came after. */
   readonly rival = shallowRef<JournalEntry | null>(null);
+  /** Whether the incident had moved on when our last act was refused. */
+  readonly moved = ref(false);
+  /** An act that has to come before an offer, and wants something to be said first. */
+  readonly before = ref('');
 
+  /** What is being done beside moving the incident, in a dialog. */
+  readonly matter = shallowRef<Matter | null>(null);
+  /** The matter that was to be begun, and there is nothing to do. */
+  readonly idle = ref<MatterKey | ''>('');
+  /** Call-backs that wait, the soonest due first, and how many there are. */
+  readonly owed = shallowRef<{ count: number; items: Owed[] }>({ count: 0, items: [] });
+
+  readonly role = computed(() => this.session.me.value?.role ?? '');
+  /** Whether this person takes reports, sends people and moves incidents on; a leader does not. */
+  readonly acts = computed(() => this.role.value !== LEADER);
   readonly queue = computed(() => queueOf(this.open.value, this.lane.value, this.typed.value));
   readonly counts = computed(() => countLanes(this.open.value));
   readonly late = computed(() => this.open.value.filter((i) => i.late).length);
@@ -96,6 +112,7 @@ export class Desk {
   /** The note that is on its way. */
   private noted = { id: '', text: '', key: '' };
   private beatTimer: unknown;
+  private owedTimer: unknown;
   private readonly motion = window.matchMedia('(prefers-reduced-motion: reduce)');
 
   constructor(
@@ -131,11 +148,13 @@ export class Desk {
     addEventListener('offline', this.offline);
     addEventListener('online', this.online);
     void this.lists();
+    void this.lookForOwed();
   }
 
   stop(): void {
     this.live.client.stop();
     this.timers.clear(this.beatTimer);
+    this.timers.clear(this.owedTimer);
     this.selection.clear();
     this.discard();
     removeEventListener('offline', this.offline);
@@ -203,6 +222,10 @@ export class Desk {
     this.chosen.value = id;
     this.told.value = null;
     this.rival.value = null;
+    this.moved.value = false;
+    this.before.value = '';
+    this.matter.value = null;
+    this.idle.value = '';
     this.corrected.value = null;
     this.beside.clear();
     this.picked.value = [];
@@ -230,10 +253,11 @@ export class Desk {
 
   /** Moves the choice along the queue. */
   step(by: 1 | -1): void {
-    const list = this.queue.value;
-    const at = list.findIndex((i) => i.id === this.chosen.value);
+    const called = [...new Set(this.owed.value.items.map((o) => o.incident))];
+    const list = this.lane.value === 'call' ? called : this.queue.value.map((i) => i.id);
+    const at = list.indexOf(this.chosen.value);
     const to = list[at < 0 ? 0 : Math.max(0, Math.min(list.length - 1, at + by))];
-    if (to) this.choose(to.id);
+    if (to) this.choose(to);
   }
 
   /** Ticks a worker or takes the tick away. Only the most urgent incidents are offered to several at once. */
@@ -257,14 +281,18 @@ export class Desk {
     }
     this.loading.value = true;
     try {
-      const [detail, journal, offers] = await Promise.all([this.api.incident(id), this.api.journal(id), this.api.offers(id)]);
+      const [detail, journal, offers] = await Promise.all([
+        this.api.incident(id),
+        this.api.journal(id),
+        this.acts.value ? this.api.offers(id) : [],
+      ]);
       if (!mine()) return;
       this.detail.value = detail;
       this.journal.value = journal;
       this.offers.value = offers;
       this.showPins();
       void this.beside.load(detail);
-      const over = !detail.open || laneOf(detail.state) === 'check';
+      const over = !this.acts.value || !detail.open || laneOf(detail.state) === 'check';
       const old = this.advised !== detail.version || this.timers.now() - this.adviceAt > ADVICE_MS;
       if (over || this.wanted || old) await this.advise(mine, over);
     } catch {
@@ -315,6 +343,40 @@ export class Desk {
     this.noted = { id: '', text: '', key: '' };
   }
 
+  /** Opens the dialog of a matter by its key; false, and `idle` says of which, where there is nothing to do. */
+  begin(key: MatterKey): boolean {
+    const i = this.detail.value;
+    this.matter.value = i && matterOf(key, i, this.role.value, this.beside);
+    this.idle.value = i && !this.matter.value ? key : '';
+    return !!this.matter.value;
+  }
+
+  /**
+   * Writes what stands beside an incident: its version stays. Taken or refused, all of that
+   * is read anew before this returns, so that a form can say how things stand.
+   */
+  async setDown<T>(id: string, write: () => Promise<T>): Promise<T> {
+    try {
+      return await write();
+    } finally {
+      const [i, journal] = await Promise.all([this.api.incident(id), this.api.journal(id)]).catch(() => []);
+      if (i && journal && id === this.chosen.value) {
+        this.journal.value = journal;
+        if (i.version >= (this.detail.value?.version ?? 0)) this.detail.value = i;
+        await this.beside.load(i);
+      }
+      void this.lookForOwed();
+    }
+  }
+
+  /** Reads the call-backs that wait, and again after a while. */
+  private async lookForOwed(): Promise<void> {
+    this.timers.clear(this.owedTimer);
+    this.owedTimer = this.timers.set(() => void this.lookForOwed(), OWED_MS);
+    const found = await this.api.owed().catch(() => null);
+    if (found) this.owed.value = { count: found.counts.call_backs, items: found.items };
+  }
+
   /** Corrects the chosen incident, and keeps how it was before. */
   async correct(act: Act, before: Case): Promise<void> {
     await this.act(act, before);
@@ -348,6 +410,7 @@ export class Desk {
    */
   private async once(of: Seen, run: () => Promise<unknown>, advise = false): Promise<void> {
     this.rival.value = null;
+    this.moved.value = false;
     this.corrected.value = null;
     try {
       await run();
@@ -359,7 +422,8 @@ export class Desk {
       );
       const news = journal.at(-1);
       if (i && id === this.chosen.value) {
-        if (news && i.version > of.version) this.rival.value = news;
+        this.moved.value = i.version > of.version;
+        if (news && this.moved.value) this.rival.value = news;
         if (of.id === id) {
           this.detail.value = i;
           this.journal.value = journal as JournalEntry[];
@@ -374,18 +438,27 @@ export class Desk {
 
   /**
    * Asks the ticked workers, after the steps that have to come first, by the version that
-   * the advice on the screen is of.
+   * the advice on the screen is of. A step that wants something to be said is not taken:
+   * `before` names it, and nobody is asked yet.
    */
   async offer(): Promise<void> {
     const i = this.chosenNow();
     const of = { id: i.id, version: this.advised || i.version };
     const workers = this.picked.value;
     const lead = !this.lead.value;
+    this.before.value = '';
     await this.once(
       of,
       async () => {
-        for (const action of lead ? (stepsToOffer(i.state) ?? []) : [])
+        let at = i;
+        for (const action of lead ? (stepsToOffer(i.state) ?? []) : []) {
+          if (at.version !== of.version) at = await this.api.incident(of.id); // what our own step made possible
+          if (asks(action, at)) {
+            if (of.id === this.chosen.value) [this.detail.value, this.before.value] = [at, action];
+            return;
+          }
           this.put(await this.api.act(of.id, of.version, { action }), of);
+        }
         await this.api.offer(of.id, of.version, workers, lead);
         if (of.id === this.chosen.value) this.picked.value = [];
       },
@@ -394,6 +467,8 @@ export class Desk {
   }
 
   async withdraw(offer: Offer, reason: string): Promise<void> {
+    this.rival.value = null;
+    this.moved.value = false;
     try {
       await this.api.withdraw(offer.id, reason);
     } finally {

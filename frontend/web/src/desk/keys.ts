@@ -5,6 +5,7 @@
 // modifier held down. Enter on a button stays the button's.
 
 import type { HallMap } from '../map/hallmap';
+import type { MatterKey } from './matters';
 
 /** The keys in the order in which help tells of them; the catalogue has their words. */
 export const KEYS = [
@@ -17,6 +18,10 @@ export const KEYS = [
   'correct',
   'merge',
   'note',
+  'callback',
+  'instruction',
+  'whistle',
+  'session',
   'find',
   'map',
   'pan',
@@ -33,6 +38,8 @@ export interface KeyDesk {
   /** Merges what is most alike. */
   merge(): void;
   note(): void;
+  /** Begins what is done beside moving the incident. */
+  matter(key: MatterKey): void;
   help(): void;
   /** Leaves what is open; false when nothing is. */
   leave(): boolean;
@@ -84,6 +91,22 @@ export function deskKey(e: KeyboardEvent, desk: KeyDesk): boolean {
     case 'b':
     case 'B':
       desk.note();
+      return true;
+    case 'r':
+    case 'R':
+      desk.matter('callback');
+      return true;
+    case 'i':
+    case 'I':
+      desk.matter('instruction');
+      return true;
+    case 'w':
+    case 'W':
+      desk.matter('whistle');
+      return true;
+    case 'h':
+    case 'H':
+      desk.matter('session');
       return true;
     case '?':
     case '？': // of a Chinese keyboard

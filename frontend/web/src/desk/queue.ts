@@ -9,6 +9,8 @@ import type { Case } from './types';
 export const LANES = ['send', 'work', 'check'] as const;
 /** send: somebody has to be sent; work: somebody is at it; check: done, to be looked at. */
 export type Lane = (typeof LANES)[number];
+/** A tab of the queue: a lane of open incidents, or the call-backs that wait. */
+export type Tab = Lane | 'call';
 
 const SEND = new Set(['reported', 'accepted', 'routed', 'returned', 'escalated', 'reopened']);
 const CHECK = new Set(['resolved', 'verified']);
@@ -45,7 +47,7 @@ export function countLanes(open: Case[]): Record<Lane, number> {
 }
 
 /** The lane's incidents in their order, of those whose words hold what was typed. */
-export function queueOf(open: Case[], lane: Lane, typed: string): Case[] {
+export function queueOf(open: Case[], lane: Tab, typed: string): Case[] {
   const want = typed.trim().toLowerCase();
   const words = (i: Case) =>
     [i.number, i.title, i.address, i.category_name, ...(i.grid?.path ?? []).map((s) => s.name)].join(' ').toLowerCase();

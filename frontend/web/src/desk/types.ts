@@ -40,12 +40,24 @@ export interface PossibleAct {
   one_of?: string[];
 }
 
+/** The office in which somebody acted: no person's name. */
+export interface By {
+  role: string;
+  /** Name of the grid that the role is about. */
+  grid?: string;
+  department?: string;
+  /** Of a grid worker. */
+  badge?: string;
+}
+
 export interface JournalEntry {
   n: number;
   kind: string;
   from?: string;
   to?: string;
   actor: string;
+  /** In what office, where the actor is an account or a token that is known. */
+  by?: By;
   at: string;
   device_at: string | null;
   reason?: string;
@@ -234,8 +246,64 @@ export interface Remarks {
     asked_by: string;
     asked_at: string;
   }[];
-  instructions: { n: number; text: string; due: string; given_by: string; given_at: string; reply: string | null }[];
+  instructions: Instruction[];
+  sessions: JointSession[];
+  call_backs: CallBack[];
   assistants: { department: string; since: string; until: string | null }[];
+}
+
+export interface Instruction {
+  n: number;
+  text: string;
+  due: string;
+  given_by: string;
+  given_at: string;
+  reply: string | null;
+  replied_by: string | null;
+  replied_at: string | null;
+}
+
+/** A joint session; a seat without a holder is open. */
+export interface JointSession {
+  n: number;
+  at: string;
+  place: string;
+  follow_up: string;
+  seats: { role: string; holder: string }[];
+  called_by: string;
+  confirmed_by: string | null;
+  confirmed_at: string | null;
+}
+
+export const OUTCOMES = ['satisfied', 'basically', 'unsatisfied', 'unreached'] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
+/** What a reporter is owed after the end, and what came of it; null while it is owed. */
+export interface CallBack {
+  n: number;
+  reporter: number;
+  owed_by: string;
+  due: string;
+  /** Calls that reached nobody. */
+  tries: number;
+  done_at: string | null;
+  done_by: string | null;
+  outcome: Outcome | null;
+  text?: string;
+}
+
+/** A call-back that waits, in the list of all of them. */
+export interface Owed {
+  incident: string;
+  number: string;
+  call_back: CallBack;
+}
+
+/** Who reported, masked or in full. */
+export interface Reporter {
+  n?: number;
+  name: string;
+  phone: string;
 }
 
 export interface Supervision {
@@ -244,6 +312,7 @@ export interface Supervision {
   owner_level: number;
   opened_at: string;
   reply_due: string;
+  reason?: string;
   reply?: string;
   closed: boolean;
 }

@@ -3,6 +3,8 @@
 
 // Distances and times as a dispatcher reads them at a glance.
 
+import type { By } from './types';
+
 type Say = (key: string, values: Record<string, unknown>) => string;
 
 export function distanceText(t: Say, metres: number): string {
@@ -22,8 +24,12 @@ export function actWord(t: (key: string) => string, te: (key: string) => boolean
   return known ? t(known) : e.kind;
 }
 
-/** Who did something, as the journal names them: account:7, token:4, or a clock of the server's. */
-export function actorWord(t: Say, te: (key: string) => boolean, actor: string): string {
+/**
+ * Who did something: by role and office where the journal tells, else as it names them:
+ * account:7, token:4, or a clock of the server's.
+ */
+export function actorWord(t: Say, te: (key: string) => boolean, actor: string, by?: By): string {
   const [kind = '', n = ''] = actor.split(':');
+  if (by) return t('desk.actor.by', { role: t(`role.${by.role}`, {}), of: by.badge ?? by.department ?? by.grid ?? '', n }).trim();
   return te(`desk.actor.${kind}`) ? t(`desk.actor.${kind}`, { n }) : actor;
 }

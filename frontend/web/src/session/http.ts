@@ -42,8 +42,8 @@ export class Http {
   post<T = void>(path: string, body?: unknown, headers: Record<string, string> = {}): Promise<T> {
     return this.call('POST', path, body, false, 'application/json', headers);
   }
-  put<T = void>(path: string, body: unknown): Promise<T> {
-    return this.call('PUT', path, body);
+  put<T = void>(path: string, body: unknown, headers: Record<string, string> = {}): Promise<T> {
+    return this.call('PUT', path, body, false, 'application/json', headers);
   }
   del(path: string, query: Query = {}): Promise<void> {
     return this.call('DELETE', withQuery(path, query));

@@ -13,6 +13,11 @@ export function when(iso: string | null | undefined, seconds = false): string {
   return `${date} ${seconds ? time : time.slice(0, 5)}`;
 }
 
+/** A moment as a datetime-local field writes it. */
+export function local(ms: number): string {
+  return when(new Date(ms).toISOString()).replace(' ', 'T');
+}
+
 /** What a datetime-local field says, as a moment with its zone; empty stays empty. */
 export function moment(local: string): string {
   if (!local) return '';

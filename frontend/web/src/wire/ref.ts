@@ -11,3 +11,13 @@ export function newRef(): string {
     .replaceAll('/', '_')
     .replaceAll('=', '');
 }
+
+/** Names what a form sends: the same text again keeps its name, another one gets another. */
+export function namer(): (what: unknown) => string {
+  let [last, ref] = ['', ''];
+  return (what) => {
+    const now = JSON.stringify(what);
+    if (now !== last) [last, ref] = [now, newRef()];
+    return ref;
+  };
+}
