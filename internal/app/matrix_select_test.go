@@ -162,7 +162,7 @@ func (r *run) responseTimes(l line) {
 }
 
 // periodFigures counts what was reported lately: the incidents that the actor sees; who
-// reads no cases is told of whole weeks, without those whose place is not shown and
+// reads no cases is told of one whole week, without those whose place is not shown and
 // without small numbers.
 func (r *run) periodFigures(l line) {
 	to := people.Local(time.Now()).Truncate(time.Second).Add(time.Hour)
@@ -171,7 +171,7 @@ func (r *run) periodFigures(l line) {
 	if shared {
 		to = monday(people.Local(time.Now()))
 		to = time.Date(to.Year(), to.Month(), to.Day(), 0, 0, 0, 0, to.Location())
-		from = to.AddDate(0, 0, -56)
+		from = to.AddDate(0, 0, -7)
 	}
 	a := r.ask(l, l.method, l.path+"?"+url.Values{"from": {from.Format(time.RFC3339)}, "to": {to.Format(time.RFC3339)}}.Encode(), "")
 	if !r.o.allowed(r.a, l) {
