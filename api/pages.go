@@ -11,15 +11,17 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/gin-gonic/gin"
 )
 
 // page is one file of the front end, ready to send.
 type page struct {
-	body, packed []byte // packed is empty where gzip gains nothing
-	mime         string
-	immutable    bool // its name changes with its content
+	body      []byte
+	packed    func() []byte // body in gzip, made when first asked for; empty where that gains nothing
+	mime      string
+	immutable bool // its name changes with its content
 }
 
 // screens are the addresses of pages; each file is NAME.html.
@@ -72,16 +74,22 @@ func makePage(name string, body []byte) page {
 		p.mime = "text/javascript; charset=utf-8"
 	case ".woff2":
 		p.mime = "font/woff2"
+		p.packed = func() []byte { return nil }
 		return p
 	case ".webmanifest":
 		p.mime = "application/manifest+json"
 	}
+	p.packed = sync.OnceValue(func() []byte { return pack(body) })
+	return p
+}
+
+func pack(body []byte) []byte {
 	var b bytes.Buffer
 	w, _ := gzip.NewWriterLevel(&b, gzip.BestCompression)
 	if _, err := w.Write(body); err == nil && w.Close() == nil && b.Len() < len(body)*9/10 {
-		p.packed = b.Bytes()
+		return b.Bytes()
 	}
-	return p
+	return nil
 }
 
 func sendPage(c *gin.Context, p page) {
@@ -91,10 +99,12 @@ func sendPage(c *gin.Context, p page) {
 	}
 	c.Header("Cache-Control", cache)
 	c.Header("Vary", "Accept-Encoding")
-	if len(p.packed) > 0 && strings.Contains(c.GetHeader("Accept-Encoding"), "gzip") {
-		c.Header("Content-Encoding", "gzip")
-		c.Data(http.StatusOK, p.mime, p.packed)
-		return
+	if strings.Contains(c.GetHeader("Accept-Encoding"), "gzip") {
+		if packed := p.packed(); len(packed) > 0 {
+			c.Header("Content-Encoding", "gzip")
+			c.Data(http.StatusOK, p.mime, packed)
+			return
+		}
 	}
 	c.Data(http.StatusOK, p.mime, p.body)
 }

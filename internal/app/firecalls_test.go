@@ -87,6 +87,7 @@ func percentile(sorted []float64, p float64) float64 {
 // times of their stages, and the percentiles told are those of the file itself, each
 // year's.
 func TestRealFireCallsAreDispatchHistory(t *testing.T) {
+	t.Parallel()
 	calls, impossible := readFireCalls(t)
 	st := newStand(t)
 	leader := st.token(auth.CountyLeader, "") // medical calls are of a sensitive category

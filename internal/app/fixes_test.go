@@ -218,6 +218,7 @@ func pretendPhones(t testing.TB, n int) *store.DB {
 // The whole way on real PostGIS: a phone's request through the device listener to
 // history, dot and quarantine, and the dot again after a restart.
 func TestFixesFromPhoneToHistory(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	db := pretendPhones(t, 20)
 	w := newFixWriter(fixOptions{DB: db})
@@ -290,6 +291,7 @@ func TestRecordedDayComesIn(t *testing.T) {
 	if _, err := os.Stat(path); err != nil {
 		t.Skipf("SKIPPED: the shared GPS data is missing: %v", err)
 	}
+	t.Parallel()
 	tracks, err := demo.ReadTracks(path)
 	if err != nil {
 		t.Fatal(err)

@@ -51,6 +51,7 @@ func (st *stand) draft(ds []grid.Draft) int32 {
 }
 
 func TestAPreviewSaysWhatARedrawChanges(t *testing.T) {
+	t.Parallel()
 	st := newStand(t)
 	admin, desk := st.token(auth.SystemAdmin, ""), st.token(auth.HallOperator, "")
 	for _, p := range [][2]float64{{107.2, 38.3}, {107.2, 38.1}, {107.55, 38.4}, {107.9, 38.1}, {106.95, 38.2}, {109, 38.2}} {
@@ -172,6 +173,7 @@ func (st *stand) standing() map[string]string {
 }
 
 func TestADraftIsEnactedAndUndoneOverTheWeb(t *testing.T) {
+	t.Parallel()
 	st := newStand(t)
 	admin, desk, townA, townB := st.token(auth.SystemAdmin, ""), st.token(auth.HallOperator, ""), st.token(auth.TownOperator, "A"), st.token(auth.TownOperator, "B")
 	stays, moves, falls := "", "", ""
@@ -255,6 +257,7 @@ func TestADraftIsEnactedAndUndoneOverTheWeb(t *testing.T) {
 }
 
 func TestAPlannedEnactmentIsDoneOnceWhenItIsDue(t *testing.T) {
+	t.Parallel()
 	clock := &testClock{at: time.Now()}
 	st := newStandWith(t, Options{Now: clock.now})
 	admin := st.token(auth.SystemAdmin, "")
@@ -307,6 +310,7 @@ func TestAPlannedEnactmentIsDoneOnceWhenItIsDue(t *testing.T) {
 }
 
 func TestAServerThatStopsWaitsForNoComparison(t *testing.T) {
+	t.Parallel()
 	st := newStand(t)
 	admin, v := st.token(auth.SystemAdmin, ""), st.draft(redraw())
 	c, err := pgx.Connect(t.Context(), st.s.o.DatabaseURL)
@@ -319,7 +323,9 @@ func TestAServerThatStopsWaitsForNoComparison(t *testing.T) {
 	}
 	got := make(chan answer, 1)
 	go func() { got <- st.get(fmt.Sprintf("/api/v1/grid-versions/%d/preview", v), admin) }()
-	st.wait("the comparison to wait", func() bool { return st.count("SELECT count(*) FROM pg_locks WHERE NOT granted") > 0 })
+	st.wait("the comparison to wait", func() bool {
+		return st.count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") > 0
+	})
 	if err := st.s.Stop(context.Background()); err != nil {
 		t.Error(err)
 	}

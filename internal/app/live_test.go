@@ -144,6 +144,7 @@ func TestEventsThatGetNoNumberAreNoticed(t *testing.T) {
 // TestTicksTellThatEventsGetNoNumber holds the feed's head: the line is open and
 // ticks go out, but a screen must not take what it has for everything.
 func TestTicksTellThatEventsGetNoNumber(t *testing.T) {
+	t.Parallel()
 	st := newStand(t)
 	op := st.token(auth.HallOperator, "")
 	l := st.live(op, `{"type":"hello","topics":["events"]}`)
@@ -200,6 +201,7 @@ func TestTicksTellThatEventsGetNoNumber(t *testing.T) {
 // TestTheFeedAgesWhileThePumpCannotRead takes the feed away under the pump while
 // no event waits for a number.
 func TestTheFeedAgesWhileThePumpCannotRead(t *testing.T) {
+	t.Parallel()
 	st := newStand(t)
 	st.wait("fresh feed", func() bool { return st.s.feedAge() < time.Second })
 	if _, err := st.s.db.Pool.Exec(t.Context(), "ALTER TABLE feed RENAME TO feed_away"); err != nil {

@@ -158,6 +158,7 @@ const pumpBatch = 1000
 func (s *Server) pump(ctx context.Context) {
 	system := auth.System("a node folds the whole feed")
 	var epoch feed.Epoch
+	again := firstPause
 	for ctx.Err() == nil {
 		e, st, err := ledger.LoadState(ctx, s.db, system)
 		if err == nil { // what changed before st's head is told by no event any more
@@ -173,10 +174,11 @@ func (s *Server) pump(ctx context.Context) {
 		case err == nil:
 			s.hub.Reset(e, st)
 		default: // on a new database the sequencer has yet to make the feed's head
-			s.pause(ctx, firstPause)
+			s.pause(ctx, again)
+			again = min(2*again, pumpPause)
 			continue
 		}
-		epoch = e
+		epoch, again = e, firstPause
 		for ctx.Err() == nil {
 			if err := s.pumpOnce(ctx, system, epoch); err != nil {
 				if errors.Is(err, errNewEpoch) {
@@ -191,9 +193,10 @@ func (s *Server) pump(ctx context.Context) {
 	}
 }
 
-// How long the pump waits for word of a new head: to begin, and from then on.
+// How long the pump waits for word of a new head: to begin, twice as long each time,
+// and from then on.
 const (
-	firstPause = 50 * time.Millisecond
+	firstPause = 5 * time.Millisecond
 	pumpPause  = 500 * time.Millisecond
 )
 

@@ -162,7 +162,7 @@ func (r *run) responseTimes(l line) {
 }
 
 // periodFigures counts what was reported lately: the incidents that the actor sees; who
-// reads no cases is told of whole weeks, without those whose place is not shown and
+// reads no cases is told of one whole week, without those whose place is not shown and
 // without small numbers.
 func (r *run) periodFigures(l line) {
 	to := people.Local(time.Now()).Truncate(time.Second).Add(time.Hour)

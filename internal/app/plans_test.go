@@ -17,6 +17,7 @@ import (
 )
 
 func TestAPlanThatHasToWaitHoldsUpNoneBehindItAndNotForEver(t *testing.T) {
+	t.Parallel()
 	clock := &testClock{at: time.Now()}
 	st := newStandWith(t, Options{Now: clock.now})
 	first, second := st.draft(redraw()), st.draft(redraw())
@@ -76,6 +77,7 @@ func TestAPlanThatHasToWaitHoldsUpNoneBehindItAndNotForEver(t *testing.T) {
 }
 
 func TestANumberedDraftWaitsUntilThisNodeHasFoldedTheNews(t *testing.T) {
+	t.Parallel()
 	st := newStand(t)
 	tx, err := st.s.db.Pool.Begin(t.Context())
 	if err != nil {

@@ -235,7 +235,7 @@ func (st *stand) whenLive(version int32, since time.Time) time.Duration {
 // TestABoundaryRedrawIsPreviewedEnactedAndUndoneUnderWay redraws the demo banner,
 // with 2,017 grids where the full counts are asked for, while 50 reports a second come in and readers read.
 func TestABoundaryRedrawIsPreviewedEnactedAndUndoneUnderWay(t *testing.T) {
-	past, flow, counts := 3000, time.Second, []int{4, 40, 160}
+	past, flow, counts := 3000, time.Second, []int{3, 20, 60}
 	if soak() {
 		past, flow, counts = 300_000, 30*time.Second, []int{12, 300, 1704}
 	}
