@@ -279,6 +279,7 @@ try {
       .filter({ hasText: `来电 ${TITLE}` })
       .waitFor();
     await choose(made.number);
+    await desk.locator('.send').getByText('派给').waitFor(); // the advice has come: it is refused of what is over
     const over = { action: 'refuse', reason: '不归本中心', door: '物业' };
     const refused = await ask('POST', `/incidents/${made.id}/actions`, over, { 'If-Match': '"1"' });
     if (refused.status !== 200) throw new Error(`not refused: ${refused.detail}`);

@@ -38,6 +38,7 @@ describe('the queue', () => {
     expect(dueAt(make('1', both))).toBe(Date.parse(at('09:00')));
     expect(dueAt(make('1', { ...both, acknowledged_at: at('08:30') }))).toBe(Date.parse(at('18:00')));
     expect(dueAt(make('1', { ...both, state: 'suspended' }))).toBeNull();
+    expect(dueAt(make('1', { ...both, state: 'refused', open: false }))).toBeNull();
     expect(dueAt(make('1'))).toBeNull();
   });
 

@@ -7,7 +7,11 @@ import { nextTick } from 'vue';
 import IncidentPanel from '../src/desk/IncidentPanel.vue';
 import { deskKey, type KeyDesk } from '../src/desk/keys';
 import QueuePanel from '../src/desk/QueuePanel.vue';
-import type { Case } from '../src/desk/types';
+import type { By, Case } from '../src/desk/types';
+import { actorWord } from '../src/desk/words';
+import { makeI18nOf } from '../src/i18n';
+import { deskEn } from '../src/i18n/desk.en';
+import { deskZh } from '../src/i18n/desk.zh-CN';
 import { entry, make, NO_REMARKS, standOf } from './deskstand';
 import { dialogs, json, refuse, settle } from './people';
 
@@ -422,4 +426,13 @@ test('the keys of the matters', () => {
   const desk = { matter: (k: string) => did.push(k), hallMap: null } as unknown as KeyDesk;
   for (const key of ['r', 'I', 'w', 'H']) expect(deskKey(new KeyboardEvent('keydown', { key }), desk)).toBe(true);
   expect(did).toEqual(['callback', 'instruction', 'whistle', 'session']);
+});
+
+test('who did something is said by the office, without one by the account', () => {
+  const t = makeI18nOf('zh-CN', { 'zh-CN': deskZh, en: deskEn }).global;
+  const said = (actor: string, by?: By) => actorWord(t.t, t.te, actor, by);
+  expect(said('account:1', { role: 'dispatcher' })).toBe('调度员（1 号）');
+  expect(said('account:2', { role: 'grid_worker', badge: 'W0001', grid: '第3网格' })).toBe('网格员 W0001（2 号）');
+  expect(said('token:3', { role: 'dept_handler', department: '消防救援' })).toBe('部门经办人 消防救援（3 号）');
+  expect(said('account:4')).toBe('4 号账号');
 });

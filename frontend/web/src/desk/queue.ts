@@ -22,7 +22,7 @@ export function laneOf(state: string): Lane {
 
 /** The limit that runs out first, in unix ms; null where none runs. */
 export function dueAt(i: Case): number | null {
-  if (i.state === 'suspended') return null;
+  if (i.state === 'suspended' || !i.open) return null;
   const running = [i.acknowledged_at ? null : i.ack_due, i.stage_due].map((d) => Date.parse(d ?? '')).filter((d) => d > 0);
   return running.length ? Math.min(...running) : null;
 }

@@ -30,6 +30,9 @@ export function actWord(t: (key: string) => string, te: (key: string) => boolean
  */
 export function actorWord(t: Say, te: (key: string) => boolean, actor: string, by?: By): string {
   const [kind = '', n = ''] = actor.split(':');
-  if (by) return t('desk.actor.by', { role: t(`role.${by.role}`, {}), of: by.badge ?? by.department ?? by.grid ?? '', n }).trim();
+  if (by) {
+    const office = [t(`role.${by.role}`, {}), by.badge ?? by.department ?? by.grid].filter(Boolean).join(' ');
+    return t('desk.actor.by', { office, n });
+  }
   return te(`desk.actor.${kind}`) ? t(`desk.actor.${kind}`, { n }) : actor;
 }

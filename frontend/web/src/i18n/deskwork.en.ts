@@ -293,7 +293,7 @@ export const deskWorkEn: typeof deskWorkZh = {
   },
   oneOf: 'At least one of these has to be said.',
   doorDepartment: 'The department to go to',
-  actor: { by: '{role} {of} (no. {n})', account: 'account {n}', token: 'token {n}', system: 'the system' },
+  actor: { by: '{office} (no. {n})', account: 'account {n}', token: 'token {n}', system: 'the system' },
   secs: '{s} s',
   rival: '{actor} was first, at {time}: “{act}”. The latest is shown now; look again.',
   isLate: 'is late',

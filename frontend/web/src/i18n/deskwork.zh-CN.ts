@@ -285,7 +285,7 @@ export const deskWorkZh = {
   },
   oneOf: '请至少填写其中一项。',
   doorDepartment: '请去哪个部门',
-  actor: { by: '{role} {of}（{n} 号）', account: '{n} 号账号', token: '{n} 号令牌', system: '系统' },
+  actor: { by: '{office}（{n} 号）', account: '{n} 号账号', token: '{n} 号令牌', system: '系统' },
   secs: '{s} 秒',
   rival: '{actor} 在 {time} 先办了“{act}”。已读到最新情况，请再看一眼。',
   isLate: '已超期',
