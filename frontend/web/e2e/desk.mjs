@@ -164,8 +164,10 @@ try {
     if (arrivals !== 1) throw new Error(`${arrivals} arrivals in the journal`);
   });
   await step('the worker finishes, and the desk sees it resolved', async () => {
+    await phone.waitForTimeout(800);
     await big('办结').click();
     await card.locator('textarea').fill('已扶起围栏并加固');
+    await phone.waitForTimeout(800); // sooner it is the second touch of the one that opened the form
     await card.locator('.saying .huge').click();
     await offer.locator('.offer-state').getByText('已办结').waitFor();
     await desk.locator('.state-chip').getByText('办结').waitFor();
