@@ -71,7 +71,7 @@ func benchCounty(tb testing.TB, incidents int) *store.DB {
 		CROSS JOIN LATERAL (SELECT leaf.x + 0.025 * (hashint4(n) & 65535) / 65536.0 AS x, leaf.y + 0.1 * (hashint4(-n) & 65535) / 65536.0 AS y) at
 		RETURNING id, state, owner_level, department_id, reported_at)
 		INSERT INTO incident_stage (incident_id, n, level, department_id, started_at) SELECT id, 1, owner_level, department_id, reported_at FROM made WHERE state = 'reported'`,
-		`INSERT INTO incident_worker (incident_id, worker_id, relation) SELECT id, 1 + id % 400, 'reported' FROM incident WHERE id % 5 = 0`,
+		`INSERT INTO incident_worker (incident_id, worker_id, relation) SELECT id, 1 + id / 7 % 400, 'reported' FROM incident WHERE id % 7 = 0`,
 		`ANALYZE`,
 	} {
 		if _, err := db.Pool.Exec(ctx, sql); err != nil {
@@ -95,10 +95,16 @@ func BenchmarkScopedQuery(b *testing.B) {
 	}
 	county, town := interval("C"), interval("T1")
 	var dept int64
-	if err := db.Pool.QueryRow(ctx, "SELECT min(id) FROM department").Scan(&dept); err != nil {
+	if err := db.Pool.QueryRow(ctx, "SELECT max(id) FROM department").Scan(&dept); err != nil {
 		b.Fatal(err)
 	}
 	box := orb.Bound{Min: orb.Point{107.30, 38.30}, Max: orb.Point{107.34, 38.34}}
+	var worker int64 // one with work in the box
+	if err := db.Pool.QueryRow(ctx, `SELECT iw.worker_id FROM incident_worker iw JOIN incident i ON i.id = iw.incident_id
+		WHERE i.geom && ST_MakeEnvelope($1, $2, $3, $4, 4326) AND i.category NOT IN (SELECT code FROM category WHERE precision = 'none') LIMIT 1`,
+		box.Min[0], box.Min[1], box.Max[0], box.Max[1]).Scan(&worker); err != nil {
+		b.Fatal(err)
+	}
 	const open = ` AND i.geom && ST_MakeEnvelope($4, $5, $6, $7, 4326) ORDER BY i.reported_at DESC, i.id DESC LIMIT $8`
 	const veiled = ` AND i.category NOT IN (SELECT code FROM category WHERE precision = 'none')`
 	for _, c := range []struct {
@@ -112,15 +118,15 @@ func BenchmarkScopedQuery(b *testing.B) {
 		{"town", auth.Grant{Role: auth.TownOperator, Intervals: []auth.Interval{town}}, `i.grid_no BETWEEN $1 AND $2 AND $3::int IS NULL` + veiled, []any{town.Lo, town.Hi, nil}},
 		{
 			"department",
-			auth.Grant{Role: auth.DeptHandler, Department: dept, County: []auth.Interval{county}},
-			`i.grid_no BETWEEN $1 AND $2 AND i.department_id = $3`,
+			auth.Grant{Role: auth.DeptHandler, Department: dept, Intervals: []auth.Interval{county}},
+			`i.grid_no BETWEEN $1 AND $2 AND i.department_id = $3` + veiled,
 			[]any{county.Lo, county.Hi, dept},
 		},
 		{
 			"worker",
-			auth.Grant{Role: auth.GridWorker, Worker: 7, County: []auth.Interval{county}},
-			`i.grid_no BETWEEN $1 AND $2 AND EXISTS (SELECT FROM incident_worker iw WHERE iw.incident_id = i.id AND iw.worker_id = $3 AND iw.until IS NULL)`,
-			[]any{county.Lo, county.Hi, int64(7)},
+			auth.Grant{Role: auth.GridWorker, Worker: uint32(worker), County: []auth.Interval{county}},
+			`i.grid_no BETWEEN $1 AND $2 AND EXISTS (SELECT FROM incident_worker iw WHERE iw.incident_id = i.id AND iw.worker_id = $3 AND iw.until IS NULL)` + veiled,
+			[]any{county.Lo, county.Hi, worker},
 		},
 	} {
 		c.grant.ID = "token:1"
@@ -146,7 +152,7 @@ func BenchmarkScopedQuery(b *testing.B) {
 			}
 			return len(got)
 		}
-		if x, y := scoped(), byHand(); x != y {
+		if x, y := scoped(), byHand(); x != y || x == 0 {
 			b.Fatalf("%s: %d rows through the scope, %d by hand", c.name, x, y)
 		}
 		b.Run(c.name, func(b *testing.B) {
