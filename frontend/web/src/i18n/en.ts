@@ -30,7 +30,7 @@ export const en: Catalogue = {
   priority: { 1: 'Urgent', 2: 'Important', 3: 'Normal', 4: 'Low' },
   incidents: {
     title: 'Latest',
-    open: '{n} open, {m} of them on the map',
+    open: '{n} open · {m} on the map',
     openWhy: 'Not on the map: the place is unknown or not shown, or it was resolved a quarter of an hour ago.',
     empty: 'No open incident',
     unplaced: 'place unknown',

@@ -28,7 +28,7 @@ export const zhCN = {
   priority: { 1: '紧急', 2: '重要', 3: '一般', 4: '平缓' },
   incidents: {
     title: '实时事件',
-    open: '未结 {n}，其中图上 {m}',
+    open: '未结 {n} · 图上 {m}',
     openWhy: '不在图上的：位置待核、不公开，或已办结过一刻钟。',
     empty: '当前没有未结事件',
     unplaced: '位置待核',
