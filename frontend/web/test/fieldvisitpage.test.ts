@@ -4,9 +4,29 @@
 // @vitest-environment jsdom
 
 import { describe, expect, test } from 'vitest';
+import { watch } from 'vue';
 import VisitCard from '../src/field/VisitCard.vue';
+import type { Visit } from '../src/field/visits';
 import { settle } from './people';
 import { onAPhone, phone, steady, touch } from './phone';
+
+/** A visit that counts from one time to another, in unix ms. */
+const due = (from: number, to: number): Visit => ({
+  id: '31',
+  state: 'due',
+  patrol_name: '日巡查',
+  name: '三号井',
+  grid_name: '网格001',
+  point: null,
+  windows: [{ from: iso(from), to: iso(to) }],
+  opens_at: iso(from),
+  closes_at: iso(to),
+  stay_min: 0,
+  seen: null,
+  said: null,
+});
+const iso = (ms: number) => new Date(ms).toISOString();
+const H = 3_600_000;
 
 describe('the page of visits', () => {
   onAPhone();
@@ -15,20 +35,7 @@ describe('the page of visits', () => {
     const ahead = 3_600_000;
     let line = true;
     const asked: { path: string; key: string | null; body: Record<string, string> }[] = [];
-    const visit = {
-      id: '31',
-      state: 'due',
-      patrol_name: '日巡查',
-      name: '三号井',
-      grid_name: '网格001',
-      point: null,
-      windows: [{ from: new Date(Date.now()).toISOString(), to: new Date(Date.now() + 2 * ahead).toISOString() }],
-      opens_at: '',
-      closes_at: '',
-      stay_min: 0,
-      seen: null,
-      said: null,
-    };
+    const visit = due(Date.now(), Date.now() + 2 * ahead);
     const p = phone((path, init) => {
       if (!line) return undefined;
       const headers = { date: new Date(Date.now() + ahead).toUTCString() };
@@ -57,5 +64,29 @@ describe('the page of visits', () => {
     expect(Math.abs(Date.parse(asked[0]?.body.at ?? '') - Date.now() - ahead)).toBeLessThan(5000);
     expect(p.kinds()).toEqual([]);
     card.unmount();
+  });
+
+  test('stands as the server answered at once, whatever list is still on its way', async () => {
+    const visit = due(Date.now() - H, Date.now() + H);
+    const lists: ((r: Response) => void)[] = [];
+    let said: Visit['said'] = null;
+    const p = phone((path, init) => {
+      if (path.startsWith('/api/v1/visits?')) return new Promise((come) => lists.push(come));
+      said = { at: iso(Date.now()), text: JSON.parse(String(init.body)).text, there: null };
+      return Response.json({ ...visit, state: 'done', said });
+    });
+    p.field.running = true;
+    p.field.visits.known.value = [visit];
+    const older = p.field.visits.load(); // asked before the word, answered after it
+    const states: string[] = [];
+    const stop = watch(p.field.visits.own, ([v]) => states.push(v?.waiting ? 'waits' : (v?.state ?? '')), { flush: 'sync' });
+    await p.field.visits.say(visit, '水位正常');
+    await settle();
+    lists[0]?.(Response.json({ items: [visit], cursor: null }));
+    await older;
+    expect(p.field.visits.own.value.map((v) => [v.state, v.said?.text])).toEqual([['done', '水位正常']]);
+    expect(states).not.toContain('due');
+    expect(p.kept.get('visits wang')).toEqual([{ ...visit, state: 'done', said }]);
+    stop();
   });
 });

@@ -191,8 +191,10 @@ export class Field implements Phone {
     const { number = '' } = (answer ?? {}) as { number?: string };
     if (l.about.kind === 'report') this.told.value = { number, done: false };
     if (l.about.kind === 'resolve') this.told.value = { number, done: true };
-    if (l.about.visit) void this.visits.load();
-    else if (!isReceipt(l)) this.offers.gather();
+    if (l.about.visit) {
+      void this.visits.take(answer as Visit);
+      void this.visits.load();
+    } else if (!isReceipt(l)) this.offers.gather();
   }
 
   /** Somebody signs out by hand, after a warning where something was unsent: nothing of theirs is written down any more. */

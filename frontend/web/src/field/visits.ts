@@ -121,6 +121,14 @@ export class VisitList {
     await shelf.keep(`visits ${login}`, out).catch(() => {});
   }
 
+  /** The server has just said how a visit stands: a list that is on its way is older than that. */
+  async take(v: Visit): Promise<void> {
+    if (!this.phone.running) return;
+    this.turn++;
+    this.known.value = this.known.value.map((x) => (x.id === v.id ? v : x));
+    await this.phone.shelf.keep(`visits ${this.phone.login}`, this.known.value).catch(() => {});
+  }
+
   /**
    * Says that a visit has been made, and what was seen; written down first, sent when
    * there is a line. False for the second touch of a double one.
