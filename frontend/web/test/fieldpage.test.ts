@@ -203,7 +203,11 @@ describe('the page', () => {
     await leave();
     await settle();
     expect(menu.text()).toContain('还有 2 件没有传到中心');
-    expect(p.drawer.letters.size).toBe(3);
+    steady.ms += 600;
+    await leave(); // the second touch of a double one
+    await settle();
+    expect([p.drawer.letters.size, p.wiped]).toEqual([3, []]);
+    steady.ms += 200;
     await leave();
     await settle();
     expect([...p.drawer.letters.keys()]).toEqual(['b']);

@@ -9,6 +9,7 @@ import { computed, type InjectionKey, inject, ref, shallowRef, watch } from 'vue
 import { Problem } from '../session/problem';
 import type { Session } from '../session/rest';
 import type { SessionStore } from '../session/store';
+import { Touches } from '../ui/touch';
 import { LiveClient, type Timers } from '../wire/client';
 import { openSocket } from '../wire/socket';
 import { type Category, type Draft, emptyDraft } from './draft';
@@ -21,7 +22,6 @@ import { ageOf } from './place';
 import { Reports } from './reports';
 import type { PhoneShelf } from './shelf';
 import type { Task } from './tasks';
-import { Touches } from './touch';
 import { pathOf, sendFile } from './upload';
 import { type Visit, VisitList } from './visits';
 
