@@ -5,9 +5,10 @@
 
 import { describe, expect, test } from 'vitest';
 import { watch } from 'vue';
+import OutboxNote from '../src/field/OutboxNote.vue';
 import VisitCard from '../src/field/VisitCard.vue';
 import type { Visit } from '../src/field/visits';
-import { settle } from './people';
+import { refuse, settle } from './people';
 import { onAPhone, phone, steady, touch } from './phone';
 
 /** A visit that counts from one time to another, in unix ms. */
@@ -88,5 +89,91 @@ describe('the page of visits', () => {
     expect(states).not.toContain('due');
     expect(p.kept.get('visits wang')).toEqual([{ ...visit, state: 'done', said }]);
     stop();
+  });
+
+  /** A phone on which a word about a visit has been refused. */
+  async function refusedWord(type: string, visit = due(Date.now() - H, Date.now() + H), status = 409) {
+    const words: { text: string; at: string }[] = [];
+    let taken = false;
+    const p = phone((path, init) => {
+      if (path.startsWith('/api/v1/visits?')) return Response.json({ items: [visit], cursor: null });
+      words.push(JSON.parse(String(init.body)));
+      const { text, at } = words.at(-1) as (typeof words)[number];
+      return taken ? Response.json({ ...visit, state: 'done', said: { text, at, there: null } }) : refuse(status, { type });
+    });
+    p.field.running = true;
+    p.field.visits.known.value = [visit];
+    p.field.minute.value = Date.now();
+    steady.ms += 1000;
+    await p.field.visits.say(visit, '井盖松动');
+    await settle();
+    steady.ms += 1000;
+    return { ...p, visit, words, take: () => (taken = true) };
+  }
+
+  test.each([
+    ['visit-old', '24 小时'],
+    ['visit-ahead', '手机时间快了'],
+    ['visit-early', '不在走访的时段里'],
+    ['visit-outside', '不在走访的时段里'],
+  ])('a word refused for %s stays with its reason, and is said again as of now', async (type, reason) => {
+    const p = await refusedWord(type);
+    const note = p.show(OutboxNote);
+    expect(note.text()).toContain('井盖松动');
+    expect(note.text()).toContain(reason);
+    expect([...p.drawer.letters.values()].map((l) => l.body.text)).toEqual(['井盖松动']); // on the disk too
+    p.take();
+    await touch(note, '再说一次');
+    expect(note.find('textarea').element.value).toBe('井盖松动');
+    await note.find('form').trigger('submit'); // the second touch of a double one
+    await settle();
+    expect(p.words).toHaveLength(1);
+    steady.ms += 1000;
+    await note.find('form').trigger('submit');
+    await settle();
+    expect(p.words.map((w) => w.text)).toEqual(['井盖松动', '井盖松动']);
+    expect(Math.abs(Date.parse(p.words[1]?.at ?? '') - Date.now())).toBeLessThan(5000);
+    expect([p.kinds(), p.field.refused.value]).toEqual([[], []]);
+    note.unmount();
+  });
+
+  test.each([
+    ['visit-void', 409, '已不用去'],
+    ['about:blank', 404, '已不归您'],
+  ])('a word refused for %s %d stays until it is dropped', async (type, status, reason) => {
+    const p = await refusedWord(type, undefined, status);
+    const note = p.show(OutboxNote);
+    expect(note.text()).toContain(reason);
+    expect(note.text()).toContain('井盖松动');
+    expect(note.text()).not.toContain('再说一次');
+    await touch(note, '不要了');
+    expect(p.kinds()).toEqual([]);
+    note.unmount();
+  });
+
+  test('a word that came before its hours is said again within them', async () => {
+    const p = await refusedWord('visit-early', due(Date.now() + H, Date.now() + 2 * H));
+    const note = p.show(OutboxNote);
+    const names = () => note.findAll('button').map((b) => b.text());
+    expect(names()).toEqual(['不要了']);
+    expect(note.text()).toContain('起可以走访');
+    p.field.minute.value = Date.now() + H + 60_000;
+    await settle();
+    expect(names()).toEqual(['再说一次', '不要了']);
+    note.unmount();
+  });
+
+  test('the card of the visit takes the refused word up', async () => {
+    const p = await refusedWord('visit-ahead');
+    const card = p.show(VisitCard, { visit: p.field.visits.own.value[0] });
+    await touch(card, '已走访');
+    expect(card.find('textarea').element.value).toBe('井盖松动');
+    p.take();
+    steady.ms += 1000;
+    await card.find('textarea').setValue('井盖松动，已围上');
+    await card.find('form').trigger('submit');
+    await settle();
+    expect([p.words.at(-1)?.text, p.kinds()]).toEqual(['井盖松动，已围上', []]);
+    card.unmount();
   });
 });

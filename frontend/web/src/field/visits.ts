@@ -131,9 +131,10 @@ export class VisitList {
 
   /**
    * Says that a visit has been made, and what was seen; written down first, sent when
-   * there is a line. False for the second touch of a double one.
+   * there is a line. Words about it that were refused go. False for the second touch of a
+   * double one.
    */
-  async say(v: Visit, text: string): Promise<boolean> {
+  async say(v: Pick<Visit, 'id' | 'name'>, text: string): Promise<boolean> {
     if (!this.phone.touch(`visit ${v.id}`)) return false;
     const ref = newRef();
     const at = this.phone.serverNow();
@@ -146,7 +147,13 @@ export class VisitList {
       headers: { 'Idempotency-Key': ref },
       about: { kind: 'visit', title: v.name, visit: v.id },
     });
+    for (const l of this.refused(v.id)) await this.phone.outbox.dismiss(l.ref);
     return true;
+  }
+
+  /** The words about a visit that the server would not have. */
+  refused(id: string): Letter[] {
+    return this.phone.letters.value.filter((l) => l.about.visit === id && l.refused);
   }
 
   /** Nothing of the one who goes stays. */
