@@ -31,6 +31,12 @@ export function onAPhone(): void {
     vi.stubGlobal('Blob', Blob); // jsdom's have no bytes that can be hashed
     vi.stubGlobal('File', File);
     vi.stubGlobal('navigator', {});
+    vi.stubGlobal(
+      'WebSocket',
+      class {
+        close() {}
+      },
+    ); // one that never opens
     vi.spyOn(document, 'visibilityState', 'get').mockReturnValue('visible');
   });
   afterAll(() => {
@@ -67,6 +73,7 @@ export function phone(answer: (path: string, init: RequestInit) => Promise<Respo
     forget: async (...keys: string[]) => keys.forEach((k) => void kept.delete(k)),
     file: async (ref: string) => files.get(ref),
     putFile: async (f: { ref: string }) => void files.set(f.ref, f),
+    tidyFiles: async () => {},
     removeFile: async (ref: string) => void files.delete(ref),
     wipe: async (login: string) => {
       wiped.push(login);

@@ -90,7 +90,7 @@ export class Duty {
     await this.phone.outbox.post({
       ref: newRef(),
       login: this.phone.login,
-      at: Date.now(),
+      at: this.phone.serverNow(),
       method: 'DELETE',
       path: '/api/v1/shifts/current',
       body: {},

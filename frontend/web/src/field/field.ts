@@ -56,6 +56,7 @@ export class Field implements Phone {
   private readonly client: LiveClient;
   private readonly touches = new Touches();
   private beatTimer: unknown = null;
+  private keptAhead = 0;
 
   constructor(
     readonly session: SessionStore,
@@ -113,8 +114,9 @@ export class Field implements Phone {
     addEventListener('online', this.back);
     addEventListener('offline', this.away);
     document.addEventListener('visibilitychange', this.shown);
-    this.beat();
     const kept = async <T>(key: string, otherwise: T) => (await this.shelf.kept<T>(key).catch(() => undefined)) ?? otherwise;
+    await this.recallClock();
+    this.beat();
     this.offers.known.value = await kept<Task[]>(`offers ${this.login}`, []);
     this.visits.known.value = await kept<Visit[]>(`visits ${this.login}`, []);
     this.reports.categories.value = await kept<Category[]>('categories', []);
@@ -212,7 +214,22 @@ export class Field implements Phone {
     await this.shelf.forget('me', `offers ${login}`, `visits ${login}`, `shift ${login}`).catch(() => {});
   }
 
+  /** Before any answer has told the time the clock is as wrong as it was last. */
+  private async recallClock(): Promise<void> {
+    const { http } = this.session;
+    this.keptAhead = (await this.shelf.kept<number>('ahead').catch(() => 0)) ?? 0;
+    if (!http.heard) http.ahead = this.keptAhead;
+  }
+
+  private keepClock(): void {
+    const { ahead } = this.session.http;
+    if (Math.abs(ahead - this.keptAhead) < 1000) return; // the header Date is to the second
+    this.keptAhead = ahead;
+    void (ahead ? this.shelf.keep('ahead', ahead) : this.shelf.forget('ahead')).catch(() => {});
+  }
+
   private beat(): void {
+    this.keepClock();
     const before = this.now.value;
     this.now.value = Date.now();
     this.minute.value = fullMinute(this.serverNow());

@@ -48,7 +48,7 @@ export class Offers {
     const receipt = kind === 'delivered' || kind === 'seen';
     if (!receipt && !this.phone.touch(task.id)) return false;
     const ref = receipt ? `${kind}-${task.id}` : newRef();
-    const at = Date.now();
+    const at = this.phone.serverNow();
     await this.phone.outbox.post({
       ref,
       login: this.phone.login,

@@ -17,7 +17,7 @@ export interface Letter {
   ref: string;
   /** Whose it is: a shared phone may hold letters of several people. */
   login: string;
-  /** When it was written, by this device's clock, in unix ms. */
+  /** When it was written, in unix ms: by the server's clock, as far as the phone knew it. */
   at: number;
   /** Its place in the order of writing, whatever the clock says; the outbox gives it. Missing of letters by an older page. */
   n?: number;

@@ -71,12 +71,12 @@ export class Reports {
   /** Reports the draft, and begins a new one. What is asked for while one is being written down is the same touch again. */
   async report(c: Category): Promise<void> {
     if (this.reporting.value || this.pending.value) return;
-    const { outbox, shelf, login } = this.phone;
+    const { outbox, shelf, login, session } = this.phone;
     this.reporting.value = true;
     const written = this.draft.value;
     this.draft.value = emptyDraft();
     try {
-      await outbox.post(...lettersOf(plain(written), c, login, Date.now(), newRef));
+      await outbox.post(...lettersOf(plain(written), c, login, Date.now(), newRef, session.http.ahead));
     } catch (e) {
       this.draft.value = written;
       throw e;
@@ -157,7 +157,7 @@ export class Reports {
     const me = this.duty.lately();
     const measured = place?.accuracyM && !outOfDate(place, now) ? place : null;
     const ready = await readyFile(kind, given);
-    const f = draftFile(newRef(), ready, now, me ?? measured);
+    const f = draftFile(newRef(), ready, this.phone.serverNow(), me ?? measured);
     try {
       await this.phone.shelf.putFile({ ref: f.ref, login: this.phone.login, blob: ready.blob });
     } catch {

@@ -141,7 +141,7 @@ export class VisitList {
     await this.phone.outbox.post({
       ref,
       login: this.phone.login,
-      at: Date.now(),
+      at,
       path: `/api/v1/visits/${v.id}/word`,
       body: { text, at: new Date(at).toISOString() },
       headers: { 'Idempotency-Key': ref },
