@@ -176,4 +176,28 @@ describe('the page of visits', () => {
     expect([p.words.at(-1)?.text, p.kinds()]).toEqual(['井盖松动，已围上', []]);
     card.unmount();
   });
+
+  test.each([
+    ['another’s word that came first', 5 * 60_000, ['visit']],
+    ['one’s own, whose answer was lost', 0, []],
+  ])('of two words the first counts: %s', async (_, before, left) => {
+    const visit = due(Date.now() - H, Date.now() + H);
+    const p = phone((path, init) => {
+      if (path.startsWith('/api/v1/visits?')) return undefined;
+      const at = Date.parse(JSON.parse(String(init.body)).at) - before;
+      return Response.json({ ...visit, state: 'done', repeated: true, said: { at: iso(at), text: '先说的', there: null } });
+    });
+    p.field.running = true;
+    p.field.visits.known.value = [visit];
+    steady.ms += 1000;
+    await p.field.visits.say(visit, '井盖松动');
+    await settle();
+    expect(p.kinds()).toEqual(left);
+    expect(p.field.visits.own.value.map((v) => [v.state, v.said?.text])).toEqual([['done', '先说的']]);
+    const note = p.show(OutboxNote);
+    expect(note.text().includes('以先说的为准')).toBe(before > 0);
+    expect(note.text().includes('井盖松动')).toBe(before > 0);
+    expect(note.text()).not.toContain('再说一次');
+    note.unmount();
+  });
 });

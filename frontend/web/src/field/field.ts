@@ -177,7 +177,9 @@ export class Field implements Phone {
       return undefined;
     }
     const headers = l.incident ? { ...l.headers, 'If-Match': `"${l.incident.version}"` } : l.headers;
-    return http.post(pathOf(l), l.body, headers);
+    const answer = await http.post<unknown>(pathOf(l), l.body, headers);
+    if (l.about.visit) await this.visits.answered(l, answer as Visit & { repeated?: boolean });
+    return answer;
   }
 
   private async sendFile(l: Letter): Promise<void> {
@@ -193,10 +195,8 @@ export class Field implements Phone {
     const { number = '' } = (answer ?? {}) as { number?: string };
     if (l.about.kind === 'report') this.told.value = { number, done: false };
     if (l.about.kind === 'resolve') this.told.value = { number, done: true };
-    if (l.about.visit) {
-      void this.visits.take(answer as Visit);
-      void this.visits.load();
-    } else if (!isReceipt(l)) this.offers.gather();
+    if (l.about.visit) void this.visits.load();
+    else if (!isReceipt(l)) this.offers.gather();
   }
 
   /** Somebody signs out by hand, after a warning where something was unsent: nothing of theirs is written down any more. */

@@ -121,12 +121,18 @@ export class VisitList {
     await shelf.keep(`visits ${login}`, out).catch(() => {});
   }
 
-  /** The server has just said how a visit stands: a list that is on its way is older than that. */
-  async take(v: Visit): Promise<void> {
-    if (!this.phone.running) return;
-    this.turn++;
-    this.known.value = this.known.value.map((x) => (x.id === v.id ? v : x));
-    await this.phone.shelf.keep(`visits ${this.phone.login}`, this.known.value).catch(() => {});
+  /**
+   * The server has just said how a visit stands: a list that is on its way is older than
+   * that. It throws a Problem where another word came first, and this one does not count.
+   */
+  async answered(l: Letter, v: Visit & { repeated?: boolean }): Promise<void> {
+    if (this.phone.running && l.login === this.phone.login) {
+      this.turn++;
+      this.known.value = this.known.value.map((x) => (x.id === v.id ? v : x));
+      await this.phone.shelf.keep(`visits ${l.login}`, this.known.value).catch(() => {});
+    }
+    const own = Date.parse(v.said?.at ?? '') === Date.parse(String(l.body.at));
+    if (v.repeated && !own) throw new Problem(409, 'visit-told', '');
   }
 
   /**

@@ -101,6 +101,7 @@ export const fieldEn: FieldCatalogue = {
       visitOld: 'Word of a visit must reach the centre within 24 hours; this came later. Say it again, as of now.',
       visitAhead: 'The phone’s clock is fast: the time has not come yet. Set the time automatically, and say it again.',
       visitVoid: 'Nobody has to make this visit any more.',
+      visitTold: 'Somebody told of this visit before, and the first word counts. What you wrote is still here.',
       visitGone: 'This visit is not yours any more.',
       other: 'The centre did not take it: ask who is on duty there.',
     },
