@@ -6,6 +6,7 @@ package api
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -168,9 +169,30 @@ func (s *Server) sayVisited(ctx context.Context, a caller, in *visitWordInput) (
 		VisitWord: &ledger.VisitWord{Visit: in.ID, At: in.Body.At, Text: text},
 	})
 	if err != nil {
-		return nil, err
+		return nil, visitRefused(err)
 	}
 	out := &visitOutput{}
 	out.Body.VisitItem, out.Body.Repeated = s.visitItem(res.Visit), res.Repeated
 	return out, nil
+}
+
+// visitRefusals are the words for programs of what a word about a visit is refused for.
+var visitRefusals = map[string]error{
+	"visit-early":   dispatch.ErrVisitEarly,
+	"visit-outside": dispatch.ErrVisitOutside,
+	"visit-old":     dispatch.ErrVisitOld,
+	"visit-ahead":   dispatch.ErrVisitAhead,
+	"visit-void":    dispatch.ErrVisitVoid,
+}
+
+// visitRefused is the answer to a word that is not taken; any other error stays itself.
+func visitRefused(err error) error {
+	for word, why := range visitRefusals {
+		if errors.Is(err, why) {
+			p := problem(http.StatusConflict, why.Error())
+			p.Type = word
+			return p
+		}
+	}
+	return err
 }

@@ -277,9 +277,9 @@ func TestAVisitIsProvedByFixesOrWordAndKeepsBothApart(t *testing.T) {
 		{time.Hour, 2 * time.Hour, nil, VisitDone},
 		{9 * time.Hour, 9 * time.Hour, ErrVisitOutside, VisitDue},
 		{25 * time.Hour, 48 * time.Hour, nil, VisitDone}, // its phone was out of reach
-		{time.Hour, 26 * time.Hour, ErrVisitWhen, VisitDue},
+		{time.Hour, 26 * time.Hour, ErrVisitOld, VisitDue},
 		{33 * time.Hour, 33 * time.Hour, nil, VisitLate},
-		{2 * time.Hour, time.Hour, ErrVisitWhen, VisitDue},
+		{2 * time.Hour, time.Hour, ErrVisitAhead, VisitDue},
 	} {
 		after, _, err := VisitSaid(v, t0.Add(c.at), t0.Add(c.now))
 		if !errors.Is(err, c.err) || after.State() != c.state {

@@ -63,7 +63,8 @@ const WordLooksBack = 24 * time.Hour
 var (
 	ErrVisitEarly   = errors.New("this visit is not due yet")
 	ErrVisitOutside = errors.New("a visit does not count at this time: come within the windows of its period")
-	ErrVisitWhen    = errors.New("the time of the visit must lie within the last 24 hours")
+	ErrVisitOld     = errors.New("word of a visit must come within 24 hours of it: say it again as of now")
+	ErrVisitAhead   = errors.New("the time of the visit lies ahead: set the clock of the phone right, and say it again")
 	ErrVisitVoid    = errors.New("nobody has to make this visit any more")
 )
 
@@ -75,8 +76,10 @@ func VisitSaid(v Visit, at, now time.Time) (after Visit, changed bool, err error
 		return v, false, nil
 	case v.VoidAt != nil:
 		return v, false, guarded(ErrVisitVoid)
-	case at.After(now.Add(time.Minute)) || now.Sub(at) > WordLooksBack:
-		return v, false, guarded(ErrVisitWhen)
+	case at.After(now.Add(time.Minute)):
+		return v, false, guarded(ErrVisitAhead)
+	case now.Sub(at) > WordLooksBack:
+		return v, false, guarded(ErrVisitOld)
 	case at.Before(v.Opens()):
 		return v, false, guarded(ErrVisitEarly)
 	case at.Before(v.Closes()) && v.window(at) < 0:

@@ -108,3 +108,32 @@ func TestAPatrolsTroubleStaysItsOwn(t *testing.T) {
 		t.Errorf("a fix of now judges a word of an hour ago: %v", said)
 	}
 }
+
+// TestAWordThatIsNotTakenSaysWhy: each refusal has its word for the phone, which keeps
+// what was said and offers to say it again.
+func TestAWordThatIsNotTakenSaysWhy(t *testing.T) {
+	t.Parallel()
+	st, clock := patrolStand(t, 1) // nine in the morning
+	desk, phone := st.token(auth.Dispatcher, ""), st.phone(1)
+	hours := st.patrol(desk, `"name":"日巡查","grid":"A1","targets":"grid","rhythm":"daily","from":"08:00","to":"18:00"`)
+	over := st.patrol(desk, `"name":"停了","grid":"A1","targets":"grid","rhythm":"daily"`)
+	sweepAll(t, st.s)
+	id, gone := st.visitOf(desk, hours, "甲一")["id"].(string), st.visitOf(desk, over, "甲一")["id"].(string)
+	st.want(200, "POST", "/api/v1/patrols/"+over+"/end", desk, `{"reason":"合并"}`)
+	for _, c := range []struct {
+		visit string
+		ago   time.Duration
+		word  string
+	}{
+		{id, 2 * time.Hour, "visit-early"},
+		{id, 24*time.Hour + time.Minute, "visit-old"},
+		{id, -10 * time.Minute, "visit-ahead"},
+		{gone, 0, "visit-void"},
+	} {
+		body := fmt.Sprintf(`{"text":"去过了","at":%q}`, clock.now().Add(-c.ago).Format(time.RFC3339))
+		if a := st.want(409, "POST", "/api/v1/visits/"+c.visit+"/word", phone, body); a.json(t)["type"] != c.word {
+			t.Errorf("%s: %s", c.word, a.body)
+		}
+	}
+	st.want(200, "POST", "/api/v1/visits/"+id+"/word", phone, `{"text":"去过了"}`)
+}

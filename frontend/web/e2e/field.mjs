@@ -233,6 +233,7 @@ try {
     await button(page, '退出登录').click();
     await page.getByText('还有 2 件没有传到中心').waitFor(); // the letter, and the draft
     await picture('leaving');
+    await page.waitForTimeout(800); // sooner it is the second touch of a double one
     await button(page, '仍要退出').click();
     await field(page, '账号').waitFor();
     const left = await lying('letters', 'files', 'fixes', 'kept');

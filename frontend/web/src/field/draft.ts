@@ -14,6 +14,7 @@ export interface DraftFile {
   type: string;
   size: number;
   sha256: string;
+  /** When it was taken, in unix ms: by the server's clock, as far as the phone knew it. */
   at: number;
   place?: { lon: number; lat: number };
 }
@@ -98,10 +99,14 @@ export const draftFile = (ref: string, f: ReadyFile, at: number, fix: { lon: num
   ...(fix && { place: { lon: fix.lon, lat: fix.lat } }),
 });
 
-/** The letters of a report: itself, its files, and, once they are there, that it is resolved. */
-export function lettersOf(d: Draft, c: Category, login: string, at: number, ref: () => string): Letter[] {
+/**
+ * The letters of a report: itself, its files, and, once they are there, that it is resolved.
+ * now is the phone's time, ahead how far the server's is ahead of it, in ms.
+ */
+export function lettersOf(d: Draft, c: Category, login: string, now: number, ref: () => string, ahead = 0): Letter[] {
+  const at = now + ahead;
   const title = d.title.trim() || c.name;
-  const place = placeNow(d, at);
+  const place = placeNow(d, now);
   const report: Letter = {
     ref: ref(),
     login,

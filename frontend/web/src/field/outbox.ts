@@ -17,7 +17,7 @@ export interface Letter {
   ref: string;
   /** Whose it is: a shared phone may hold letters of several people. */
   login: string;
-  /** When it was written, by this device's clock, in unix ms. */
+  /** When it was written, in unix ms: by the server's clock, as far as the phone knew it. */
   at: number;
   /** Its place in the order of writing, whatever the clock says; the outbox gives it. Missing of letters by an older page. */
   n?: number;
@@ -37,7 +37,7 @@ export interface Letter {
   /** Of a file, whose bytes lie on the shelf by the letter's name. */
   file?: { type: string; size: number; sha256: string; place?: { lon: number; lat: number } };
   /** Why the server will not have it; it stays until the worker has read it. */
-  refused?: { status: number; detail: string };
+  refused?: { status: number; detail: string; type?: string };
 }
 
 /** Where letters are kept; IndexedDB on a phone. */
@@ -194,7 +194,7 @@ export class Outbox {
           if (p.waitS > 0) w.wait = Math.max(w.wait, p.waitS * 1000);
           return false;
         }
-        next.refused = { status: p.status, detail: p.detail };
+        next.refused = { status: p.status, detail: p.detail, ...(p.type !== 'about:blank' && { type: p.type }) };
         await this.o.shelf.put(next);
       }
       this.tell();

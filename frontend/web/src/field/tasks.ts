@@ -23,6 +23,9 @@ export interface Task extends Offer {
   };
 }
 
+/** What a task is called on screen. */
+export const titleOf = (t: Task): string => t.incident.title || t.incident.category_name;
+
 export type ActKind = 'delivered' | 'seen' | 'accept' | 'decline' | 'arrive' | 'finish' | 'return';
 
 const AFTER: Partial<Record<string, OfferState>> = {

@@ -4,9 +4,12 @@
 // What of the patrols is a worker's to visit today (docs/PATROLS.md), as it is once
 // everything in the outbox has arrived.
 
-import { shallowRef } from 'vue';
+import { computed, shallowRef } from 'vue';
 import { Problem } from '../session/problem';
+import { newRef } from '../wire/ref';
+import type { Duty } from './duty';
 import type { Letter } from './outbox';
+import type { Phone } from './phone';
 import { metresBetween } from './tasks';
 
 export interface Visit {
@@ -77,22 +80,29 @@ export class VisitList {
   readonly known = shallowRef<Visit[]>([]);
   /** When they last came from the server, in unix ms; 0 when they never did. */
   readonly loadedAt = shallowRef(0);
+  readonly own = computed(() => {
+    const me = this.duty.me.value;
+    return inOrder(this.known.value, this.phone.letters.value, this.phone.minute.value, me && [me.lon, me.lat]);
+  });
   private turn = 0;
 
   constructor(
-    private readonly get: <T>(path: string, query: Record<string, string | number | undefined>) => Promise<T>,
-    private readonly keep: (visits: Visit[]) => Promise<void>,
+    private readonly phone: Phone,
+    private readonly duty: Pick<Duty, 'me'>,
   ) {}
 
-  /** Reads them all; now is the server's time in unix ms. Where the account has none to make the list is empty. */
-  async load(now: number): Promise<void> {
+  /** Reads them all again. Where the account has none to make the list is empty. */
+  async load(): Promise<void> {
+    if (!this.phone.running) return;
+    const { session, shelf, login } = this.phone;
+    const now = this.phone.serverNow();
     const turn = ++this.turn;
     const out: Visit[] = [];
     const from = new Date(now - 24 * HOUR_MS).toISOString();
     const to = new Date(endOfDay(now)).toISOString();
     try {
       for (let cursor: string | undefined, n = 0; n < PAGES_MOST; n++) {
-        const page: { items: Visit[]; cursor: string | null } = await this.get('/api/v1/visits', {
+        const page: { items: Visit[]; cursor: string | null } = await session.http.get('/api/v1/visits', {
           from,
           to,
           limit: PAGE,
@@ -108,7 +118,48 @@ export class VisitList {
     if (turn !== this.turn) return; // an older answer, or somebody else is in
     this.known.value = out;
     this.loadedAt.value = now;
-    await this.keep(out).catch(() => {});
+    await shelf.keep(`visits ${login}`, out).catch(() => {});
+  }
+
+  /**
+   * The server has just said how a visit stands: a list that is on its way is older than
+   * that. It throws a Problem where another word came first, and this one does not count.
+   */
+  async answered(l: Letter, v: Visit & { repeated?: boolean }): Promise<void> {
+    if (this.phone.running && l.login === this.phone.login) {
+      this.turn++;
+      this.known.value = this.known.value.map((x) => (x.id === v.id ? v : x));
+      await this.phone.shelf.keep(`visits ${l.login}`, this.known.value).catch(() => {});
+    }
+    const own = Date.parse(v.said?.at ?? '') === Date.parse(String(l.body.at));
+    if (v.repeated && !own) throw new Problem(409, 'visit-told', '');
+  }
+
+  /**
+   * Says that a visit has been made, and what was seen; written down first, sent when
+   * there is a line. Words about it that were refused go. False for the second touch of a
+   * double one.
+   */
+  async say(v: Pick<Visit, 'id' | 'name'>, text: string): Promise<boolean> {
+    if (!this.phone.touch(`visit ${v.id}`)) return false;
+    const ref = newRef();
+    const at = this.phone.serverNow();
+    await this.phone.outbox.post({
+      ref,
+      login: this.phone.login,
+      at,
+      path: `/api/v1/visits/${v.id}/word`,
+      body: { text, at: new Date(at).toISOString() },
+      headers: { 'Idempotency-Key': ref },
+      about: { kind: 'visit', title: v.name, visit: v.id },
+    });
+    for (const l of this.refused(v.id)) await this.phone.outbox.dismiss(l.ref);
+    return true;
+  }
+
+  /** The words about a visit that the server would not have. */
+  refused(id: string): Letter[] {
+    return this.phone.letters.value.filter((l) => l.about.visit === id && l.refused);
   }
 
   /** Nothing of the one who goes stays. */

@@ -5,7 +5,7 @@
 // one has brought under it. Told by a clock that nobody sets.
 
 /** Two touches so soon after each other are one. */
-const TOUCH_MS = 700;
+export const TOUCH_MS = 700;
 
 export class Touches {
   private last = new Map<string, number>();

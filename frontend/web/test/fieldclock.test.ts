@@ -1,0 +1,112 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+// @vitest-environment jsdom
+
+import { describe, expect, test } from 'vitest';
+import TaskCard from '../src/field/TaskCard.vue';
+import { metadata } from '../src/field/upload';
+import { settle } from './people';
+import { offer, onAPhone, phone, photo, SPOT, steady } from './phone';
+
+const MIN = 60_000;
+
+describe('a phone whose clock is wrong', () => {
+  onAPhone();
+
+  /** A phone whose server's time is so far ahead of its own; nothing but lists is answered. */
+  const wrong = (ahead: number, known = true) =>
+    phone((path) => {
+      const headers: HeadersInit = known ? { date: new Date(Date.now() + ahead).toUTCString() } : {};
+      if (path.startsWith('/api/v1/offers?')) return Response.json({ items: [] }, { headers });
+    });
+  /** Everything a worker tells the time of. */
+  async function tellAll(p: ReturnType<typeof phone>): Promise<Record<string, number>> {
+    p.field.running = true;
+    await p.field.offers.load();
+    p.field.reports.draft.value = {
+      ...p.field.reports.draft.value,
+      title: '围栏倒塌',
+      place: { lon: 107, lat: 38, accuracyM: 9, at: Date.now() },
+      done: true,
+      doneHow: '已扶起',
+    };
+    await p.field.reports.addFile('photo', photo('abc'));
+    await p.field.reports.report({ ...SPOT, on_the_spot: true });
+    for (const kind of ['accept', 'arrive', 'finish'] as const) {
+      steady.ms += 1000;
+      await p.field.offers.act(offer(), kind);
+    }
+    steady.ms += 1000;
+    await p.field.visits.say({ id: '31', name: '三号井' }, '水位正常');
+    const told: Record<string, number> = {};
+    for (const l of p.drawer.letters.values()) {
+      const taken = metadata(l)
+        .split(',')
+        .find((x) => x.startsWith('captured_at '))
+        ?.split(' ')[1];
+      const at = l.file ? atob(taken ?? '') : (l.body.at ?? l.body.reported_at);
+      told[l.about.kind] = Math.round((Date.parse(String(at)) - Date.now()) / MIN) + 0; // never -0
+    }
+    return told;
+  }
+  const all = (m: number) => ({ report: m, photo: m, resolve: m, accept: m, arrive: m, finish: m, visit: m });
+
+  test.each([10, -10])('by %d minutes tells the server’s time in all that it says', async (m) => {
+    const p = wrong(m * MIN);
+    expect(await tellAll(p)).toEqual(all(m));
+    const report = [...p.drawer.letters.values()].find((l) => l.about.kind === 'report');
+    expect(report?.body.location).toEqual({ lon: 107, lat: 38, crs: 'wgs84' }); // it was measured just now
+  });
+
+  test('tells its own time while nobody has told it another', async () => {
+    expect(await tellAll(wrong(10 * MIN, false))).toEqual(all(0));
+  });
+
+  test('is as wrong as it was last when the page is opened without a line', async () => {
+    const p = phone();
+    p.kept.set('ahead', 10 * MIN);
+    await p.field.start();
+    const at = () => Math.round((p.field.serverNow() - Date.now()) / MIN);
+    expect([at(), p.field.slowMin.value]).toEqual([10, 10]);
+    p.field.stop();
+  });
+
+  test('is kept for the next time, and forgotten once it is right', async () => {
+    let ahead = 10 * MIN;
+    const p = phone((path) =>
+      path.startsWith('/api/v1/offers?')
+        ? Response.json({ items: [] }, { headers: { date: new Date(Date.now() + ahead).toUTCString() } })
+        : undefined,
+    );
+    await p.field.start();
+    p.timers.advance(1000);
+    await settle();
+    expect(Math.round(Number(p.kept.get('ahead')) / MIN)).toBe(10);
+    ahead = 0;
+    await p.field.offers.load();
+    p.timers.advance(1000);
+    await settle();
+    expect(p.kept.has('ahead')).toBe(false);
+    p.field.stop();
+  });
+
+  test('counts down to the server’s end of an offer', async () => {
+    const p = wrong(-10 * MIN); // ten minutes fast
+    p.field.running = true;
+    await p.field.offers.load();
+    p.field.now.value = Date.now();
+    const task = {
+      ...offer(),
+      expires_at: new Date(Date.now() - 9 * MIN).toISOString(),
+      made_at: new Date(Date.now() - 11 * MIN).toISOString(),
+      lead: true,
+      waiting: false,
+    };
+    Object.assign(task.incident, { grid: [], point: null, id: '5' });
+    const card = p.show(TaskCard, { task });
+    const left = Number(/请在 (\d+) 秒内答复/.exec(card.text())?.[1]);
+    expect(Math.abs(left - 60)).toBeLessThan(5);
+    card.unmount();
+  });
+});
