@@ -51,7 +51,7 @@ func (db *DB) CellCounts(ctx context.Context, s auth.Scope, v auth.View, f CellF
 			return err
 		}
 		var q query
-		q.add("SELECT coalesce("+column+", 0), count(*) FROM incident i WHERE ").incidentsInScope(s, "i").heat(f)
+		q.add("SELECT coalesce(").add(column).add(", 0), count(*) FROM incident i WHERE ").incidentsInScope(s, "i").heat(f)
 		rows, err := tx.Query(ctx, q.add(" GROUP BY 1").sql.String(), q.args...)
 		if err != nil {
 			return err
