@@ -67,9 +67,9 @@ func csvFile(name string, rows [][]string) (*fileOutput, error) {
 // forms of every width.
 const formulaStart = "=+-@＝＋－＠﹦﹢﹣﹫−\t\r\n"
 
-// cell is a text as a cell that no spreadsheet takes for a formula. Blanks and
+// plainText is a text as a cell that no spreadsheet takes for a formula. Blanks and
 // what can't be seen in front of one don't hide it.
-func cell(text string) string {
+func plainText(text string) string {
 	for _, r := range text {
 		switch {
 		case strings.ContainsRune(formulaStart, r):
@@ -185,8 +185,8 @@ func incidentCells(p store.PublicIncident) []string {
 		}
 	}
 	return []string{
-		p.Number, cell(p.Category), cell(p.CategoryName), strconv.Itoa(p.Priority), p.State, cell(strings.Join(names, "/")),
-		clock(&p.ReportedAt), clock(p.AckDue), clock(p.StageDue), clock(p.ClosedAt), lon, lat, cell(title), cell(address), accuracy,
+		p.Number, plainText(p.Category), plainText(p.CategoryName), strconv.Itoa(p.Priority), p.State, plainText(strings.Join(names, "/")),
+		clock(&p.ReportedAt), clock(p.AckDue), clock(p.StageDue), clock(p.ClosedAt), lon, lat, plainText(title), plainText(address), accuracy,
 	}
 }
 
@@ -315,7 +315,7 @@ func (t *countTable) lines() ([][]string, error) {
 		if above >= 0 {
 			parent = t.names[above].code
 		}
-		rows = append(rows, []string{t.what, level, cell(parent), cell(n.code), cell(n.name), number})
+		rows = append(rows, []string{t.what, level, plainText(parent), plainText(n.code), plainText(n.name), number})
 	}
 	for i, n := range told {
 		switch n.Telling {

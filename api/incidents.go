@@ -23,6 +23,7 @@ import (
 	"onemap/auth"
 	"onemap/dispatch"
 	"onemap/dispatch/calendar"
+	"onemap/geo/cell"
 	"onemap/geo/gazetteer"
 	"onemap/intake"
 	"onemap/store"
@@ -433,6 +434,7 @@ type listInput struct {
 	State    []string  `query:"state" maxItems:"20"`
 	Open     string    `query:"open" enum:"true,false"`
 	Grid     string    `query:"grid" maxLength:"64" doc:"Code of a grid, with all below it"`
+	Cell     string    `query:"cell" maxLength:"16" doc:"H3 index of resolution 6 to 9; without incidents whose place is never shown, like hot spots"`
 	Text     string    `query:"text" maxLength:"64"`
 	Overdue  string    `query:"overdue" enum:"true,false"`
 	Limit    int       `query:"limit" minimum:"1" maximum:"200" default:"50"`
@@ -516,6 +518,13 @@ func (s *Server) filter(ctx context.Context, c caller, in *listInput) (store.Inc
 		if !knownState(st) {
 			return f, problem(http.StatusUnprocessableEntity, fmt.Sprintf("unknown state %q", st))
 		}
+	}
+	if in.Cell != "" {
+		at, err := cell.Parse(in.Cell)
+		if err != nil || at.Res() < 6 || at.Res() > 9 {
+			return f, problem(http.StatusUnprocessableEntity, "cell must be an H3 index of resolution 6 to 9")
+		}
+		f.Cell = at
 	}
 	f.Open, f.Overdue = flag(in.Open), flag(in.Overdue)
 	if err := s.figureRows(&f, in); err != nil {

@@ -25,6 +25,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/gin-gonic/gin"
 
+	"onemap/analysis"
 	"onemap/auth"
 	"onemap/geo/gazetteer"
 	"onemap/geo/road"
@@ -98,6 +99,7 @@ type Server struct {
 	openings  *auth.Throttle // of cameras, by person
 	batches   chan struct{}  // and of more than maxBody
 	counting  chan struct{}  // figures of long periods
+	studies   analysis.Studies
 	proxies   []netip.Prefix // those whose headers are believed
 	comparing comparisons    // of boundary sets
 
@@ -173,6 +175,7 @@ func New(o Options) *Server {
 	s.places()
 	s.figures()
 	s.periodFigures()
+	s.hotSpots()
 	s.response()
 	s.workers()
 	s.nearest()

@@ -50,6 +50,7 @@ const (
 	Contact       Resource = "contact"       // name and phone of who heads a unit or a building
 	Handover      Resource = "handover"      // what one turn of a county's desk tells the next
 	Figures       Resource = "figures"       // counts of incidents
+	HotSpots      Resource = "hotspots"      // counts of incidents by cell
 	Events        Resource = "events"        // the live stream's topic of changes
 	RowExport     Resource = "export_rows"   // incidents as a file
 	CountExport   Resource = "export_counts" // small counts merged upward
@@ -144,6 +145,7 @@ contact       reveal  -            -              -         -             grid? 
 handover      read    -            -              -         grid          grid          grid       -             -            -              -               -
 handover      write   -            -              -         -             grid          grid       -             -            -              -               -
 figures       read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         -              dept+sens       grid+sens
+hotspots      read    -            -              -         grid+sens     grid+flag     grid+flag  grid+flag     grid         -              dept+sens       -
 events        read    -            -              -         grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       grid+sens
 export_rows   read    -            -              -         -             grid+flag?    grid+flag? grid+flag?    -            -              dept+sens?      -
 export_counts read    -            -              -         grid?         grid?         grid?      grid?         -            -              dept?           -

@@ -74,6 +74,9 @@ func (q *query) filtered(f IncidentFilter) *query {
 	if len(f.Grids) > 0 {
 		q.add(" AND ").within(f.Grids, "i.grid_no")
 	}
+	if f.Cell != 0 { // what cells count: see heat
+		q.add(" AND ").add(cellColumns[f.Cell.Res()]).add(" = ? AND i.category NOT IN (SELECT code FROM category WHERE precision = 'none')", int64(f.Cell))
+	}
 	if f.Text != "" {
 		q.add(" AND (strpos(i.title, ?) > 0 OR strpos(i.body, ?) > 0 OR strpos(i.address, ?) > 0)", f.Text, f.Text, f.Text)
 	}

@@ -182,9 +182,10 @@ type IncidentFilter struct {
 	Reopened   *bool
 	OnTheSpot  *bool
 	NoLimit    *bool
-	Place      string // how well its place is known
-	Text       string // part of the title, the text or the address
-	Overdue    *bool  // the stage's due time has passed (as of At) and it is open
+	Place      string    // how well its place is known
+	Cell       cell.Cell // of resolution 6 to 9; 0 for any. Without what no cell counts: see CellCounts
+	Text       string    // part of the title, the text or the address
+	Overdue    *bool     // the stage's due time has passed (as of At) and it is open
 	At         time.Time
 	After      *IncidentCursor // keyset: continue after this row
 	Limit      int
@@ -208,7 +209,7 @@ var ErrFinerThanView = errors.New("this view lists by period, state, priority an
 // Incidents lists incidents in scope, newest report first. In the shared view a
 // filter by place, text or a category below the top is ErrFinerThanView.
 func (db *DB) Incidents(ctx context.Context, s auth.Scope, v auth.View, f IncidentFilter) ([]Incident, error) {
-	if v != auth.CaseView && (f.Bound != nil || f.Text != "" || len(f.Grids) > 0 || f.Category != "" && !f.TopCategory || f.ofFigures()) {
+	if v != auth.CaseView && (f.Bound != nil || f.Cell != 0 || f.Text != "" || len(f.Grids) > 0 || f.Category != "" && !f.TopCategory || f.ofFigures()) {
 		return nil, fmt.Errorf("store: list incidents: %w", ErrFinerThanView)
 	}
 	q := selectIncidents(v).add(" WHERE ").incidentsInScope(s, "i")

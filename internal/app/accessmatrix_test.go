@@ -285,6 +285,8 @@ func (r *run) walk(t *testing.T) {
 			r.marked(l)
 		case "period figures":
 			r.periodFigures(l)
+		case "hot spots":
+			r.hotSpots(l)
 		case "response times":
 			r.responseTimes(l)
 		case "call", "list calls", "one call":

@@ -308,6 +308,8 @@ func (o *oracle) allowed(a *actor, l line) bool {
 		return c.read && a.role != auth.Wall
 	case "R desk": // who reads of more than the own, signed in as a person
 		return (c.read || c.has("A")) && c.reach != own && !c.has("meta") && a.role != auth.Wall && a.role != auth.Auditor
+	case "A cases": // who is told numbers, and reads incidents one by one
+		return (c.read || c.has("A")) && a.role != auth.Wall && a.role != auth.Auditor
 	case "me":
 		return c.reach == own
 	case "call", "call or me": // who may call workers: who sees each of them, but for walls

@@ -1,0 +1,118 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package analysis
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// Class is how sure it is that a neighbourhood has more, or fewer, than chance brings.
+type Class string
+
+const (
+	Hot99  Class = "hot99" // q at most 0.01
+	Hot95  Class = "hot95" // at most 0.05
+	Hot90  Class = "hot90" // at most 0.10
+	Cold90 Class = "cold90"
+	Cold95 Class = "cold95"
+	Cold99 Class = "cold99"
+	Plain  Class = "plain"   // nothing that chance does not bring
+	TooFew Class = "too_few" // fewer than FewExpected are expected: not tested
+)
+
+// FewExpected is how many incidents a neighbourhood has to expect to be tested: the
+// normal distribution is no likeness of smaller counts. (Cochran, Some methods for
+// strengthening the common chi-squared tests, Biometrics 10, 1954.)
+const FewExpected = 5
+
+// Spot is what the statistic says of one cell and those round it. Z is Gi*; P is its
+// two-sided probability by chance, Q that of P after the false discovery rate of all
+// tested cells is held. Without Tested there are none of the three.
+type Spot struct {
+	Z, P, Q float64
+	Tested  bool
+	Class   Class
+}
+
+// Around says who neighbours whom among n cells: Of(i) are the numbers of cell i and
+// of those round it.
+type Around interface {
+	Len() int
+	Of(i int) []int32
+}
+
+// HotSpots is the statistic Gi* of Getis and Ord over a study area, in which each cell
+// counts with weight one for itself and for those round it:
+//
+//	Gi* = (sum of x over the neighbourhood - mean * w) / (s * sqrt((n*w - w*w) / (n - 1)))
+//
+// with n cells, w of them in the neighbourhood, and the mean and the standard deviation
+// s (by n) of x over all, cells without incidents included. (Ord and Getis, Local
+// Spatial Autocorrelation Statistics, Geographical Analysis 27, 1995, formula for Gi*.)
+// The false discovery rate is held by the procedure of Benjamini and Hochberg (Journal
+// of the Royal Statistical Society B 57, 1995). A neighbourhood that expects fewer than
+// FewExpected, or that is the whole area, is not tested.
+func HotSpots(counts []float64, around Around) []Spot {
+	n := float64(len(counts))
+	spots := make([]Spot, len(counts))
+	var sum, squares float64
+	for _, x := range counts {
+		sum += x
+	}
+	mean := sum / n
+	for _, x := range counts {
+		squares += (x - mean) * (x - mean)
+	}
+	s := math.Sqrt(squares / n)
+	var tested []int32
+	for i := range counts {
+		near := around.Of(i)
+		w := float64(len(near))
+		spots[i].Class = TooFew
+		if mean*w < FewExpected || w == n {
+			continue
+		}
+		var local float64
+		for _, j := range near {
+			local += counts[j]
+		}
+		z := 0.0
+		if s > 0 {
+			z = (local - mean*w) / (s * math.Sqrt((n*w-w*w)/(n-1)))
+		}
+		spots[i] = Spot{Z: z, P: math.Erfc(math.Abs(z) / math.Sqrt2), Tested: true}
+		tested = append(tested, int32(i))
+	}
+	hold(spots, tested)
+	return spots
+}
+
+// hold fills in Q and Class of the tested spots.
+func hold(spots []Spot, tested []int32) {
+	slices.SortFunc(tested, func(a, b int32) int { return cmp.Compare(spots[b].P, spots[a].P) })
+	least := 1.0
+	for rank, i := range tested {
+		least = min(least, spots[i].P*float64(len(tested))/float64(len(tested)-rank))
+		spots[i].Q = least
+		spots[i].Class = classOf(spots[i].Z, least)
+	}
+}
+
+func classOf(z, q float64) Class {
+	hot, cold := Plain, Plain
+	switch {
+	case q <= 0.01:
+		hot, cold = Hot99, Cold99
+	case q <= 0.05:
+		hot, cold = Hot95, Cold95
+	case q <= 0.10:
+		hot, cold = Hot90, Cold90
+	}
+	if z < 0 {
+		return cold
+	}
+	return hot
+}

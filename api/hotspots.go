@@ -1,0 +1,345 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/paulmach/orb"
+	"github.com/paulmach/orb/geojson"
+
+	"onemap/analysis"
+	"onemap/auth"
+	"onemap/geo/cell"
+	"onemap/geo/grid"
+	"onemap/store"
+)
+
+// HotCell is one cell of a study area.
+type HotCell struct {
+	Cell  string   `json:"cell" doc:"H3 index"`
+	Count int      `json:"count"`
+	Z     *float64 `json:"z,omitempty" doc:"Gi*; left out where it is not tested"`
+	P     *float64 `json:"p,omitempty" doc:"Two-sided probability by chance"`
+	Q     *float64 `json:"q,omitempty" doc:"P with the false discovery rate held over the study area"`
+	Class string   `json:"class,omitempty" enum:"hot99,hot95,hot90,cold90,cold95,cold99,plain,too_few"`
+}
+
+// HotStudy is the study area: the reader's grids, or those of them that were asked for.
+type HotStudy struct {
+	Grids []GridName `json:"grids" doc:"The grids it is made of, the topmost alone"`
+	Cells int        `json:"cells" doc:"All that share a point with one of the grids"`
+	Mean  float64    `json:"mean" doc:"Incidents a cell, empty cells included"`
+}
+
+// GridName names a grid.
+type GridName struct {
+	Code string `json:"code"`
+	Name string `json:"name"`
+}
+
+// HotSpots are the cells of a study area in a period, as of one sequence number.
+type HotSpots struct {
+	AsOf       AsOf      `json:"as_of"`
+	From       time.Time `json:"from"`
+	To         time.Time `json:"to"`
+	Res        int       `json:"res"`
+	Method     string    `json:"method"`
+	K          int       `json:"k,omitempty" doc:"Rings of neighbours; of method gi"`
+	Study      HotStudy  `json:"study"`
+	Counted    int       `json:"counted" doc:"Incidents in the cells of the study area"`
+	Elsewhere  int       `json:"elsewhere" doc:"Incidents outside it: outside every grid, or in a border that was redrawn since"`
+	NotLocated int       `json:"not_located" doc:"Incidents without a place"`
+	TooFew     int       `json:"too_few,omitempty" doc:"Cells that are not tested: fewer than 5 are expected in the cell and those round it"`
+	Cells      []HotCell `json:"cells" doc:"Those with incidents, and those that are hot or cold"`
+}
+
+// HotQuery is what is asked for: which incidents, by which cells.
+type HotQuery struct {
+	Res      int       `query:"res" minimum:"6" maximum:"9" default:"8" doc:"Resolution of the cells: 6 (36 km2), 7 (5.2), 8 (0.74) or 9 (0.11)"`
+	From     time.Time `query:"from" required:"true" doc:"Reported at or after"`
+	To       time.Time `query:"to" required:"true" doc:"Reported before; at most 3660 days later"`
+	Category string    `query:"category" maxLength:"16" doc:"A category, or a top category with all below it"`
+	Grid     string    `query:"grid" maxLength:"64" doc:"Code of a grid, with all below it"`
+	Method   string    `query:"method" enum:"count,gi" default:"gi" doc:"count: how many; gi: where more or fewer than chance brings"`
+	K        int       `query:"k" minimum:"1" maximum:"3" default:"2" doc:"Rings of neighbours of a cell; of method gi"`
+}
+
+type hotSpotsInput struct {
+	HotQuery
+	Accept string `header:"Accept"`
+}
+
+// longestHeat is the longest period that cells are counted over.
+const longestHeat = 3660 * 24 * time.Hour
+
+func (s *Server) hotSpots() {
+	route(s, need{auth.Read, auth.HotSpots}, huma.Operation{
+		Metadata:    map[string]any{patient: countTime},
+		OperationID: "hotspots", Method: http.MethodGet, Path: "/api/v1/hotspots", Tags: []string{"figures"},
+		Summary: "Hot spots: incidents by cell, and where they are more than chance brings", Errors: []int{404, 422},
+		Description: "Cells are H3's; the study area is the reader's scope and is named. Incidents whose place is never shown are not in it. docs/HOTSPOTS.md defines the classes.",
+		Responses:   s.listOrFeatures(reflect.TypeFor[HotSpots]()),
+	}, s.listHotSpots)
+	route(s, need{auth.Read, auth.HotSpots}, huma.Operation{
+		Metadata:    map[string]any{patient: countTime},
+		OperationID: "hotspot", Method: http.MethodGet, Path: "/api/v1/hotspots/{cell}", Tags: []string{"figures"},
+		Summary: "Why a cell is hot: its count, its neighbours, what is expected, its categories, its incidents", Errors: []int{404, 422},
+	}, s.whyHot)
+}
+
+// heat is one question answered: the study area, what was counted, and what it means.
+type heat struct {
+	study  *analysis.Study
+	tree   *grid.Tree
+	grids  []int
+	filter store.CellFilter
+	counts []float64
+	spots  []analysis.Spot // of method gi
+	mean   float64
+	out    HotSpots // without its cells
+}
+
+func (s *Server) heatOf(ctx context.Context, a caller, in *HotQuery) (*heat, error) {
+	if d := in.To.Sub(in.From); d <= 0 || d > longestHeat {
+		return nil, problem(http.StatusUnprocessableEntity, "give a period: to after from, by 3660 days at most")
+	}
+	narrow, err := s.filter(ctx, a, &listInput{Grid: in.Grid})
+	if err != nil {
+		return nil, err
+	}
+	if _, known := s.o.Catalogue.Now().Categories[in.Category]; !known && in.Category != "" {
+		return nil, problem(http.StatusUnprocessableEntity, fmt.Sprintf("there is no category %q", in.Category))
+	}
+	h := &heat{tree: s.o.Catalogue.Now().Tree}
+	h.filter = store.CellFilter{Period: analysis.Period{From: in.From, To: in.To}, Res: in.Res, Grids: narrow.Grids, Category: in.Category}
+	if h.grids = topmost(h.tree, a.Scope, in.Grid); len(h.grids) == 0 {
+		return nil, errNoGrid
+	}
+	if in.To.Sub(in.From) > shortCount {
+		if err := s.await(ctx, s.counting, "busy_figures"); err != nil {
+			return nil, err
+		}
+		defer func() { <-s.counting }()
+	}
+	h.study, err = s.studies.Of(h.tree, h.grids, in.Res, in.K)
+	if errors.Is(err, analysis.ErrTooFine) {
+		return nil, problem(http.StatusUnprocessableEntity, fmt.Sprintf("cells of resolution %d are too many for this area, more than %d: take a coarser one", in.Res, analysis.MostCells))
+	}
+	if err != nil {
+		return nil, err
+	}
+	counted, err := s.reads(a).CellCounts(ctx, a.Scope, a.View, h.filter)
+	if err != nil {
+		return nil, outOfTime(ctx, err, in.To.Sub(in.From))
+	}
+	h.counts = make([]float64, h.study.Len())
+	o := &h.out
+	o.AsOf.Seq, o.From, o.To, o.Res, o.Method, o.NotLocated = int64(counted.Seq), in.From, in.To, in.Res, in.Method, counted.NotLocated
+	for c, n := range counted.Cells {
+		if i, inside := h.study.Index(c); inside {
+			h.counts[i] = float64(n)
+			o.Counted += n
+		} else {
+			o.Elsewhere += n
+		}
+	}
+	h.mean = float64(o.Counted) / float64(h.study.Len())
+	o.Study = HotStudy{Cells: h.study.Len(), Mean: fourDigits(h.mean)}
+	for _, i := range h.grids {
+		n := h.tree.Nodes()[i]
+		o.Study.Grids = append(o.Study.Grids, GridName{string(n.Code), n.Name})
+	}
+	if in.Method == "gi" {
+		o.K = in.K
+		h.spots = analysis.HotSpots(h.counts, h.study.Around)
+	}
+	return h, nil
+}
+
+// topmost are the grids in scope, within the grid of that code if one is named, without
+// those below another of them; in order.
+func topmost(t *grid.Tree, scope auth.Scope, code string) (found []int) {
+	within := func(n *grid.Node, lo, hi int32) bool { return lo <= n.No && n.Last <= hi }
+	var named []int
+	if code != "" {
+		named = visible(t, scope, code)
+	}
+	nodes := t.Nodes()
+	for i := range nodes {
+		n := &nodes[i]
+		seen := scope.All() || slices.ContainsFunc(scope.Intervals(), func(iv auth.Interval) bool { return within(n, iv.Lo, iv.Hi) })
+		asked := code == "" || slices.ContainsFunc(named, func(j int) bool { return within(n, nodes[j].No, nodes[j].Last) })
+		below := slices.ContainsFunc(found, func(j int) bool { return within(n, nodes[j].No, nodes[j].Last) })
+		if seen && asked && !below {
+			found = append(found, i)
+		}
+	}
+	return found
+}
+
+// cell is what is told of cell i.
+func (h *heat) cell(i int) HotCell {
+	c := HotCell{Cell: h.study.At(i).String(), Count: int(h.counts[i])}
+	if h.spots != nil {
+		spot := h.spots[i]
+		c.Class = string(spot.Class)
+		if spot.Tested {
+			c.Z, c.P, c.Q = &spot.Z, &spot.P, &spot.Q
+		}
+	}
+	return c
+}
+
+func (s *Server) listHotSpots(ctx context.Context, a caller, in *hotSpotsInput) (*listOutput, error) {
+	h, err := s.heatOf(ctx, a, &in.HotQuery)
+	if err != nil {
+		return nil, err
+	}
+	b := h.out
+	b.Cells = []HotCell{}
+	for i, n := range h.counts {
+		told := n > 0
+		if h.spots != nil {
+			switch h.spots[i].Class {
+			case analysis.TooFew:
+				b.TooFew++
+			case analysis.Plain:
+			default:
+				told = true
+			}
+		}
+		if told {
+			b.Cells = append(b.Cells, h.cell(i))
+		}
+	}
+	slices.SortStableFunc(b.Cells, func(x, y HotCell) int { return hotter(y, x) })
+	if !wantsFeatures(in.Accept) {
+		return &listOutput{ContentType: "application/json", Body: b}, nil
+	}
+	fs, err := hotFeatures(b)
+	return &listOutput{ContentType: "application/geo+json", Body: fs}, err
+}
+
+// hotter puts cells in order: by z, then by count. Not tested is coolest but for the cold.
+func hotter(x, y HotCell) int {
+	z := func(c HotCell) float64 {
+		if c.Z == nil {
+			return 0
+		}
+		return *c.Z
+	}
+	return cmp.Or(cmp.Compare(z(x), z(y)), cmp.Compare(x.Count, y.Count))
+}
+
+func hotFeatures(b HotSpots) (*geojson.FeatureCollection, error) {
+	var out []*geojson.Feature
+	for _, c := range b.Cells {
+		at, err := cell.Parse(c.Cell)
+		if err != nil {
+			return nil, err
+		}
+		ring, err := at.Boundary()
+		if err != nil {
+			return nil, err
+		}
+		f := geojson.NewFeature(orb.Polygon{ring})
+		f.ID = c.Cell
+		f.Properties = geojson.Properties{"cell": c.Cell, "count": c.Count}
+		if c.Class != "" {
+			f.Properties["class"] = c.Class
+		}
+		if c.Z != nil {
+			f.Properties["z"], f.Properties["p"], f.Properties["q"] = *c.Z, *c.P, *c.Q
+		}
+		out = append(out, f)
+	}
+	all := features(out)
+	all.ExtraMembers = geojson.Properties{"as_of": b.AsOf, "study": b.Study, "counted": b.Counted, "elsewhere": b.Elsewhere, "not_located": b.NotLocated}
+	return all, nil
+}
+
+// WhyHot says why a cell is hot, cold or neither.
+type WhyHot struct {
+	HotCell
+	AsOf       AsOf            `json:"as_of"`
+	Near       int             `json:"near" doc:"Incidents in the cell and those round it"`
+	NearCells  int             `json:"near_cells" doc:"How many cells those are; fewer at the edge of the study area"`
+	Expected   float64         `json:"expected" doc:"Incidents in as many cells by the mean of the study area"`
+	Neighbours []HotCell       `json:"neighbours" doc:"The cells round it that have incidents, the most first"`
+	Categories []CategoryCount `json:"categories" doc:"Of the cell's incidents, the most first"`
+	Rows       string          `json:"rows" doc:"The query of GET /api/v1/incidents that lists the cell's incidents"`
+	Centre     []float64       `json:"centre" doc:"Longitude and latitude in WGS-84"`
+}
+
+type whyInput struct {
+	Cell string `path:"cell" maxLength:"16" pattern:"^[0-9a-f]{15,16}$" doc:"H3 index"`
+	HotQuery
+}
+
+type whyOutput struct{ Body WhyHot }
+
+func (s *Server) whyHot(ctx context.Context, a caller, in *whyInput) (*whyOutput, error) {
+	c, err := cell.Parse(in.Cell)
+	if err != nil {
+		return nil, errNoCell
+	}
+	in.Res, in.Method = c.Res(), "gi"
+	if in.Res < 6 || in.Res > 9 {
+		return nil, problem(http.StatusUnprocessableEntity, "a cell of resolution 6 to 9 is asked for")
+	}
+	h, err := s.heatOf(ctx, a, &in.HotQuery)
+	if err != nil {
+		return nil, err
+	}
+	i, inside := h.study.Index(c)
+	if !inside {
+		return nil, errNoCell
+	}
+	counts, err := s.reads(a).CategoriesIn(ctx, a.Scope, a.View, c, h.filter)
+	if err != nil {
+		return nil, err
+	}
+	at, err := c.Centre()
+	if err != nil {
+		return nil, err
+	}
+	out := &whyOutput{Body: WhyHot{HotCell: h.cell(i), AsOf: h.out.AsOf, Neighbours: []HotCell{}, Categories: []CategoryCount{}, Centre: []float64{at.Lon(), at.Lat()}}}
+	b := &out.Body
+	for _, j := range h.study.Around.Of(i) {
+		b.Near += int(h.counts[j])
+		b.NearCells++
+		if int(j) != i && h.counts[j] > 0 {
+			b.Neighbours = append(b.Neighbours, h.cell(int(j)))
+		}
+	}
+	b.Expected = fourDigits(h.mean * float64(b.NearCells))
+	slices.SortStableFunc(b.Neighbours, func(x, y HotCell) int { return y.Count - x.Count })
+	for code, n := range counts {
+		b.Categories = append(b.Categories, CategoryCount{code, s.o.Catalogue.Now().Categories[code].NameZH, n})
+	}
+	slices.SortFunc(b.Categories, func(x, y CategoryCount) int {
+		return cmp.Or(cmp.Compare(y.Count, x.Count), cmp.Compare(x.Code, y.Code))
+	})
+	rows := url.Values{"cell": {in.Cell}, "from": {in.From.Format(time.RFC3339Nano)}, "to": {in.To.Format(time.RFC3339Nano)}}
+	for k, v := range map[string]string{"category": in.Category, "grid": in.Grid} {
+		if v != "" {
+			rows.Set(k, v)
+		}
+	}
+	b.Rows = rows.Encode()
+	return out, nil
+}
+
+// errNoCell answers for a cell that is none, and for one beyond the caller's grids.
+var errNoCell = problem(http.StatusNotFound, "there is no such cell in the study area")

@@ -1,0 +1,114 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cell
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/paulmach/orb"
+	"github.com/uber/h3-go/v4"
+)
+
+// Area is a study area: cells of one resolution, each once, numbered from 0 in the
+// order of their indexes. It never changes.
+type Area struct {
+	res   int
+	cells []Cell
+}
+
+// NewArea makes an area of cells of resolution res. A cell may be named twice.
+func NewArea(res int, cells []Cell) (Area, error) {
+	for _, c := range cells {
+		if !c.Valid() || c.Res() != res {
+			return Area{}, fmt.Errorf("%s is no cell of resolution %d", c, res)
+		}
+	}
+	cells = slices.Clone(cells)
+	slices.Sort(cells)
+	return Area{res, slices.Compact(cells)}, nil
+}
+
+// Covering is the area of all cells of resolution res that share a point with one of
+// the shapes, which are in WGS-84 degrees. A place inside a shape is so in one of its
+// cells. A shape that is wider than half the earth is not understood.
+func Covering(res int, shapes ...orb.MultiPolygon) (Area, error) {
+	var cells []Cell
+	for _, shape := range shapes {
+		for _, p := range shape {
+			if len(p) == 0 || len(p[0]) == 0 {
+				continue
+			}
+			var g h3.GeoPolygon
+			for i, ring := range p {
+				loop := make(h3.GeoLoop, len(ring))
+				for j, at := range ring {
+					loop[j] = h3.NewLatLng(at[1], at[0])
+				}
+				if i == 0 {
+					g.GeoLoop = loop
+				} else {
+					g.Holes = append(g.Holes, loop)
+				}
+			}
+			found, err := h3.PolygonToCellsExperimental(g, res, h3.ContainmentOverlapping)
+			if err != nil {
+				return Area{}, fmt.Errorf("cells of resolution %d over a shape: %w", res, err)
+			}
+			for _, c := range found {
+				cells = append(cells, Cell(c))
+			}
+		}
+	}
+	return NewArea(res, cells)
+}
+
+// Res is the resolution of the area's cells.
+func (a Area) Res() int { return a.res }
+
+// Len is how many cells the area has.
+func (a Area) Len() int { return len(a.cells) }
+
+// At is the cell with number i.
+func (a Area) At(i int) Cell { return a.cells[i] }
+
+// Index is the number of cell c, and whether the area has it.
+func (a Area) Index(c Cell) (int, bool) { return slices.BinarySearch(a.cells, c) }
+
+// Neighbours lists, for each cell of an area, the numbers of the cells round it.
+type Neighbours struct {
+	from []int32 // cell i has to[from[i]:from[i+1]]
+	to   []int32
+}
+
+// Len is of how many cells the neighbours are known.
+func (n Neighbours) Len() int { return max(len(n.from)-1, 0) }
+
+// Of are the numbers of cell i itself and of those round it, in order.
+func (n Neighbours) Of(i int) []int32 { return n.to[n.from[i]:n.from[i+1]] }
+
+// Rings are the neighbours within k steps, 1 to 9, of the area's cells in the area:
+// away from its edge 1+3k(k+1), each cell with itself; fewer at the edge, and round
+// one of the twelve pentagons on earth.
+func (a Area) Rings(k int) (Neighbours, error) {
+	if k < 1 || k > 9 {
+		return Neighbours{}, fmt.Errorf("%d rings are not within 1 to 9", k)
+	}
+	n := Neighbours{from: make([]int32, 1, len(a.cells)+1), to: make([]int32, 0, len(a.cells)*(1+3*k*(k+1)))}
+	for _, c := range a.cells {
+		disk, err := h3.Cell(c).GridDisk(k)
+		if err != nil {
+			return Neighbours{}, fmt.Errorf("cells round %s: %w", c, err)
+		}
+		start := len(n.to)
+		for _, d := range disk {
+			if i, in := a.Index(Cell(d)); in {
+				n.to = append(n.to, int32(i))
+			}
+		}
+		slices.Sort(n.to[start:])
+		n.from = append(n.from, int32(len(n.to)))
+	}
+	return n, nil
+}

@@ -1,0 +1,76 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// hotSpots counts by cell what was reported lately: the incidents that the actor sees,
+// without those whose place is never shown. One cell is asked about after another;
+// where none has any, one on the other side of the earth.
+func (r *run) hotSpots(l line) {
+	now := time.Now()
+	from, to := now.AddDate(0, 0, -60), now.Add(time.Hour)
+	period := "?" + url.Values{"from": {from.Format(time.RFC3339)}, "to": {to.Format(time.RFC3339)}}.Encode()
+	list := strings.TrimSuffix(l.path, "/{cell}")
+	const far = "88283082b9fffff"
+	if !r.o.allowed(r.a, l) {
+		path := strings.Replace(l.path, "{cell}", far, 1)
+		r.denied(l, path, r.ask(l, l.method, path+period, ""))
+		return
+	}
+	all, listed := l, l
+	all.answer, listed.answer = "hot spots", "incidents"
+	a := r.ask(all, l.method, list+period, "")
+	var v struct {
+		Counted, Elsewhere, Not_Located int
+		Cells                           []struct {
+			Cell  string
+			Count int
+		}
+	}
+	if a.status != 200 || json.Unmarshal(a.body, &v) != nil {
+		r.f.add("form", r.a.name, l.name(), "%d %.200s", a.status, a.body)
+		return
+	}
+	want := 0
+	for _, m := range r.w.incidents {
+		in := !m.when.Before(from) && m.when.Before(to)
+		if in && !m.sensitive && r.o.sees(r.w, r.a, m, rowIncident) != hidden && r.o.sees(r.w, r.a, m, l.resource) != hidden {
+			want++
+		}
+	}
+	r.f.cell()
+	if n := v.Counted + v.Elsewhere + v.Not_Located; n != want {
+		r.f.add("leak", r.a.name, l.name(), "counts %d incidents, the actor sees %d", n, want)
+	}
+	if list == l.path {
+		r.granted(l, l.path, a, 200)
+		return
+	}
+	r.granted(l, l.path, r.ask(l, l.method, list+"/"+far+period, ""), 404)
+	for _, c := range v.Cells {
+		if c.Count == 0 {
+			continue
+		}
+		a := r.ask(l, l.method, list+"/"+c.Cell+period, "")
+		var why struct {
+			Count int
+			Rows  string
+		}
+		if !r.granted(l, l.path, a, 200) || json.Unmarshal(a.body, &why) != nil {
+			continue
+		}
+		rows := r.ask(listed, "GET", "/api/v1/incidents?"+why.Rows+"&limit=200", "")
+		var told struct{ Items []json.RawMessage }
+		r.f.cell()
+		if json.Unmarshal(rows.body, &told) != nil || why.Count != c.Count || len(told.Items) != c.Count {
+			r.f.add("leak", r.a.name, l.name(), "cell %s counts %d, why counts %d, %d rows", c.Cell, c.Count, why.Count, len(told.Items))
+		}
+	}
+}
