@@ -124,12 +124,7 @@ func (r *run) each(l line, things []thing, answers []int, body string, headers .
 	ask := func(id string) answer {
 		return r.ask(l, l.method, strings.Replace(l.path, "{id}", id, 1), body, headers...)
 	}
-	missing, may := ask(nobodyHasThis), r.o.allowed(r.a, l)
-	if may {
-		r.granted(l, "what is not there", missing, http.StatusNotFound)
-	} else {
-		r.denied(l, "what is not there", missing)
-	}
+	missing, may := r.nothing(l, ask)
 	for _, x := range things {
 		a := ask(x.id)
 		switch {

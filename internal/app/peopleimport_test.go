@@ -252,9 +252,9 @@ W2 C/B1 worker 2026-11-01-`
 	}
 }
 
-// TestAStoppedRosterForgetsNoRefusal: a worker with a refused row keeps every grid, also
+// TestARosterBrokenOffForgetsNoRefusal: a worker with a refused row keeps every grid, also
 // when the import stops after that row and goes on with the worker's last one.
-func TestAStoppedRosterForgetsNoRefusal(t *testing.T) {
+func TestARosterBrokenOffForgetsNoRefusal(t *testing.T) {
 	t.Parallel()
 	st := newStand(t)
 	if _, _, _, err := st.roster("badge,grids,device\nW1,A1、A2,\nW2,B1、B2,\nW3,,d3\n", PeopleOptions{}); err != nil {
