@@ -43,7 +43,7 @@ export interface PossibleAct {
 /** The office in which somebody acted: no person's name. */
 export interface By {
   role: string;
-  /** Name of the grid that the role is about. */
+  /** Name, at the time, of the grid that the role is about. */
   grid?: string;
   department?: string;
   /** Of a grid worker. */
