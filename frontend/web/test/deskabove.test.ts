@@ -185,6 +185,26 @@ describe('a supervision', () => {
     }
   });
 
+  test('says who has to answer, and how long there is, while its clock runs', async () => {
+    for (const [state, clock] of [
+      ['routed', true],
+      ['suspended', false],
+    ] as const) {
+      const s = await panelOf(placed({ state, department: '公安' }));
+      const asked = { id: '9', level: 1, owner_level: 2, opened_by: 'system:sweep', officers: [], opened_at: AT, closed: false };
+      s.server.on('GET /supervisions', () =>
+        json({ items: [{ ...asked, reply_due: '2099-01-01T08:00:00+08:00', reason: '为何未到' }] }),
+      );
+      await s.desk.load();
+      await settle();
+      const row = s.w.find('.beside .warn').text();
+      expect(row).toContain('城川镇 · 公安 2099-01-01 08:00 前回复');
+      expect(row).toContain('为何未到');
+      expect(/剩 \d+天/.test(row), state).toBe(clock);
+      s.w.unmount();
+    }
+  });
+
   test('of an incident that has ended meanwhile says so, and keeps what was written', async () => {
     const s = await panelOf(placed());
     s.server

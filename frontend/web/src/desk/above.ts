@@ -19,6 +19,9 @@ export type AboveKey = (typeof ABOVE)[number];
 export type AnyKey = MatterKey | AboveKey;
 export const isAbove = (key: AnyKey): key is AboveKey => (ABOVE as readonly string[]).includes(key);
 
+/** States in which the clock of a stage, and that of a supervision's answer, stands still. */
+export const STANDING = new Set(['suspended', 'resolved', 'verified']);
+
 /** Who decides requests: the county's desk, and its leader. */
 export const DECIDERS = ['hall_operator', 'dispatcher', LEADER];
 

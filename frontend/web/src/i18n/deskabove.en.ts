@@ -25,6 +25,7 @@ export const deskAboveEn = {
     whole: 'A whole number from 1 to {n}, or nothing.',
     movesUp: 'Without an answer by then the incident moves up a level.',
     toLeader: 'Without an answer by then the county leader is told.',
+    owes: '{who} answers by {time}',
     go: 'Supervise',
   },
   decide: {

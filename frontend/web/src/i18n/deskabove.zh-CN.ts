@@ -25,6 +25,7 @@ export const deskAboveZh = {
     whole: '请填 1 到 {n} 的整数，或留空。',
     movesUp: '到时限没有回复，事件自动上报一级。',
     toLeader: '到时限没有回复，报告旗县领导。',
+    owes: '{who} {time} 前回复',
     go: '下达督办',
   },
   decide: {
