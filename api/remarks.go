@@ -361,7 +361,7 @@ type ReviewItem struct {
 
 type openInput struct {
 	Kind   string `query:"kind" required:"true" enum:"request,instruction,session,call_back,review" doc:"review: suspended incidents whose review date has passed"`
-	Mine   string `query:"mine" enum:"true,false" doc:"Of call-backs: those that the caller owes, having been asked first"`
+	Mine   string `query:"mine" enum:"true,false" doc:"Of call-backs: those that the caller owes, having been asked first; of requests: those that the caller may decide"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	Cursor string `query:"cursor" maxLength:"64"`
 }
@@ -395,6 +395,9 @@ func (s *Server) listRemarks(ctx context.Context, a caller, in *openInput) (*ope
 	out, db, f := &openOutput{}, s.reads(a), store.OpenFilter{Limit: in.Limit + 1} // one more tells whether there is a next page
 	if in.Mine == "true" {
 		f.OwedBy = a.ID
+		f.Decider = &store.Decider{
+			Actor: a.ID, Decides: dispatch.MayDecide(dispatch.ForVoid, 0, a.Role) == nil, PutsOff: dispatch.MayDecide(dispatch.ForExtension, 1, a.Role) == nil,
+		}
 	}
 	if in.Cursor != "" {
 		after, err := parseOpenCursor(in.Cursor)

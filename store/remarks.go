@@ -166,9 +166,17 @@ type OpenCursor struct {
 
 // OpenFilter narrows a list of open remarks.
 type OpenFilter struct {
-	OwedBy string      // of call-backs: owed by this actor; "" for anybody
-	After  *OpenCursor // nil for the first page
-	Limit  int
+	OwedBy  string      // of call-backs: owed by this actor; "" for anybody
+	Decider *Decider    // of requests: those that wait for this one; nil for all
+	After   *OpenCursor // nil for the first page
+	Limit   int
+}
+
+// Decider is who decides requests: never the own ones.
+type Decider struct {
+	Actor   string
+	Decides bool // every kind, but for an extension of what was put off before
+	PutsOff bool // such an extension
 }
 
 // page orders a list by a time, an incident and a number, goes on after the cursor, and
@@ -208,7 +216,12 @@ func openOf(s auth.Scope, columns, open string) *query {
 
 // OpenRequests lists the requests in scope that wait for a decision, the oldest first.
 func (db *DB) OpenRequests(ctx context.Context, s auth.Scope, f OpenFilter) ([]RequestRow, error) {
-	return rowsOf[RequestRow](ctx, db.Pool, f.page(openOf(s, requestColumns, openRequest), "r.asked_at", "r.incident_id", "r.n"))
+	q := openOf(s, requestColumns, openRequest)
+	if d := f.Decider; d != nil {
+		q.add(` AND r.asked_by <> ? AND CASE WHEN r.kind = 'extend' AND EXISTS (SELECT FROM incident_stage e WHERE e.incident_id = r.incident_id AND e.n = r.stage
+			AND e.extensions > 0) THEN ?::boolean ELSE ?::boolean END`, d.Actor, d.PutsOff, d.Decides)
+	}
+	return rowsOf[RequestRow](ctx, db.Pool, f.page(q, "r.asked_at", "r.incident_id", "r.n"))
 }
 
 // OpenInstructions lists the instructions in scope that nobody has answered, by due time.

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -144,8 +145,18 @@ func TestTwoPeopleDecide(t *testing.T) {
 	hall, other, town, leader := st.token(auth.HallOperator, ""), st.token(auth.Dispatcher, ""), st.token(auth.TownOperator, "A"), st.token(auth.CountyLeader, "")
 	x := st.matter(t, hall, strings.Replace(quarrel, `"0101"`, `"0501"`, 1)) // 2 natural hours
 	const extend = `{"kind":"extend","reason":"待料","value":1}`
+	waits := func(who ...string) { // for these and for nobody else: the list of each is what each may decide
+		t.Helper()
+		for _, token := range []string{hall, other, town, leader} {
+			items := st.get("/api/v1/remarks?kind=request&mine=true", token).json(t)["items"].([]any)
+			if want := slices.Contains(who, token); len(items) == 1 != want || len(items) > 1 {
+				t.Errorf("%s is told of %v that wait for a decision, want one: %v", st.get("/api/v1/session", token).json(t)["role"], items, want)
+			}
+		}
+	}
 	x.say(town, "requests", `{"kind":"extend","reason":"待料"}`, 422, "value")
 	x.say(town, "requests", extend, 201, `"n":1`)
+	waits(hall, other)
 	x.say(town, "requests", extend, 409, "waits for a decision")
 	x.say(town, "requests/1/decision", `{"decision":"approve"}`, 403, "")
 	x.say(leader, "requests/1/decision", `{"decision":"approve"}`, 403, "county_leader")
@@ -157,7 +168,9 @@ func TestTwoPeopleDecide(t *testing.T) {
 		t.Errorf("extended from %v to %v, version %v to %v", was["stage_due"], is["stage_due"], was["version"], is["version"])
 	}
 	x.say(other, "requests/1/decision", `{"decision":"approve"}`, 409, "approved already")
+	waits()
 	x.say(hall, "requests", extend, 201, `"n":2`)
+	waits(leader)
 	x.say(other, "requests/2/decision", `{"decision":"approve"}`, 403, "")
 	x.say(leader, "requests/2/decision", `{"decision":"approve"}`, 200, "")
 	if due := x.seen(hall)["stage_due"]; due != "2026-11-20T09:30:00Z" {
@@ -170,6 +183,10 @@ func TestTwoPeopleDecide(t *testing.T) {
 	x.say(town, "requests", `{"kind":"suspend","reason":"冬季","until":"2027-04-01T00:00:00Z"}`, 201, `"n":3`)
 	x.say(hall, "requests/3/decision", `{"decision":"approve"}`, 200, `"suspended"`)
 	x.say(hall, "requests", `{"kind":"void","reason":"重复录入"}`, 201, `"n":4`)
+	waits(other)
+	if asked, me := st.get("/api/v1/remarks?kind=request", hall).json(t), st.get("/api/v1/session", hall).json(t)["actor"]; asked["items"].([]any)[0].(map[string]any)["request"].(map[string]any)["asked_by"] != me {
+		t.Errorf("who asked is %v, the session says %v", asked, me)
+	}
 	x.say(hall, "requests/4/decision", `{"decision":"approve"}`, 409, "second person")
 	x.say(other, "requests/4/decision", `{"decision":"approve"}`, 200, `"void"`)
 	y := st.matter(t, hall, strings.Replace(quarrel, `"0101"`, `"0501"`, 1))

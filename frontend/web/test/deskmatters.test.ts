@@ -154,14 +154,16 @@ describe('a call-back', () => {
     s.w.unmount();
   });
 
-  test('that waits is in the queue’s last part, where the arrows go along', async () => {
+  test('that waits is in a part of the queue of its own, where the arrows go along', async () => {
     const { desk, server, show, timers } = standOf(closed(), make('8', { state: 'closed', open: false }));
     let items = [{ incident: '7', number: 'SJ000000007', call_back: owed(1) }];
-    server.on('GET /remarks', () => json({ counts: { call_backs: items.length }, items }));
+    server.on('GET /remarks', ({ query }) =>
+      query.kind === 'call_back' ? json({ counts: { call_backs: items.length }, items }) : json({ items: [] }),
+    );
     desk.start();
     await settle();
     const w = show(QueuePanel);
-    await w.findAll('[role=tab]').at(-1)?.trigger('click');
+    await w.findAll('[role=tab]')[3]?.trigger('click');
     expect(w.findAll('.row').map((r) => r.find('b').text())).toEqual(['SJ000000007']);
     desk.step(1);
     expect(desk.chosen.value).toBe('7');
@@ -424,8 +426,8 @@ describe('what may be alike', () => {
 test('the keys of the matters', () => {
   const did: string[] = [];
   const desk = { matter: (k: string) => did.push(k), hallMap: null } as unknown as KeyDesk;
-  for (const key of ['r', 'I', 'w', 'H']) expect(deskKey(new KeyboardEvent('keydown', { key }), desk)).toBe(true);
-  expect(did).toEqual(['callback', 'instruction', 'whistle', 'session']);
+  for (const key of ['r', 'I', 'w', 'P', 'H', 'd', 'A']) expect(deskKey(new KeyboardEvent('keydown', { key }), desk)).toBe(true);
+  expect(did).toEqual(['callback', 'instruction', 'whistle', 'word', 'session', 'supervise', 'decide']);
 });
 
 test('who did something is said by the office, without one by the account', () => {

@@ -13,6 +13,7 @@ import type {
   Described,
   JournalEntry,
   Likeness,
+  Limit,
   Message,
   Offer,
   Outcome,
@@ -23,6 +24,7 @@ import type {
   RollCall,
   Selected,
   Supervision,
+  Waiting,
   Whistle,
 } from './types';
 
@@ -51,6 +53,24 @@ export interface Calling {
   assisting: string[];
   within_min: number;
   note?: string;
+}
+
+/** What a department says of itself: that it comes, or that it is there. */
+export interface Word {
+  kind: 'report' | 'arrive';
+  department: string;
+}
+
+/** What is decided about a request; a refusal has a reason. */
+export interface Verdict {
+  decision: 'approve' | 'refuse';
+  reason?: string;
+}
+
+/** Why somebody is supervised, and within what limit they answer: the rules' when left out. */
+export interface Demand {
+  reason: string;
+  reply?: Limit;
 }
 
 /** A joint session as it is called. */
@@ -132,6 +152,17 @@ export class DeskApi {
   /** One of them in full; the server keeps who asked, and why. */
   reveal = (id: string, n: number, reason: string) =>
     this.http.post<Reporter>(`/api/v1/incidents/${id}/reporters/${n}/reveal`, { reason });
+  /** Requests that wait for who asks, the oldest first; `more` says that there are others. */
+  waiting = async () => {
+    const query = { kind: 'request', mine: 'true', limit: 200 };
+    const { items, cursor } = await this.http.get<Items<Waiting> & { cursor: string | null }>('/api/v1/remarks', query);
+    return { items, more: !!cursor };
+  };
+  decide = (id: string, n: number, body: Verdict, key: string) =>
+    this.http.post(`/api/v1/incidents/${id}/requests/${n}/decision`, body, named(key));
+  supervise = (id: string, body: Demand, key: string) => this.http.post(`/api/v1/incidents/${id}/supervisions`, body, named(key));
+  /** How long a supervision's answer may take where nothing else is said, by priority. */
+  replyLimits = async () => (await this.http.get<{ ladder: { priority: number; reply: Limit }[] }>('/api/v1/calendar')).ladder;
   instruct = (id: string, body: { text: string; due: string }, key: string) =>
     this.http.post(`/api/v1/incidents/${id}/instructions`, body, named(key));
   reply = (id: string, n: number, text: string, key: string) =>
@@ -140,8 +171,7 @@ export class DeskApi {
     this.http.post(`/api/v1/supervisions/${supervision}/reply`, { text }, named(key));
   whistle = (id: string, body: Calling, key: string) => this.http.post(`/api/v1/incidents/${id}/whistles`, body, named(key));
   /** The desk gives a department's word: that it comes, or is there. */
-  word = (whistle: string, body: { kind: 'report' | 'arrive'; department: string }, key: string) =>
-    this.http.post(`/api/v1/whistles/${whistle}/reports`, body, named(key));
+  word = (whistle: string, body: Word, key: string) => this.http.post(`/api/v1/whistles/${whistle}/reports`, body, named(key));
   endWhistle = (whistle: string, reason: string, key: string) =>
     this.http.post(`/api/v1/whistles/${whistle}/end`, { reason }, named(key));
   /** Calls a joint session, or with its number changes the one there is; gives the number. */

@@ -17,16 +17,17 @@ import type { Timers } from '../wire/client';
 import type { Freshness } from '../wire/freshness';
 import { newRef } from '../wire/ref';
 import { openSocket } from '../wire/socket';
+import { type AnyKey, aboveOf, answers, DECIDERS, Deciding, isAbove, type Me } from './above';
 import { ASKED_FOR, asks, stepsToOffer } from './acts';
 import type { Act, DeskApi } from './api';
 import { Beside } from './beside';
 import { type Draft, emptyDraft, reportOf } from './draft';
 import { MapHand } from './hand';
-import { LEADER, type Matter, type MatterKey, matterOf } from './matters';
+import { LEADER, type Matter, matterOf } from './matters';
 import { MapPins } from './pins';
 import { countLanes, laneOf, queueOf, type Tab } from './queue';
 import { Selection } from './selection';
-import type { Advice, Case, Category, JournalEntry, Offer, Owed } from './types';
+import type { Advice, Case, Category, JournalEntry, Offer, Owed, Supervision } from './types';
 
 const BEAT_MS = 250;
 const GATHER_MS = 60;
@@ -81,13 +82,15 @@ export class Desk {
   /** What is being done beside moving the incident, in a dialog. */
   readonly matter = shallowRef<Matter | null>(null);
   /** The matter that was to be begun, and there is nothing to do. */
-  readonly idle = ref<MatterKey | ''>('');
+  readonly idle = ref<AnyKey | ''>('');
   /** Call-backs that wait, the soonest due first, and how many there are. */
   readonly owed = shallowRef<{ count: number; items: Owed[] }>({ count: 0, items: [] });
 
   readonly role = computed(() => this.session.me.value?.role ?? '');
   /** Whether this person takes reports, sends people and moves incidents on; a leader does not. */
   readonly acts = computed(() => this.role.value !== LEADER);
+  /** Whether this person decides what others ask for. */
+  readonly decides = computed(() => DECIDERS.includes(this.role.value));
   readonly queue = computed(() => queueOf(this.open.value, this.lane.value, this.typed.value));
   readonly counts = computed(() => countLanes(this.open.value));
   readonly late = computed(() => this.open.value.filter((i) => i.late).length);
@@ -97,6 +100,8 @@ export class Desk {
   readonly hand = new MapHand();
   readonly selection: Selection;
   readonly beside: Beside;
+  /** Requests that wait for a decision of whoever sits here. */
+  readonly deciding: Deciding;
   private readonly dots = new Workers();
   private readonly marks = new IncidentMarks();
   private map: HallMap | null = null;
@@ -122,6 +127,7 @@ export class Desk {
   ) {
     this.selection = new Selection(api, timers);
     this.beside = new Beside(api);
+    this.deciding = new Deciding(api, timers, () => this.role.value);
     this.hand.marked = (shape) => void this.selection.ask(shape);
     this.hand.choose = ([lon, lat]) => this.pick(lon, lat);
     this.live = new LiveHall({
@@ -149,12 +155,14 @@ export class Desk {
     addEventListener('online', this.online);
     void this.lists();
     void this.lookForOwed();
+    void this.deciding.look();
   }
 
   stop(): void {
     this.live.client.stop();
     this.timers.clear(this.beatTimer);
     this.timers.clear(this.owedTimer);
+    this.deciding.stop();
     this.selection.clear();
     this.discard();
     removeEventListener('offline', this.offline);
@@ -235,7 +243,8 @@ export class Desk {
     this.advised = 0;
     this.adviceProblem.value = null;
     this.detail.value = this.open.value.find((i) => i.id === id) ?? null;
-    if (this.detail.value && laneOf(this.detail.value.state) !== this.lane.value)
+    const waits = this.lane.value === 'ask' && this.deciding.of(id);
+    if (this.detail.value && laneOf(this.detail.value.state) !== this.lane.value && !waits)
       this.lane.value = laneOf(this.detail.value.state);
     if (this.detail.value?.point) this.map?.show(this.detail.value.point);
     this.seen = this.stamp();
@@ -253,8 +262,10 @@ export class Desk {
 
   /** Moves the choice along the queue. */
   step(by: 1 | -1): void {
-    const called = [...new Set(this.owed.value.items.map((o) => o.incident))];
-    const list = this.lane.value === 'call' ? called : this.queue.value.map((i) => i.id);
+    const waiting = { call: this.owed.value.items, ask: this.deciding.items.value } as Partial<
+      Record<Tab, { incident: string }[]>
+    >;
+    const list = [...new Set(waiting[this.lane.value]?.map((o) => o.incident) ?? this.queue.value.map((i) => i.id))];
     const at = list.indexOf(this.chosen.value);
     const to = list[at < 0 ? 0 : Math.max(0, Math.min(list.length - 1, at + by))];
     if (to) this.choose(to);
@@ -292,6 +303,7 @@ export class Desk {
       this.offers.value = offers;
       this.showPins();
       void this.beside.load(detail);
+      void this.deciding.look();
       const over = !this.acts.value || !detail.open || laneOf(detail.state) === 'check';
       const old = this.advised !== detail.version || this.timers.now() - this.adviceAt > ADVICE_MS;
       if (over || this.wanted || old) await this.advise(mine, over);
@@ -343,12 +355,37 @@ export class Desk {
     this.noted = { id: '', text: '', key: '' };
   }
 
+  /** Whether this person may answer a supervision of the chosen incident. */
+  mayAnswer(s: Supervision, i: Case | null = this.detail.value): boolean {
+    return this.acts.value && !!i && !s.reply && answers(s, i, this.me());
+  }
+
+  /** What a key would begin about an incident as it stands; null where there is nothing to do. */
+  matterFor(key: AnyKey, i: Case): Matter | null {
+    if (isAbove(key)) return aboveOf(key, i, this.role.value, this.me(), this.beside, this.deciding.of(i.id));
+    return matterOf(key, i, this.role.value, this.beside, (s) => this.mayAnswer(s, i));
+  }
+
   /** Opens the dialog of a matter by its key; false, and `idle` says of which, where there is nothing to do. */
-  begin(key: MatterKey): boolean {
+  begin(key: AnyKey): boolean {
+    if (key === 'decide') this.toWaiting();
     const i = this.detail.value;
-    this.matter.value = i && matterOf(key, i, this.role.value, this.beside);
+    this.matter.value = i && this.matterFor(key, i);
     this.idle.value = i && !this.matter.value ? key : '';
     return !!this.matter.value;
+  }
+
+  /** Turns to the oldest request that waits, unless one about the chosen incident does. */
+  private toWaiting(): void {
+    if (!this.decides.value || this.deciding.of(this.chosen.value)) return;
+    this.typed.value = '';
+    this.lane.value = 'ask';
+    const [first] = this.deciding.items.value;
+    if (first) this.choose(first.incident);
+  }
+
+  private me(): Me {
+    return this.session.me.value ?? {};
   }
 
   /**
@@ -366,6 +403,7 @@ export class Desk {
         await this.beside.load(i);
       }
       void this.lookForOwed();
+      void this.deciding.look();
     }
   }
 

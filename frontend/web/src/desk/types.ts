@@ -238,18 +238,41 @@ export interface Attached {
 }
 
 export interface Remarks {
-  requests: {
-    n: number;
-    kind: 'void' | 'extend' | 'suspend';
-    state: 'open' | 'approved' | 'refused' | 'lapsed';
-    reason: string;
-    asked_by: string;
-    asked_at: string;
-  }[];
+  requests: Request[];
   instructions: Instruction[];
   sessions: JointSession[];
   call_backs: CallBack[];
   assistants: { department: string; since: string; until: string | null }[];
+}
+
+/** What one person asks for and another decides. */
+export interface Request {
+  n: number;
+  kind: 'void' | 'extend' | 'suspend';
+  state: 'open' | 'approved' | 'refused' | 'lapsed';
+  reason: string;
+  /** Of extend: by how much. */
+  value?: number;
+  unit?: string;
+  /** Of suspend: when it is looked at again. */
+  until?: string | null;
+  asked_by: string;
+  asked_at: string;
+  decided_by: string | null;
+  decided_at: string | null;
+  answer?: string;
+}
+
+/** A request that waits, in the list of all of them. */
+export interface Waiting {
+  incident: string;
+  number: string;
+  request: Request;
+}
+
+export interface Limit {
+  value: number;
+  unit: string;
 }
 
 export interface Instruction {
@@ -310,6 +333,9 @@ export interface Supervision {
   id: string;
   level: number;
   owner_level: number;
+  opened_by: string;
+  /** Who had the duty of the level that asks. */
+  officers: string[];
   opened_at: string;
   reply_due: string;
   reason?: string;

@@ -8,9 +8,11 @@ import type { Http } from './http';
 export interface Session {
   role: string;
   login: string;
+  /** How journals and remarks name this person. */
+  actor: string;
   centre: string;
   demo: boolean;
-  grid: { code: string; name: string; bbox?: [number, number, number, number] | null } | null;
+  grid: { code: string; name: string; level: number; bbox?: [number, number, number, number] | null } | null;
   server_time: string;
   locked: boolean;
   /** Seconds without an act after which the server locks; 0 when it never does. */
