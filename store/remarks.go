@@ -63,6 +63,9 @@ type JointSession struct {
 	CalledAt    time.Time
 	ConfirmedBy *string
 	ConfirmedAt *time.Time
+	Ver         int // moves with every change, from 1
+	ChangedBy   *string
+	ChangedAt   *time.Time
 }
 
 // CallBackRow is what a reporter is owed after the end of the matter, and what came of it.
@@ -99,7 +102,7 @@ type Remarks struct {
 const (
 	requestColumns     = "r.incident_id, r.n, r.kind, r.state, r.stage, r.reason, r.value, r.unit, r.until, r.asked_by, r.asked_at, r.decided_by, r.decided_at, r.answer FROM request r"
 	instructionColumns = "r.incident_id, r.n, r.body, r.due, r.given_by, r.given_at, r.reply, r.replied_by, r.replied_at FROM instruction r"
-	sessionColumns     = "r.incident_id, r.n, r.at, r.place, r.follow_up, r.seats, r.called_by, r.called_at, r.confirmed_by, r.confirmed_at FROM joint_session r"
+	sessionColumns     = "r.incident_id, r.n, r.at, r.place, r.follow_up, r.seats, r.called_by, r.called_at, r.confirmed_by, r.confirmed_at, r.ver, r.changed_by, r.changed_at FROM joint_session r"
 	callBackColumns    = "r.incident_id, r.n, r.reporter_n, r.closes_id, r.owed_by, r.due, r.tries, r.done_at, r.done_by, r.outcome, r.body FROM call_back r"
 )
 

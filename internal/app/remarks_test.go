@@ -223,14 +223,16 @@ func TestInstructionsSessionsAndAssistants(t *testing.T) {
 	}
 	x.say(hall, "sessions", `{"at":"2026-12-01T01:00:00Z","place":"三楼","seats":[{"role":"院长","holder":"x"}]}`, 422, "值班领导")
 	x.say(hall, "sessions", `{"at":"2026-12-01T01:00:00Z","place":"三楼","seats":[{"role":"值班领导","holder":"副主任"}]}`, 201, `"n":1`)
-	x.say(hall, "sessions/1/confirm", ``, 409, "属地主持, 专业人员一, 专业人员二, 专业人员三, 信访跟办")
+	x.say(hall, "sessions/1/confirm", `{}`, 400, "ver")
+	x.say(hall, "sessions/1/confirm", `{"ver":1}`, 409, "属地主持, 专业人员一, 专业人员二, 专业人员三, 信访跟办")
 	seats := `{"at":"2026-12-01T01:00:00Z","place":"三楼","follow_up":"信访局","seats":[`
 	for i, r := range []string{"值班领导", "属地主持", "专业人员一", "专业人员二", "专业人员三", "信访跟办"} {
 		seats += map[bool]string{true: ",", false: ""}[i > 0] + `{"role":"` + r + `","holder":"某岗"}`
 	}
-	x.say(hall, "PUT sessions/1", seats+"]}", 200, "")
-	x.say(hall, "sessions/1/confirm", ``, 200, "")
-	x.say(hall, "PUT sessions/1", seats+"]}", 409, "confirmed")
+	x.say(hall, "PUT sessions/1", seats+"]}", 400, "ver")
+	x.say(hall, "PUT sessions/1", seats+`],"ver":1}`, 200, `"ver":2`)
+	x.say(hall, "sessions/1/confirm", `{"ver":2}`, 200, "")
+	x.say(hall, "PUT sessions/1", seats+`],"ver":2}`, 409, "confirmed")
 	dept := func(name string) string {
 		secret, until := store.NewSecret(), time.Now().Add(time.Hour)
 		id := int64(st.count("SELECT id FROM department WHERE name = $1", name))
@@ -253,6 +255,62 @@ func TestInstructionsSessionsAndAssistants(t *testing.T) {
 	x.say(helper, "notes", `{"text":"到了"}`, 404, "")
 	if after := x.seen(hall); after["version"] != before["version"] || after["stage_due"] != before["stage_due"] || after["owner_level"] != before["owner_level"] {
 		t.Errorf("remarks moved %v to %v", before, after)
+	}
+}
+
+// TestTwoWhoFillOneSessionDoNotOverwriteEachOther: who has not read what the other wrote
+// is refused, told by whom, and confirms nothing either.
+func TestTwoWhoFillOneSessionDoNotOverwriteEachOther(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	hall, other := st.token(auth.HallOperator, ""), st.token(auth.Dispatcher, "")
+	x := st.matter(t, hall, lane)
+	body := func(place, seen string) string {
+		return `{"at":"2026-12-01T01:00:00Z","place":"` + place + `","seats":[{"role":"值班领导","holder":"副主任"}]` + seen + `}`
+	}
+	session := func() map[string]any {
+		return x.get("/api/v1/incidents/"+x.id+"/remarks", hall).json(t)["sessions"].([]any)[0].(map[string]any)
+	}
+	x.say(hall, "sessions", body("三楼", ""), 201, `"ver":1`)
+	if s := session(); s["ver"] != 1.0 || s["changed_by"] != nil {
+		t.Errorf("as it was called: %v", s)
+	}
+	x.say(other, "PUT sessions/1", body("四楼", `,"ver":1`), 200, `"ver":2`, "Idempotency-Key: theirs")
+	by := session()["changed_by"].(string)
+	x.say(hall, "PUT sessions/1", body("五楼", `,"ver":1`), 409, by)
+	x.say(hall, "sessions/1/confirm", `{"ver":1}`, 409, by)
+	if s := session(); s["place"] != "四楼" || s["ver"] != 2.0 || s["confirmed_at"] != nil {
+		t.Errorf("after the refusal: %v", s)
+	}
+	// Whose answer was lost sends the same again, and is no rival of the own change.
+	x.say(other, "PUT sessions/1", body("四楼", `,"ver":1`), 200, `"ver":2`, "Idempotency-Key: theirs")
+	x.say(hall, "PUT sessions/1", body("五楼", `,"ver":2`), 200, `"ver":3`)
+	if s := session(); s["place"] != "五楼" || s["changed_by"] == by {
+		t.Errorf("by who had read it: %v", s)
+	}
+}
+
+// TestARepeatedRemarkAnswersWhatTheFirstDid: also the number of what it made.
+func TestARepeatedRemarkAnswersWhatTheFirstDid(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	hall, leader := st.token(auth.HallOperator, ""), st.token(auth.CountyLeader, "")
+	x := st.matter(t, hall, lane)
+	sit := `{"at":"2026-12-01T01:00:00Z","place":"三楼"}`
+	x.say(hall, "sessions", sit, 201, `"n":1`)
+	for _, c := range []struct{ token, path, body string }{
+		{hall, "sessions", sit},
+		{leader, "instructions", `{"text":"抓紧","due":"2099-01-01T00:00:00Z"}`},
+		{hall, "notes", `{"text":"到了"}`},
+	} {
+		first := x.say(c.token, c.path, c.body, 201, "", "Idempotency-Key: "+c.path)
+		again := x.say(c.token, c.path, c.body, 201, `"repeated":true`, "Idempotency-Key: "+c.path)
+		if again["n"] != first["n"] || again["ver"] != first["ver"] {
+			t.Errorf("%s: first %v %v, again %v %v", c.path, first["n"], first["ver"], again["n"], again["ver"])
+		}
+	}
+	if n := st.count("SELECT count(*) FROM joint_session"); n != 2 {
+		t.Errorf("%d sessions are called by two requests", n)
 	}
 }
 

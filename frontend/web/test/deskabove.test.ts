@@ -3,10 +3,10 @@
 // @vitest-environment jsdom
 
 import { describe, expect, test, vi } from 'vitest';
-import { type AboveKey, answers, supervises } from '../src/desk/above';
+import { type AboveKey, supervises } from '../src/desk/above';
 import IncidentPanel from '../src/desk/IncidentPanel.vue';
 import QueuePanel from '../src/desk/QueuePanel.vue';
-import type { Case, Supervision } from '../src/desk/types';
+import type { Case } from '../src/desk/types';
 import { entry, make, NO_REMARKS, standOf } from './deskstand';
 import { dialogs, json, refuse, settle } from './people';
 
@@ -136,12 +136,18 @@ describe('a supervision', () => {
     expect(supervises({ ...placed({ owner_level: 1 }), grid: undefined } as unknown as Case, at(1) as never)).toBe(false);
   });
 
-  test('is answered by the side that it asks, never by whose it is', () => {
-    const asked = { level: 1, owner_level: 2, opened_by: 'account:3', officers: ['account:4'] } as Supervision;
-    const may = (level: number, more = {}) => answers({ ...asked, ...more }, placed(), at(level) as never);
-    expect([may(1), may(2), may(3)]).toEqual([false, true, true]);
-    expect(may(2, { opened_by: 'account:1' })).toBe(false);
-    expect(may(2, { officers: ['account:1'] })).toBe(false);
+  test('is answered by whom the server lets answer, and offered to nobody else', async () => {
+    for (const may of [true, false]) {
+      const s = await panelOf(placed());
+      const asked = { id: '9', level: 1, owner_level: 2, opened_at: AT, reply_due: AT, reason: '为何未到', closed: false };
+      s.server.on('GET /supervisions', () => json({ items: [{ ...asked, may_reply: may }] }));
+      await s.desk.load();
+      await settle();
+      expect(s.w.find('.beside .warn button').exists(), String(may)).toBe(may);
+      expect(s.offered().join().includes('回复督办'), String(may)).toBe(may);
+      expect(await s.key('instruction' as never), String(may)).toBe(may);
+      s.w.unmount();
+    }
   });
 
   test('says why and within what limit; without one by the rules, which are told', async () => {

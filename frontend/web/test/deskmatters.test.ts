@@ -64,6 +64,9 @@ const session = (more = {}) => ({
   called_by: 'account:1',
   confirmed_by: null,
   confirmed_at: null,
+  ver: 1,
+  changed_by: null,
+  changed_at: null,
   ...more,
 });
 
@@ -223,7 +226,16 @@ describe('an instruction', () => {
 
   test('a supervision is answered by the same key', async () => {
     const s = await panelOf(make('7', { state: 'routed' }));
-    const asked = { id: '9', level: 1, owner_level: 2, opened_at: AT, reply_due: AT, reason: '为何未到', closed: false };
+    const asked = {
+      id: '9',
+      level: 1,
+      owner_level: 2,
+      opened_at: AT,
+      reply_due: AT,
+      reason: '为何未到',
+      closed: false,
+      may_reply: true,
+    };
     s.server.on('GET /supervisions', () => json({ items: [asked] })).on('POST /supervisions/9/reply', () => json({}));
     await s.desk.load();
     await settle();
@@ -297,7 +309,7 @@ describe('a joint session', () => {
         s.remarks.set('7', { ...NO_REMARKS, sessions: [session()] });
         return json({ n: 1 }, 201);
       })
-      .on('PUT /incidents/7/sessions/1', () => json({ n: 1 }))
+      .on('PUT /incidents/7/sessions/1', () => json({ n: 1, ver: 2 }))
       .on('POST /incidents/7/sessions/1/confirm', () => json({ n: 1 }));
     await s.key('session');
     const fields = () => s.w.findAll('dialog .field input');

@@ -12,7 +12,7 @@ import type { Timers } from '../wire/client';
 import type { DeskApi } from './api';
 import type { Beside } from './beside';
 import { LEADER, type Matter, type MatterKey } from './matters';
-import type { Case, Supervision, Waiting, Whistle } from './types';
+import type { Case, Waiting, Whistle } from './types';
 
 export const ABOVE = ['word', 'supervise', 'decide'] as const;
 export type AboveKey = (typeof ABOVE)[number];
@@ -35,13 +35,6 @@ export const levelIn = (i: Case, me: Me): number => i.grid?.path.find((g) => g.c
 export function supervises(i: Case, me: Me): boolean {
   const level = levelIn(i, me);
   return i.open && level > 0 && (level < i.owner_level || (level === 1 && i.owner_level === 1));
-}
-
-/** Whether this person stands on the side that a supervision asks. */
-export function answers(s: Supervision, i: Case, me: Me): boolean {
-  if (!me.grid) return true; // who knows no grid of theirs asks the server
-  const own = me.actor && (s.opened_by === me.actor || s.officers?.includes(me.actor));
-  return !own && levelIn(i, me) >= s.owner_level;
 }
 
 /** Called departments that the desk may still say something of. */

@@ -11,6 +11,7 @@ import type {
   Case,
   Category,
   Described,
+  JointSession,
   JournalEntry,
   Likeness,
   Limit,
@@ -80,6 +81,9 @@ export interface Sitting {
   follow_up: string;
   seats: { role: string; holder: string }[];
 }
+
+/** Which joint session, and the version of it that was read. */
+export type Seated = Pick<JointSession, 'n' | 'ver'>;
 
 type Items<T> = { items: T[] };
 
@@ -174,14 +178,14 @@ export class DeskApi {
   word = (whistle: string, body: Word, key: string) => this.http.post(`/api/v1/whistles/${whistle}/reports`, body, named(key));
   endWhistle = (whistle: string, reason: string, key: string) =>
     this.http.post(`/api/v1/whistles/${whistle}/end`, { reason }, named(key));
-  /** Calls a joint session, or with its number changes the one there is; gives the number. */
-  async session(id: string, n: number, body: Sitting, key: string): Promise<number> {
-    const path = `/api/v1/incidents/${id}/sessions`;
-    if (n) await this.http.put(`${path}/${n}`, body, named(key));
-    return n || (await this.http.post<{ n: number }>(path, body, named(key))).n;
-  }
-  confirm = (id: string, n: number, key: string) =>
-    this.http.post(`/api/v1/incidents/${id}/sessions/${n}/confirm`, undefined, named(key));
+  /** Calls a joint session. */
+  call = (id: string, body: Sitting, key: string) =>
+    this.http.post<{ n: number }>(`/api/v1/incidents/${id}/sessions`, body, named(key));
+  /** Changes a joint session from the version that was read; gives the new one. */
+  sit = (id: string, { n, ver }: Seated, body: Sitting, key: string) =>
+    this.http.put<{ ver: number }>(`/api/v1/incidents/${id}/sessions/${n}`, { ...body, ver }, named(key));
+  confirm = (id: string, { n, ver }: Seated, key: string) =>
+    this.http.post(`/api/v1/incidents/${id}/sessions/${n}/confirm`, { ver }, named(key));
 
   /** What lies inside something marked. */
   select = (marked: Record<string, unknown>) => this.http.post<Selected>('/api/v1/select', { ...marked, limit: 200 });

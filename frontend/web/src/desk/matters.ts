@@ -30,7 +30,7 @@ const UNREADY = new Set(['reported', 'resolved', 'verified', 'reopened']);
 /** Whether departments may be called to it: it is accepted, and its work is not done. */
 export const takesWhistles = (i: Case): boolean => i.open && !UNREADY.has(i.state);
 
-type Stands = Pick<Beside, 'remarks' | 'supervisions' | 'whistles'>;
+type Stands = Pick<Beside, 'remarks' | 'supervisions' | 'whistles' | 'stand'>;
 
 export const owedOf = (b: Stands): CallBack[] => b.remarks.value?.call_backs.filter((c) => !c.done_at) ?? [];
 export const openSessions = (b: Stands): JointSession[] => b.remarks.value?.sessions.filter((s) => !s.confirmed_at) ?? [];
@@ -40,6 +40,7 @@ export const openSeats = (s: Pick<JointSession, 'seats'>): string[] => s.seats.f
 /** What a key does for an incident as it stands; null where there is nothing to do. */
 export function matterOf(key: MatterKey, i: Case, role: string, b: Stands, answers: (s: Supervision) => boolean): Matter | null {
   if (role === LEADER) return key === 'instruction' && i.open ? { kind: 'instruct' } : null;
+  if (b.stand.value !== 'read') return null; // nobody knows yet what there is
   switch (key) {
     case 'callback': {
       const of = i.open ? undefined : owedOf(b)[0];

@@ -296,6 +296,11 @@ export interface JointSession {
   called_by: string;
   confirmed_by: string | null;
   confirmed_at: string | null;
+  /** Moves with every change: who changes or confirms it names the one that was read. */
+  ver: number;
+  /** Who changed it last; null as long as it is as it was called. */
+  changed_by: string | null;
+  changed_at: string | null;
 }
 
 export const OUTCOMES = ['satisfied', 'basically', 'unsatisfied', 'unreached'] as const;
@@ -333,12 +338,11 @@ export interface Supervision {
   id: string;
   level: number;
   owner_level: number;
-  opened_by: string;
-  /** Who had the duty of the level that asks. */
-  officers: string[];
   opened_at: string;
   reply_due: string;
   reason?: string;
   reply?: string;
   closed: boolean;
+  /** Whether the reader stands on the side that is asked, and may answer it now. */
+  may_reply?: boolean;
 }

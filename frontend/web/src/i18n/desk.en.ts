@@ -33,6 +33,8 @@ export const deskEn: DeskCatalogue = {
     late: 'late',
     find: 'Find by number, title, place',
     noneFound: 'No incident fits.',
+    unread: 'This incident could not be read.',
+    again: 'Try again',
     noneHere: 'No incident here.',
     more: '{n} more: narrow them down by searching.',
     key: {

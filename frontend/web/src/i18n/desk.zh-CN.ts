@@ -31,6 +31,8 @@ export const deskZh = {
     late: '超期',
     find: '按编号、标题、地点查找',
     noneFound: '没有符合的事件。',
+    unread: '没能读到这件事。',
+    again: '再试一次',
     noneHere: '这里没有事件。',
     more: '还有 {n} 件，请用查找缩小范围。',
     key: {

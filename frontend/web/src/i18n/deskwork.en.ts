@@ -220,6 +220,8 @@ export const deskWorkEn: typeof deskWorkZh = {
     decide: 'Decide',
   },
   idle: {
+    reading: 'Being read; it opens when it is there.',
+    failed: 'What stands beside the incident could not be read; press again to read it anew.',
     callback: 'No reporter waits for a call: they are called when the incident is over.',
     instruction: 'No instruction or supervision waits for an answer; a county leader instructs on open incidents.',
     whistle: 'A whistle is for an incident that is accepted and not yet resolved.',
@@ -247,6 +249,7 @@ export const deskWorkEn: typeof deskWorkZh = {
     reopens: 'The incident may then be reopened, once.',
     last: 'The third call that reaches nobody is the last.',
     go: 'Keep it',
+    unread: 'Who reported could not be read.',
   },
   say: {
     instruct: 'Instruction',
@@ -271,6 +274,7 @@ export const deskWorkEn: typeof deskWorkZh = {
     go: 'Call {n}',
   },
   sit: {
+    theirs: 'Theirs: {what}',
     title: 'Joint sessions',
     at: 'Time',
     place: 'Place',
@@ -290,6 +294,8 @@ export const deskWorkEn: typeof deskWorkZh = {
     edit: 'Fill the seats',
   },
   first: {
+    seats:
+      '{who} changed this session first, at {time}. What you wrote is still here, with theirs beside it where they differ; press again to keep yours.',
     callback: '{who} called this reporter back already, at {time}: {outcome}.',
     reopened: 'The incident is open again: call back when it is over.',
     reply: '{who} was first, at {time}: {text}',

@@ -212,6 +212,8 @@ export const deskWorkZh = {
     decide: '审批',
   },
   idle: {
+    reading: '正在读取，读到就打开。',
+    failed: '没能读到协同情况，再按一次重读。',
     callback: '没有待回访的上报人。事件结束后才回访。',
     instruction: '没有待回复的批示或督办；未结的事件由旗县领导批示。',
     whistle: '受理以后、办结以前才能吹哨。',
@@ -239,6 +241,7 @@ export const deskWorkZh = {
     reopens: '记下后，这件事可以重办一次。',
     last: '这是第三次未联系上，记下后不再回访。',
     go: '记下回访',
+    unread: '没能读到上报人。',
   },
   say: {
     instruct: '批示内容',
@@ -263,6 +266,7 @@ export const deskWorkZh = {
     go: '吹哨 {n} 家',
   },
   sit: {
+    theirs: '对方写的：{what}',
     title: '会商',
     at: '时间',
     place: '地点',
@@ -282,6 +286,7 @@ export const deskWorkZh = {
     edit: '安排席位',
   },
   first: {
+    seats: '{who} 在 {time} 先改了这次会商。您写的还在，不同处下面注明了对方写的；再按一次按您写的存。',
     callback: '{who} 在 {time} 已经回访过这位上报人：{outcome}。',
     reopened: '这件事又重办了，办完再回访。',
     reply: '{who} 在 {time} 先回复了：{text}',
