@@ -65,6 +65,7 @@ export class Deciding {
   readonly more = shallowRef(false);
   private timer: unknown;
   private turn = 0;
+  private running = false;
 
   constructor(
     private readonly api: DeskApi,
@@ -77,10 +78,15 @@ export class Deciding {
     return this.items.value.find((w) => w.incident === incident);
   }
 
+  start(): void {
+    this.running = true;
+    void this.look();
+  }
+
   async look(): Promise<void> {
     const turn = ++this.turn;
     this.timers.clear(this.timer);
-    this.timer = this.timers.set(() => void this.look(), LOOK_MS);
+    if (this.running) this.timer = this.timers.set(() => void this.look(), LOOK_MS);
     const found = DECIDERS.includes(this.role()) ? await this.api.waiting().catch(() => null) : { items: [], more: false };
     if (!found || turn !== this.turn) return;
     this.items.value = found.items;
@@ -88,8 +94,10 @@ export class Deciding {
   }
 
   stop(): void {
+    this.running = false;
     this.turn++;
     this.timers.clear(this.timer);
     this.items.value = [];
+    this.more.value = false;
   }
 }

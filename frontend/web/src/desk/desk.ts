@@ -172,7 +172,7 @@ export class Desk {
     addEventListener('online', this.online);
     void this.lists();
     void this.lookForOwed();
-    void this.deciding.look();
+    this.deciding.start();
   }
 
   stop(): void {

@@ -29,7 +29,7 @@ export const deskAboveZh = {
     go: '下达督办',
   },
   decide: {
-    asked: '申请',
+    asked: '事项',
     who: '申请人',
     by: '顺延 {limit}',
     until: '挂账到 {time}',
