@@ -98,5 +98,6 @@ export class Deciding {
     this.turn++;
     this.timers.clear(this.timer);
     this.items.value = [];
+    this.more.value = false;
   }
 }
