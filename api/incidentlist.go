@@ -16,8 +16,8 @@ import (
 
 	"onemap/analysis"
 	"onemap/auth"
-	"onemap/geo/cell"
 	"onemap/dispatch"
+	"onemap/geo/cell"
 	"onemap/store"
 )
 
