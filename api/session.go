@@ -40,7 +40,6 @@ type Session struct {
 	Grid         *GridItem  `json:"grid" doc:"The grid the session reaches; null before grids are there"`
 	ServerTime   time.Time  `json:"server_time"`
 	Login        string     `json:"login,omitempty"`
-	Actor        string     `json:"actor" doc:"How journals and remarks name who is signed in"`
 	Locked       bool       `json:"locked" doc:"The session looks on until its person gives the PIN"`
 	LockAfterS   int        `json:"lock_after_s" doc:"Seconds without an act after which it is locked; 0 for never"`
 	Expires      *time.Time `json:"expires"`
@@ -250,7 +249,7 @@ func (s *Server) describe(ctx context.Context, a auth.Actor, c store.Credential)
 	st, _ := auth.StreamOf(looking) // zero for those who see no stream
 	out := Session{
 		Role: string(a.Role), View: string(st.View), Scope: st.Tag, Centre: cat.Centre.Name, Levels: cat.Centre.Levels,
-		Demo: cat.Centre.Demo, ServerTime: s.o.Now(), Wall: c.Wall, Login: c.Login, Actor: a.ID, Locked: a.Locked, Expires: c.ExpiresAt,
+		Demo: cat.Centre.Demo, ServerTime: s.o.Now(), Wall: c.Wall, Login: c.Login, Locked: a.Locked, Expires: c.ExpiresAt,
 	}
 	for i, n := range cat.Tree.Nodes() {
 		if a.Home(n.No) {

@@ -184,9 +184,6 @@ func TestTwoPeopleDecide(t *testing.T) {
 	x.say(hall, "requests/3/decision", `{"decision":"approve"}`, 200, `"suspended"`)
 	x.say(hall, "requests", `{"kind":"void","reason":"重复录入"}`, 201, `"n":4`)
 	waits(other)
-	if asked, me := st.get("/api/v1/remarks?kind=request", hall).json(t), st.get("/api/v1/session", hall).json(t)["actor"]; asked["items"].([]any)[0].(map[string]any)["request"].(map[string]any)["asked_by"] != me {
-		t.Errorf("who asked is %v, the session says %v", asked, me)
-	}
 	x.say(hall, "requests/4/decision", `{"decision":"approve"}`, 409, "second person")
 	x.say(other, "requests/4/decision", `{"decision":"approve"}`, 200, `"void"`)
 	y := st.matter(t, hall, strings.Replace(quarrel, `"0101"`, `"0501"`, 1))

@@ -89,6 +89,11 @@ async function choose(number) {
   await desk.keyboard.press('ArrowDown');
   await desk.locator('.incident-head').getByText(number).waitFor();
 }
+/** A key of the desk, once no form is open: until it has closed the keys are its own. */
+async function press(key) {
+  await desk.locator('dialog').waitFor({ state: 'detached' });
+  await desk.keyboard.press(key);
+}
 const big = (name) => card.getByRole('button', { name, exact: true });
 
 try {
@@ -260,7 +265,7 @@ try {
   });
   await step('a whistle is blown, a department’s word taken, and the whistle ended, each by its key', async () => {
     await desk.locator('.scroll').getByRole('button', { name: '吹哨…' }).waitFor();
-    await desk.keyboard.press('w');
+    await press('w');
     const form = desk.locator('dialog');
     await form.locator('select').first().selectOption({ index: 1 });
     await form.locator('input[type=checkbox]').first().check();
@@ -268,20 +273,20 @@ try {
     await axe(desk, 'the form of a whistle');
     await desk.keyboard.press('Control+Enter');
     await desk.locator('.beside').getByText('2 家中 0 家到场').waitFor();
-    await desk.keyboard.press('p');
+    await press('p');
     await form.locator('input[name=department]').first().check();
     await field(form, '正在赶来').check();
     await picture(desk, 'desk-word');
     await axe(desk, 'the form of a word');
     await desk.keyboard.press('Control+Enter');
     await desk.locator('.called').getByText('已报到').waitFor();
-    await desk.keyboard.press('w');
+    await press('w');
     await form.locator('textarea').fill('误吹');
     await desk.keyboard.press('Control+Enter');
     await desk.locator('.beside').getByText('已结束').waitFor();
   });
   await step('a supervision is opened by its key, with the limit of its answer', async () => {
-    await desk.keyboard.press('d');
+    await press('d');
     const form = desk.locator('dialog');
     await form.getByText('不填按规定：1 工作日').waitFor();
     await field(form, '督办原因和要求').fill('通道仍被占，请说明进展');
@@ -302,7 +307,7 @@ try {
     });
     if (asked.status !== 201) throw new Error(`not asked: ${await asked.text()}`);
     await desk.getByRole('tab', { name: '待审批 1' }).waitFor();
-    await desk.keyboard.press('a');
+    await press('a');
     const form = desk.locator('dialog');
     await form.getByText('疑似重复登记').waitFor();
     await field(form, '不同意').check();
@@ -331,7 +336,7 @@ try {
     if (refused.status !== 200) throw new Error(`not refused: ${refused.detail}`);
     const own = desk.locator('.beside').filter({ hasText: '第 1 位上报人' });
     await own.getByText('前回访').waitFor();
-    await desk.keyboard.press('r');
+    await press('r');
     await desk.locator('dialog .phone').getByText('139****0000').waitFor();
     await desk.getByRole('button', { name: '显示电话' }).click();
     await desk.locator('dialog .phone').getByText('13900000000').waitFor();

@@ -17,7 +17,7 @@ Element.prototype.scrollIntoView ??= () => {}; // jsdom lays nothing out
 const AT = '2026-11-25T18:00:00+08:00';
 const PATH = ['旗', '城川镇', '黑梁头嘎查'].map((name, k) => ({ level: k + 1, code: `G${k + 1}`, name }));
 const placed = (more: Partial<Case> = {}) => make('7', { state: 'routed', grid: { path: PATH }, ...more } as Partial<Case>);
-const at = (level: number) => ({ actor: 'account:1', grid: { code: `G${level}`, name: '', level } });
+const at = (level: number) => ({ grid: { code: `G${level}`, name: '', level } });
 const lost = () => Promise.reject(new TypeError('no line')) as Promise<Response>;
 
 /** The panel of one incident that somebody of a level looks at, after it has come. */

@@ -26,7 +26,7 @@ export const STANDING = new Set(['suspended', 'resolved', 'verified']);
 export const DECIDERS = ['hall_operator', 'dispatcher', LEADER];
 
 /** Whoever sits at the desk, as far as it matters here. */
-export type Me = Partial<Pick<Session, 'actor' | 'grid'>>;
+export type Me = Partial<Pick<Session, 'grid'>>;
 
 /** The level of this person's grid among those an incident lies in; 0 where it is none of them. */
 export const levelIn = (i: Case, me: Me): number => i.grid?.path.find((g) => g.code === me.grid?.code)?.level ?? 0;

@@ -8,8 +8,6 @@ import type { Http } from './http';
 export interface Session {
   role: string;
   login: string;
-  /** How journals and remarks name this person. */
-  actor: string;
   centre: string;
   demo: boolean;
   grid: { code: string; name: string; level: number; bbox?: [number, number, number, number] | null } | null;
