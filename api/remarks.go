@@ -41,10 +41,11 @@ func (s *Server) remarks() {
 	route(s, need{auth.Write, auth.Instruction}, post("give-instruction", "instructions", "Give an instruction 批示; it never moves the owner", made, "Open until it is answered."), s.giveInstruction)
 	route(s, write, post("answer-instruction", "instructions/{n}/reply", "Answer an instruction", http.StatusOK, "Once."), s.answerInstruction)
 	route(s, write, post("call-session", "sessions", "Call a joint session 会商", made, "With a seat for each role of the centre; seats name posts or departments, no persons."), s.callSession)
-	change := post("change-session", "sessions/{n}", "Change a joint session that is not confirmed, as a whole", http.StatusOK, "What is left out is empty then.")
+	const seen = " ver is the session's as it was read: 409 names who has changed or confirmed it since."
+	change := post("change-session", "sessions/{n}", "Change a joint session that is not confirmed, as a whole", http.StatusOK, "What is left out is empty then."+seen)
 	change.Method = http.MethodPut
 	route(s, write, change, s.changeSession)
-	route(s, write, post("confirm-session", "sessions/{n}/confirm", "Confirm a joint session", http.StatusOK, "409 names the roles whose seats are open."), s.confirmSession)
+	route(s, write, post("confirm-session", "sessions/{n}/confirm", "Confirm a joint session", http.StatusOK, "409 names the roles whose seats are open."+seen), s.confirmSession)
 	route(s, write, post("assist-incident", "assistants", "Have a department assist 协办, or release it", http.StatusOK,
 		"It reads the incident and writes notes; the lead department moves it on."), s.assistIncident)
 	route(s, write, post("call-back", "callbacks/{n}/outcome", "Keep what came of calling a reporter back 回访", http.StatusOK,
@@ -74,6 +75,7 @@ type Numbered struct {
 // RemarkAnswer is the answer to a remark.
 type RemarkAnswer struct {
 	N        int                  `json:"n,omitempty" doc:"The number of what was made or changed, among those of its kind of the incident"`
+	Ver      int                  `json:"ver,omitempty" doc:"Of a joint session that was called or changed: its version after that"`
 	Repeated bool                 `json:"repeated,omitempty" doc:"An earlier request with this key did it"`
 	Incident store.PublicIncident `json:"incident"`
 }
@@ -106,7 +108,7 @@ func (s *Server) setDown(ctx context.Context, a caller, to RemarkTo, what string
 	if err != nil {
 		return nil, err
 	}
-	return &remarkOutput{out.ETag, RemarkAnswer{res.N, res.Repeated, out.Body.PublicIncident}}, nil
+	return &remarkOutput{out.ETag, RemarkAnswer{N: res.N, Repeated: res.Repeated, Incident: out.Body.PublicIncident}}, nil
 }
 
 // texts cleans texts in place, by the names they are known by to their sender.
@@ -225,6 +227,11 @@ type SessionInput struct {
 	Seats    []store.Seat `json:"seats,omitempty" maxItems:"20" doc:"Roles that are not named stay open"`
 }
 
+// SeenSession is the version of a joint session that the caller has read.
+type SeenSession struct {
+	Ver int `json:"ver" minimum:"1" doc:"The session's ver as it was read"`
+}
+
 type callSessionInput struct {
 	RemarkTo
 	Body SessionInput
@@ -233,18 +240,22 @@ type callSessionInput struct {
 type changeSessionInput struct {
 	RemarkTo
 	Numbered
-	Body SessionInput
+	Body struct {
+		SessionInput
+		SeenSession
+	}
 }
 
 func (s *Server) callSession(ctx context.Context, a caller, in *callSessionInput) (*remarkOutput, error) {
-	return s.holdSession(ctx, a, in.RemarkTo, 0, in.Body)
+	return s.holdSession(ctx, a, in.RemarkTo, &ledger.Session{}, in.Body)
 }
 
 func (s *Server) changeSession(ctx context.Context, a caller, in *changeSessionInput) (*remarkOutput, error) {
-	return s.holdSession(ctx, a, in.RemarkTo, in.N, in.Body)
+	return s.holdSession(ctx, a, in.RemarkTo, &ledger.Session{N: in.N, Ver: in.Body.Ver}, in.Body.SessionInput)
 }
 
-func (s *Server) holdSession(ctx context.Context, a caller, to RemarkTo, n int, b SessionInput) (*remarkOutput, error) {
+// holdSession calls a session, or changes the one that m names.
+func (s *Server) holdSession(ctx context.Context, a caller, to RemarkTo, m *ledger.Session, b SessionInput) (*remarkOutput, error) {
 	if err := needed(map[string]*string{"place": &b.Place}); err != nil {
 		return nil, err
 	}
@@ -256,16 +267,22 @@ func (s *Server) holdSession(ctx context.Context, a caller, to RemarkTo, n int, 
 			return nil, err
 		}
 	}
-	return s.setDown(ctx, a, to, fmt.Sprintf("session %d", n), &ledger.Session{N: n, At: b.At, Place: b.Place, FollowUp: b.FollowUp, Seats: b.Seats})
+	m.At, m.Place, m.FollowUp, m.Seats = b.At, b.Place, b.FollowUp, b.Seats
+	out, err := s.setDown(ctx, a, to, fmt.Sprintf("session %d", m.N), m)
+	if err == nil {
+		out.Body.Ver = m.Ver + 1
+	}
+	return out, err
 }
 
 type confirmInput struct {
 	RemarkTo
 	Numbered
+	Body SeenSession
 }
 
 func (s *Server) confirmSession(ctx context.Context, a caller, in *confirmInput) (*remarkOutput, error) {
-	return s.setDown(ctx, a, in.RemarkTo, fmt.Sprintf("confirm %d", in.N), &ledger.Confirm{N: in.N})
+	return s.setDown(ctx, a, in.RemarkTo, fmt.Sprintf("confirm %d", in.N), &ledger.Confirm{N: in.N, Ver: in.Body.Ver})
 }
 
 type assistInput struct {
@@ -344,7 +361,7 @@ type ReviewItem struct {
 
 type openInput struct {
 	Kind   string `query:"kind" required:"true" enum:"request,instruction,session,call_back,review" doc:"review: suspended incidents whose review date has passed"`
-	Mine   string `query:"mine" enum:"true,false" doc:"Of call-backs: those that the caller owes, having been asked first"`
+	Mine   string `query:"mine" enum:"true,false" doc:"Of call-backs: those that the caller owes, having been asked first; of requests: those that the caller may decide"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	Cursor string `query:"cursor" maxLength:"64"`
 }
@@ -378,6 +395,9 @@ func (s *Server) listRemarks(ctx context.Context, a caller, in *openInput) (*ope
 	out, db, f := &openOutput{}, s.reads(a), store.OpenFilter{Limit: in.Limit + 1} // one more tells whether there is a next page
 	if in.Mine == "true" {
 		f.OwedBy = a.ID
+		f.Decider = &store.Decider{
+			Actor: a.ID, Decides: dispatch.MayDecide(dispatch.ForVoid, 0, a.Role) == nil, PutsOff: dispatch.MayDecide(dispatch.ForExtension, 1, a.Role) == nil,
+		}
 	}
 	if in.Cursor != "" {
 		after, err := parseOpenCursor(in.Cursor)

@@ -44,6 +44,7 @@ type SupervisionItem struct {
 	Closed     bool       `json:"closed"`
 	ClosedAt   *time.Time `json:"closed_at"`
 	Outcome    string     `json:"outcome,omitempty" enum:"ended,moved_up" doc:"ended: the stage it asked of ended; moved_up: for want of an answer"`
+	MayReply   *bool      `json:"may_reply,omitempty" doc:"In the list of one incident: whether the caller may answer it now"`
 	Repeated   bool       `json:"repeated,omitempty" doc:"An earlier request with the same key did it"`
 }
 
@@ -142,7 +143,15 @@ func (s *Server) listSupervisions(ctx context.Context, a caller, in *supervision
 		out.Body.Cursor = &c
 	}
 	for _, r := range rows {
-		out.Body.Items = append(out.Body.Items, supervisionItem(r, a.View))
+		item := supervisionItem(r, a.View)
+		if in.Incident != 0 {
+			may, err := s.o.Ledger.MayReply(ctx, a.Actor, r)
+			if err != nil {
+				return nil, err
+			}
+			item.MayReply = &may
+		}
+		out.Body.Items = append(out.Body.Items, item)
 	}
 	return out, nil
 }

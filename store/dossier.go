@@ -94,6 +94,9 @@ type DossierSession struct {
 	CalledAt    time.Time  `json:"called_at"`
 	ConfirmedBy *string    `json:"confirmed_by"`
 	ConfirmedAt *time.Time `json:"confirmed_at"`
+	Ver         int        `json:"ver" doc:"Moves with every change, from 1; send it back to change or confirm it"`
+	ChangedBy   *string    `json:"changed_by" doc:"Who changed it last; null as long as it is as it was called"`
+	ChangedAt   *time.Time `json:"changed_at"`
 }
 
 // DossierCallBack is what a reporter is owed after the end, and what came of it.
@@ -195,7 +198,7 @@ func (r Instruction) Public() DossierInstruction {
 
 // Public is r as answers carry it.
 func (r JointSession) Public() DossierSession {
-	return DossierSession{r.N, r.At.UTC(), r.Place, r.FollowUp, r.Seats, r.CalledBy, r.CalledAt.UTC(), r.ConfirmedBy, inUTC(r.ConfirmedAt)}
+	return DossierSession{r.N, r.At.UTC(), r.Place, r.FollowUp, r.Seats, r.CalledBy, r.CalledAt.UTC(), r.ConfirmedBy, inUTC(r.ConfirmedAt), r.Ver, r.ChangedBy, inUTC(r.ChangedAt)}
 }
 
 // Public is r as answers carry it.

@@ -19,12 +19,24 @@ import (
 // person.
 type Office struct {
 	Role       auth.Role `json:"role"`
-	Grid       string    `json:"grid,omitempty" doc:"Name of the grid that the role is about; absent: every county of the database"`
+	Grid       string    `json:"grid,omitempty" doc:"Name, at the time, of the grid that the role is about; absent: every county of the database"`
 	Department string    `json:"department,omitempty" doc:"Of a department's handler"`
 	Badge      string    `json:"badge,omitempty" doc:"Of a grid worker"`
 
 	actor      string
 	from, till *time.Time
+	names      []string // of its grid, in the versions that were put in force
+	named      []time.Time
+}
+
+// nameAt is the grid's name in the version in force at a moment, or in the first one.
+func (o Office) nameAt(at time.Time) (name string) {
+	for i, from := range o.named {
+		if i == 0 || !from.After(at) {
+			name = o.names[i]
+		}
+	}
+	return name
 }
 
 // Offices are those of some actors, over time.
@@ -35,6 +47,7 @@ type Offices []Office
 func (all Offices) At(actor string, at time.Time) (Office, bool) {
 	for _, o := range all {
 		if o.actor == actor && (o.from == nil || !o.from.After(at)) && (o.till == nil || o.till.After(at)) {
+			o.Grid = o.nameAt(at)
 			return o, true
 		}
 	}
@@ -59,15 +72,18 @@ func (db *DB) OfficesOf(ctx context.Context, actors []string) (Offices, error) {
 		FROM account_grant g JOIN account a ON a.id = g.account_id WHERE a.id = ANY($1) AND g.active_at IS NOT NULL
 		UNION ALL SELECT 'token:' || c.id, c.role, c.grid_code, c.root_code, c.department_id, c.worker_id, NULL, NULL, c.id
 		FROM credential c WHERE c.id = ANY($2) AND c.kind = 'token')
-		SELECT h.actor, h.role, coalesce((SELECT x.name FROM grid x JOIN grid_version v ON v.id = x.version_id
-			WHERE x.code = h.grid_code AND v.root_code = coalesce(h.root_code, v.root_code) AND x.no IS NOT NULL ORDER BY v.id DESC LIMIT 1), ''),
+		SELECT h.actor, h.role, coalesce(n.names, '{}'), coalesce(n.named, '{}'),
 			coalesce(d.name, ''), CASE WHEN h.role = 'grid_worker' THEN coalesce(w.badge, '') ELSE '' END, h.from_at, h.till
-		FROM held h LEFT JOIN department d ON d.id = h.department_id LEFT JOIN worker w ON w.id = h.worker_id ORDER BY h.from_at NULLS FIRST, h.id`, ids["account"], ids["token"])
+		FROM held h LEFT JOIN department d ON d.id = h.department_id LEFT JOIN worker w ON w.id = h.worker_id
+		CROSS JOIN LATERAL (SELECT array_agg(x.name ORDER BY v.enacted_at, v.id) AS names, array_agg(v.enacted_at ORDER BY v.enacted_at, v.id) AS named
+			FROM grid x JOIN grid_version v ON v.id = x.version_id
+			WHERE x.code = h.grid_code AND v.root_code = coalesce(h.root_code, v.root_code) AND v.enacted_at IS NOT NULL) n
+		ORDER BY h.from_at NULLS FIRST, h.id`, ids["account"], ids["token"])
 	if err != nil {
 		return nil, fmt.Errorf("store: offices: %w", err)
 	}
 	out, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (o Office, err error) {
-		return o, r.Scan(&o.actor, &o.Role, &o.Grid, &o.Department, &o.Badge, &o.from, &o.till)
+		return o, r.Scan(&o.actor, &o.Role, &o.names, &o.named, &o.Department, &o.Badge, &o.from, &o.till)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("store: offices: %w", err)

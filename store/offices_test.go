@@ -12,6 +12,7 @@ import (
 
 // TestAnOfficeIsThatOfItsTime: who has changed office acted in the one held then.
 func TestAnOfficeIsThatOfItsTime(t *testing.T) {
+	t.Parallel()
 	day := func(n int) *time.Time { d := time.Date(2026, 3, n, 0, 0, 0, 0, time.UTC); return &d }
 	held := Offices{
 		{Role: auth.Dispatcher, actor: "account:1", from: day(2), till: day(5)},

@@ -63,6 +63,9 @@ type JointSession struct {
 	CalledAt    time.Time
 	ConfirmedBy *string
 	ConfirmedAt *time.Time
+	Ver         int // moves with every change, from 1
+	ChangedBy   *string
+	ChangedAt   *time.Time
 }
 
 // CallBackRow is what a reporter is owed after the end of the matter, and what came of it.
@@ -99,7 +102,7 @@ type Remarks struct {
 const (
 	requestColumns     = "r.incident_id, r.n, r.kind, r.state, r.stage, r.reason, r.value, r.unit, r.until, r.asked_by, r.asked_at, r.decided_by, r.decided_at, r.answer FROM request r"
 	instructionColumns = "r.incident_id, r.n, r.body, r.due, r.given_by, r.given_at, r.reply, r.replied_by, r.replied_at FROM instruction r"
-	sessionColumns     = "r.incident_id, r.n, r.at, r.place, r.follow_up, r.seats, r.called_by, r.called_at, r.confirmed_by, r.confirmed_at FROM joint_session r"
+	sessionColumns     = "r.incident_id, r.n, r.at, r.place, r.follow_up, r.seats, r.called_by, r.called_at, r.confirmed_by, r.confirmed_at, r.ver, r.changed_by, r.changed_at FROM joint_session r"
 	callBackColumns    = "r.incident_id, r.n, r.reporter_n, r.closes_id, r.owed_by, r.due, r.tries, r.done_at, r.done_by, r.outcome, r.body FROM call_back r"
 )
 
@@ -163,9 +166,17 @@ type OpenCursor struct {
 
 // OpenFilter narrows a list of open remarks.
 type OpenFilter struct {
-	OwedBy string      // of call-backs: owed by this actor; "" for anybody
-	After  *OpenCursor // nil for the first page
-	Limit  int
+	OwedBy  string      // of call-backs: owed by this actor; "" for anybody
+	Decider *Decider    // of requests: those that wait for this one; nil for all
+	After   *OpenCursor // nil for the first page
+	Limit   int
+}
+
+// Decider is who decides requests: never the own ones.
+type Decider struct {
+	Actor   string
+	Decides bool // every kind, but for an extension of what was put off before
+	PutsOff bool // such an extension
 }
 
 // page orders a list by a time, an incident and a number, goes on after the cursor, and
@@ -205,7 +216,12 @@ func openOf(s auth.Scope, columns, open string) *query {
 
 // OpenRequests lists the requests in scope that wait for a decision, the oldest first.
 func (db *DB) OpenRequests(ctx context.Context, s auth.Scope, f OpenFilter) ([]RequestRow, error) {
-	return rowsOf[RequestRow](ctx, db.Pool, f.page(openOf(s, requestColumns, openRequest), "r.asked_at", "r.incident_id", "r.n"))
+	q := openOf(s, requestColumns, openRequest)
+	if d := f.Decider; d != nil {
+		q.add(` AND r.asked_by <> ? AND CASE WHEN r.kind = 'extend' AND EXISTS (SELECT FROM incident_stage e WHERE e.incident_id = r.incident_id AND e.n = r.stage
+			AND e.extensions > 0) THEN ?::boolean ELSE ?::boolean END`, d.Actor, d.PutsOff, d.Decides)
+	}
+	return rowsOf[RequestRow](ctx, db.Pool, f.page(q, "r.asked_at", "r.incident_id", "r.n"))
 }
 
 // OpenInstructions lists the instructions in scope that nobody has answered, by due time.

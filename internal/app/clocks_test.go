@@ -126,6 +126,23 @@ func TestASupervisionIsOpenedFromAboveAndAnsweredFromBelow(t *testing.T) {
 	reply := func(token string) answer {
 		return st.call("POST", "/api/v1/supervisions/"+v["id"].(string)+"/reply", token, `{"text":"已派两人，下午办结"}`)
 	}
+	// offers says whether the list of the incident offers an answer to a caller.
+	offers := func(token string) any {
+		t.Helper()
+		items := st.get("/api/v1/supervisions?incident="+v["incident"].(string), token).json(t)["items"].([]any)
+		if len(items) != 1 {
+			t.Fatalf("%d supervisions are listed", len(items))
+		}
+		return items[0].(map[string]any)["may_reply"]
+	}
+	for _, who := range []struct {
+		token string
+		may   bool
+	}{{hall, false}, {st.token(auth.Dispatcher, ""), false}, {leader, false}, {town, true}} {
+		if got := offers(who.token); got != who.may {
+			t.Errorf("an answer is offered: %v, want %v", got, who.may)
+		}
+	}
 	if a := reply(hall); a.status != 409 {
 		t.Errorf("by who opened it: %d %s", a.status, a.body)
 	}
@@ -137,6 +154,9 @@ func TestASupervisionIsOpenedFromAboveAndAnsweredFromBelow(t *testing.T) {
 	if a := reply(town); a.status != 409 || !strings.Contains(string(a.body), "whose it is") {
 		t.Errorf("by its officer: %d %s", a.status, a.body)
 	}
+	if offers(town) != false {
+		t.Error("an answer is offered to its officer")
+	}
 	st.exec("UPDATE supervision SET officers = '{}'")
 	if a := reply(other); a.status != 404 {
 		t.Errorf("by another town: %d %s", a.status, a.body)
@@ -146,6 +166,9 @@ func TestASupervisionIsOpenedFromAboveAndAnsweredFromBelow(t *testing.T) {
 	}
 	if a := reply(town).json(t); a["reply"] != "已派两人，下午办结" {
 		t.Errorf("the answer %v", a)
+	}
+	if offers(town) != false {
+		t.Error("a second answer is offered")
 	}
 	if a := reply(town); a.status != 409 {
 		t.Errorf("answered twice: %d %s", a.status, a.body)

@@ -183,6 +183,36 @@ func TestAnActNeedsTheVersionItsActorSaw(t *testing.T) {
 	}
 }
 
+// TestAnOfficeIsOfTheGridsNameThen: who acted for a town acted for the one it was called
+// then, whatever a redraw calls it from now on, or a draft would.
+func TestAnOfficeIsOfTheGridsNameThen(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	op, town := st.token(auth.HallOperator, ""), st.token(auth.TownOperator, "A")
+	routed := func() (path string) {
+		t.Helper()
+		path = "/api/v1/incidents/" + st.report(op, 107.2, 38.3).json(t)["id"].(string)
+		st.want(200, "POST", path+"/actions", op, `{"action":"accept"}`, `If-Match: "1"`)
+		st.want(200, "POST", path+"/actions", town, `{"action":"route"}`, `If-Match: "2"`)
+		return path
+	}
+	by := func(path string) any {
+		t.Helper()
+		entry := st.get(path+"/journal", op).json(t)["items"].([]any)[2].(map[string]any)
+		return entry["by"].(map[string]any)["grid"]
+	}
+	before := routed()
+	version := st.draft(redraw())
+	if got := by(before); got != "甲镇" {
+		t.Errorf("with a draft that renames it the town is %v", got)
+	}
+	st.want(200, "POST", fmt.Sprintf("/api/v1/grid-versions/%d/enact", version), st.token(auth.SystemAdmin, ""), `{"reason":"撤并"}`)
+	st.wait("the new name", func() bool { return strings.Contains(string(st.get("/api/v1/grids?level=2", op).body), "新甲镇") })
+	if a, b := by(before), by(routed()); a != "甲镇" || b != "新甲镇" {
+		t.Errorf("acts before and after the redraw are of %v and %v", a, b)
+	}
+}
+
 func TestWhoSeesWhat(t *testing.T) {
 	t.Parallel()
 	st := newStand(t)

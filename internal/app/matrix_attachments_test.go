@@ -35,7 +35,6 @@ func (w *world) attach(t *testing.T) {
 // eachUpload asks the routes of uploads about every incident: who may write begins
 // one, goes on with the own one alone, and takes the own away; the hall takes away any.
 func (r *run) eachUpload(l line) {
-	may := r.o.allowed(r.a, l)
 	ask := func(id string) answer {
 		path := strings.NewReplacer("{id}", id, "{n}", "1").Replace(l.path)
 		switch l.method {
@@ -46,12 +45,7 @@ func (r *run) eachUpload(l line) {
 		}
 		return r.ask(l, l.method, path, "")
 	}
-	missing := ask(nobodyHasThis)
-	if may {
-		r.granted(l, "what is not there", missing, 404)
-	} else {
-		r.denied(l, "what is not there", missing)
-	}
+	missing, may := r.nothing(l, ask)
 	sender := r.a.worker != 0 // the photos of this world are one worker's
 	for _, m := range r.w.incidents {
 		a := ask(m.id)

@@ -52,12 +52,7 @@ func (r *run) seesErrand(e errand) bool {
 
 func (r *run) offersOfIncidents(l line) {
 	ask := func(id string) answer { return r.ask(l, l.method, strings.Replace(l.path, "{id}", id, 1), "") }
-	missing, may := ask(nobodyHasThis), r.o.allowed(r.a, l)
-	if may {
-		r.granted(l, "what is not there", missing, 404)
-	} else {
-		r.denied(l, "what is not there", missing)
-	}
+	missing, may := r.nothing(l, ask)
 	for _, m := range r.w.incidents {
 		a := ask(m.id)
 		theirs := slices.ContainsFunc(r.w.errands, func(e errand) bool { return e.of == m && r.seesErrand(e) })

@@ -13,7 +13,7 @@ import (
 var remarkBodies = map[string]string{
 	"requests": `{"kind":"void","reason":"重复录入"}`, "decision": `{"decision":"approve"}`, "notes": `{"text":"已电话核实"}`,
 	"instructions": `{"text":"请抓紧办理","due":"2099-01-01T00:00:00Z"}`, "reply": `{"text":"已办"}`,
-	"sessions": `{"at":"2099-01-01T00:00:00Z","place":"中心"}`, "{n}": `{"at":"2099-01-01T00:00:00Z","place":"中心"}`, "confirm": ``,
+	"sessions": `{"at":"2099-01-01T00:00:00Z","place":"中心"}`, "{n}": `{"at":"2099-01-01T00:00:00Z","place":"中心","ver":1}`, "confirm": `{"ver":1}`,
 	"assistants": `{"department":"` + womenDept + `"}`, "outcome": `{"outcome":"satisfied"}`,
 }
 

@@ -4,7 +4,6 @@
 package app
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -62,19 +61,14 @@ func (r *run) seesBlast(m *matter, called bool) bool {
 // department twice.
 func (r *run) eachWhistleOf(l line) {
 	ask := func(id string) answer { return r.ask(l, l.method, strings.Replace(l.path, "{id}", id, 1), "") }
-	may, want := r.o.allowed(r.a, l), http.StatusOK
+	want := http.StatusOK
 	if l.method == http.MethodPost { // a department that is called twice: nothing is made
 		ask = func(id string) answer {
 			return r.ask(l, l.method, strings.Replace(l.path, "{id}", id, 1), `{"lead":"消防救援","assisting":["消防救援"],"within_min":5}`)
 		}
 		want = http.StatusConflict
 	}
-	missing := ask(nobodyHasThis)
-	if may {
-		r.granted(l, "what is not there", missing, 404)
-	} else {
-		r.denied(l, "what is not there", missing)
-	}
+	missing, may := r.nothing(l, ask)
 	for _, m := range r.w.incidents {
 		a := ask(m.id)
 		switch {
@@ -88,20 +82,8 @@ func (r *run) eachWhistleOf(l line) {
 	}
 }
 
-func (r *run) listWhistles(l line) {
-	a := r.ask(l, l.method, l.path, "")
-	if !r.o.allowed(r.a, l) {
-		r.denied(l, l.path, a)
-		return
-	}
-	if !r.granted(l, "the list", a, http.StatusOK) {
-		return
-	}
-	var v struct{ Items []struct{ ID string } }
-	if err := json.Unmarshal(a.body, &v); err != nil || len(v.Items) != 0 { // all of the world's are over
-		r.f.add("form", r.a.name, l.name(), "%v: %s", err, a.body)
-	}
-}
+// listWhistles: all of the world's are over, and none is listed.
+func (r *run) listWhistles(l line) { r.listed(l, nil) }
 
 // eachWhistle says something to whistles that are over, and ends them.
 func (r *run) eachWhistle(l line) {

@@ -68,10 +68,10 @@ type peopleImport struct {
 
 // ImportPeople brings in a roster of grid workers, going on where an earlier run of
 // the same file stopped, and anew where one had to refuse rows: what they name may be
-// there by now. A worker is known again by badge; who is not in the file
-// stays as stored. It returns the path of the reject file as well and, of a dry run,
-// the first refused rows. Counts: InGrid is new or changed with grids, Unlocated
-// without.
+// there by now. With ReplaceGrids a run that stopped after a refusal is begun anew too.
+// A worker is known again by badge; who is not in the file stays as stored. It returns
+// the path of the reject file as well and, of a dry run, the first refused rows. Counts:
+// InGrid is new or changed with grids, Unlocated without.
 func ImportPeople(ctx context.Context, o PeopleOptions) (res job.Result, rejects string, told []Told, err error) {
 	im := &peopleImport{o: o, serves: map[string][]string{}, broken: map[string]bool{}}
 	columns, err := im.read(ctx)
@@ -104,6 +104,7 @@ func ImportPeople(ctx context.Context, o PeopleOptions) (res job.Result, rejects
 	res, err = job.Run(ctx, o.DB.Pool, job.Options[rosterRow]{
 		Kind: "people", Fingerprint: print, FileName: filepath.Base(o.File), Rows: im.rows(), Commit: im.commit, Rejects: o.Rejects,
 		RejectHeader: file.RejectHeader(im.table.Header()), BatchRows: 1000, Progress: o.Progress, Now: o.Now, Again: true,
+		Whole: o.ReplaceGrids, // of whoever has a refused row, before the stop too, no grid is ended
 	})
 	return res, o.Rejects, nil, err
 }

@@ -4,6 +4,8 @@
 package app
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -247,6 +249,45 @@ W2 C/B1 worker 2026-11-01-`
 		if c := bring(9, "W6,,,,d1,\n", PeopleOptions{}); c != (job.Counts{Unlocated: 1}) || carrier(10) != "W6" {
 			t.Errorf("a device given back: %+v", c)
 		}
+	}
+}
+
+// TestARosterBrokenOffForgetsNoRefusal: a worker with a refused row keeps every grid, also
+// when the import stops after that row and goes on with the worker's last one.
+func TestARosterBrokenOffForgetsNoRefusal(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	if _, _, _, err := st.roster("badge,grids,device\nW1,A1、A2,\nW2,B1、B2,\nW3,,d3\n", PeopleOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	text.WriteString("badge,grids,device\nW1,A1,d3\n") // another carries d3: the database refuses it
+	for i := range 1200 {
+		fmt.Fprintf(&text, "F%d,,\n", i)
+	}
+	text.WriteString("W1,A1,\nW2,B1,\n")
+	path := filepath.Join(t.TempDir(), "roster.csv")
+	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	o := PeopleOptions{DB: st.s.db, Sealer: st.s.seal, File: path, ReplaceGrids: true, Now: time.Now, Progress: func(job.Progress) { stop() }}
+	if res, _, _, err := ImportPeople(ctx, o); !errors.Is(err, job.ErrStopped) || res.Counts.Rejected != 1 || res.Counts.Rows() > 1200 {
+		t.Fatalf("stopped: %+v %v", res, err)
+	}
+	res, rejects, _, err := ImportPeople(t.Context(), o)
+	if err != nil || res.Counts.Rejected != 1 || res.Counts.Rows() != 1203 {
+		t.Fatalf("%+v %v", res, err)
+	}
+	open := func(badge string) int {
+		return st.count("SELECT count(*) FROM worker_grid g JOIN worker w ON w.id = g.worker_id WHERE w.badge = $1 AND g.valid_to IS NULL", badge)
+	}
+	if open("W1") != 2 || open("W2") != 1 {
+		t.Errorf("W1, with a refused row, serves %d grids, W2 %d:\n%s", open("W1"), open("W2"), st.served())
+	}
+	list, err := os.ReadFile(rejects)
+	if n := strings.Count(string(list), "W1"); err != nil || n != 1 {
+		t.Errorf("the list of refused rows tells W1's %d times, %v:\n%s", n, err, list)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -144,8 +145,18 @@ func TestTwoPeopleDecide(t *testing.T) {
 	hall, other, town, leader := st.token(auth.HallOperator, ""), st.token(auth.Dispatcher, ""), st.token(auth.TownOperator, "A"), st.token(auth.CountyLeader, "")
 	x := st.matter(t, hall, strings.Replace(quarrel, `"0101"`, `"0501"`, 1)) // 2 natural hours
 	const extend = `{"kind":"extend","reason":"待料","value":1}`
+	waits := func(who ...string) { // for these and for nobody else: the list of each is what each may decide
+		t.Helper()
+		for _, token := range []string{hall, other, town, leader} {
+			items := st.get("/api/v1/remarks?kind=request&mine=true", token).json(t)["items"].([]any)
+			if want := slices.Contains(who, token); len(items) == 1 != want || len(items) > 1 {
+				t.Errorf("%s is told of %v that wait for a decision, want one: %v", st.get("/api/v1/session", token).json(t)["role"], items, want)
+			}
+		}
+	}
 	x.say(town, "requests", `{"kind":"extend","reason":"待料"}`, 422, "value")
 	x.say(town, "requests", extend, 201, `"n":1`)
+	waits(hall, other)
 	x.say(town, "requests", extend, 409, "waits for a decision")
 	x.say(town, "requests/1/decision", `{"decision":"approve"}`, 403, "")
 	x.say(leader, "requests/1/decision", `{"decision":"approve"}`, 403, "county_leader")
@@ -157,7 +168,9 @@ func TestTwoPeopleDecide(t *testing.T) {
 		t.Errorf("extended from %v to %v, version %v to %v", was["stage_due"], is["stage_due"], was["version"], is["version"])
 	}
 	x.say(other, "requests/1/decision", `{"decision":"approve"}`, 409, "approved already")
+	waits()
 	x.say(hall, "requests", extend, 201, `"n":2`)
+	waits(leader)
 	x.say(other, "requests/2/decision", `{"decision":"approve"}`, 403, "")
 	x.say(leader, "requests/2/decision", `{"decision":"approve"}`, 200, "")
 	if due := x.seen(hall)["stage_due"]; due != "2026-11-20T09:30:00Z" {
@@ -170,6 +183,7 @@ func TestTwoPeopleDecide(t *testing.T) {
 	x.say(town, "requests", `{"kind":"suspend","reason":"冬季","until":"2027-04-01T00:00:00Z"}`, 201, `"n":3`)
 	x.say(hall, "requests/3/decision", `{"decision":"approve"}`, 200, `"suspended"`)
 	x.say(hall, "requests", `{"kind":"void","reason":"重复录入"}`, 201, `"n":4`)
+	waits(other)
 	x.say(hall, "requests/4/decision", `{"decision":"approve"}`, 409, "second person")
 	x.say(other, "requests/4/decision", `{"decision":"approve"}`, 200, `"void"`)
 	y := st.matter(t, hall, strings.Replace(quarrel, `"0101"`, `"0501"`, 1))
@@ -206,14 +220,16 @@ func TestInstructionsSessionsAndAssistants(t *testing.T) {
 	}
 	x.say(hall, "sessions", `{"at":"2026-12-01T01:00:00Z","place":"三楼","seats":[{"role":"院长","holder":"x"}]}`, 422, "值班领导")
 	x.say(hall, "sessions", `{"at":"2026-12-01T01:00:00Z","place":"三楼","seats":[{"role":"值班领导","holder":"副主任"}]}`, 201, `"n":1`)
-	x.say(hall, "sessions/1/confirm", ``, 409, "属地主持, 专业人员一, 专业人员二, 专业人员三, 信访跟办")
+	x.say(hall, "sessions/1/confirm", `{}`, 400, "ver")
+	x.say(hall, "sessions/1/confirm", `{"ver":1}`, 409, "属地主持, 专业人员一, 专业人员二, 专业人员三, 信访跟办")
 	seats := `{"at":"2026-12-01T01:00:00Z","place":"三楼","follow_up":"信访局","seats":[`
 	for i, r := range []string{"值班领导", "属地主持", "专业人员一", "专业人员二", "专业人员三", "信访跟办"} {
 		seats += map[bool]string{true: ",", false: ""}[i > 0] + `{"role":"` + r + `","holder":"某岗"}`
 	}
-	x.say(hall, "PUT sessions/1", seats+"]}", 200, "")
-	x.say(hall, "sessions/1/confirm", ``, 200, "")
-	x.say(hall, "PUT sessions/1", seats+"]}", 409, "confirmed")
+	x.say(hall, "PUT sessions/1", seats+"]}", 400, "ver")
+	x.say(hall, "PUT sessions/1", seats+`],"ver":1}`, 200, `"ver":2`)
+	x.say(hall, "sessions/1/confirm", `{"ver":2}`, 200, "")
+	x.say(hall, "PUT sessions/1", seats+`],"ver":2}`, 409, "confirmed")
 	dept := func(name string) string {
 		secret, until := store.NewSecret(), time.Now().Add(time.Hour)
 		id := int64(st.count("SELECT id FROM department WHERE name = $1", name))
@@ -236,6 +252,62 @@ func TestInstructionsSessionsAndAssistants(t *testing.T) {
 	x.say(helper, "notes", `{"text":"到了"}`, 404, "")
 	if after := x.seen(hall); after["version"] != before["version"] || after["stage_due"] != before["stage_due"] || after["owner_level"] != before["owner_level"] {
 		t.Errorf("remarks moved %v to %v", before, after)
+	}
+}
+
+// TestTwoWhoFillOneSessionDoNotOverwriteEachOther: who has not read what the other wrote
+// is refused, told by whom, and confirms nothing either.
+func TestTwoWhoFillOneSessionDoNotOverwriteEachOther(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	hall, other := st.token(auth.HallOperator, ""), st.token(auth.Dispatcher, "")
+	x := st.matter(t, hall, lane)
+	body := func(place, seen string) string {
+		return `{"at":"2026-12-01T01:00:00Z","place":"` + place + `","seats":[{"role":"值班领导","holder":"副主任"}]` + seen + `}`
+	}
+	session := func() map[string]any {
+		return x.get("/api/v1/incidents/"+x.id+"/remarks", hall).json(t)["sessions"].([]any)[0].(map[string]any)
+	}
+	x.say(hall, "sessions", body("三楼", ""), 201, `"ver":1`)
+	if s := session(); s["ver"] != 1.0 || s["changed_by"] != nil {
+		t.Errorf("as it was called: %v", s)
+	}
+	x.say(other, "PUT sessions/1", body("四楼", `,"ver":1`), 200, `"ver":2`, "Idempotency-Key: theirs")
+	by := session()["changed_by"].(string)
+	x.say(hall, "PUT sessions/1", body("五楼", `,"ver":1`), 409, by)
+	x.say(hall, "sessions/1/confirm", `{"ver":1}`, 409, by)
+	if s := session(); s["place"] != "四楼" || s["ver"] != 2.0 || s["confirmed_at"] != nil {
+		t.Errorf("after the refusal: %v", s)
+	}
+	// Whose answer was lost sends the same again, and is no rival of the own change.
+	x.say(other, "PUT sessions/1", body("四楼", `,"ver":1`), 200, `"ver":2`, "Idempotency-Key: theirs")
+	x.say(hall, "PUT sessions/1", body("五楼", `,"ver":2`), 200, `"ver":3`)
+	if s := session(); s["place"] != "五楼" || s["changed_by"] == by {
+		t.Errorf("by who had read it: %v", s)
+	}
+}
+
+// TestARepeatedRemarkAnswersWhatTheFirstDid: also the number of what it made.
+func TestARepeatedRemarkAnswersWhatTheFirstDid(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	hall, leader := st.token(auth.HallOperator, ""), st.token(auth.CountyLeader, "")
+	x := st.matter(t, hall, lane)
+	sit := `{"at":"2026-12-01T01:00:00Z","place":"三楼"}`
+	x.say(hall, "sessions", sit, 201, `"n":1`)
+	for _, c := range []struct{ token, path, body string }{
+		{hall, "sessions", sit},
+		{leader, "instructions", `{"text":"抓紧","due":"2099-01-01T00:00:00Z"}`},
+		{hall, "notes", `{"text":"到了"}`},
+	} {
+		first := x.say(c.token, c.path, c.body, 201, "", "Idempotency-Key: "+c.path)
+		again := x.say(c.token, c.path, c.body, 201, `"repeated":true`, "Idempotency-Key: "+c.path)
+		if again["n"] != first["n"] || again["ver"] != first["ver"] {
+			t.Errorf("%s: first %v %v, again %v %v", c.path, first["n"], first["ver"], again["n"], again["ver"])
+		}
+	}
+	if n := st.count("SELECT count(*) FROM joint_session"); n != 2 {
+		t.Errorf("%d sessions are called by two requests", n)
 	}
 }
 

@@ -57,6 +57,7 @@ func newGauge(s *server, admin string) *gauge {
 	return g
 }
 
+// postmaster is the process that the cluster's own file names as its first; "" for none.
 func postmaster(data string) string {
 	raw, _ := os.ReadFile(filepath.Join(data, "pg", "postmaster.pid"))
 	pid, _, _ := strings.Cut(string(raw), "\n")

@@ -95,5 +95,5 @@ func TestOneIncidentGoesThroughDeskAndField(t *testing.T) {
 			}
 		}
 	}()
-	walk(t, "e2e/desk.mjs", "--base", s.URL, "--desk", desk, "--field", field, "--badge", "W9001", "--lon", fmt.Sprint(lon), "--lat", fmt.Sprint(lat))
+	walk(t, "e2e/desk.mjs", "--base", s.URL, "--desk", desk, "--field", field, "--token", token, "--badge", "W9001", "--lon", fmt.Sprint(lon), "--lat", fmt.Sprint(lat))
 }

@@ -59,6 +59,9 @@ type Options[R any] struct {
 	RejectHeader []byte
 	// Again runs a job anew, from its first row, that had finished with refused rows.
 	Again bool
+	// Whole runs a job anew also that stopped after it had refused rows: what becomes
+	// of a row may hang on an earlier one that was refused.
+	Whole bool
 	// Anew runs a job from its first row, however it stands.
 	Anew      bool
 	BatchRows int                        // optional: DefaultBatch

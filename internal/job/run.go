@@ -24,7 +24,11 @@ func Run[R any](ctx context.Context, pool *pgxpool.Pool, o Options[R]) (Result, 
 		return Result{}, err
 	}
 	defer rec.release(work)
-	if o.Anew || o.Again && rec.state == "done" && rec.counts.Rejected > 0 {
+	anew := o.Whole
+	if rec.state == "done" {
+		anew = o.Again
+	}
+	if o.Anew || anew && rec.counts.Rejected > 0 {
 		if err := rec.reset(work); err != nil {
 			return Result{}, err
 		}

@@ -68,9 +68,10 @@ func (m *InstructionReply) set(ctx context.Context, p *pen) error {
 }
 
 // Session calls a joint session 会商. N is 0 for a new one; one that is not confirmed
-// may be changed as a whole.
+// may be changed as a whole, by who has read it as it is.
 type Session struct {
 	N        int
+	Ver      int // the version of it that the actor saw
 	At       time.Time
 	Place    string
 	FollowUp string
@@ -102,11 +103,11 @@ func (m *Session) set(ctx context.Context, p *pen) error {
 		p.b.Queue("INSERT INTO joint_session (incident_id, n, at, place, follow_up, seats, called_by, called_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
 			p.in.ID, p.n, m.At, m.Place, m.FollowUp, raw, p.actor.ID, p.now)
 	} else {
-		if _, err := p.session(ctx, m.N); err != nil {
+		if _, err := p.session(ctx, m.N, m.Ver); err != nil {
 			return err
 		}
-		p.b.Queue("UPDATE joint_session SET at = $3, place = $4, follow_up = $5, seats = $6 WHERE incident_id = $1 AND n = $2",
-			p.in.ID, m.N, m.At, m.Place, m.FollowUp, raw)
+		p.b.Queue("UPDATE joint_session SET at = $3, place = $4, follow_up = $5, seats = $6, ver = ver + 1, changed_by = $7, changed_at = $8 WHERE incident_id = $1 AND n = $2",
+			p.in.ID, m.N, m.At, m.Place, m.FollowUp, raw, p.actor.ID, p.now)
 	}
 	p.data["session"] = p.n
 	return nil
@@ -143,21 +144,25 @@ func (e *RoleNameError) Error() string {
 	return fmt.Sprintf("a joint session here has no role %q: take one of %s", e.Role, strings.Join(e.Have, ", "))
 }
 
-// session reads a session that is not confirmed.
-func (p *pen) session(ctx context.Context, n int) (s store.JointSession, err error) {
-	err = p.tx.QueryRow(ctx, "SELECT follow_up, seats, confirmed_at FROM joint_session WHERE incident_id = $1 AND n = $2", p.in.ID, n).Scan(&s.FollowUp, &s.Seats, &s.ConfirmedAt)
+// session reads a session that is not confirmed, and is as the actor saw it.
+func (p *pen) session(ctx context.Context, n, seen int) (s store.JointSession, err error) {
+	err = p.tx.QueryRow(ctx, "SELECT follow_up, seats, confirmed_by, ver, coalesce(changed_by, called_by) FROM joint_session WHERE incident_id = $1 AND n = $2", p.in.ID, n).
+		Scan(&s.FollowUp, &s.Seats, &s.ConfirmedBy, &s.Ver, &s.ChangedBy)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		err = store.ErrNotFound
-	case err == nil && s.ConfirmedAt != nil:
-		err = refuse("this session is confirmed: call another one")
+	case err != nil:
+	case s.ConfirmedBy != nil:
+		err = refuse("this session is confirmed, by " + *s.ConfirmedBy + ": call another one")
+	case s.Ver != seen:
+		err = refuse(fmt.Sprintf("this session was changed since it was read, last by %s: it is at version %d, not %d; read it again", *s.ChangedBy, s.Ver, seen))
 	}
 	p.n = n
 	return s, err
 }
 
-// Confirm confirms a joint session whose seats are all taken.
-type Confirm struct{ N int }
+// Confirm confirms a joint session whose seats are all taken, as the actor saw it.
+type Confirm struct{ N, Ver int }
 
 func (*Confirm) right() (auth.Action, auth.Resource) { return incidentWrite() }
 
@@ -165,7 +170,7 @@ func (m *Confirm) set(ctx context.Context, p *pen) error {
 	if !dispatch.MayHelp(p.actor.Role) {
 		return &dispatch.RoleError{Action: "session", Role: p.actor.Role}
 	}
-	s, err := p.session(ctx, m.N)
+	s, err := p.session(ctx, m.N, m.Ver)
 	if err != nil {
 		return err
 	}

@@ -134,7 +134,7 @@ type Result struct {
 	Supervision store.Supervision // that was opened or answered
 	Repeated    bool              // an earlier request with the same key or external id did it
 	Hidden      bool              // and what it made is out of the caller's sight by now: only its id is told
-	N           int               // of a remark: its number among those of its kind; 0 for a repeated one
+	N           int               // of a remark: its number among those of its kind; 0 for one without
 	Offers      []store.Offer     // that the command made or changed
 	Whistle     store.Whistle     // that the command made or changed
 	Judged      dispatch.Judged   // what became of a department's word
@@ -241,10 +241,19 @@ func (c Command) made(request []byte, entity *int64) (int64, error) {
 }
 
 // keep notes what the request with c's key, claimed before, has made.
-func (c Command) keep(b *pgx.Batch, actor auth.Actor, id int64) {
+func (c Command) keep(b *pgx.Batch, actor auth.Actor, id int64) { c.keepNumbered(b, actor, id, 0) }
+
+// keepNumbered is keep, with the number of what a remark made among those of its kind.
+func (c Command) keepNumbered(b *pgx.Batch, actor auth.Actor, id int64, n int) {
 	if c.Key != "" {
-		b.Queue("UPDATE idempotency SET entity_id = $3 WHERE actor = $1 AND key = $2", actor.ID, c.Key, id)
+		b.Queue("UPDATE idempotency SET entity_id = $3, n = nullif($4, 0) WHERE actor = $1 AND key = $2", actor.ID, c.Key, id, n)
 	}
+}
+
+// numbered is the number that the first remark with c's key was answered with.
+func (c Command) numbered(ctx context.Context, tx pgx.Tx, actor auth.Actor) (n int, err error) {
+	err = tx.QueryRow(ctx, "SELECT coalesce(n, 0) FROM idempotency WHERE actor = $1 AND key = $2", actor.ID, c.Key).Scan(&n)
+	return n, err
 }
 
 // journal appends one entry to an incident's journal.

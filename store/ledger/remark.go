@@ -26,7 +26,7 @@ type Remark struct {
 }
 
 // Matter is what a remark is about: Note, Ask, Decision, Instruct, InstructionReply, Session,
-// Reseat, Confirm, Assist, CalledBack.
+// Confirm, Assist, CalledBack.
 type Matter interface {
 	// right is what the actor needs.
 	right() (auth.Action, auth.Resource)
@@ -58,7 +58,9 @@ func (l *Ledger) remark(ctx context.Context, actor auth.Actor, c Command) (res R
 		switch {
 		case err != nil:
 		case done:
-			res, err = repeated(ctx, tx, actor, first)
+			if res, err = repeated(ctx, tx, actor, first); err == nil {
+				res.N, err = c.numbered(ctx, tx, actor)
+			}
 		default:
 			res, err = l.setDown(ctx, tx, actor, c)
 		}
@@ -89,7 +91,7 @@ func (l *Ledger) setDown(ctx context.Context, tx pgx.Tx, actor auth.Actor, c Com
 	if err := r.Matter.set(ctx, p); err != nil {
 		return Result{}, err
 	}
-	c.keep(p.b, actor, in.ID)
+	c.keepNumbered(p.b, actor, in.ID, p.n)
 	if p.kind != "" {
 		if err := p.record(ctx); err != nil {
 			return Result{}, err

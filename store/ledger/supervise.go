@@ -192,6 +192,33 @@ func (l *Ledger) asked(ctx context.Context, q store.Querier, actor auth.Actor, s
 	return err
 }
 
+// MayReply says whether the actor may answer a supervision as it stands.
+func (l *Ledger) MayReply(ctx context.Context, actor auth.Actor, s store.Supervision) (bool, error) {
+	d, err := auth.Decide(actor, auth.Write, auth.IncidentData)
+	if err != nil || s.Answer != nil || s.ClosedAt != nil {
+		return false, nil // without the right there is nothing to answer
+	}
+	err = l.o.DB.InTx(ctx, func(tx pgx.Tx) error {
+		in, err := store.FindIncident(ctx, tx, d.Scope, auth.CaseView, s.Incident, false)
+		if err == nil {
+			err = leads(ctx, tx, d.Scope, in)
+		}
+		if err == nil {
+			err = l.asked(ctx, tx, actor, d.Scope, in, s)
+		}
+		return err
+	})
+	for _, not := range []error{store.ErrNotFound, ErrAssists, ErrNotLead, ErrOwnWord, ErrNotAsked} {
+		if errors.Is(err, not) {
+			return false, nil
+		}
+	}
+	if err != nil {
+		return false, fmt.Errorf("ledger: who may answer supervision %d: %w", s.ID, err)
+	}
+	return true, nil
+}
+
 func (l *Ledger) answerSupervision(ctx context.Context, tx pgx.Tx, actor auth.Actor, scope auth.Scope, cmd Command) (store.Supervision, error) {
 	s, err := store.FindSupervision(ctx, tx, scope, cmd.Reply.Supervision)
 	if err != nil {

@@ -5,12 +5,13 @@
 // a phone, the desk sends that worker by three keys, and sees how it goes to the end. Then
 // the desk takes one down itself and offers it by the keyboard alone, calls the roll of who
 // is inside a circle, merges what is the same, comes second to another dispatcher, blows a
-// whistle, and calls a reporter back.
+// whistle and takes a department's word, supervises, decides what another asks for, and
+// calls a reporter back.
 //
-//   node e2e/desk.mjs --base http://127.0.0.1:8080 --desk LINK --field LINK --badge W0001 --lon 107.5 --lat 38.2 --out DIR
+//   node e2e/desk.mjs --base http://127.0.0.1:8080 --desk LINK --field LINK --token TOKEN --badge W0001 --lon 107.5 --lat 38.2 --out DIR
 //
 // The links are invitations of a dispatcher (login desk) and of a grid worker (login
-// worker) who is on duty near the place. One line of JSON on stdout for each check, the
+// worker) who is on duty near the place; the token is a hall operator's. One line of JSON on stdout for each check, the
 // last of them "walk". DIR gets pictures of both pages.
 
 import { mkdirSync } from 'node:fs';
@@ -23,6 +24,7 @@ const { values: args } = parseArgs({
     base: { type: 'string' },
     desk: { type: 'string' },
     field: { type: 'string' },
+    token: { type: 'string' },
     badge: { type: 'string' },
     lon: { type: 'string' },
     lat: { type: 'string' },
@@ -30,8 +32,10 @@ const { values: args } = parseArgs({
     chromium: { type: 'string', default: '/usr/bin/chromium' },
   },
 });
-if (!args.base || !args.desk || !args.field || !args.badge || !args.lon || !args.lat) {
-  console.error('usage: node e2e/desk.mjs --base URL --desk LINK --field LINK --badge BADGE --lon LON --lat LAT --out DIR');
+if (!args.base || !args.desk || !args.field || !args.token || !args.badge || !args.lon || !args.lat) {
+  console.error(
+    'usage: node e2e/desk.mjs --base URL --desk LINK --field LINK --token TOKEN --badge BADGE --lon LON --lat LAT --out DIR',
+  );
   process.exit(2);
 }
 
@@ -84,6 +88,11 @@ async function choose(number) {
   await desk.keyboard.press('Escape');
   await desk.keyboard.press('ArrowDown');
   await desk.locator('.incident-head').getByText(number).waitFor();
+}
+/** A key of the desk, once no form is open: until it has closed the keys are its own. */
+async function press(key) {
+  await desk.locator('dialog').waitFor({ state: 'detached' });
+  await desk.keyboard.press(key);
 }
 const big = (name) => card.getByRole('button', { name, exact: true });
 
@@ -254,9 +263,9 @@ try {
     await desk.unroute('**/actions');
     await picture(desk, 'desk-second');
   });
-  await step('a whistle is blown and ended by its key', async () => {
+  await step('a whistle is blown, a department’s word taken, and the whistle ended, each by its key', async () => {
     await desk.locator('.scroll').getByRole('button', { name: '吹哨…' }).waitFor();
-    await desk.keyboard.press('w');
+    await press('w');
     const form = desk.locator('dialog');
     await form.locator('select').first().selectOption({ index: 1 });
     await form.locator('input[type=checkbox]').first().check();
@@ -264,10 +273,50 @@ try {
     await axe(desk, 'the form of a whistle');
     await desk.keyboard.press('Control+Enter');
     await desk.locator('.beside').getByText('2 家中 0 家到场').waitFor();
-    await desk.keyboard.press('w');
+    await press('p');
+    await form.locator('input[name=department]').first().check();
+    await field(form, '正在赶来').check();
+    await picture(desk, 'desk-word');
+    await axe(desk, 'the form of a word');
+    await desk.keyboard.press('Control+Enter');
+    await desk.locator('.called').getByText('已报到').waitFor();
+    await press('w');
     await form.locator('textarea').fill('误吹');
     await desk.keyboard.press('Control+Enter');
     await desk.locator('.beside').getByText('已结束').waitFor();
+  });
+  await step('a supervision is opened by its key, with the limit of its answer', async () => {
+    await press('d');
+    const form = desk.locator('dialog');
+    await form.getByText('不填按规定：1 工作日').waitFor();
+    await field(form, '督办原因和要求').fill('通道仍被占，请说明进展');
+    await form.locator('input').fill('30');
+    await form.locator('select').selectOption('min');
+    await picture(desk, 'desk-supervise');
+    await axe(desk, 'the form of a supervision');
+    await desk.keyboard.press('Control+Enter');
+    const own = desk.locator('.beside .warn').filter({ hasText: '通道仍被占' });
+    await own.waitFor();
+    if (await own.getByRole('button').count()) throw new Error('who opened a supervision is asked to answer it');
+  });
+  await step('what another asks for waits in the queue, and is refused by its key', async () => {
+    const asked = await fetch(`${args.base}/api/v1/incidents/${first.id}/requests`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${args.token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ kind: 'void', reason: '疑似重复登记' }),
+    });
+    if (asked.status !== 201) throw new Error(`not asked: ${await asked.text()}`);
+    await desk.getByRole('tab', { name: '待审批 1' }).waitFor();
+    await press('a');
+    const form = desk.locator('dialog');
+    await form.getByText('疑似重复登记').waitFor();
+    await field(form, '不同意').check();
+    await form.locator('textarea').fill('并非重复，继续办理');
+    await picture(desk, 'desk-decide');
+    await axe(desk, 'the form of a decision');
+    await desk.keyboard.press('Control+Enter');
+    await desk.locator('.journal').getByText('并非重复，继续办理').waitFor();
+    await desk.getByRole('tab', { name: '待审批 0' }).waitFor();
   });
   await step('a reporter is called back by its key', async () => {
     const told = { category: '0504', location: { lon: Number(args.lon), lat: Number(args.lat), crs: 'wgs84' } };
@@ -287,7 +336,7 @@ try {
     if (refused.status !== 200) throw new Error(`not refused: ${refused.detail}`);
     const own = desk.locator('.beside').filter({ hasText: '第 1 位上报人' });
     await own.getByText('前回访').waitFor();
-    await desk.keyboard.press('r');
+    await press('r');
     await desk.locator('dialog .phone').getByText('139****0000').waitFor();
     await desk.getByRole('button', { name: '显示电话' }).click();
     await desk.locator('dialog .phone').getByText('13900000000').waitFor();

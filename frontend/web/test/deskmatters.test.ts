@@ -64,6 +64,9 @@ const session = (more = {}) => ({
   called_by: 'account:1',
   confirmed_by: null,
   confirmed_at: null,
+  ver: 1,
+  changed_by: null,
+  changed_at: null,
   ...more,
 });
 
@@ -154,14 +157,16 @@ describe('a call-back', () => {
     s.w.unmount();
   });
 
-  test('that waits is in the queue’s last part, where the arrows go along', async () => {
+  test('that waits is in a part of the queue of its own, where the arrows go along', async () => {
     const { desk, server, show, timers } = standOf(closed(), make('8', { state: 'closed', open: false }));
     let items = [{ incident: '7', number: 'SJ000000007', call_back: owed(1) }];
-    server.on('GET /remarks', () => json({ counts: { call_backs: items.length }, items }));
+    server.on('GET /remarks', ({ query }) =>
+      query.kind === 'call_back' ? json({ counts: { call_backs: items.length }, items }) : json({ items: [] }),
+    );
     desk.start();
     await settle();
     const w = show(QueuePanel);
-    await w.findAll('[role=tab]').at(-1)?.trigger('click');
+    await w.findAll('[role=tab]')[3]?.trigger('click');
     expect(w.findAll('.row').map((r) => r.find('b').text())).toEqual(['SJ000000007']);
     desk.step(1);
     expect(desk.chosen.value).toBe('7');
@@ -221,7 +226,16 @@ describe('an instruction', () => {
 
   test('a supervision is answered by the same key', async () => {
     const s = await panelOf(make('7', { state: 'routed' }));
-    const asked = { id: '9', level: 1, owner_level: 2, opened_at: AT, reply_due: AT, reason: '为何未到', closed: false };
+    const asked = {
+      id: '9',
+      level: 1,
+      owner_level: 2,
+      opened_at: AT,
+      reply_due: AT,
+      reason: '为何未到',
+      closed: false,
+      may_reply: true,
+    };
     s.server.on('GET /supervisions', () => json({ items: [asked] })).on('POST /supervisions/9/reply', () => json({}));
     await s.desk.load();
     await settle();
@@ -295,7 +309,7 @@ describe('a joint session', () => {
         s.remarks.set('7', { ...NO_REMARKS, sessions: [session()] });
         return json({ n: 1 }, 201);
       })
-      .on('PUT /incidents/7/sessions/1', () => json({ n: 1 }))
+      .on('PUT /incidents/7/sessions/1', () => json({ n: 1, ver: 2 }))
       .on('POST /incidents/7/sessions/1/confirm', () => json({ n: 1 }));
     await s.key('session');
     const fields = () => s.w.findAll('dialog .field input');
@@ -424,8 +438,8 @@ describe('what may be alike', () => {
 test('the keys of the matters', () => {
   const did: string[] = [];
   const desk = { matter: (k: string) => did.push(k), hallMap: null } as unknown as KeyDesk;
-  for (const key of ['r', 'I', 'w', 'H']) expect(deskKey(new KeyboardEvent('keydown', { key }), desk)).toBe(true);
-  expect(did).toEqual(['callback', 'instruction', 'whistle', 'session']);
+  for (const key of ['r', 'I', 'w', 'P', 'H', 'd', 'A']) expect(deskKey(new KeyboardEvent('keydown', { key }), desk)).toBe(true);
+  expect(did).toEqual(['callback', 'instruction', 'whistle', 'word', 'session', 'supervise', 'decide']);
 });
 
 test('who did something is said by the office, without one by the account', () => {

@@ -19,12 +19,13 @@ import { FakeServer, json, refuse } from './people';
 export const NO_REMARKS = { requests: [], instructions: [], sessions: [], call_backs: [], assistants: [] };
 
 /** A session of somebody, by the role. */
-export const asDispatcher = (http: Http, role: Ref<string> = ref('dispatcher')) =>
+export const asDispatcher = (http: Http, role: Ref<string> = ref('dispatcher'), me: Ref<object> = ref({}), locked = ref(false)) =>
   ({
     http,
+    locked,
     me: {
       get value() {
-        return { role: role.value };
+        return { role: role.value, ...me.value };
       },
     },
   }) as unknown as SessionStore;
@@ -44,6 +45,8 @@ export const make = (id: string, more: Partial<Case> = {}) =>
 export function standOf(...cases: Case[]) {
   const remarks = new Map<string, unknown>();
   const role = ref('dispatcher');
+  const me = ref<object>({}); // beside the role
+  const locked = ref(false);
   window.matchMedia ??= (() => ({ matches: false })) as never;
   const held = new Map(cases.map((c) => [c.id, c]));
   const journals = new Map(cases.map((c) => [c.id, [entry(1, 'report', 'account:1')]]));
@@ -105,7 +108,7 @@ export function standOf(...cases: Case[]) {
     return server.fetch(path, init);
   });
   const timers = new FakeTimers();
-  const desk = new Desk(asDispatcher(http, role), new DeskApi(http), timers);
+  const desk = new Desk(asDispatcher(http, role, me, locked), new DeskApi(http), timers);
   /** Somebody else moves an incident on. */
   const raise = (id: string, more: Partial<Case> = {}) => {
     const c = held.get(id) as Case;
@@ -117,7 +120,7 @@ export function standOf(...cases: Case[]) {
       global: { plugins: [makeI18nOf('zh-CN', { 'zh-CN': deskZh, en: deskEn })], provide: { [DESK as symbol]: desk } },
       attachTo: document.body,
     });
-  return { server, desk, timers, sent, raise, show, held, remarks, journals, role };
+  return { server, desk, timers, sent, raise, show, held, remarks, journals, role, me, locked };
 }
 export const entry = (n: number, kind: string, actor: string) => ({
   n,

@@ -11,8 +11,10 @@ import type {
   Case,
   Category,
   Described,
+  JointSession,
   JournalEntry,
   Likeness,
+  Limit,
   Message,
   Offer,
   Outcome,
@@ -23,6 +25,7 @@ import type {
   RollCall,
   Selected,
   Supervision,
+  Waiting,
   Whistle,
 } from './types';
 
@@ -53,6 +56,24 @@ export interface Calling {
   note?: string;
 }
 
+/** What a department says of itself: that it comes, or that it is there. */
+export interface Word {
+  kind: 'report' | 'arrive';
+  department: string;
+}
+
+/** What is decided about a request; a refusal has a reason. */
+export interface Verdict {
+  decision: 'approve' | 'refuse';
+  reason?: string;
+}
+
+/** Why somebody is supervised, and within what limit they answer: the rules' when left out. */
+export interface Demand {
+  reason: string;
+  reply?: Limit;
+}
+
 /** A joint session as it is called. */
 export interface Sitting {
   at: string;
@@ -60,6 +81,9 @@ export interface Sitting {
   follow_up: string;
   seats: { role: string; holder: string }[];
 }
+
+/** Which joint session, and the version of it that was read. */
+export type Seated = Pick<JointSession, 'n' | 'ver'>;
 
 type Items<T> = { items: T[] };
 
@@ -132,6 +156,17 @@ export class DeskApi {
   /** One of them in full; the server keeps who asked, and why. */
   reveal = (id: string, n: number, reason: string) =>
     this.http.post<Reporter>(`/api/v1/incidents/${id}/reporters/${n}/reveal`, { reason });
+  /** Requests that wait for who asks, the oldest first; `more` says that there are others. */
+  waiting = async () => {
+    const query = { kind: 'request', mine: 'true', limit: 200 };
+    const { items, cursor } = await this.http.get<Items<Waiting> & { cursor: string | null }>('/api/v1/remarks', query);
+    return { items, more: !!cursor };
+  };
+  decide = (id: string, n: number, body: Verdict, key: string) =>
+    this.http.post(`/api/v1/incidents/${id}/requests/${n}/decision`, body, named(key));
+  supervise = (id: string, body: Demand, key: string) => this.http.post(`/api/v1/incidents/${id}/supervisions`, body, named(key));
+  /** How long a supervision's answer may take where nothing else is said, by priority. */
+  replyLimits = async () => (await this.http.get<{ ladder: { priority: number; reply: Limit }[] }>('/api/v1/calendar')).ladder;
   instruct = (id: string, body: { text: string; due: string }, key: string) =>
     this.http.post(`/api/v1/incidents/${id}/instructions`, body, named(key));
   reply = (id: string, n: number, text: string, key: string) =>
@@ -140,18 +175,17 @@ export class DeskApi {
     this.http.post(`/api/v1/supervisions/${supervision}/reply`, { text }, named(key));
   whistle = (id: string, body: Calling, key: string) => this.http.post(`/api/v1/incidents/${id}/whistles`, body, named(key));
   /** The desk gives a department's word: that it comes, or is there. */
-  word = (whistle: string, body: { kind: 'report' | 'arrive'; department: string }, key: string) =>
-    this.http.post(`/api/v1/whistles/${whistle}/reports`, body, named(key));
+  word = (whistle: string, body: Word, key: string) => this.http.post(`/api/v1/whistles/${whistle}/reports`, body, named(key));
   endWhistle = (whistle: string, reason: string, key: string) =>
     this.http.post(`/api/v1/whistles/${whistle}/end`, { reason }, named(key));
-  /** Calls a joint session, or with its number changes the one there is; gives the number. */
-  async session(id: string, n: number, body: Sitting, key: string): Promise<number> {
-    const path = `/api/v1/incidents/${id}/sessions`;
-    if (n) await this.http.put(`${path}/${n}`, body, named(key));
-    return n || (await this.http.post<{ n: number }>(path, body, named(key))).n;
-  }
-  confirm = (id: string, n: number, key: string) =>
-    this.http.post(`/api/v1/incidents/${id}/sessions/${n}/confirm`, undefined, named(key));
+  /** Calls a joint session. */
+  call = (id: string, body: Sitting, key: string) =>
+    this.http.post<{ n: number }>(`/api/v1/incidents/${id}/sessions`, body, named(key));
+  /** Changes a joint session from the version that was read; gives the new one. */
+  sit = (id: string, { n, ver }: Seated, body: Sitting, key: string) =>
+    this.http.put<{ ver: number }>(`/api/v1/incidents/${id}/sessions/${n}`, { ...body, ver }, named(key));
+  confirm = (id: string, { n, ver }: Seated, key: string) =>
+    this.http.post(`/api/v1/incidents/${id}/sessions/${n}/confirm`, { ver }, named(key));
 
   /** What lies inside something marked. */
   select = (marked: Record<string, unknown>) => this.http.post<Selected>('/api/v1/select', { ...marked, limit: 200 });

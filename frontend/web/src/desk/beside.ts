@@ -5,7 +5,8 @@
 // incidents that may be the same matter. Each comes by itself; what does not come, or is
 // not this person's to read, leaves its part empty.
 
-import { shallowRef } from 'vue';
+import { ref, shallowRef } from 'vue';
+import { Problem } from '../session/problem';
 import type { DeskApi } from './api';
 import type { Attached, Case, Likeness, Remarks, Supervision, Whistle } from './types';
 
@@ -17,6 +18,8 @@ export class Beside {
   readonly alike = shallowRef<Likeness[]>([]);
   /** Incidents that were merged into this one. */
   readonly merged = shallowRef<Case[]>([]);
+  /** Whether what a matter goes by, which is whistles, remarks and supervisions, has been read. */
+  readonly stand = ref<'reading' | 'read' | 'failed'>('reading');
   private turn = 0; // moves with every other incident
   private look = 1; // moves when what may be alike is to be looked for anew
   private looked = 0; // the look whose answer has come
@@ -26,6 +29,7 @@ export class Beside {
   clear(): void {
     this.turn++;
     this.look++;
+    this.stand.value = 'reading';
     this.whistles.value = [];
     this.attached.value = [];
     this.remarks.value = null;
@@ -42,22 +46,19 @@ export class Beside {
   /** Loads all of it; what may be alike only until it has come, since it takes long to look for. */
   async load(i: Case): Promise<void> {
     const { turn, look } = this;
+    if (this.stand.value === 'failed') this.stand.value = 'reading';
     const put = async <T>(asked: Promise<T>, take: (v: T) => void) => {
-      const v = await asked.catch(() => null);
-      if (v !== null && turn === this.turn) take(v);
+      try {
+        const v = await asked;
+        if (turn === this.turn) take(v);
+        return true;
+      } catch (e) {
+        return e instanceof Problem && e.status === 403; // there is nothing of it for this person
+      }
     };
-    await Promise.all([
-      put(this.api.whistles(i.id), (v) => {
-        this.whistles.value = v;
-      }),
+    const rest = Promise.all([
       put(this.api.attachments(i.id), (v) => {
         this.attached.value = v.filter((a) => a.state !== 'expired');
-      }),
-      put(this.api.remarks(i.id), (v) => {
-        this.remarks.value = v;
-      }),
-      put(this.api.supervisions(i.id), (v) => {
-        this.supervisions.value = v;
       }),
       this.looked !== look &&
         put(this.api.duplicates(i.id), (v) => {
@@ -67,5 +68,18 @@ export class Beside {
           this.merged.value = v.merged ?? [];
         }),
     ]);
+    const read = await Promise.all([
+      put(this.api.whistles(i.id), (v) => {
+        this.whistles.value = v;
+      }),
+      put(this.api.remarks(i.id), (v) => {
+        this.remarks.value = v;
+      }),
+      put(this.api.supervisions(i.id), (v) => {
+        this.supervisions.value = v;
+      }),
+    ]);
+    if (turn === this.turn && this.stand.value !== 'read') this.stand.value = read.every(Boolean) ? 'read' : 'failed';
+    void rest; // looks for what is alike take long, and nothing waits for them
   }
 }

@@ -17,16 +17,17 @@ import type { Timers } from '../wire/client';
 import type { Freshness } from '../wire/freshness';
 import { newRef } from '../wire/ref';
 import { openSocket } from '../wire/socket';
+import { type AnyKey, aboveOf, DECIDERS, Deciding, isAbove, type Me } from './above';
 import { ASKED_FOR, asks, stepsToOffer } from './acts';
 import type { Act, DeskApi } from './api';
 import { Beside } from './beside';
 import { type Draft, emptyDraft, reportOf } from './draft';
 import { MapHand } from './hand';
-import { LEADER, type Matter, type MatterKey, matterOf } from './matters';
+import { LEADER, type Matter, matterOf } from './matters';
 import { MapPins } from './pins';
 import { countLanes, laneOf, queueOf, type Tab } from './queue';
 import { Selection } from './selection';
-import type { Advice, Case, Category, JournalEntry, Offer, Owed } from './types';
+import type { Advice, Case, Category, JournalEntry, Offer, Owed, Supervision, Waiting } from './types';
 
 const BEAT_MS = 250;
 const GATHER_MS = 60;
@@ -37,6 +38,8 @@ const RETRY_MS = 2000;
 const ADVICE_MS = 20_000;
 const PICK_PX = 22;
 const OWED_MS = 30_000;
+/** How many incidents of the queue have a row. */
+export const SHOWN = 120;
 
 /** What the right column is for now. */
 export type Mode = 'incident' | 'report' | 'select' | 'correct';
@@ -59,6 +62,8 @@ export class Desk {
   /** Why there is no advice. */
   readonly adviceProblem = shallowRef<unknown>(null);
   readonly loading = ref(false);
+  /** The chosen incident could not be read. */
+  readonly unread = ref(false);
   /** Workers ticked to be asked, the lead first. */
   readonly picked = ref<string[]>([]);
   readonly newest = shallowRef<Case | null>(null);
@@ -81,14 +86,28 @@ export class Desk {
   /** What is being done beside moving the incident, in a dialog. */
   readonly matter = shallowRef<Matter | null>(null);
   /** The matter that was to be begun, and there is nothing to do. */
-  readonly idle = ref<MatterKey | ''>('');
+  readonly idle = ref<AnyKey | ''>('');
+  /** The matter that is begun as soon as what it goes by has been read. */
+  readonly pending = ref<AnyKey | ''>('');
   /** Call-backs that wait, the soonest due first, and how many there are. */
   readonly owed = shallowRef<{ count: number; items: Owed[] }>({ count: 0, items: [] });
 
   readonly role = computed(() => this.session.me.value?.role ?? '');
   /** Whether this person takes reports, sends people and moves incidents on; a leader does not. */
   readonly acts = computed(() => this.role.value !== LEADER);
+  /** Whether this person decides what others ask for. */
+  readonly decides = computed(() => DECIDERS.includes(this.role.value));
+  /** Whether the screen is locked: whoever is in front of it need not be who was let in. */
+  readonly locked = computed(() => this.session.locked.value);
   readonly queue = computed(() => queueOf(this.open.value, this.lane.value, this.typed.value));
+  /** What the list of a part shows of what waits elsewhere; undefined in the parts of the queue itself. */
+  readonly waiting = computed(() => {
+    const of = { call: this.owed.value.items, ask: this.deciding.items.value } as Partial<Record<Tab, (Owed | Waiting)[]>>;
+    const typed = this.typed.value.trim().toLowerCase();
+    return of[this.lane.value]?.filter((o) => o.number.toLowerCase().includes(typed));
+  });
+  /** The incidents of the rows that are shown, in their order. */
+  readonly rows = computed(() => this.waiting.value?.map((o) => o.incident) ?? this.queue.value.slice(0, SHOWN).map((i) => i.id));
   readonly counts = computed(() => countLanes(this.open.value));
   readonly late = computed(() => this.open.value.filter((i) => i.late).length);
   readonly lead = computed(() => this.offers.value.find((o) => o.live && o.lead) ?? null);
@@ -97,6 +116,8 @@ export class Desk {
   readonly hand = new MapHand();
   readonly selection: Selection;
   readonly beside: Beside;
+  /** Requests that wait for a decision of whoever sits here. */
+  readonly deciding: Deciding;
   private readonly dots = new Workers();
   private readonly marks = new IncidentMarks();
   private map: HallMap | null = null;
@@ -104,6 +125,7 @@ export class Desk {
   private gathered = false;
   private seen = '';
   private turn = 0;
+  private stint = 0; // moves when whoever sits here leaves: what comes later is not the next person's
   private adviceAt = 0;
   /** The version that the advice on the screen is of; 0 without advice. */
   private advised = 0;
@@ -122,6 +144,7 @@ export class Desk {
   ) {
     this.selection = new Selection(api, timers);
     this.beside = new Beside(api);
+    this.deciding = new Deciding(api, timers, () => this.role.value);
     this.hand.marked = (shape) => void this.selection.ask(shape);
     this.hand.choose = ([lon, lat]) => this.pick(lon, lat);
     this.live = new LiveHall({
@@ -149,16 +172,38 @@ export class Desk {
     addEventListener('online', this.online);
     void this.lists();
     void this.lookForOwed();
+    this.deciding.start();
   }
 
   stop(): void {
     this.live.client.stop();
     this.timers.clear(this.beatTimer);
     this.timers.clear(this.owedTimer);
-    this.selection.clear();
-    this.discard();
+    this.deciding.stop();
+    this.forget();
     removeEventListener('offline', this.offline);
     removeEventListener('online', this.online);
+  }
+
+  /** Leaves nothing of whoever sat here to the next person. */
+  private forget(): void {
+    this.stint++;
+    this.turn++;
+    this.hand.clear();
+    this.turnTo('incident');
+    this.selection.clear();
+    this.discard();
+    this.chosen.value = '';
+    this.clearChoice();
+    this.loading.value = false;
+    this.wanted = false;
+    this.noted = { id: '', text: '', key: '' };
+    this.owed.value = { count: 0, items: [] };
+    this.newest.value = null;
+    this.live.client.forget();
+    this.open.value = [];
+    this.typed.value = '';
+    this.lane.value = 'send';
   }
 
   /** Makes the map in its element; the lists go on without it where WebGL2 is missing. */
@@ -218,14 +263,27 @@ export class Desk {
   /** Chooses an incident and loads what there is to know of it. */
   choose(id: string): void {
     if (this.mode.value === 'correct') this.turnTo('incident');
-    if (id === this.chosen.value) return;
+    if (id === this.chosen.value && !this.unread.value) return;
     this.chosen.value = id;
+    this.clearChoice();
+    this.detail.value = this.open.value.find((i) => i.id === id) ?? null;
+    const waits = this.lane.value === 'ask' && this.deciding.of(id);
+    if (this.detail.value && laneOf(this.detail.value.state) !== this.lane.value && !waits)
+      this.lane.value = laneOf(this.detail.value.state);
+    if (this.detail.value?.point) this.map?.show(this.detail.value.point);
+    this.seen = this.stamp();
+    this.showPins();
+    void this.load(true);
+  }
+
+  private clearChoice(): void {
     this.told.value = null;
     this.rival.value = null;
     this.moved.value = false;
     this.before.value = '';
     this.matter.value = null;
     this.idle.value = '';
+    this.pending.value = '';
     this.corrected.value = null;
     this.beside.clear();
     this.picked.value = [];
@@ -234,13 +292,8 @@ export class Desk {
     this.advice.value = null;
     this.advised = 0;
     this.adviceProblem.value = null;
-    this.detail.value = this.open.value.find((i) => i.id === id) ?? null;
-    if (this.detail.value && laneOf(this.detail.value.state) !== this.lane.value)
-      this.lane.value = laneOf(this.detail.value.state);
-    if (this.detail.value?.point) this.map?.show(this.detail.value.point);
-    this.seen = this.stamp();
-    this.showPins();
-    void this.load(true);
+    this.detail.value = null;
+    this.unread.value = false;
   }
 
   /** The most urgent incident that waits for somebody; the next one when it is chosen already. */
@@ -253,8 +306,7 @@ export class Desk {
 
   /** Moves the choice along the queue. */
   step(by: 1 | -1): void {
-    const called = [...new Set(this.owed.value.items.map((o) => o.incident))];
-    const list = this.lane.value === 'call' ? called : this.queue.value.map((i) => i.id);
+    const list = [...new Set(this.rows.value)];
     const at = list.indexOf(this.chosen.value);
     const to = list[at < 0 ? 0 : Math.max(0, Math.min(list.length - 1, at + by))];
     if (to) this.choose(to);
@@ -288,15 +340,18 @@ export class Desk {
       ]);
       if (!mine()) return;
       this.detail.value = detail;
+      this.unread.value = false;
       this.journal.value = journal;
       this.offers.value = offers;
       this.showPins();
-      void this.beside.load(detail);
+      void this.loadBeside(detail);
+      void this.deciding.look();
       const over = !this.acts.value || !detail.open || laneOf(detail.state) === 'check';
       const old = this.advised !== detail.version || this.timers.now() - this.adviceAt > ADVICE_MS;
       if (over || this.wanted || old) await this.advise(mine, over);
     } catch {
-      // the band and the session tell of a lost line; the next change asks again
+      // the band and the session tell of a lost line; the next change asks again, if there comes one
+      if (mine()) this.unread.value = !this.journal.value.length;
     } finally {
       if (mine()) this.loading.value = false;
     }
@@ -304,7 +359,9 @@ export class Desk {
 
   /** Takes the written report down and chooses what became of it. */
   async report(): Promise<Case> {
+    const { stint } = this;
     const made = await this.api.report(reportOf(this.draft, this.categories.value), this.draft.key);
+    if (stint !== this.stint) return made;
     this.discard();
     this.turnTo('incident');
     this.typed.value = '';
@@ -343,12 +400,56 @@ export class Desk {
     this.noted = { id: '', text: '', key: '' };
   }
 
-  /** Opens the dialog of a matter by its key; false, and `idle` says of which, where there is nothing to do. */
-  begin(key: MatterKey): boolean {
+  /** Whether this person may answer a supervision of the chosen incident. */
+  mayAnswer(s: Supervision, i: Case | null = this.detail.value): boolean {
+    return this.acts.value && !!i && !s.reply && s.may_reply === true;
+  }
+
+  /** What a key would begin about an incident as it stands; null where there is nothing to do. */
+  matterFor(key: AnyKey, i: Case): Matter | null {
+    if (isAbove(key)) return aboveOf(key, i, this.role.value, this.me(), this.beside, this.deciding.of(i.id));
+    return matterOf(key, i, this.role.value, this.beside, (s) => this.mayAnswer(s, i));
+  }
+
+  /**
+   * Opens the dialog of a matter by its key; false, and `idle` says of which, where there is
+   * nothing to do. What has not been read yet is waited for, and read again where it failed.
+   */
+  begin(key: AnyKey): boolean {
+    if (key === 'decide') this.toWaiting();
     const i = this.detail.value;
-    this.matter.value = i && matterOf(key, i, this.role.value, this.beside);
-    this.idle.value = i && !this.matter.value ? key : '';
+    this.matter.value = i && this.matterFor(key, i);
+    this.idle.value = '';
+    this.pending.value = i && !this.matter.value && this.beside.stand.value !== 'read' ? key : '';
+    if (i && this.pending.value && this.beside.stand.value === 'failed') void this.loadBeside(i);
+    else if (i && !this.pending.value && !this.matter.value) this.idle.value = key;
     return !!this.matter.value;
+  }
+
+  /** Reads what stands beside an incident; then begins what was waiting for it, and takes back that there was nothing to do. */
+  private async loadBeside(i: Case): Promise<void> {
+    await this.beside.load(i);
+    if (i.id !== this.chosen.value || !this.detail.value || this.beside.stand.value === 'reading') return;
+    const { idle, pending } = this;
+    if (pending.value && (this.mode.value !== 'incident' || document.querySelector('dialog[open]'))) pending.value = '';
+    if (pending.value) {
+      this.matter.value = this.matterFor(pending.value, this.detail.value);
+      if (!this.matter.value) idle.value = pending.value;
+      pending.value = '';
+    } else if (idle.value && this.matterFor(idle.value, this.detail.value)) idle.value = '';
+  }
+
+  /** Turns to the oldest request that waits, unless one about the chosen incident does. */
+  private toWaiting(): void {
+    if (!this.decides.value || this.deciding.of(this.chosen.value)) return;
+    this.typed.value = '';
+    this.lane.value = 'ask';
+    const [first] = this.deciding.items.value;
+    if (first) this.choose(first.incident);
+  }
+
+  private me(): Me {
+    return this.session.me.value ?? {};
   }
 
   /**
@@ -356,6 +457,7 @@ export class Desk {
    * is read anew before this returns, so that a form can say how things stand.
    */
   async setDown<T>(id: string, write: () => Promise<T>): Promise<T> {
+    const { stint } = this;
     try {
       return await write();
     } finally {
@@ -363,18 +465,20 @@ export class Desk {
       if (i && journal && id === this.chosen.value) {
         this.journal.value = journal;
         if (i.version >= (this.detail.value?.version ?? 0)) this.detail.value = i;
-        await this.beside.load(i);
+        await this.loadBeside(i);
       }
-      void this.lookForOwed();
+      if (stint === this.stint) void this.lookForOwed();
+      if (stint === this.stint) void this.deciding.look();
     }
   }
 
   /** Reads the call-backs that wait, and again after a while. */
   private async lookForOwed(): Promise<void> {
+    const { stint } = this;
     this.timers.clear(this.owedTimer);
     this.owedTimer = this.timers.set(() => void this.lookForOwed(), OWED_MS);
     const found = await this.api.owed().catch(() => null);
-    if (found) this.owed.value = { count: found.counts.call_backs, items: found.items };
+    if (found && stint === this.stint) this.owed.value = { count: found.counts.call_backs, items: found.items };
   }
 
   /** Corrects the chosen incident, and keeps how it was before. */
@@ -397,8 +501,9 @@ export class Desk {
 
   /** Merges one incident into another, and chooses that. */
   async merge(from: Case, into: Case, reason: string): Promise<void> {
+    const { stint } = this;
     await this.once({ ...from }, () => this.api.act(from.id, from.version, { action: 'merge', into: into.id, reason }));
-    if (into.id === this.chosen.value) return;
+    if (stint !== this.stint || into.id === this.chosen.value) return;
     this.typed.value = '';
     this.choose(into.id);
     this.detail.value ??= into;
@@ -412,16 +517,17 @@ export class Desk {
     this.rival.value = null;
     this.moved.value = false;
     this.corrected.value = null;
+    const { stint } = this;
     try {
       await run();
     } catch (e) {
-      if (!(e instanceof Problem) || e.status !== 409) throw e;
+      if (!(e instanceof Problem) || e.status !== 409 || stint !== this.stint) throw e;
       const id = this.chosen.value;
       const [i, journal] = await Promise.all([this.api.incident(of.id), this.api.journal(of.id)]).catch(
         () => [null, []] as const,
       );
       const news = journal.at(-1);
-      if (i && id === this.chosen.value) {
+      if (i && stint === this.stint && id === this.chosen.value) {
         this.moved.value = i.version > of.version;
         if (news && this.moved.value) this.rival.value = news;
         if (of.id === id) {
@@ -514,11 +620,13 @@ export class Desk {
 
   /** What forms choose from; asked for again until it comes. */
   private async lists(): Promise<void> {
+    const { stint } = this;
     try {
-      this.categories.value = await this.api.categories();
-      this.departments.value = await this.api.departments().catch(() => []);
+      const categories = await this.api.categories();
+      const departments = await this.api.departments().catch(() => []);
+      if (stint === this.stint) [this.categories.value, this.departments.value] = [categories, departments];
     } catch {
-      this.timers.set(() => void this.lists(), RETRY_MS);
+      if (stint === this.stint) this.timers.set(() => stint === this.stint && void this.lists(), RETRY_MS);
     }
   }
 

@@ -5,7 +5,7 @@
 // modifier held down. Enter on a button stays the button's.
 
 import type { HallMap } from '../map/hallmap';
-import type { MatterKey } from './matters';
+import type { AnyKey } from './above';
 
 /** The keys in the order in which help tells of them; the catalogue has their words. */
 export const KEYS = [
@@ -21,7 +21,10 @@ export const KEYS = [
   'callback',
   'instruction',
   'whistle',
+  'word',
   'session',
+  'supervise',
+  'decide',
   'find',
   'map',
   'pan',
@@ -39,7 +42,7 @@ export interface KeyDesk {
   merge(): void;
   note(): void;
   /** Begins what is done beside moving the incident. */
-  matter(key: MatterKey): void;
+  matter(key: AnyKey): void;
   help(): void;
   /** Leaves what is open; false when nothing is. */
   leave(): boolean;
@@ -104,9 +107,21 @@ export function deskKey(e: KeyboardEvent, desk: KeyDesk): boolean {
     case 'W':
       desk.matter('whistle');
       return true;
+    case 'p':
+    case 'P':
+      desk.matter('word');
+      return true;
     case 'h':
     case 'H':
       desk.matter('session');
+      return true;
+    case 'd':
+    case 'D':
+      desk.matter('supervise');
+      return true;
+    case 'a':
+    case 'A':
+      desk.matter('decide');
       return true;
     case '?':
     case '？': // of a Chinese keyboard

@@ -9,8 +9,8 @@ import type { Case } from './types';
 export const LANES = ['send', 'work', 'check'] as const;
 /** send: somebody has to be sent; work: somebody is at it; check: done, to be looked at. */
 export type Lane = (typeof LANES)[number];
-/** A tab of the queue: a lane of open incidents, or the call-backs that wait. */
-export type Tab = Lane | 'call';
+/** A tab of the queue: a lane of open incidents, the call-backs that wait, or the requests that wait for a decision. */
+export type Tab = Lane | 'call' | 'ask';
 
 const SEND = new Set(['reported', 'accepted', 'routed', 'returned', 'escalated', 'reopened']);
 const CHECK = new Set(['resolved', 'verified']);

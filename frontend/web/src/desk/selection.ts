@@ -20,6 +20,7 @@ export class Selection {
   readonly message = shallowRef<Message | null>(null);
   private shape: Shape | null = null; // the one that the result is of
   private turn = 0;
+  private gone = 0; // moves when all of it is forgotten: what is answered later is nobody's
   private timer: unknown;
 
   constructor(
@@ -48,18 +49,25 @@ export class Selection {
   }
 
   async callRoll(minutes: number, note: string, key: string): Promise<void> {
-    this.roll.value = await this.api.callRoll(this.marked(), minutes, note, key);
+    const { gone } = this;
+    const roll = await this.api.callRoll(this.marked(), minutes, note, key);
+    if (gone !== this.gone) return;
+    this.roll.value = roll;
     this.watch();
   }
 
   async send(text: string, key: string): Promise<void> {
-    this.message.value = await this.api.send(this.marked(), text, key);
+    const { gone } = this;
+    const message = await this.api.send(this.marked(), text, key);
+    if (gone !== this.gone) return;
+    this.message.value = message;
     this.watch();
   }
 
   /** Forgets the shape and what went out from it. */
   clear(): void {
     this.turn++;
+    this.gone++;
     this.timers.clear(this.timer);
     this.shape = null;
     this.result.value = null;

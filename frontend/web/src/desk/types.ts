@@ -43,7 +43,7 @@ export interface PossibleAct {
 /** The office in which somebody acted: no person's name. */
 export interface By {
   role: string;
-  /** Name of the grid that the role is about. */
+  /** Name, at the time, of the grid that the role is about. */
   grid?: string;
   department?: string;
   /** Of a grid worker. */
@@ -238,18 +238,41 @@ export interface Attached {
 }
 
 export interface Remarks {
-  requests: {
-    n: number;
-    kind: 'void' | 'extend' | 'suspend';
-    state: 'open' | 'approved' | 'refused' | 'lapsed';
-    reason: string;
-    asked_by: string;
-    asked_at: string;
-  }[];
+  requests: Request[];
   instructions: Instruction[];
   sessions: JointSession[];
   call_backs: CallBack[];
   assistants: { department: string; since: string; until: string | null }[];
+}
+
+/** What one person asks for and another decides. */
+export interface Request {
+  n: number;
+  kind: 'void' | 'extend' | 'suspend';
+  state: 'open' | 'approved' | 'refused' | 'lapsed';
+  reason: string;
+  /** Of extend: by how much. */
+  value?: number;
+  unit?: string;
+  /** Of suspend: when it is looked at again. */
+  until?: string | null;
+  asked_by: string;
+  asked_at: string;
+  decided_by: string | null;
+  decided_at: string | null;
+  answer?: string;
+}
+
+/** A request that waits, in the list of all of them. */
+export interface Waiting {
+  incident: string;
+  number: string;
+  request: Request;
+}
+
+export interface Limit {
+  value: number;
+  unit: string;
 }
 
 export interface Instruction {
@@ -273,6 +296,11 @@ export interface JointSession {
   called_by: string;
   confirmed_by: string | null;
   confirmed_at: string | null;
+  /** Moves with every change: who changes or confirms it names the one that was read. */
+  ver: number;
+  /** Who changed it last; null as long as it is as it was called. */
+  changed_by: string | null;
+  changed_at: string | null;
 }
 
 export const OUTCOMES = ['satisfied', 'basically', 'unsatisfied', 'unreached'] as const;
@@ -315,4 +343,6 @@ export interface Supervision {
   reason?: string;
   reply?: string;
   closed: boolean;
+  /** Whether the reader stands on the side that is asked, and may answer it now. */
+  may_reply?: boolean;
 }

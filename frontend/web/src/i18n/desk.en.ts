@@ -4,6 +4,7 @@
 // What the dispatcher's desk says, English.
 
 import type { DeskCatalogue } from './desk.zh-CN';
+import { deskAboveEn } from './deskabove.en';
 import { deskWorkEn } from './deskwork.en';
 import { en } from './en';
 import { sessionEn } from './session.en';
@@ -20,6 +21,7 @@ export const deskEn: DeskCatalogue = {
   map,
   desk: {
     ...deskWorkEn,
+    ...deskAboveEn,
     title: 'Dispatch desk',
     doorLead:
       'The dispatch desk, for hall operators, dispatchers, town operators and village heads; county leaders read and instruct.',
@@ -27,10 +29,12 @@ export const deskEn: DeskCatalogue = {
     toField: 'Open the field page',
     live: 'live',
     queue: 'Incidents',
-    lane: { send: 'To send', work: 'Under way', check: 'To verify', call: 'Call back' },
+    lane: { send: 'To send', work: 'Under way', check: 'To verify', call: 'Call back', ask: 'To decide' },
     late: 'late',
     find: 'Find by number, title, place',
     noneFound: 'No incident fits.',
+    unread: 'This incident could not be read.',
+    again: 'Try again',
     noneHere: 'No incident here.',
     more: '{n} more: narrow them down by searching.',
     key: {
@@ -46,7 +50,10 @@ export const deskEn: DeskCatalogue = {
       callback: 'R',
       instruction: 'I',
       whistle: 'W',
+      word: 'P',
       session: 'H',
+      supervise: 'D',
+      decide: 'A',
       find: '/',
       map: '0 + -',
       pan: 'Shift ↑↓←→',

@@ -3,6 +3,7 @@
 
 // What the dispatcher's desk says, Chinese.
 
+import { deskAboveZh } from './deskabove.zh-CN';
 import { deskWorkZh } from './deskwork.zh-CN';
 import { sessionZh } from './session.zh-CN';
 import { zhCN } from './zh-CN';
@@ -19,16 +20,19 @@ export const deskZh = {
   map,
   desk: {
     ...deskWorkZh,
+    ...deskAboveZh,
     title: '指挥调度台',
     doorLead: '指挥调度台，供大厅值班员、调度员、镇级操作员和村级网格长使用；旗县领导可查看和批示。',
     notHere: '您以“{role}”登录，这个页面只供派人的岗位使用。',
     toField: '打开网格员页面',
     live: '实时',
     queue: '事件队列',
-    lane: { send: '待派', work: '处置中', check: '待核查', call: '待回访' },
+    lane: { send: '待派', work: '处置中', check: '待核查', call: '待回访', ask: '待审批' },
     late: '超期',
     find: '按编号、标题、地点查找',
     noneFound: '没有符合的事件。',
+    unread: '没能读到这件事。',
+    again: '再试一次',
     noneHere: '这里没有事件。',
     more: '还有 {n} 件，请用查找缩小范围。',
     key: {
@@ -44,7 +48,10 @@ export const deskZh = {
       callback: 'R',
       instruction: 'I',
       whistle: 'W',
+      word: 'P',
       session: 'H',
+      supervise: 'D',
+      decide: 'A',
       find: '/',
       map: '0 + -',
       pan: 'Shift ↑↓←→',

@@ -21,7 +21,10 @@ export const deskWorkEn: typeof deskWorkZh = {
     callback: 'call a reporter back',
     instruction: 'answer an instruction or supervision; a leader instructs',
     whistle: 'blow a whistle, or end it',
+    word: 'write down what a called department says by telephone',
     session: 'call a joint session, fill its seats, confirm it',
+    supervise: 'supervise a level below, with the limit of its answer',
+    decide: 'decide what waits about the chosen incident, else the oldest',
     find: 'find by number, title, place',
     map: 'the whole county, nearer, farther',
     pan: 'move the map',
@@ -212,12 +215,20 @@ export const deskWorkEn: typeof deskWorkZh = {
     whistle: 'Blow a whistle',
     endWhistle: 'End the whistle',
     session: 'Joint session',
+    word: 'Word by telephone',
+    supervise: 'Supervise',
+    decide: 'Decide',
   },
   idle: {
+    reading: 'Being read; it opens when it is there.',
+    failed: 'What stands beside the incident could not be read; press again to read it anew.',
     callback: 'No reporter waits for a call: they are called when the incident is over.',
     instruction: 'No instruction or supervision waits for an answer; a county leader instructs on open incidents.',
     whistle: 'A whistle is for an incident that is accepted and not yet resolved.',
     session: 'A joint session is called on an open incident.',
+    word: 'No called department is still on its way.',
+    supervise: 'An open incident is supervised by a level above its owner’s; one of the county’s by the county.',
+    decide: 'No request waits for you.',
   },
   outcome: { satisfied: 'satisfied', basically: 'basically satisfied', unsatisfied: 'not satisfied', unreached: 'not reached' },
   callback: {
@@ -238,6 +249,7 @@ export const deskWorkEn: typeof deskWorkZh = {
     reopens: 'The incident may then be reopened, once.',
     last: 'The third call that reaches nobody is the last.',
     go: 'Keep it',
+    unread: 'Who reported could not be read.',
   },
   say: {
     instruct: 'Instruction',
@@ -262,6 +274,7 @@ export const deskWorkEn: typeof deskWorkZh = {
     go: 'Call {n}',
   },
   sit: {
+    theirs: 'Theirs: {what}',
     title: 'Joint sessions',
     at: 'Time',
     place: 'Place',
@@ -281,6 +294,8 @@ export const deskWorkEn: typeof deskWorkZh = {
     edit: 'Fill the seats',
   },
   first: {
+    seats:
+      '{who} changed this session first, at {time}. What you wrote is still here, with theirs beside it where they differ; press again to keep yours.',
     callback: '{who} called this reporter back already, at {time}: {outcome}.',
     reopened: 'The incident is open again: call back when it is over.',
     reply: '{who} was first, at {time}: {text}',
@@ -289,6 +304,9 @@ export const deskWorkEn: typeof deskWorkZh = {
     met: 'All departments are there: the whistle has ended by itself.',
     ended: 'This whistle is over already.',
     session: '{who} confirmed this session at {time}: it stays as it is.',
+    decided: { approved: '{who} approved this at {time}.', refused: '{who} refused this at {time}: {text}' },
+    lapsed: 'This request has lapsed: the incident, or the stage it was about, is over.',
+    over: 'This incident is over.',
     notNow: 'As things stand now this cannot be done; the latest is shown.',
   },
   oneOf: 'At least one of these has to be said.',
@@ -308,5 +326,5 @@ export const deskWorkEn: typeof deskWorkZh = {
   intoHint: 'Its number, or some words of its title to choose by.',
   term: 'By',
   unit: 'Unit',
-  units: { wd: 'working days', wh: 'working hours', nh: 'hours', cd: 'calendar days' },
+  units: { min: 'minutes', wd: 'working days', wh: 'working hours', nh: 'hours', cd: 'calendar days', sd: 'same day' },
 };

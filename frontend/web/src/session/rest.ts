@@ -10,7 +10,7 @@ export interface Session {
   login: string;
   centre: string;
   demo: boolean;
-  grid: { code: string; name: string; bbox?: [number, number, number, number] | null } | null;
+  grid: { code: string; name: string; level: number; bbox?: [number, number, number, number] | null } | null;
   server_time: string;
   locked: boolean;
   /** Seconds without an act after which the server locks; 0 when it never does. */

@@ -144,6 +144,12 @@ export class LiveClient {
     this.setLink('signed-out');
   }
 
+  /** Leaves nothing of what came over the line, which is ended: the next one begins with a snapshot. */
+  forget(): void {
+    this.epoch = '';
+    this.state.reset(0, []);
+  }
+
   /** A new session stands: forget that the old one ended. */
   signedIn(): void {
     if (this.link === 'signed-out') this.setLink('lost');
