@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The OneMap authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# Rscript reference.R WHAT IN OUT: reads and writes CSV. Its answers have 17 digits.
+# Rscript reference.R WHAT IN OUT: reads and writes CSV. Its answers have 12 digits.
 
 args <- commandArgs(trailingOnly = TRUE)
 d <- read.csv(args[2], colClasses = "character")
@@ -46,5 +46,5 @@ trend <- function() {
 }
 
 out <- switch(args[1], localg = localg(), ratio = ratio(), trend = trend())
-for (column in names(out)) out[[column]] <- ifelse(is.na(out[[column]]), "", sprintf("%.17g", out[[column]]))
+for (column in names(out)) out[[column]] <- ifelse(is.na(out[[column]]), "", sprintf("%.12g", out[[column]]))
 write.csv(cbind(d, out), args[3], row.names = FALSE, quote = FALSE)
