@@ -192,6 +192,23 @@ func TestCoveringAcrossTheAntimeridian(t *testing.T) {
 	})
 }
 
+func TestCoveringAtAPentagon(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		res := rapid.IntRange(5, 8).Draw(t, "res")
+		wide := 0.16 * math.Pow(7, -float64(res-5)/2)
+		at := orb.Point{
+			pentagon[0] + 3*wide*rapid.Float64Range(-1, 1).Draw(t, "east"),
+			pentagon[1] + wide*rapid.Float64Range(-1, 1).Draw(t, "north"),
+		}
+		shape := holeyShapes(t, at, wide*rapid.Float64Range(0.2, 4).Draw(t, "cells wide"))
+		area, err := cell.Covering(res, shape)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkCovering(t, shape, res, area)
+	})
+}
+
 // A shape that was cut at the antimeridian, as files have it, is the same shape.
 func TestCoveringOfAShapeCutAtTheAntimeridian(t *testing.T) {
 	whole := orb.MultiPolygon{{orb.Bound{Min: orb.Point{179.8, 51}, Max: orb.Point{180.3, 51.4}}.ToRing()}}
@@ -373,13 +390,14 @@ func TestRingsAreWhatAWalkReaches(t *testing.T) {
 	})
 }
 
-// Twelve cells of each resolution have five neighbours, one at each corner of the
-// icosahedron; one corner lies near 10.5 E, 64.7 N.
+// pentagon is where one of the twelve cells of each resolution lies that have five
+// neighbours: a corner of the icosahedron.
+var pentagon = orb.Point{10.536199, 64.7}
+
 func TestRingsRoundAPentagon(t *testing.T) {
-	corner := orb.Point{10.536199, 64.7}
 	for res := 5; res <= 8; res++ {
 		size := 0.5 * math.Pow(7, -float64(res-5)/2)
-		box := orb.Bound{Min: orb.Point{corner[0] - 2*size, corner[1] - size}, Max: orb.Point{corner[0] + 2*size, corner[1] + size}}
+		box := orb.Bound{Min: orb.Point{pentagon[0] - 2*size, pentagon[1] - size}, Max: orb.Point{pentagon[0] + 2*size, pentagon[1] + size}}
 		area, err := cell.Covering(res, orb.MultiPolygon{{box.ToRing()}})
 		if err != nil {
 			t.Fatal(err)
@@ -388,7 +406,7 @@ func TestRingsRoundAPentagon(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := cell.At(geo.WGS84{corner[0], corner[1]}, res)
+		c, err := cell.At(geo.WGS84{pentagon[0], pentagon[1]}, res)
 		if err != nil {
 			t.Fatal(err)
 		}
