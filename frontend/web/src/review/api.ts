@@ -8,13 +8,14 @@ import type { Http, Query } from '../session/http';
 
 export type Class = 'hot99' | 'hot95' | 'hot90' | 'cold90' | 'cold95' | 'cold99' | 'plain' | 'too_few';
 
-/** One cell with what is told of it; z, p and q where it was tested. */
+/** One cell with what is told of it; z, p, q and the strict q that its class goes by, where it was tested. */
 export interface HotCell {
   cell: string;
   count: number;
   z?: number;
   p?: number;
   q?: number;
+  strict?: number;
   class?: Class;
 }
 

@@ -48,3 +48,6 @@ export function colourOf(c: HotCell, steps: readonly number[]): string {
 
 export const isHot = (c: HotCell) => Boolean(c.class?.startsWith('hot'));
 export const isCold = (c: HotCell) => Boolean(c.class?.startsWith('cold'));
+
+/** A probability to three digits; a dash where there is none. */
+export const chance = (p: number | undefined): string => (p === undefined ? '–' : p < 0.001 ? '< 0.001' : p.toFixed(3));
