@@ -33,8 +33,8 @@ quiet = log=$$($(1) 2>&1) || { printf '%s\n' "$$log"; exit 1; }
 # Makes the targets behind it at once, waits for all, and shows what each says when it has ended.
 together = $(MAKE) --no-print-directory -j -Otarget AT_ONCE=1
 # Rings 0 to 2 start no goroutine (archtest sees to it): no races to look for, but for the locks of track's live index
-# and auth's throttles. Commands, the store, the demo's load and backups do one thing after the other.
-RACEABLE = $(shell $(GO) list ./... | grep -vE '^onemap/(dispatch|feed|frontend|geo|intake|migrations|people|store)(/.*)?$$|/internal/(e2e|archtest|app|backup|demo|prove)$$|/cmd/onemap$$')
+# and auth's throttles. Commands, the store, the demo's load, golden and backups do one thing after the other.
+RACEABLE = $(shell $(GO) list ./... | grep -vE '^onemap/(dispatch|feed|frontend|geo|intake|migrations|people|store)(/.*)?$$|/internal/(e2e|archtest|app|backup|demo|golden|prove)$$|/cmd/onemap$$')
 # Where one thing after the other is the rule, the tests in which much happens at once. Whole servers, and what searches share.
 PARTLY = ./internal/app ./store ./store/ledger ./geo/gazetteer ./geo/road ./intake/file
 RACY = Live|Socket|Stream|AtOnce|Once|Burst|Stop|Commit|Feed|Revoke|Locked|Together|Slow|Panic|AtATime|ASecond|SharedByMany|AnotherReads|OneUse|OpensOne|OneByOne|OfMany|TwoWriters|BetweenTwo|TwoServers|SameKey|Racing|RaceRedraws|PoisonIs|PhoneToHistory|RollIsCalled|NoticeIsRead|WhistleIsAnswered|Cancelled|Seals|Expires
@@ -116,6 +116,10 @@ bench: deps ## benchmarks, with their rivals in the same run
 soak: deps-test build ## the long tests at full size
 	@ONEMAP_SOAK=1 ONEMAP_REQUIRE_DB=1 $(GO) test -count=1 -timeout 120m ./...
 
+golden: ## ask R anew for what package analysis is held against
+	@deploy/deps.sh golden
+	@$(GO) test -count=1 -vet=off -v ./internal/golden -update | grep -E '^(---|ok|FAIL)|SKIPPED|golden|R says'
+
 ##@ Parts
 
 deps: ## what running needs: installs it as root, else says how
@@ -170,4 +174,4 @@ clean: ## remove what was built
 	@rm -rf bin $(WEB)/node_modules
 	@find frontend/dist -mindepth 1 ! -name index.html -delete
 
-.PHONY: help run demo check test race e2e fuzz bench soak deps deps-test web build fmt vet staticcheck compose web-check $(WEB_CHECKS) clean
+.PHONY: help run demo check test race e2e fuzz bench soak golden deps deps-test web build fmt vet staticcheck compose web-check $(WEB_CHECKS) clean

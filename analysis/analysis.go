@@ -4,8 +4,9 @@
 // Package analysis says what a centre's figures of a period mean: how many incidents
 // were solved at which level, in how many working days, how many in time, how many had
 // to be solved again, whether those who reported them were satisfied, and whether
-// advice was followed. It is pure, and written to be read: what the database counts is
-// held against it. docs/FIGURES.md has the definitions with their sources.
+// advice was followed. It also says where incidents are denser than chance brings, and
+// since when. It is pure, and written to be read: what the database counts is held
+// against it. docs/FIGURES.md and docs/HOTSPOTS.md have the definitions with their sources.
 package analysis
 
 import (

@@ -3,17 +3,13 @@
 
 package analysis
 
-import (
-	"cmp"
-	"math"
-	"slices"
-)
+import "math"
 
 // Class is how sure it is that a neighbourhood has more, or fewer, than chance brings.
 type Class string
 
 const (
-	Hot99  Class = "hot99" // q at most 0.01
+	Hot99  Class = "hot99" // strict q at most 0.01
 	Hot95  Class = "hot95" // at most 0.05
 	Hot90  Class = "hot90" // at most 0.10
 	Cold90 Class = "cold90"
@@ -30,11 +26,12 @@ const FewExpected = 5
 
 // Spot is what the statistic says of one cell and those round it. Z is Gi*; P is its
 // two-sided probability by chance, Q that of P after the false discovery rate of all
-// tested cells is held. Without Tested there are none of the three.
+// tested cells is held. Strict, at least Q, is what Class goes by. Without Tested there
+// are none of the four.
 type Spot struct {
-	Z, P, Q float64
-	Tested  bool
-	Class   Class
+	Z, P, Q, Strict float64
+	Tested          bool
+	Class           Class
 }
 
 // Around says who neighbours whom among n cells: Of(i) are the numbers of cell i and
@@ -52,9 +49,14 @@ type Around interface {
 // with n cells, w of them in the neighbourhood, and the mean and the standard deviation
 // s (by n) of x over all, cells without incidents included. (Ord and Getis, Local
 // Spatial Autocorrelation Statistics, Geographical Analysis 27, 1995, formula for Gi*.)
-// The false discovery rate is held by the procedure of Benjamini and Hochberg (Journal
-// of the Royal Statistical Society B 57, 1995). A neighbourhood that expects fewer than
-// FewExpected, or that is the whole area, is not tested.
+// The false discovery rate is held by the procedure of Benjamini and Hochberg. A
+// neighbourhood that expects fewer than FewExpected, or that is the whole area, is not
+// tested.
+//
+// P takes Gi* for normal, and small counts are not: where a neighbourhood expects eight,
+// chance alone brings Gi* of 4 many times more often than P says. So Strict is the Q of
+// the greater of P and the exact chance that as many of all incidents, each as likely in
+// any cell, fall into the neighbourhood (binomial, two-sided). Counts are whole numbers.
 func HotSpots(counts []float64, around Around) []Spot {
 	n := float64(len(counts))
 	spots := make([]Spot, len(counts))
@@ -67,7 +69,8 @@ func HotSpots(counts []float64, around Around) []Spot {
 		squares += (x - mean) * (x - mean)
 	}
 	s := math.Sqrt(squares / n)
-	var tested []int32
+	var tested []int
+	var normal, greater []float64
 	for i := range counts {
 		near := around.Of(i)
 		w := float64(len(near))
@@ -83,22 +86,16 @@ func HotSpots(counts []float64, around Around) []Spot {
 		if s > 0 {
 			z = (local - mean*w) / (s * math.Sqrt((n*w-w*w)/(n-1)))
 		}
-		spots[i] = Spot{Z: z, P: math.Erfc(math.Abs(z) / math.Sqrt2), Tested: true}
-		tested = append(tested, int32(i))
+		p := math.Erfc(math.Abs(z) / math.Sqrt2)
+		spots[i] = Spot{Z: z, P: p, Tested: true}
+		tested, normal, greater = append(tested, i), append(normal, p), append(greater, max(p, binomial(local, sum, w/n)))
 	}
-	hold(spots, tested)
+	q, strict := falseDiscoveries(normal), falseDiscoveries(greater)
+	for k, i := range tested {
+		spots[i].Q, spots[i].Strict = q[k], strict[k]
+		spots[i].Class = classOf(spots[i].Z, strict[k])
+	}
 	return spots
-}
-
-// hold fills in Q and Class of the tested spots.
-func hold(spots []Spot, tested []int32) {
-	slices.SortFunc(tested, func(a, b int32) int { return cmp.Compare(spots[b].P, spots[a].P) })
-	least := 1.0
-	for rank, i := range tested {
-		least = min(least, spots[i].P*float64(len(tested))/float64(len(tested)-rank))
-		spots[i].Q = least
-		spots[i].Class = classOf(spots[i].Z, least)
-	}
 }
 
 func classOf(z, q float64) Class {

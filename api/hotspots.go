@@ -27,12 +27,13 @@ import (
 
 // HotCell is one cell of a study area.
 type HotCell struct {
-	Cell  string   `json:"cell" doc:"H3 index"`
-	Count int      `json:"count"`
-	Z     *float64 `json:"z,omitempty" doc:"Gi*; left out where it is not tested"`
-	P     *float64 `json:"p,omitempty" doc:"Two-sided probability by chance"`
-	Q     *float64 `json:"q,omitempty" doc:"P with the false discovery rate held over the study area"`
-	Class string   `json:"class,omitempty" enum:"hot99,hot95,hot90,cold90,cold95,cold99,plain,too_few"`
+	Cell   string   `json:"cell" doc:"H3 index"`
+	Count  int      `json:"count"`
+	Z      *float64 `json:"z,omitempty" doc:"Gi*; left out where it is not tested"`
+	P      *float64 `json:"p,omitempty" doc:"Two-sided probability by chance"`
+	Q      *float64 `json:"q,omitempty" doc:"P with the false discovery rate held over the study area"`
+	Strict *float64 `json:"strict,omitempty" doc:"As q, of p or the exact chance, whichever is greater: the class goes by it"`
+	Class  string   `json:"class,omitempty" enum:"hot99,hot95,hot90,cold90,cold95,cold99,plain,too_few"`
 }
 
 // HotStudy is the study area: the reader's grids, or those of them that were asked for.
@@ -195,7 +196,7 @@ func (h *heat) cell(i int) HotCell {
 		spot := h.spots[i]
 		c.Class = string(spot.Class)
 		if spot.Tested {
-			c.Z, c.P, c.Q = &spot.Z, &spot.P, &spot.Q
+			c.Z, c.P, c.Q, c.Strict = &spot.Z, &spot.P, &spot.Q, &spot.Strict
 		}
 	}
 	return c
@@ -260,7 +261,7 @@ func hotFeatures(b HotSpots) (*geojson.FeatureCollection, error) {
 			f.Properties["class"] = c.Class
 		}
 		if c.Z != nil {
-			f.Properties["z"], f.Properties["p"], f.Properties["q"] = *c.Z, *c.P, *c.Q
+			f.Properties["z"], f.Properties["p"], f.Properties["q"], f.Properties["strict"] = *c.Z, *c.P, *c.Q, *c.Strict
 		}
 		out = append(out, f)
 	}

@@ -2,9 +2,10 @@
 # SPDX-FileCopyrightText: The OneMap authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# Makes sure that what `make run` (argument: run) or `make test` (argument:
-# test) needs is on the machine. Quick and silent when all is there. As root it
-# installs missing Debian packages; otherwise it prints the exact command.
+# Makes sure that what `make run` (argument: run), `make test` (argument: test)
+# or `make golden` (argument: golden) needs is on the machine. Quick and silent
+# when all is there. As root it installs missing Debian packages; otherwise it
+# prints the exact command.
 set -euo pipefail
 
 want=${1:-run}
@@ -34,6 +35,7 @@ fi
 
 packages=(postgresql-postgis gcc libc6-dev)
 [ "$want" = test ] && packages+=(chromium fonts-noto-cjk docker-compose openssl gdal-bin postgresql-pgrouting)
+[ "$want" = golden ] && packages+=(r-cran-spdep)
 need=()
 for p in "${packages[@]}"; do
   [ "$(dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null || true)" = installed ] || need+=("$p")

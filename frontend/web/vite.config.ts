@@ -29,7 +29,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     target: 'es2022',
     chunkSizeWarningLimit: 1600,
-    rollupOptions: { input: Object.fromEntries(['wall', 'desk', 'field', 'admin'].map((p) => [p, here(`${p}.html`)])) },
+    rollupOptions: { input: Object.fromEntries(['wall', 'desk', 'review', 'field', 'admin'].map((p) => [p, here(`${p}.html`)])) },
   },
   worker: { format: 'es' },
   test: { include: ['test/**/*.test.ts'] },

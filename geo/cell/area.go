@@ -9,6 +9,8 @@ import (
 
 	"github.com/paulmach/orb"
 	"github.com/uber/h3-go/v4"
+
+	"onemap/geo"
 )
 
 // Area is a study area: cells of one resolution, each once, numbered from 0 in the
@@ -32,36 +34,65 @@ func NewArea(res int, cells []Cell) (Area, error) {
 
 // Covering is the area of all cells of resolution res that share a point with one of
 // the shapes, which are in WGS-84 degrees. A place inside a shape is so in one of its
-// cells. A shape that is wider than half the earth is not understood.
+// cells, but for a hair at the border: sides of cells are arcs, those of shapes straight
+// in degrees. Sides of shapes go the shorter way round the earth, so that a shape may
+// lie across the antimeridian, whole or cut there.
 func Covering(res int, shapes ...orb.MultiPolygon) (Area, error) {
 	var cells []Cell
 	for _, shape := range shapes {
 		for _, p := range shape {
-			if len(p) == 0 || len(p[0]) == 0 {
-				continue
-			}
-			var g h3.GeoPolygon
-			for i, ring := range p {
-				loop := make(h3.GeoLoop, len(ring))
-				for j, at := range ring {
-					loop[j] = h3.NewLatLng(at[1], at[0])
-				}
-				if i == 0 {
-					g.GeoLoop = loop
-				} else {
-					g.Holes = append(g.Holes, loop)
-				}
-			}
-			found, err := h3.PolygonToCellsExperimental(g, res, h3.ContainmentOverlapping)
+			found, err := over(res, p)
 			if err != nil {
 				return Area{}, fmt.Errorf("cells of resolution %d over a shape: %w", res, err)
 			}
-			for _, c := range found {
-				cells = append(cells, Cell(c))
-			}
+			cells = append(cells, found...)
 		}
 	}
 	return NewArea(res, cells)
+}
+
+// over lists the cells that share a point with p: those over its outline, without those
+// that lie in a hole. The library is not given the holes: it leaves out a cell that
+// holds a hole of its own in its middle.
+func over(res int, p orb.Polygon) ([]Cell, error) {
+	if len(p) == 0 {
+		return nil, nil
+	}
+	cells, err := within(res, p[0], h3.ContainmentOverlapping)
+	if err != nil || len(p) == 1 {
+		return cells, err
+	}
+	empty := map[Cell]bool{}
+	for _, hole := range p[1:] {
+		inside, err := within(res, hole, h3.ContainmentFull)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range inside {
+			empty[c] = true
+		}
+	}
+	return slices.DeleteFunc(cells, func(c Cell) bool { return empty[c] }), nil
+}
+
+// within lists the cells that a ring holds.
+func within(res int, ring orb.Ring, how h3.ContainmentMode) ([]Cell, error) {
+	var loop h3.GeoLoop
+	for _, at := range ring {
+		if !geo.OnEarth(at) {
+			return nil, fmt.Errorf("longitude %v, latitude %v is no place on earth", at[0], at[1])
+		}
+		loop = append(loop, h3.NewLatLng(at[1], at[0]))
+	}
+	found, err := h3.PolygonToCellsExperimental(h3.GeoPolygon{GeoLoop: loop}, res, how)
+	if err != nil {
+		return nil, err
+	}
+	cells := make([]Cell, len(found))
+	for i, c := range found {
+		cells[i] = Cell(c)
+	}
+	return cells, nil
 }
 
 // Res is the resolution of the area's cells.

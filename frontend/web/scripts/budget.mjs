@@ -10,8 +10,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 
 const dist = new URL('../../dist/', import.meta.url);
-const BUDGET_KB = { wall: 480, desk: 700, field: 150, admin: 200 };
-const LATER_KB = { wall: 0, desk: 0, field: 320, admin: 320 };
+const BUDGET_KB = { wall: 480, desk: 700, review: 200, field: 150, admin: 200 };
+const LATER_KB = { wall: 0, desk: 0, review: 320, field: 320, admin: 320 };
 const WORKER_KB = 160;
 
 const all = readdirSync(new URL('assets/', dist)).filter((f) => /\.m?js$/.test(f));

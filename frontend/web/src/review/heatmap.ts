@@ -1,0 +1,230 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+// The map of cells over the borders. A chunk of its own, loaded when the page opens.
+
+import {
+  type GeoJSONSource,
+  Map as GLMap,
+  type LayerSpecification,
+  type MapMouseEvent,
+  type StyleSpecification,
+  setWorkerUrl,
+} from 'maplibre-gl';
+import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
+import 'maplibre-gl/dist/maplibre-gl.css';
+import { LIGHT, LIGHT_MAP } from '../look/light';
+import { FONT } from '../map/font';
+import type { Borders, HotShapes } from './api';
+import { colourOf } from './classes';
+
+setWorkerUrl(workerUrl);
+
+const LARGEST_CANVAS: [number, number] = [8192, 8192];
+const NONE = { type: 'FeatureCollection', features: [] } as const;
+
+type Box = [number, number, number, number];
+
+export interface HeatMapOptions {
+  container: HTMLElement;
+  title: string;
+  borders: Borders;
+  clicked(cell: string): void;
+  ready(): void;
+}
+
+export class HeatMap {
+  private readonly gl: GLMap;
+  private readonly home: Box;
+  private cells: unknown = NONE;
+  private chosen = '';
+  private atHome = true;
+  private rem = remPx();
+
+  constructor(private readonly o: HeatMapOptions) {
+    this.home = boxOf(o.borders);
+    this.gl = new GLMap({
+      container: o.container,
+      style: { version: 8, sources: {}, layers: [] },
+      bounds: this.home,
+      fitBoundsOptions: { padding: this.rem },
+      attributionControl: false,
+      dragRotate: false,
+      pitchWithRotate: false,
+      touchPitch: false,
+      maxPitch: 0,
+      fadeDuration: 0,
+      maxCanvasSize: LARGEST_CANVAS,
+      localIdeographFontFamily: FONT,
+      locale: { 'Map.Title': o.title },
+    });
+    this.gl.touchZoomRotate.disableRotation();
+    this.gl.keyboard.disableRotation();
+    this.dress();
+    this.gl.on('resize', () => {
+      if (this.rem !== remPx()) {
+        this.rem = remPx();
+        this.dress();
+      }
+      if (this.atHome) this.gl.fitBounds(this.home, { padding: this.rem, animate: false });
+    });
+    this.gl.on('movestart', (e) => {
+      if ((e as { originalEvent?: unknown }).originalEvent) this.atHome = false;
+    });
+    this.gl.on('mousemove', (e) => {
+      this.gl.getCanvas().style.cursor = this.at(e) ? 'pointer' : '';
+    });
+    this.gl.on('click', (e) => o.clicked(this.at(e)));
+    this.gl.once('idle', () => o.ready());
+  }
+
+  /** Draws these cells, in the colours of their classes or of the steps. */
+  draw(shapes: HotShapes, steps: readonly number[]): void {
+    this.cells = {
+      type: 'FeatureCollection',
+      features: shapes.features.map((f) => ({
+        ...f,
+        properties: { cell: f.properties.cell, colour: colourOf(f.properties, steps), faint: f.properties.class === 'too_few' },
+      })),
+    };
+    (this.gl.getSource('cells') as GeoJSONSource | undefined)?.setData(this.cells as never);
+  }
+
+  /** Outlines a cell; none when empty. */
+  choose(cell: string): void {
+    this.chosen = cell;
+    if (this.gl.getLayer('chosen')) this.gl.setFilter('chosen', ['==', ['get', 'cell'], cell]);
+  }
+
+  /** Moves to a place without coming nearer than one sees what lies around. */
+  show(lon: number, lat: number): void {
+    this.atHome = false;
+    this.gl.easeTo({ center: [lon, lat], zoom: Math.max(this.gl.getZoom(), 10), animate: !still() });
+  }
+
+  zoomBy(steps: number): void {
+    this.atHome = false;
+    this.gl.zoomTo(this.gl.getZoom() + steps, { animate: !still() });
+  }
+
+  goHome(): void {
+    this.atHome = true;
+    this.gl.fitBounds(this.home, { padding: this.rem, animate: !still() });
+  }
+
+  get settled(): boolean {
+    return this.gl.loaded() && !this.gl.isMoving();
+  }
+
+  remove(): void {
+    this.gl.remove();
+  }
+
+  private at(e: MapMouseEvent): string {
+    if (!this.gl.getLayer('cells')) return '';
+    return String(this.gl.queryRenderedFeatures(e.point, { layers: ['cells'] })[0]?.properties.cell ?? '');
+  }
+
+  private dress(): void {
+    this.gl.setStyle(this.style(), { diff: false });
+  }
+
+  private style(): StyleSpecification {
+    const { rem } = this;
+    const layers: LayerSpecification[] = [
+      { id: 'ground', type: 'background', paint: { 'background-color': LIGHT_MAP.ground } },
+      {
+        id: 'county',
+        type: 'fill',
+        source: 'borders',
+        filter: ['==', ['get', 'level'], 1],
+        paint: { 'fill-color': LIGHT_MAP.county },
+      },
+      {
+        id: 'cells',
+        type: 'fill',
+        source: 'cells',
+        paint: { 'fill-color': ['get', 'colour'], 'fill-opacity': ['case', ['get', 'faint'], 0.5, 0.75], 'fill-antialias': true },
+      },
+      ...([3, 2, 1] as const).map(
+        (level): LayerSpecification => ({
+          id: `border-${level}`,
+          type: 'line',
+          source: 'borders',
+          filter: ['==', ['get', 'level'], level],
+          ...(level === 3 ? { minzoom: 9 } : {}),
+          layout: { 'line-join': 'round' },
+          paint: { 'line-color': LIGHT_MAP.border[level], 'line-width': { 1: 0.14, 2: 0.1, 3: 0.06 }[level] * rem },
+        }),
+      ),
+      {
+        id: 'chosen',
+        type: 'line',
+        source: 'cells',
+        filter: ['==', ['get', 'cell'], this.chosen],
+        layout: { 'line-join': 'round' },
+        paint: { 'line-color': LIGHT_MAP.chosen, 'line-width': 0.22 * rem },
+      },
+      {
+        id: 'names',
+        type: 'symbol',
+        source: 'names',
+        layout: {
+          'text-field': ['get', 'name'],
+          'text-font': ['Noto Sans SC Medium'],
+          'text-size': 0.95 * rem,
+          'text-padding': 0.2 * rem,
+        },
+        paint: { 'text-color': LIGHT_MAP.label[2], 'text-halo-color': LIGHT.panel, 'text-halo-width': 0.12 * rem },
+      },
+    ];
+    return {
+      version: 8,
+      sources: {
+        borders: { type: 'geojson', data: this.o.borders as never },
+        cells: { type: 'geojson', data: this.cells as never },
+        names: { type: 'geojson', data: namesOf(this.o.borders) as never },
+      },
+      layers,
+    };
+  }
+}
+
+/** Every pair of numbers in a geometry's coordinates. */
+function* points(c: unknown): Generator<[number, number]> {
+  if (!Array.isArray(c)) return;
+  if (typeof c[0] === 'number') yield c as unknown as [number, number];
+  else for (const part of c) yield* points(part);
+}
+
+/** The box of what is drawn; the whole world where there is nothing. */
+function boxOf(borders: Borders): Box {
+  const box: Box = [180, 90, -180, -90];
+  for (const f of borders.features)
+    for (const [x, y] of points((f.geometry as { coordinates: unknown }).coordinates)) {
+      box[0] = Math.min(box[0], x);
+      box[1] = Math.min(box[1], y);
+      box[2] = Math.max(box[2], x);
+      box[3] = Math.max(box[3], y);
+    }
+  return box[0] <= box[2] ? box : [-180, -80, 180, 80];
+}
+
+/** The names of towns, each in the middle of its box: near enough to read the map by. */
+function namesOf(borders: Borders) {
+  const towns = borders.features.filter((f) => f.properties.level === 2);
+  return {
+    type: 'FeatureCollection',
+    features: (towns.length ? towns : borders.features.slice(0, 1)).map((f) => {
+      const [w, s, e, n] = boxOf({ type: 'FeatureCollection', features: [f] });
+      return {
+        type: 'Feature',
+        properties: { name: f.properties.name },
+        geometry: { type: 'Point', coordinates: [(w + e) / 2, (s + n) / 2] },
+      };
+    }),
+  };
+}
+
+const remPx = () => Number.parseFloat(getComputedStyle(document.documentElement).fontSize) || 16;
+const still = () => matchMedia('(prefers-reduced-motion: reduce)').matches;

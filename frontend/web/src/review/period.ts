@@ -1,0 +1,24 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Periods of whole days on the clocks of China.
+
+import { when } from '../ui/when';
+
+const DAY_MS = 86_400_000;
+
+/** The day of a moment in China, as 2026-11-22. */
+export const dayOf = (ms: number): string => when(new Date(ms).toISOString()).slice(0, 10);
+
+/** The last `days` days, today included. */
+export function lastDays(days: number, now: number): { first: string; last: string } {
+  return { first: dayOf(now - (days - 1) * DAY_MS), last: dayOf(now) };
+}
+
+/** From the first day to the last, both included, as moments; null when a day is missing or the last comes before the first. */
+export function momentsOf(first: string, last: string): { from: string; to: string } | null {
+  const begin = Date.parse(`${first}T00:00:00+08:00`);
+  const end = Date.parse(`${last}T00:00:00+08:00`);
+  if (Number.isNaN(begin) || Number.isNaN(end) || end < begin) return null;
+  return { from: `${first}T00:00:00+08:00`, to: `${dayOf(end + DAY_MS)}T00:00:00+08:00` };
+}

@@ -1,0 +1,213 @@
+// @vitest-environment jsdom
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+// The review page against a server of three cells: one hot, one plain, one not tested.
+
+import { enableAutoUnmount, mount } from '@vue/test-utils';
+import axe from 'axe-core';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { makeI18nOf } from '../src/i18n';
+import { reviewEn } from '../src/i18n/review.en';
+import { reviewZh } from '../src/i18n/review.zh-CN';
+import { REVIEW, ReviewApi } from '../src/review/api';
+import { COLOUR, chance, colourOf, STEPS, stepsOf } from '../src/review/classes';
+import { lastDays, momentsOf } from '../src/review/period';
+import ReviewPage from '../src/review/ReviewPage.vue';
+import { SESSION, SessionStore } from '../src/session/store';
+import { FakeTimers } from './helpers';
+import { dialogs, FakeServer, json, refuse, session, settle } from './people';
+
+enableAutoUnmount(afterEach);
+beforeEach(() => {
+  document.body.innerHTML = '';
+  dialogs();
+});
+
+const ring = [
+  [
+    [107, 38],
+    [107.1, 38],
+    [107.1, 38.1],
+    [107, 38],
+  ],
+];
+const feature = (properties: Record<string, unknown>) => ({
+  type: 'Feature',
+  properties,
+  geometry: { type: 'Polygon', coordinates: ring },
+});
+const answer = (features: unknown[], more: Record<string, unknown> = {}) => ({
+  type: 'FeatureCollection',
+  features,
+  as_of: { seq: 4711 },
+  study: { grids: [{ code: '990000', name: '演示旗' }], cells: 2898, mean: 0.1 },
+  counted: 21,
+  elsewhere: 2,
+  not_located: 3,
+  ...more,
+});
+const three = [
+  feature({ cell: '8724c395dffffff', count: 12, z: 6.5, p: 1e-9, q: 1e-7, strict: 0.0123, class: 'hot95' }),
+  feature({ cell: '8724c3959ffffff', count: 8, z: 0.3, p: 0.76, q: 0.9, strict: 0.95, class: 'plain' }),
+  feature({ cell: '8724c3958ffffff', count: 1, class: 'too_few' }),
+];
+
+async function opened(role: string, set: (s: FakeServer) => void = () => {}) {
+  const server = new FakeServer();
+  server
+    .on('GET /session', () => json(session({ role, login: 'wu', view: 'case', grid: { code: '990000', name: '演示旗' } })))
+    .on('GET /categories', () =>
+      json({
+        items: [
+          { code: '0301', name: '火情', top: '03', top_name: '消防' },
+          { code: '03', name: '消防', top: '', top_name: '' },
+        ],
+      }),
+    )
+    .on('GET /grids', () => json({ type: 'FeatureCollection', features: [] }))
+    .on('GET /hotspots', () => json(answer(three)));
+  set(server);
+  const store = new SessionStore(new FakeTimers(), server.fetch);
+  const page = mount(ReviewPage, {
+    attachTo: document.body,
+    global: {
+      plugins: [makeI18nOf('zh-CN', { 'zh-CN': reviewZh, en: reviewEn })],
+      provide: { [SESSION as symbol]: store, [REVIEW as symbol]: new ReviewApi(store.http) },
+    },
+  });
+  await store.start(null);
+  await settle();
+  return { server, page };
+}
+
+describe('what the page asks and says', () => {
+  test('it looks at ninety days at once, and says what is missing from the map', async () => {
+    const { server, page } = await opened('county_leader');
+    const asked = server.last('GET /hotspots');
+    expect(asked?.accept).toBe('application/geo+json');
+    expect(asked?.query).toMatchObject({ res: '7', method: 'gi', k: '2' });
+    expect(Date.parse(asked?.query.to ?? '') - Date.parse(asked?.query.from ?? '')).toBe(90 * 86_400_000);
+    const text = page.text();
+    for (const part of ['热点 1 个，冷点 0 个', '共 21 件', '3 件未定位', '2 件在研究范围之外', '序号 4,711', '演示旗'])
+      expect(text).toContain(part);
+    expect(page.findAll('.cells tbody tr')).toHaveLength(1); // hot and cold alone
+    expect(page.find('.cells tbody tr').text()).toContain('0.012');
+  });
+
+  test('the form decides what is asked; a period that ends before it begins is not', async () => {
+    const { server, page } = await opened('dispatcher');
+    const selects = page.findAll('select');
+    await selects[1]?.setValue('03');
+    await selects[3]?.setValue('count');
+    await page.find('form').trigger('submit');
+    await settle();
+    expect(server.last('GET /hotspots')?.query).toMatchObject({ category: '03', method: 'count' });
+    const [first, last] = page.findAll('input[type=date]');
+    await first?.setValue('2026-03-02');
+    await last?.setValue('2026-03-01');
+    expect(page.text()).toContain('截止日不能早于起始日');
+    expect(page.find('button[type=submit]').attributes('disabled')).toBeDefined();
+    const before = server.count('GET /hotspots');
+    await page.find('form').trigger('submit');
+    await settle();
+    expect(server.count('GET /hotspots')).toBe(before);
+  });
+
+  test('a cell says why, with its incidents; the same period is asked', async () => {
+    const { server, page } = await opened('town_operator', (s) =>
+      s
+        .on('GET /hotspots/8724c395dffffff', () =>
+          json({
+            ...three[0]?.properties,
+            as_of: { seq: 1 },
+            near: 40,
+            near_cells: 19,
+            expected: 2.04,
+            neighbours: [],
+            categories: [{ code: '0301', name: '火情', count: 12 }],
+            rows: 'cell=8724c395dffffff&from=a',
+            centre: [107.05, 38.05],
+          }),
+        )
+        .on('GET /incidents', () =>
+          json({
+            items: [
+              {
+                id: '1',
+                number: 'SJ1',
+                category_name: '火情',
+                state: 'closed',
+                reported_at: '2026-11-20T10:00:00+08:00',
+                title: '草场冒烟',
+              },
+            ],
+            cursor: 'next',
+          }),
+        ),
+    );
+    await page.find('.cells tbody button').trigger('click');
+    await settle();
+    const list = server.last('GET /hotspots')?.query;
+    const why = server.last('GET /hotspots/8724c395dffffff')?.query;
+    expect(why).toEqual({ from: list?.from, to: list?.to, k: '2' });
+    expect(server.last('GET /incidents')?.query).toMatchObject({ cell: '8724c395dffffff', from: 'a' });
+    for (const part of ['19 个单元有 40 件', '应有 2 件', '火情', '草场冒烟', '共 12 件'])
+      expect(page.find('.why').text()).toContain(part);
+    await page.find('.why h2 button').trigger('click');
+    expect(page.find('.cells').exists()).toBe(true);
+  });
+
+  test('a refusal is told in its own words, and what was there stays', async () => {
+    const { server, page } = await opened('hall_operator');
+    server.on('GET /hotspots', () => refuse(422, { detail: 'cells of resolution 9 are too many' }));
+    await page.find('form').trigger('submit');
+    await settle();
+    expect(page.find('[role=alert]').text()).toContain('too many');
+    expect(page.text()).toContain('热点 1 个');
+  });
+
+  test('where nothing can be judged it says what to do', async () => {
+    const { page } = await opened('village_head', (s) => s.on('GET /hotspots', () => json(answer([three[2]]))));
+    expect(page.text()).toContain('事件太少');
+    expect(page.findAll('.cells tbody tr')).toHaveLength(1);
+  });
+
+  test('it is no page of walls, administrators and workers', async () => {
+    for (const role of ['auditor', 'system_admin', 'grid_worker']) {
+      const { server, page } = await opened(role);
+      expect(page.text()).toContain('只供办理和查看事件的岗位使用');
+      expect(server.count('GET /hotspots')).toBe(0);
+      page.unmount();
+    }
+  });
+
+  test('axe finds nothing', async () => {
+    const { page } = await opened('county_leader');
+    const found = await axe.run(page.element as Element, { rules: { 'color-contrast': { enabled: false } } });
+    expect(found.violations.map((v) => v.id)).toEqual([]);
+  });
+});
+
+describe('colours, steps and days', () => {
+  test('a class has its colour; a count that of its step', () => {
+    expect(colourOf({ cell: '', count: 3, class: 'cold99' }, [])).toBe(COLOUR.cold99);
+    const steps = stepsOf([1, 1, 2, 3, 5, 8, 13, 21, 34, 55, 0, 0]);
+    expect(steps).toEqual([1, 2, 5, 13, 34]);
+    expect([1, 4, 5, 33, 34, 99].map((count) => STEPS.indexOf(colourOf({ cell: '', count }, steps) as never))).toEqual([
+      0, 1, 2, 3, 4, 4,
+    ]);
+    expect(stepsOf([])).toEqual([]);
+    expect(colourOf({ cell: '', count: 1 }, stepsOf([1, 1, 1]))).toBe(STEPS.at(-1));
+  });
+  test('both days are included, on the clocks of China', () => {
+    expect(momentsOf('2026-02-28', '2026-02-28')).toEqual({ from: '2026-02-28T00:00:00+08:00', to: '2026-03-01T00:00:00+08:00' });
+    expect(momentsOf('2026-03-02', '2026-03-01')).toBeNull();
+    expect(momentsOf('', '2026-03-01')).toBeNull();
+    expect(lastDays(7, Date.parse('2026-11-22T23:30:00+08:00'))).toEqual({ first: '2026-11-16', last: '2026-11-22' });
+    expect(lastDays(1, Date.parse('2026-11-22T16:30:00Z'))).toEqual({ first: '2026-11-23', last: '2026-11-23' });
+  });
+  test('chances', () => {
+    expect([undefined, 0, 0.00099, 0.0123, 1].map(chance)).toEqual(['–', '< 0.001', '< 0.001', '0.012', '1.000']);
+  });
+});
