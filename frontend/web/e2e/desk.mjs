@@ -5,8 +5,8 @@
 // a phone, the desk sends that worker by three keys, and sees how it goes to the end. Then
 // the desk takes one down itself and offers it by the keyboard alone, calls the roll of who
 // is inside a circle, merges what is the same, comes second to another dispatcher, blows a
-// whistle and takes a department's word, supervises, decides what another asks for, and
-// calls a reporter back.
+// whistle and takes a department's word, supervises, decides what another asks for,
+// calls a reporter back, and looks at the review.
 //
 //   node e2e/desk.mjs --base http://127.0.0.1:8080 --desk LINK --field LINK --token TOKEN --badge W0001 --lon 107.5 --lat 38.2 --out DIR
 //
@@ -348,9 +348,21 @@ try {
     await own.getByText('调度员').waitFor();
     await picture(desk, 'desk-called');
   });
-  await step('both pages are in order', async () => {
+  await step('the desk is in order', async () => {
     await axe(desk, 'the desk at the end');
     await fits(desk, 'the desk', DESK);
+  });
+  await step('the review counts what was reported, and says what lies in a cell', async () => {
+    await desk.goto(`${args.base}/review`);
+    await desk.locator('.heat[data-state=drawn]').waitFor();
+    await desk.locator('.sum').getByText('个单元内').waitFor();
+    await field(desk, '看什么').selectOption('count');
+    await button(desk, '查看').click();
+    await desk.locator('.cells tbody button').first().click();
+    await desk.locator('.why .rows li').first().waitFor();
+    await axe(desk, 'the review');
+    await fits(desk, 'the review', DESK);
+    await picture(desk, 'review');
     say('no foreign request', foreign.length === 0, foreign.slice(0, 5));
     say('no error', errors.length === 0, errors.slice(0, 5));
   });

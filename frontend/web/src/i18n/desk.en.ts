@@ -28,6 +28,7 @@ export const deskEn: DeskCatalogue = {
     notHere: 'You are signed in as “{role}”; this page is for those who send people.',
     toField: 'Open the field page',
     live: 'live',
+    review: 'Hot spots',
     queue: 'Incidents',
     lane: { send: 'To send', work: 'Under way', check: 'To verify', call: 'Call back', ask: 'To decide' },
     late: 'late',
