@@ -16,7 +16,7 @@ import { type Category, type Draft, emptyDraft } from './draft';
 import { Duty, type Shift } from './duty';
 import { leaveNothing } from './leave';
 import { Offers } from './offers';
-import { isReceipt, type Letter, Outbox } from './outbox';
+import { isReceipt, type Letter, later, Outbox } from './outbox';
 import { alone, type Phone } from './phone';
 import { ageOf } from './place';
 import { Reports } from './reports';
@@ -102,7 +102,12 @@ export class Field implements Phone {
       const me = await shelf.kept<Session>('me');
       return me && Date.parse(me.expires ?? '') > Date.now() ? me : undefined;
     };
-    leaveNothing(session, shelf, (login) => this.left(login));
+    leaveNothing(
+      session,
+      shelf,
+      (login) => this.left(login),
+      () => this.reports.readying,
+    );
     watch([session.phase, session.me, session.locked], ([phase, me, locked]) => {
       if (phase === 'in' && me && me.role !== 'wall') void shelf.keep('me', { ...me, locked }).catch(() => {});
       else if (phase === 'door') void this.forget(session.login.value);
@@ -177,9 +182,14 @@ export class Field implements Phone {
       return undefined;
     }
     const headers = l.incident ? { ...l.headers, 'If-Match': `"${l.incident.version}"` } : l.headers;
-    const answer = await http.post<unknown>(pathOf(l), l.body, headers);
-    if (l.about.visit) await this.visits.answered(l, answer as Visit & { repeated?: boolean });
-    return answer;
+    try {
+      const answer = await http.post<unknown>(pathOf(l), l.body, headers);
+      if (l.about.visit) await this.visits.answered(l, answer as Visit & { repeated?: boolean });
+      return answer;
+    } catch (e) {
+      if (l.about.visit && e instanceof Problem && !later(e)) void this.visits.load(); // it stands otherwise than the list says
+      throw e;
+    }
   }
 
   private async sendFile(l: Letter): Promise<void> {
