@@ -50,6 +50,18 @@ describe('the outbox', () => {
     expect(s.told.at(-1)).toBe(0);
   });
 
+  test('a refusal that comes while its writer signs out writes nothing back', async () => {
+    const s = stand();
+    s.line.state = 409;
+    const posted = s.box.post(letter('a'));
+    await posted;
+    s.shelf.letters.clear(); // wiped
+    const left = s.box.forget('wang');
+    await left;
+    await settle();
+    expect(s.shelf.letters.size).toBe(0);
+  });
+
   test('a letter whose answer was lost goes out again under the same name', async () => {
     const s = stand();
     s.line.state = 'answer lost';
