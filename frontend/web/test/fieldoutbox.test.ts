@@ -51,15 +51,17 @@ describe('the outbox', () => {
   });
 
   test('a refusal that comes while its writer signs out writes nothing back', async () => {
-    const s = stand();
-    s.line.state = 409;
-    const posted = s.box.post(letter('a'));
-    await posted;
-    s.shelf.letters.clear(); // wiped
-    const left = s.box.forget('wang');
-    await left;
+    const shelf = new Drawer();
+    let answer = (_: Problem) => {};
+    const send = () => new Promise((_, refused) => (answer = refused));
+    const box = new Outbox({ shelf, send, timers: new FakeTimers(), login: () => 'wang', changed: () => {}, sent: () => {} });
+    await box.post(letter('a'));
     await settle();
-    expect(s.shelf.letters.size).toBe(0);
+    await box.forget('wang');
+    shelf.letters.clear(); // wiped
+    answer(new Problem(409, '', 'no'));
+    await settle();
+    expect(shelf.letters.size).toBe(0);
   });
 
   test('a letter whose answer was lost goes out again under the same name', async () => {

@@ -310,4 +310,31 @@ describe('the page of visits', () => {
     await settle();
     expect([p.kinds(), lists.length]).toEqual([['visit'], 1]);
   });
+
+  test.each(['visit-early', 'visit-outside'])('a word refused for %s whose period is over is made up for', async (type) => {
+    const p = await refusedWord(type, { ...due(Date.now() - 2 * H, Date.now() - H), state: 'missed' });
+    const note = p.show(OutboxNote);
+    expect(note.text()).toContain('记为补巡');
+    expect(note.text()).not.toContain('在时段里再说一次');
+    await touch(note, '补报走访');
+    expect(note.findAll('button').map((b) => b.text())).toEqual(['补报走访', '不要了']);
+    note.unmount();
+  });
+
+  test('the form of a refused word is no alert, is written in at once, and says that it needs words', async () => {
+    const p = await refusedWord('visit-ahead');
+    const note = p.show(OutboxNote);
+    expect(note.find('[role=alert]').text()).toContain('三号井');
+    await touch(note, '再说一次');
+    expect(document.activeElement).toBe(note.find('textarea').element);
+    expect(note.find('[role=alert] textarea').exists()).toBe(false);
+    expect(note.text()).not.toContain('请填写此项');
+    await note.find('textarea').setValue(' ');
+    await note.find('form').trigger('submit');
+    await settle();
+    expect(note.text()).toContain('请填写此项');
+    expect(note.find('textarea').attributes('aria-invalid')).toBe('true');
+    expect(p.words).toHaveLength(1);
+    note.unmount();
+  });
 });
