@@ -231,7 +231,7 @@ describe('the page', () => {
       const attached = p.field.reports.attach(task, 'photo', film);
       expect(await p.session.unsentHere()).toBe(1);
       if (goes && how === 'signs out') await p.session.leaving?.('wang');
-      if (goes) p.session.login.value = how === 'signs out' ? '' : 'li';
+      if (goes && how !== 'signs out') p.session.login.value = 'li';
       hashed();
       await attached;
       expect([p.kinds(), p.files.size]).toEqual(goes ? [[], 0] : [['photo'], 1]);
