@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"onemap/auth"
+	"onemap/people"
 	"onemap/store/ledger"
 )
 
@@ -135,5 +136,17 @@ func TestAWordThatIsNotTakenSaysWhy(t *testing.T) {
 			t.Errorf("%s: %s", c.word, a.body)
 		}
 	}
+	st.want(200, "POST", "/api/v1/visits/"+id+"/word", phone, `{"text":"去过了"}`)
+	if people.Local(clock.now()).Weekday() == time.Sunday {
+		clock.move(24 * time.Hour) // the last day of a week has no other after it
+	}
+	week := st.patrol(desk, `"name":"周巡查","grid":"A1","targets":"grid","rhythm":"weekly","from":"08:00","to":"18:00"`)
+	sweepAll(t, st.s)
+	id = st.visitOf(desk, week, "甲一")["id"].(string)
+	clock.move(11 * time.Hour) // eight in the evening
+	if a := st.want(409, "POST", "/api/v1/visits/"+id+"/word", phone, `{"text":"去过了"}`); a.json(t)["type"] != "visit-outside" {
+		t.Errorf("between two windows: %s", a.body)
+	}
+	clock.move(12 * time.Hour)
 	st.want(200, "POST", "/api/v1/visits/"+id+"/word", phone, `{"text":"去过了"}`)
 }

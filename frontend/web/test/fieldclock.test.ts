@@ -3,7 +3,7 @@
 
 // @vitest-environment jsdom
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import TaskCard from '../src/field/TaskCard.vue';
 import { metadata } from '../src/field/upload';
 import { settle } from './people';
@@ -65,7 +65,7 @@ describe('a phone whose clock is wrong', () => {
 
   test('is as wrong as it was last when the page is opened without a line', async () => {
     const p = phone();
-    p.kept.set('ahead', 10 * MIN);
+    p.kept.set('ahead', { ahead: 10 * MIN, at: Date.now() - 60 * MIN });
     await p.field.start();
     const at = () => Math.round((p.field.serverNow() - Date.now()) / MIN);
     expect([at(), p.field.slowMin.value]).toEqual([10, 10]);
@@ -82,13 +82,105 @@ describe('a phone whose clock is wrong', () => {
     await p.field.start();
     p.timers.advance(1000);
     await settle();
-    expect(Math.round(Number(p.kept.get('ahead')) / MIN)).toBe(10);
+    const kept = p.kept.get('ahead') as { ahead: number; at: number };
+    expect(Math.round(kept.ahead / MIN)).toBe(10);
+    expect(Math.abs(kept.at - Date.now())).toBeLessThan(5000);
     ahead = 0;
     await p.field.offers.load();
     p.timers.advance(1000);
     await settle();
     expect(p.kept.has('ahead')).toBe(false);
     p.field.stop();
+  });
+
+  test.each([
+    ['of yesterday', { ahead: 10 * MIN, at: Date.now() - 25 * 60 * MIN }],
+    ['of a time that has not come', { ahead: 10 * MIN, at: Date.now() + MIN }],
+    ['without a time, by an older page', 10 * MIN],
+  ])('is not what was known of it %s', async (_, kept) => {
+    const p = phone();
+    p.kept.set('ahead', kept);
+    await p.field.start();
+    expect([p.session.http.ahead, p.field.slowMin.value]).toEqual([0, 0]);
+    p.field.stop();
+  });
+
+  test('is not what it was last once an answer has told the time', async () => {
+    let line = true;
+    const p = phone((path) =>
+      line && path.startsWith('/api/v1/offers?')
+        ? Response.json({ items: [] }, { headers: { date: new Date(Date.now() - 10 * MIN).toUTCString() } })
+        : undefined,
+    );
+    p.kept.set('ahead', { ahead: 10 * MIN, at: Date.now() });
+    p.field.running = true;
+    await p.field.offers.load();
+    line = false;
+    await p.field.start();
+    expect(Math.round(p.session.http.ahead / MIN)).toBe(-10);
+    p.field.stop();
+  });
+
+  const shift = (leftMs: number) => ({
+    badge: '1001',
+    started_at: new Date(Date.now() - 60 * MIN).toISOString(),
+    planned_end: new Date(Date.now() + leftMs).toISOString(),
+    ends_at: new Date(Date.now() + leftMs).toISOString(),
+  });
+
+  test('ends no shift by what was heard of it before the page was opened', async () => {
+    const p = phone();
+    p.kept.set('ahead', { ahead: 10 * MIN, at: Date.now() - 60 * MIN }); // it was set right since
+    p.kept.set('shift wang', shift(5 * MIN));
+    await p.field.start();
+    p.timers.advance(1000);
+    await settle();
+    expect(p.session.http.ahead).toBe(10 * MIN);
+    expect(p.field.duty.shift.value).not.toBeNull();
+    p.session.http.heardAt = Date.now(); // a server that says so does
+    p.timers.advance(1000);
+    await settle();
+    expect(p.field.duty.shift.value).toBeNull();
+    p.field.stop();
+  });
+
+  test.each([
+    ['on by what it was slow', 10, 10, 0, 0],
+    ['back', -10, -10, 0, 0],
+    ['on by what a phone slept', 10, 30, 10, 0],
+    ['on as the other does', 10, 0, 10, 1],
+  ])('that goes %s', async (_, ahead, jump, left, heard) => {
+    const p = phone();
+    await p.field.start();
+    Object.assign(p.session.http, { ahead: ahead * MIN, heardAt: Date.now() });
+    p.timers.advance(1000);
+    expect(p.kept.has('ahead')).toBe(true);
+    const now = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + jump * MIN);
+    p.timers.advance(1000);
+    expect([p.session.http.ahead, Math.sign(p.session.http.heardAt)]).toEqual([left * MIN, heard]);
+    expect(p.kept.has('ahead')).toBe(left > 0);
+    now.mockRestore();
+    p.field.stop();
+  });
+
+  test.each([
+    [10, -5, true], // slow: its session is over
+    [-10, 5, false], // fast: it still runs
+  ])('of a phone %d minutes slow judges what it remembers by the server’s time', async (ahead, ended, over) => {
+    const p = phone();
+    p.kept.set('ahead', { ahead: ahead * MIN, at: Date.now() });
+    p.kept.set('me', { login: 'wang', expires: new Date(Date.now() - ended * MIN).toISOString() });
+    expect((await p.session.recall?.()) === undefined).toBe(over);
+  });
+
+  test('beats no more when the page stops while it starts', async () => {
+    const p = phone();
+    const starting = p.field.start();
+    p.field.stop();
+    await starting;
+    const beats = vi.spyOn(p.field.duty, 'expire');
+    p.timers.advance(5000);
+    expect([beats.mock.calls.length, p.field.running]).toEqual([0, false]);
   });
 
   test('counts down to the server’s end of an offer', async () => {

@@ -50,6 +50,20 @@ describe('the outbox', () => {
     expect(s.told.at(-1)).toBe(0);
   });
 
+  test('a refusal that comes while its writer signs out writes nothing back', async () => {
+    const shelf = new Drawer();
+    let answer = (_: Problem) => {};
+    const send = () => new Promise((_, refused) => (answer = refused));
+    const box = new Outbox({ shelf, send, timers: new FakeTimers(), login: () => 'wang', changed: () => {}, sent: () => {} });
+    await box.post(letter('a'));
+    await settle();
+    await box.forget('wang');
+    shelf.letters.clear(); // wiped
+    answer(new Problem(409, '', 'no'));
+    await settle();
+    expect(shelf.letters.size).toBe(0);
+  });
+
   test('a letter whose answer was lost goes out again under the same name', async () => {
     const s = stand();
     s.line.state = 'answer lost';

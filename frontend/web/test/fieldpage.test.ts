@@ -121,6 +121,8 @@ describe('the page', () => {
     await p.field.reports.report(SPOT);
     await settle();
     p.field.reports.draft.value.address = '村口';
+    await p.drawer.put(letter('b', { refused: { status: 409, detail: '' } }));
+    await p.field.outbox.open();
     const note = p.show(OutboxNote);
     const again = () =>
       note
@@ -135,6 +137,8 @@ describe('the page', () => {
     await again();
     await settle();
     expect([p.field.reports.draft.value.title, p.field.reports.draft.value.address]).toEqual(['围栏倒塌', '']);
+    await touch(note, '知道了'); // a double touch on what has come under it
+    expect(p.field.refused.value.map((l) => l.ref)).toEqual(['b']);
     note.unmount();
   });
 
@@ -213,6 +217,28 @@ describe('the page', () => {
     expect([...p.drawer.letters.keys()]).toEqual(['b']);
     expect(p.wiped).toEqual(['wang']);
     menu.unmount();
+  });
+
+  test.each(['signs out', 'is followed by another'])('a file that is made ready while its writer %s is nobody’s', async (how) => {
+    const p = phone();
+    const task = offer();
+    Object.assign(task.incident, { id: '5' });
+    const film = photo('abc');
+    const bytes = await film.arrayBuffer();
+    let hashed = () => {};
+    film.arrayBuffer = () => new Promise((resolve) => (hashed = () => resolve(bytes)));
+    for (const goes of [false, true]) {
+      const attached = p.field.reports.attach(task, 'photo', film);
+      expect(await p.session.unsentHere()).toBe(1);
+      if (goes && how === 'signs out') await p.session.leaving?.('wang');
+      if (goes && how !== 'signs out') p.session.login.value = 'li';
+      hashed();
+      await attached;
+      expect([p.kinds(), p.files.size]).toEqual(goes ? [[], 0] : [['photo'], 1]);
+      p.drawer.letters.clear();
+      p.files.clear();
+      p.field.letters.value = [];
+    }
   });
 
   test('an offer is told as seen only while the list is on screen', async () => {

@@ -8,6 +8,7 @@ import { watch } from 'vue';
 import OutboxNote from '../src/field/OutboxNote.vue';
 import VisitCard from '../src/field/VisitCard.vue';
 import type { Visit } from '../src/field/visits';
+import { letter } from './letters';
 import { refuse, settle } from './people';
 import { onAPhone, phone, steady, touch } from './phone';
 
@@ -198,6 +199,142 @@ describe('the page of visits', () => {
     expect(note.text().includes('以先说的为准')).toBe(before > 0);
     expect(note.text().includes('井盖松动')).toBe(before > 0);
     expect(note.text()).not.toContain('再说一次');
+    note.unmount();
+  });
+
+  test('a refused word is said again although fixes have noted the visit since', async () => {
+    const p = await refusedWord('visit-ahead');
+    const seen: Visit = { ...p.visit, state: 'done', seen: { at: iso(Date.now()) } };
+    p.field.visits.known.value = [seen];
+    const note = p.show(OutboxNote);
+    const card = p.show(VisitCard, { visit: p.field.visits.own.value[0] });
+    expect(card.text()).toContain('已走访');
+    expect(card.findAll('button').map((b) => b.text())).toEqual(['已走访']);
+    await touch(note, '再说一次');
+    p.take();
+    steady.ms += 1000;
+    await note.find('form').trigger('submit');
+    await settle();
+    expect([p.words.map((w) => w.text), p.kinds()]).toEqual([['井盖松动', '井盖松动'], []]);
+    await card.setProps({ visit: { ...seen, waiting: 0, said: { at: iso(Date.now()), text: '井盖松动', there: null } } });
+    expect(card.findAll('button')).toEqual([]);
+    card.unmount();
+    note.unmount();
+  });
+
+  test('a word is not offered again once one has been told', async () => {
+    const p = await refusedWord('visit-ahead');
+    const said = { at: iso(Date.now()), text: '别人说的', there: null };
+    p.field.visits.known.value = [{ ...p.visit, state: 'done', said }];
+    const note = p.show(OutboxNote);
+    expect(note.text()).toContain('后来已经记上了');
+    expect(note.findAll('button').map((b) => b.text())).toEqual(['不要了']);
+    note.unmount();
+  });
+
+  test('no quick text stands for words that were refused: all of them go along', async () => {
+    const p = await refusedWord('visit-ahead');
+    await p.drawer.put(letter('b', { body: { text: '栏杆断了' }, about: { kind: 'visit', title: '', visit: '31' }, n: 9 }));
+    await p.field.outbox.open();
+    await settle();
+    expect(p.field.refused.value).toHaveLength(2);
+    const card = p.show(VisitCard, { visit: p.field.visits.own.value[0] });
+    steady.ms += 1000;
+    await touch(card, '已走访');
+    expect(card.text()).not.toContain('一切正常');
+    expect(card.find('textarea').element.value).toBe('井盖松动\n栏杆断了');
+    steady.ms += 1000;
+    p.drawer.full = true; // nothing goes before the new one is written down
+    await card.find('form').trigger('submit');
+    await settle();
+    expect(p.field.refused.value).toHaveLength(2);
+    p.drawer.full = false;
+    p.take();
+    steady.ms += 1000;
+    await card.find('form').trigger('submit');
+    await settle();
+    expect([p.words.at(-1)?.text, p.kinds()]).toEqual(['井盖松动\n栏杆断了', []]);
+    card.unmount();
+  });
+
+  test('the second touch on saying it again drops nothing that has come under it', async () => {
+    const p = await refusedWord('visit-ahead');
+    await p.drawer.put(letter('b', { refused: { status: 409, detail: '' }, about: { kind: 'accept', title: '' } }));
+    await p.field.outbox.open();
+    const note = p.show(OutboxNote);
+    await touch(note, '再说一次');
+    p.take();
+    steady.ms += 1000;
+    await note.find('form').trigger('submit');
+    await settle();
+    await touch(note, '知道了');
+    expect(p.kinds()).toEqual(['accept']);
+    steady.ms += 1000;
+    await touch(note, '知道了');
+    expect(p.kinds()).toEqual([]);
+    note.unmount();
+  });
+
+  test('a word that is written down is told once, even where the old one stays', async () => {
+    const p = await refusedWord('visit-ahead');
+    p.take();
+    p.drawer.remove = async () => {
+      throw new Error('the disk');
+    };
+    expect(await p.field.visits.say(p.visit, '已围上')).toBe(true);
+  });
+
+  test('the same text, told by another tab or phone of one’s own, is no one else’s', async () => {
+    const visit = due(Date.now() - H, Date.now() + H);
+    const lists: string[] = [];
+    let type = '';
+    const p = phone((path, init) => {
+      if (path.startsWith('/api/v1/visits?')) {
+        lists.push(path);
+        return Response.json({ items: [visit], cursor: null });
+      }
+      if (type) return refuse(409, { type });
+      const { text } = JSON.parse(String(init.body));
+      return Response.json({ ...visit, state: 'done', repeated: true, said: { at: iso(Date.now() - H / 2), text, there: null } });
+    });
+    p.field.running = true;
+    p.field.visits.known.value = [visit];
+    steady.ms += 1000;
+    await p.field.visits.say(visit, '一切正常');
+    await settle();
+    expect(p.kinds()).toEqual([]);
+    type = 'visit-void'; // and after a refusal the list is read anew
+    lists.length = 0;
+    steady.ms += 1000;
+    await p.field.visits.say(visit, '一切正常');
+    await settle();
+    expect([p.kinds(), lists.length]).toEqual([['visit'], 1]);
+  });
+
+  test.each(['visit-early', 'visit-outside'])('a word refused for %s whose period is over is made up for', async (type) => {
+    const p = await refusedWord(type, { ...due(Date.now() - 2 * H, Date.now() - H), state: 'missed' });
+    const note = p.show(OutboxNote);
+    expect(note.text()).toContain('记为补巡');
+    expect(note.text()).not.toContain('在时段里再说一次');
+    await touch(note, '补报走访');
+    expect(note.findAll('button').map((b) => b.text())).toEqual(['补报走访', '不要了']);
+    note.unmount();
+  });
+
+  test('the form of a refused word is no alert, is written in at once, and says that it needs words', async () => {
+    const p = await refusedWord('visit-ahead');
+    const note = p.show(OutboxNote);
+    expect(note.find('[role=alert]').text()).toContain('三号井');
+    await touch(note, '再说一次');
+    expect(document.activeElement).toBe(note.find('textarea').element);
+    expect(note.find('[role=alert] textarea').exists()).toBe(false);
+    expect(note.text()).not.toContain('请填写此项');
+    await note.find('textarea').setValue(' ');
+    await note.find('form').trigger('submit');
+    await settle();
+    expect(note.text()).toContain('请填写此项');
+    expect(note.find('textarea').attributes('aria-invalid')).toBe('true');
+    expect(p.words).toHaveLength(1);
     note.unmount();
   });
 });

@@ -63,7 +63,7 @@ export class Duty {
 
   /** Takes up the shift that was kept, while it still runs. */
   resume(kept: Shift | null): void {
-    if (!kept || Date.parse(kept.ends_at) <= this.phone.serverNow()) return;
+    if (!kept || this.over(kept)) return;
     this.shift.value = kept;
     this.shifts.value = true;
   }
@@ -102,7 +102,7 @@ export class Duty {
 
   /** Ends the shift on the phone when its time is over. */
   expire(): void {
-    if (this.shift.value && Date.parse(this.shift.value.ends_at) <= this.phone.serverNow()) void this.set(null);
+    if (this.shift.value && this.over(this.shift.value)) void this.set(null);
   }
 
   /** Asks the server for the shift: the desk may have ended it, say. */
@@ -130,7 +130,7 @@ export class Duty {
   /** Measures while the shift runs and the page is in front, and not a moment longer. */
   track(): void {
     const s = this.shift.value;
-    const on = !!s && Date.parse(s.ends_at) > this.phone.serverNow() && document.visibilityState === 'visible';
+    const on = !!s && !this.over(s) && document.visibilityState === 'visible';
     if (on && !this.tracker.on) this.tracker.start(Date.parse(s.started_at));
     if (!on && this.tracker.on) this.tracker.stop();
     if (on) void this.stayAwake();
@@ -164,6 +164,12 @@ export class Duty {
   lately(): Fix | null {
     const me = this.me.value;
     return me && ageOf(me.at, Date.now()) < STALE_MS ? me : null;
+  }
+
+  /** Whether the time of a shift is over. What was heard of the clock on another day ends none alone. */
+  private over(s: Shift): boolean {
+    const now = this.phone.serverNow();
+    return Date.parse(s.ends_at) <= (this.phone.session.http.heardAt ? now : Math.min(now, Date.now()));
   }
 
   private async set(s: Shift | null): Promise<void> {

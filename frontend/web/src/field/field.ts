@@ -16,7 +16,7 @@ import { type Category, type Draft, emptyDraft } from './draft';
 import { Duty, type Shift } from './duty';
 import { leaveNothing } from './leave';
 import { Offers } from './offers';
-import { isReceipt, type Letter, Outbox } from './outbox';
+import { isReceipt, type Letter, later, Outbox } from './outbox';
 import { alone, type Phone } from './phone';
 import { ageOf } from './place';
 import { Reports } from './reports';
@@ -28,8 +28,19 @@ import { type Visit, VisitList } from './visits';
 const MINUTE_MS = 60_000;
 /** A phone's clock that is off by so much is told. */
 const OFF_MS = 2 * MINUTE_MS;
+/** A clock that goes so far in a beat against the one that nobody sets was set, or the phone slept. */
+const SET_MS = 10_000;
+/** How long what was known of the clock is believed without a line, and so often it is written down anew. */
+const KEPT_MS = 24 * 60 * MINUTE_MS;
+const KEEP_MS = 60 * MINUTE_MS;
 /** So often visits are read again: there are no events of them. */
 const VISITS_MS = 5 * MINUTE_MS;
+
+/** How far the server's clock was ahead, and when that was heard, by the phone's. */
+interface KeptClock {
+  ahead: number;
+  at: number;
+}
 
 export class Field implements Phone {
   readonly letters = shallowRef<Letter[]>([]);
@@ -56,7 +67,11 @@ export class Field implements Phone {
   private readonly client: LiveClient;
   private readonly touches = new Touches();
   private beatTimer: unknown = null;
-  private keptAhead = 0;
+  private keptClock: KeptClock = { ahead: 0, at: 0 };
+  /** Both of the phone's clocks at the last beat. */
+  private clocks = { date: Date.now(), steady: performance.now() };
+  /** Each start and stop ends the start before it. */
+  private turn = 0;
 
   constructor(
     readonly session: SessionStore,
@@ -100,9 +115,15 @@ export class Field implements Phone {
     });
     session.recall = async () => {
       const me = await shelf.kept<Session>('me');
-      return me && Date.parse(me.expires ?? '') > Date.now() ? me : undefined;
+      await this.recallClock();
+      return me && Date.parse(me.expires ?? '') > this.serverNow() ? me : undefined;
     };
-    leaveNothing(session, shelf, (login) => this.left(login));
+    leaveNothing(
+      session,
+      shelf,
+      (login) => this.left(login),
+      () => this.reports.readying,
+    );
     watch([session.phase, session.me, session.locked], ([phase, me, locked]) => {
       if (phase === 'in' && me && me.role !== 'wall') void shelf.keep('me', { ...me, locked }).catch(() => {});
       else if (phase === 'door') void this.forget(session.login.value);
@@ -114,19 +135,33 @@ export class Field implements Phone {
     addEventListener('online', this.back);
     addEventListener('offline', this.away);
     document.addEventListener('visibilitychange', this.shown);
+    const turn = ++this.turn;
+    const { login } = this;
     const kept = async <T>(key: string, otherwise: T) => (await this.shelf.kept<T>(key).catch(() => undefined)) ?? otherwise;
     await this.recallClock();
+    if (turn !== this.turn) return;
     this.beat();
-    this.offers.known.value = await kept<Task[]>(`offers ${this.login}`, []);
-    this.visits.known.value = await kept<Visit[]>(`visits ${this.login}`, []);
-    this.reports.categories.value = await kept<Category[]>('categories', []);
-    this.reports.recent.value = await kept<string[]>(`recent ${this.login}`, []);
-    this.reports.draft.value = await kept<Draft>(`draft ${this.login}`, emptyDraft());
+    const [offers, visits, categories, recent, draft, shift] = await Promise.all([
+      kept<Task[]>(`offers ${login}`, []),
+      kept<Visit[]>(`visits ${login}`, []),
+      kept<Category[]>('categories', []),
+      kept<string[]>(`recent ${login}`, []),
+      kept<Draft>(`draft ${login}`, emptyDraft()),
+      kept<Shift | null>(`shift ${login}`, null),
+    ]);
+    if (turn !== this.turn) return;
+    this.offers.known.value = offers;
+    this.visits.known.value = visits;
+    this.reports.categories.value = categories;
+    this.reports.recent.value = recent;
+    this.reports.draft.value = draft;
     this.running = true;
-    this.duty.resume(await kept<Shift | null>(`shift ${this.login}`, null));
+    this.duty.resume(shift);
     await this.outbox.open();
+    if (turn !== this.turn) return;
     const wanted = [...this.letters.value, ...this.reports.draft.value.files].map((x) => x.ref);
-    await this.shelf.tidyFiles(this.login, new Set(wanted)).catch(() => {});
+    await this.shelf.tidyFiles(login, new Set(wanted)).catch(() => {});
+    if (turn !== this.turn) return;
     this.client.signedIn();
     await Promise.all([
       this.offers.load(),
@@ -139,6 +174,7 @@ export class Field implements Phone {
 
   /** Nothing of the one who goes stays in the page's memory. */
   stop(): void {
+    this.turn++;
     this.running = false;
     removeEventListener('online', this.back);
     removeEventListener('offline', this.away);
@@ -177,9 +213,14 @@ export class Field implements Phone {
       return undefined;
     }
     const headers = l.incident ? { ...l.headers, 'If-Match': `"${l.incident.version}"` } : l.headers;
-    const answer = await http.post<unknown>(pathOf(l), l.body, headers);
-    if (l.about.visit) await this.visits.answered(l, answer as Visit & { repeated?: boolean });
-    return answer;
+    try {
+      const answer = await http.post<unknown>(pathOf(l), l.body, headers);
+      if (l.about.visit) await this.visits.answered(l, answer as Visit & { repeated?: boolean });
+      return answer;
+    } catch (e) {
+      if (l.about.visit && e instanceof Problem && !later(e)) void this.visits.load(); // it stands otherwise than the list says
+      throw e;
+    }
   }
 
   private async sendFile(l: Letter): Promise<void> {
@@ -214,21 +255,44 @@ export class Field implements Phone {
     await this.shelf.forget('me', `offers ${login}`, `visits ${login}`, `shift ${login}`).catch(() => {});
   }
 
-  /** Before any answer has told the time the clock is as wrong as it was last. */
+  /** Before any answer has told the time the clock is as wrong as it was last, if that is not long ago. */
   private async recallClock(): Promise<void> {
     const { http } = this.session;
-    this.keptAhead = (await this.shelf.kept<number>('ahead').catch(() => 0)) ?? 0;
-    if (!http.heard) http.ahead = this.keptAhead;
+    const kept = await this.shelf.kept<KeptClock>('ahead').catch(() => undefined);
+    const age = Date.now() - (kept?.at ?? Number.NaN);
+    if (kept && age >= 0 && age < KEPT_MS) this.keptClock = kept;
+    if (!http.heardAt) http.ahead = this.keptClock.ahead;
   }
 
   private keepClock(): void {
-    const { ahead } = this.session.http;
-    if (Math.abs(ahead - this.keptAhead) < 1000) return; // the header Date is to the second
-    this.keptAhead = ahead;
-    void (ahead ? this.shelf.keep('ahead', ahead) : this.shelf.forget('ahead')).catch(() => {});
+    const { ahead, heardAt } = this.session.http;
+    const old = this.keptClock;
+    const same = Math.abs(ahead - old.ahead) < 1000; // the header Date is to the second
+    if (!heardAt || (same && (!ahead || heardAt - old.at < KEEP_MS))) return;
+    this.keptClock = { ahead, at: heardAt };
+    void (ahead ? this.shelf.keep('ahead', this.keptClock) : this.shelf.forget('ahead')).catch(() => {});
+  }
+
+  /**
+   * What is known of the clock is of no use once it was set: it went back, or on by just
+   * what it was slow. One that went on otherwise may have stood still by the other, in a
+   * phone that slept: it is believed, but not as heard.
+   */
+  private watchClock(): void {
+    const { http } = this.session;
+    const [date, steady] = [Date.now(), performance.now()];
+    const jump = date - this.clocks.date - (steady - this.clocks.steady);
+    this.clocks = { date, steady };
+    if (Math.abs(jump) < SET_MS) return;
+    http.heardAt = 0;
+    if (jump > 0 && Math.abs(jump - http.ahead) >= SET_MS) return;
+    http.ahead = 0;
+    this.keptClock = { ahead: 0, at: 0 };
+    void this.shelf.forget('ahead').catch(() => {});
   }
 
   private beat(): void {
+    this.watchClock();
     this.keepClock();
     const before = this.now.value;
     this.now.value = Date.now();

@@ -16,16 +16,17 @@ export interface LeftShelf {
   wipe(login: string): Promise<void>;
 }
 
-/** Makes a sign-out wipe the store; first runs before it. */
+/** Makes a sign-out wipe the store; first runs before it. What readying counts is on its way there. */
 export function leaveNothing(
   session: SessionStore,
   shelf: LeftShelf,
   first: (login: string) => Promise<void> = async () => {},
+  readying: () => number = () => 0,
 ): void {
   session.unsent = async (login) => {
     const letters = (await shelf.all()).filter((l) => l.login === login && !isReceipt(l));
     const draft = await shelf.kept<Draft>(`draft ${login}`);
-    return letters.length + (draft && begun(draft) ? 1 : 0);
+    return letters.length + (draft && begun(draft) ? 1 : 0) + readying();
   };
   session.leaving = async (login) => {
     await first(login);

@@ -194,6 +194,7 @@ export class Outbox {
           if (p.waitS > 0) w.wait = Math.max(w.wait, p.waitS * 1000);
           return false;
         }
+        if (!this.letters.includes(next)) continue; // its writer has gone, or has given it up
         next.refused = { status: p.status, detail: p.detail, ...(p.type !== 'about:blank' && { type: p.type }) };
         await this.o.shelf.put(next);
       }

@@ -37,7 +37,11 @@ export class Reports {
   /** How many files of the draft are just being made ready: it waits for them. */
   readonly pending = ref(0);
 
+  /** How many files are just being made ready: they would be lost with a sign-out. */
+  readying = 0;
+
   private timer: unknown = null;
+  private turn = 0;
 
   constructor(
     private readonly phone: Phone,
@@ -48,12 +52,14 @@ export class Reports {
 
   /** Nothing of the one who goes stays. */
   clear(): void {
+    this.turn++;
     this.draft.value = emptyDraft();
     this.recent.value = [];
   }
 
   /** Writes nothing down any more. */
   stop(): void {
+    this.turn++;
     this.phone.timers.clear(this.timer);
   }
 
@@ -97,14 +103,15 @@ export class Reports {
   /** Keeps a file for the draft; what it throws is a NoFile. */
   async addFile(kind: FileKind, given: File): Promise<void> {
     if (this.draft.value.files.filter((f) => f.kind === kind).length >= MOST[kind]) throw new Error('many' satisfies NoFile);
-    const { shelf } = this.phone;
+    const { shelf, login } = this.phone;
     const draft = this.draft.value;
     this.pending.value++;
     try {
       const f = await this.keepFile(kind, given, draft.place);
-      if (draft !== this.draft.value) return await shelf.removeFile(f.ref); // somebody else's by now
+      if (!f) return;
+      if (draft !== this.draft.value) return await shelf.removeFile(f.ref); // it has been reported, or given up
       draft.files.push(f);
-      await shelf.keep(`draft ${this.phone.login}`, plain(draft));
+      await shelf.keep(`draft ${login}`, plain(draft));
     } finally {
       this.pending.value--;
     }
@@ -117,8 +124,9 @@ export class Reports {
 
   /** Attaches a file to the incident of a task. */
   async attach(task: Task, kind: FileKind, given: File): Promise<void> {
+    const { login } = this.phone;
     const f = await this.keepFile(kind, given);
-    await this.phone.outbox.post(fileLetter(f, this.phone.login, titleOf(task), task.incident.id));
+    if (f) await this.phone.outbox.post(fileLetter(f, login, titleOf(task), task.incident.id));
   }
 
   /**
@@ -151,20 +159,31 @@ export class Reports {
     }
   }
 
-  /** Keeps a file with where the phone is; a place of long ago is none. */
+  /** Keeps a file with where the phone is; a place of long ago is none. Null when its writer has gone meanwhile. */
   private async keepFile(kind: FileKind, given: File, place: DraftPlace | null = null) {
+    const { shelf, login } = this.phone;
+    const { turn } = this;
+    const gone = () => turn !== this.turn || login !== this.phone.login;
     const now = Date.now();
     const me = this.duty.lately();
     const measured = place?.accuracyM && !outOfDate(place, now) ? place : null;
-    const ready = await readyFile(kind, given);
-    const f = draftFile(newRef(), ready, this.phone.serverNow(), me ?? measured);
+    this.readying++;
     try {
-      await this.phone.shelf.putFile({ ref: f.ref, login: this.phone.login, blob: ready.blob });
-    } catch {
-      throw new Error('full' satisfies NoFile);
+      const ready = await readyFile(kind, given);
+      if (gone()) return null;
+      const f = draftFile(newRef(), ready, this.phone.serverNow(), me ?? measured);
+      await shelf.putFile({ ref: f.ref, login, blob: ready.blob }).catch(() => {
+        throw new Error('full' satisfies NoFile);
+      });
+      if (gone()) {
+        await shelf.removeFile(f.ref);
+        return null;
+      }
+      void navigator.storage?.persist?.().catch(() => {}); // the browser may not clear it away then
+      return f;
+    } finally {
+      this.readying--;
     }
-    void navigator.storage?.persist?.().catch(() => {}); // the browser may not clear it away then
-    return f;
   }
 
   /** Writes the draft down a moment after the last stroke, as whoever's it is now. */

@@ -39,6 +39,9 @@ const PAGES_MOST = 10;
 /** Whether it has still to be made, or made up for. */
 export const open = (v: OwnVisit): boolean => !v.waiting && (v.state === 'due' || v.state === 'missed');
 
+/** Whether nobody has told of it: the server takes one word, of a visit that fixes have noted too. */
+export const tellable = (v: OwnVisit): boolean => !v.waiting && !v.said && v.state !== 'void';
+
 /** The stretch of time that counts now, or comes next; null when the last one is over. `on` says that it is now. */
 export function window(v: Visit, now: number): { on: boolean; from: number; to: number } | null {
   for (const w of v.windows) {
@@ -131,7 +134,7 @@ export class VisitList {
       this.known.value = this.known.value.map((x) => (x.id === v.id ? v : x));
       await this.phone.shelf.keep(`visits ${l.login}`, this.known.value).catch(() => {});
     }
-    const own = Date.parse(v.said?.at ?? '') === Date.parse(String(l.body.at));
+    const own = Date.parse(v.said?.at ?? '') === Date.parse(String(l.body.at)) || v.said?.text === l.body.text;
     if (v.repeated && !own) throw new Problem(409, 'visit-told', '');
   }
 
@@ -153,13 +156,18 @@ export class VisitList {
       headers: { 'Idempotency-Key': ref },
       about: { kind: 'visit', title: v.name, visit: v.id },
     });
-    for (const l of this.refused(v.id)) await this.phone.outbox.dismiss(l.ref);
+    for (const l of this.refused(v.id)) await this.phone.outbox.dismiss(l.ref).catch(() => {}); // the new word is written down: it goes from the screen
     return true;
   }
 
   /** The words about a visit that the server would not have. */
   refused(id: string): Letter[] {
     return this.phone.letters.value.filter((l) => l.about.visit === id && l.refused);
+  }
+
+  /** What was written in them, each text once. */
+  refusedText(id: string): string {
+    return [...new Set(this.refused(id).map((l) => String(l.body.text ?? '')))].join('\n');
   }
 
   /** Nothing of the one who goes stays. */

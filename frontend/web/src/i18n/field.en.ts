@@ -98,6 +98,7 @@ export const fieldEn: FieldCatalogue = {
       notYours: 'This is not yours any more.',
       visit: 'This visit was not noted: it may be outside its hours, called off, or the phone’s time is wrong.',
       visitHours: 'The time it was told for is outside the hours of the visit. Say it again within them.',
+      visitLate: 'The hours of the visit are over. Tell of it now: it counts as made up for.',
       visitOld: 'Word of a visit must reach the centre within 24 hours; this came later. Say it again, as of now.',
       visitAhead: 'The phone’s clock is fast: the time has not come yet. Set the time automatically, and say it again.',
       visitVoid: 'Nobody has to make this visit any more.',

@@ -26,8 +26,8 @@ export interface Hooks {
 export class Http {
   /** How far the server's clock is ahead of this machine's, in ms, by the last prompt answer; 0 when they agree or nobody knows. */
   ahead = 0;
-  /** Some answer has told the time. */
-  heard = false;
+  /** When an answer last told the time, by this machine's clock in unix ms; 0 when none has, or this clock was set since. */
+  heardAt = 0;
 
   constructor(
     private readonly hooks: Hooks,
@@ -112,7 +112,7 @@ export class Http {
     const said = Date.parse(date ?? '');
     if (Number.isNaN(said) || answered < asked || answered - asked > PROMPT_MS) return;
     const ahead = said + 500 - (asked + answered) / 2;
-    this.heard = true;
+    this.heardAt = answered;
     this.ahead = Math.abs(ahead) < TRUE_MS ? 0 : ahead;
   }
 }
