@@ -57,12 +57,26 @@ type Around interface {
 // chance alone brings Gi* of 4 many times more often than P says. So Strict is the Q of
 // the greater of P and the exact chance that as many of all incidents, each as likely in
 // any cell, fall into the neighbourhood (binomial, two-sided). Counts are whole numbers.
-func HotSpots(counts []float64, around Around) []Spot {
+//
+// A cell may lie in the study area by a part alone: shares are the parts, 0 to 1, nil
+// where each is whole. What a neighbourhood expects, and its exact chance, go by the
+// shares, Gi* does not: so a class needs both to point the same way.
+func HotSpots(counts, shares []float64, around Around) []Spot {
 	n := float64(len(counts))
 	spots := make([]Spot, len(counts))
 	var sum, squares float64
 	for _, x := range counts {
 		sum += x
+	}
+	part := func(i int32) float64 {
+		if shares == nil {
+			return 1
+		}
+		return shares[i]
+	}
+	whole := 0.0
+	for i := range counts {
+		whole += part(int32(i))
 	}
 	mean := sum / n
 	for _, x := range counts {
@@ -70,17 +84,19 @@ func HotSpots(counts []float64, around Around) []Spot {
 	}
 	s := math.Sqrt(squares / n)
 	var tested []int
+	var more []bool
 	var normal, greater []float64
 	for i := range counts {
 		near := around.Of(i)
 		w := float64(len(near))
 		spots[i].Class = TooFew
-		if mean*w < FewExpected || w == n {
-			continue
-		}
-		var local float64
+		var local, share float64
 		for _, j := range near {
 			local += counts[j]
+			share += part(j) / whole
+		}
+		if !(sum*share >= FewExpected) || w == n || share >= 1 {
+			continue
 		}
 		z := 0.0
 		if s > 0 {
@@ -88,12 +104,16 @@ func HotSpots(counts []float64, around Around) []Spot {
 		}
 		p := math.Erfc(math.Abs(z) / math.Sqrt2)
 		spots[i] = Spot{Z: z, P: p, Tested: true}
-		tested, normal, greater = append(tested, i), append(normal, p), append(greater, max(p, binomial(local, sum, w/n)))
+		more = append(more, local >= sum*share)
+		tested, normal, greater = append(tested, i), append(normal, p), append(greater, max(p, binomial(local, sum, share)))
 	}
 	q, strict := falseDiscoveries(normal), falseDiscoveries(greater)
 	for k, i := range tested {
 		spots[i].Q, spots[i].Strict = q[k], strict[k]
-		spots[i].Class = classOf(spots[i].Z, strict[k])
+		spots[i].Class = Plain
+		if more[k] == (spots[i].Z >= 0) {
+			spots[i].Class = classOf(spots[i].Z, strict[k])
+		}
 	}
 	return spots
 }

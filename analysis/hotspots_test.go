@@ -142,7 +142,7 @@ func TestHotSpotsAreWhatTheFormulasSay(t *testing.T) {
 			slices.Sort(near[i])
 		}
 		want := brute(counts, near)
-		for i, got := range analysis.HotSpots(counts, near) {
+		for i, got := range analysis.HotSpots(counts, nil, near) {
 			w := want[i]
 			classes[got.Class] = true
 			if got.Tested != w.Tested || got.Tested == (got.Class == analysis.TooFew) {
@@ -197,7 +197,7 @@ func TestCountsThatShowNothing(t *testing.T) {
 		"no cell":            {nil, nil, analysis.Plain, false},
 		"all in one cell":    {one, field, analysis.Hot99, true},
 	} {
-		spots := analysis.HotSpots(c.counts, c.near)
+		spots := analysis.HotSpots(c.counts, nil, c.near)
 		if len(spots) != len(c.counts) {
 			t.Fatalf("%s: %d spots", name, len(spots))
 		}
@@ -254,7 +254,7 @@ func TestPureNoiseGivesNoMoreThanThePromisedFalseDiscoveries(t *testing.T) {
 			tested := 0
 			for seed := range seeds {
 				least, leastQ := 1.0, 1.0
-				for _, s := range analysis.HotSpots(strew(rand.New(rand.NewPCG(uint64(seed), 6)), near.Len(), n, nil, 1), near) {
+				for _, s := range analysis.HotSpots(strew(rand.New(rand.NewPCG(uint64(seed), 6)), near.Len(), n, nil, 1), nil, near) {
 					if s.Tested {
 						tested++
 						least, leastQ = min(least, s.Strict), min(leastQ, s.Q)
@@ -299,7 +299,7 @@ func TestAPlantedClusterIsFound(t *testing.T) {
 	}
 	found, share := 0, 0.0
 	for seed := range seeds {
-		spots := analysis.HotSpots(strew(rand.New(rand.NewPCG(uint64(seed), 7)), near.Len(), 2*near.Len(), planted, 3), near)
+		spots := analysis.HotSpots(strew(rand.New(rand.NewPCG(uint64(seed), 7)), near.Len(), 2*near.Len(), planted, 3), nil, near)
 		hot, wrong := 0.0, 0.0
 		for i, s := range spots {
 			if s.Class == analysis.Hot90 || s.Class == analysis.Hot95 || s.Class == analysis.Hot99 {

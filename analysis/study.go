@@ -4,6 +4,7 @@
 package analysis
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/paulmach/orb"
 	orbgeo "github.com/paulmach/orb/geo"
 
+	"onemap/geo"
 	"onemap/geo/cell"
 	"onemap/geo/grid"
 )
@@ -22,10 +24,13 @@ const MostCells = 250_000
 // ErrTooFine says that a study area would have more than MostCells at that resolution.
 var ErrTooFine = errors.New("analysis: too many cells: take a coarser resolution")
 
-// Study is a study area, and who neighbours whom in it.
+// Study is a study area, who neighbours whom in it, and how much of each cell lies in
+// its grids, 0 to 1: whole are the parts together.
 type Study struct {
 	cell.Area
 	Around cell.Neighbours
+	Shares []float64
+	Whole  float64
 }
 
 // cellArea is the mean area in square metres of the cells of resolutions 6 to 9.
@@ -33,8 +38,9 @@ type Study struct {
 var cellArea = map[int]float64{6: 36_129_062, 7: 5_161_293, 8: 737_328, 9: 105_333}
 
 // NewStudy is the study area of all cells of resolution res, 6 to 9, that share a point
-// with one of the grids, with neighbours within k steps.
-func NewStudy(tree *grid.Tree, grids []int, res, k int) (*Study, error) {
+// with one of the grids, with neighbours within k steps. It takes seconds for many cells,
+// and ends early with the context.
+func NewStudy(ctx context.Context, tree *grid.Tree, grids []int, res, k int) (*Study, error) {
 	one, known := cellArea[res]
 	if !known {
 		return nil, fmt.Errorf("analysis: cell resolution %d is not within 6 to 9", res)
@@ -48,22 +54,43 @@ func NewStudy(tree *grid.Tree, grids []int, res, k int) (*Study, error) {
 	if area/one > MostCells {
 		return nil, ErrTooFine
 	}
-	covered, err := cell.Covering(res, shapes...)
-	if err != nil {
-		return nil, fmt.Errorf("analysis: study area: %w", err)
+	s := &Study{}
+	for _, step := range []func() error{
+		func() (err error) { s.Area, err = cell.Covering(res, shapes...); return err },
+		func() (err error) { s.Shares, err = s.Area.Shares(inside(tree, grids)); return err },
+		func() (err error) { s.Around, err = s.Rings(k); return err },
+	} {
+		if err := step(); err != nil {
+			return nil, fmt.Errorf("analysis: study area: %w", err)
+		}
+		if s.Len() > MostCells {
+			return nil, ErrTooFine
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 	}
-	around, err := covered.Rings(k)
-	if err != nil {
-		return nil, fmt.Errorf("analysis: study area: %w", err)
+	for _, part := range s.Shares {
+		s.Whole += part
 	}
-	return &Study{covered, around}, nil
+	return s, nil
+}
+
+// inside says whether a place lies in one of the grids.
+func inside(tree *grid.Tree, grids []int) func(p geo.WGS84) bool {
+	nodes := tree.Nodes()
+	return func(p geo.WGS84) bool {
+		at := tree.Locate(p).Index
+		return at >= 0 && slices.ContainsFunc(grids, func(i int) bool { return nodes[i].No <= nodes[at].No && nodes[at].No <= nodes[i].Last })
+	}
 }
 
 // Studies keeps the study areas that were asked for last. Its method may be called
-// from any goroutine; one area is made at a time. The zero Studies is ready.
+// from any goroutine.
 type Studies struct {
-	mu   sync.Mutex
-	kept []keptStudy // the one asked for last is the last
+	making chan struct{} // held by who makes an area: one at a time
+	mu     sync.Mutex    // guards what follows
+	kept   []keptStudy   // the one asked for last is the last
 }
 
 type keptStudy struct {
@@ -73,27 +100,57 @@ type keptStudy struct {
 	study  *Study
 }
 
-// studiesKept bounds what is kept: one of a county at resolution 9 takes some 10 MB.
-const studiesKept = 16
+// linksKept bounds what is kept: so many neighbours take 48 MB.
+const linksKept = 12_000_000
 
-// Of is NewStudy, or what it said before. The grids are in order.
-func (s *Studies) Of(tree *grid.Tree, grids []int, res, k int) (*Study, error) {
+// NewStudies keeps nothing yet.
+func NewStudies() *Studies { return &Studies{making: make(chan struct{}, 1)} }
+
+// Of is NewStudy, or what it said before. The grids are in order. Who waits for another
+// area to be made stops waiting with the context.
+func (s *Studies) Of(ctx context.Context, tree *grid.Tree, grids []int, res, k int) (*Study, error) {
+	if found := s.find(tree, grids, res, k); found != nil {
+		return found, nil
+	}
+	select {
+	case s.making <- struct{}{}:
+		defer func() { <-s.making }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if found := s.find(tree, grids, res, k); found != nil { // made meanwhile
+		return found, nil
+	}
+	made, err := NewStudy(ctx, tree, grids, res, k)
+	if err != nil {
+		return nil, err
+	}
+	s.keep(keptStudy{tree, slices.Clone(grids), res, k, made})
+	return made, nil
+}
+
+func (s *Studies) find(tree *grid.Tree, grids []int, res, k int) *Study {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, o := range s.kept {
 		if o.tree == tree && o.res == res && o.k == k && slices.Equal(o.grids, grids) {
 			s.kept = append(slices.Delete(s.kept, i, i+1), o)
-			return o.study, nil
+			return o.study
 		}
 	}
-	made, err := NewStudy(tree, grids, res, k)
-	if err != nil {
-		return nil, err
+	return nil
+}
+
+// keep keeps o instead of those of other trees, and of those asked for longest ago.
+func (s *Studies) keep(o keptStudy) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kept = append(slices.DeleteFunc(s.kept, func(k keptStudy) bool { return k.tree != o.tree }), o)
+	links := 0
+	for i := len(s.kept) - 1; i >= 0; i-- {
+		if links += s.kept[i].study.Around.Links(); links > linksKept && i < len(s.kept)-1 {
+			s.kept = slices.Delete(s.kept, 0, i+1)
+			return
+		}
 	}
-	s.kept = slices.DeleteFunc(s.kept, func(o keptStudy) bool { return o.tree != tree })
-	s.kept = append(s.kept, keptStudy{tree, slices.Clone(grids), res, k, made})
-	if len(s.kept) > studiesKept {
-		s.kept = slices.Delete(s.kept, 0, 1)
-	}
-	return made, nil
 }

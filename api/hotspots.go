@@ -40,7 +40,7 @@ type HotCell struct {
 type HotStudy struct {
 	Grids []GridName `json:"grids" doc:"The grids it is made of, the topmost alone"`
 	Cells int        `json:"cells" doc:"All that share a point with one of the grids"`
-	Mean  float64    `json:"mean" doc:"Incidents a cell, empty cells included"`
+	Mean  float64    `json:"mean" doc:"Incidents a whole cell, empty cells included"`
 }
 
 // GridName names a grid.
@@ -61,28 +61,30 @@ type HotSpots struct {
 	Counted    int       `json:"counted" doc:"Incidents in the cells of the study area"`
 	Elsewhere  int       `json:"elsewhere" doc:"Incidents outside it: outside every grid, or in a border that was redrawn since"`
 	NotLocated int       `json:"not_located" doc:"Incidents without a place"`
-	TooFew     int       `json:"too_few,omitempty" doc:"Cells that are not tested: fewer than 5 are expected in the cell and those round it"`
+	TooFew     int       `json:"too_few,omitempty" doc:"Cells that are not tested: fewer than 5 are expected in the cell and those round it, or those are the whole study area"`
 	Cells      []HotCell `json:"cells" doc:"Those with incidents, and those that are hot or cold"`
 }
 
-// HotQuery is what is asked for: which incidents, by which cells.
+// HotQuery says of which incidents.
 type HotQuery struct {
-	Res      int       `query:"res" minimum:"6" maximum:"9" default:"8" doc:"Resolution of the cells: 6 (36 km2), 7 (5.2), 8 (0.74) or 9 (0.11)"`
 	From     time.Time `query:"from" required:"true" doc:"Reported at or after"`
 	To       time.Time `query:"to" required:"true" doc:"Reported before; at most 3660 days later"`
 	Category string    `query:"category" maxLength:"16" doc:"A category, or a top category with all below it"`
 	Grid     string    `query:"grid" maxLength:"64" doc:"Code of a grid, with all below it"`
-	Method   string    `query:"method" enum:"count,gi" default:"gi" doc:"count: how many; gi: where more or fewer than chance brings"`
 	K        int       `query:"k" minimum:"1" maximum:"3" default:"2" doc:"Rings of neighbours of a cell; of method gi"`
 }
 
 type hotSpotsInput struct {
 	HotQuery
+	Res    int    `query:"res" minimum:"6" maximum:"9" default:"8" doc:"Resolution of the cells: 6 (36 km2), 7 (5.2), 8 (0.74) or 9 (0.11)"`
+	Method string `query:"method" enum:"count,gi" default:"gi" doc:"count: how many; gi: where more or fewer than chance brings"`
 	Accept string `header:"Accept"`
 }
 
-// longestHeat is the longest period that cells are counted over.
-const longestHeat = 3660 * 24 * time.Hour
+const (
+	longestHeat = 3660 * 24 * time.Hour // that cells are counted over
+	mostTold    = 30_000                // cells in an answer
+)
 
 func (s *Server) hotSpots() {
 	route(s, need{auth.Read, auth.HotSpots}, huma.Operation{
@@ -104,14 +106,15 @@ type heat struct {
 	study  *analysis.Study
 	tree   *grid.Tree
 	grids  []int
-	filter store.CellFilter
 	counts []float64
+	kinds  map[string]int  // of the cell why
 	spots  []analysis.Spot // of method gi
 	mean   float64
 	out    HotSpots // without its cells
 }
 
-func (s *Server) heatOf(ctx context.Context, a caller, in *HotQuery) (*heat, error) {
+// heatOf counts and judges; why is a cell that has to be in the study area, or 0.
+func (s *Server) heatOf(ctx context.Context, a caller, in *HotQuery, res int, method string, why cell.Cell) (*heat, error) {
 	if d := in.To.Sub(in.From); d <= 0 || d > longestHeat {
 		return nil, problem(http.StatusUnprocessableEntity, "give a period: to after from, by 3660 days at most")
 	}
@@ -123,7 +126,7 @@ func (s *Server) heatOf(ctx context.Context, a caller, in *HotQuery) (*heat, err
 		return nil, problem(http.StatusUnprocessableEntity, fmt.Sprintf("there is no category %q", in.Category))
 	}
 	h := &heat{tree: s.o.Catalogue.Now().Tree}
-	h.filter = store.CellFilter{Period: analysis.Period{From: in.From, To: in.To}, Res: in.Res, Grids: narrow.Grids, Category: in.Category}
+	filter := store.CellFilter{Period: analysis.Period{From: in.From, To: in.To}, Res: res, Grids: narrow.Grids, Category: in.Category, Why: why}
 	if h.grids = topmost(h.tree, a.Scope, in.Grid); len(h.grids) == 0 {
 		return nil, errNoGrid
 	}
@@ -133,20 +136,28 @@ func (s *Server) heatOf(ctx context.Context, a caller, in *HotQuery) (*heat, err
 		}
 		defer func() { <-s.counting }()
 	}
-	h.study, err = s.studies.Of(h.tree, h.grids, in.Res, in.K)
-	if errors.Is(err, analysis.ErrTooFine) {
-		return nil, problem(http.StatusUnprocessableEntity, fmt.Sprintf("cells of resolution %d are too many for this area, more than %d: take a coarser one", in.Res, analysis.MostCells))
+	rings := 1 // as few as can be where nobody asks for neighbours
+	if method == "gi" {
+		rings = in.K
 	}
-	if err != nil {
+	h.study, err = s.studies.Of(ctx, h.tree, h.grids, res, rings)
+	switch {
+	case errors.Is(err, analysis.ErrTooFine):
+		return nil, problem(http.StatusUnprocessableEntity, fmt.Sprintf("cells of resolution %d are too many for this area, more than %d: take a coarser one", res, analysis.MostCells))
+	case err != nil:
 		return nil, err
+	case why != 0:
+		if _, inside := h.study.Index(why); !inside {
+			return nil, errNoCell
+		}
 	}
-	counted, err := s.reads(a).CellCounts(ctx, a.Scope, a.View, h.filter)
+	counted, err := s.reads(a).CellCounts(ctx, a.Scope, a.View, filter)
 	if err != nil {
 		return nil, outOfTime(ctx, err, in.To.Sub(in.From))
 	}
-	h.counts = make([]float64, h.study.Len())
+	h.counts, h.kinds = make([]float64, h.study.Len()), counted.Categories
 	o := &h.out
-	o.AsOf.Seq, o.From, o.To, o.Res, o.Method, o.NotLocated = int64(counted.Seq), in.From, in.To, in.Res, in.Method, counted.NotLocated
+	o.AsOf.Seq, o.From, o.To, o.Res, o.Method, o.NotLocated = int64(counted.Seq), in.From, in.To, res, method, counted.NotLocated
 	for c, n := range counted.Cells {
 		if i, inside := h.study.Index(c); inside {
 			h.counts[i] = float64(n)
@@ -155,15 +166,15 @@ func (s *Server) heatOf(ctx context.Context, a caller, in *HotQuery) (*heat, err
 			o.Elsewhere += n
 		}
 	}
-	h.mean = float64(o.Counted) / float64(h.study.Len())
+	h.mean = float64(o.Counted) / max(h.study.Whole, 1)
 	o.Study = HotStudy{Cells: h.study.Len(), Mean: fourDigits(h.mean)}
 	for _, i := range h.grids {
 		n := h.tree.Nodes()[i]
 		o.Study.Grids = append(o.Study.Grids, GridName{string(n.Code), n.Name})
 	}
-	if in.Method == "gi" {
+	if method == "gi" {
 		o.K = in.K
-		h.spots = analysis.HotSpots(h.counts, h.study.Around)
+		h.spots = analysis.HotSpots(h.counts, h.study.Shares, h.study.Around)
 	}
 	return h, nil
 }
@@ -203,7 +214,7 @@ func (h *heat) cell(i int) HotCell {
 }
 
 func (s *Server) listHotSpots(ctx context.Context, a caller, in *hotSpotsInput) (*listOutput, error) {
-	h, err := s.heatOf(ctx, a, &in.HotQuery)
+	h, err := s.heatOf(ctx, a, &in.HotQuery, in.Res, in.Method, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -223,6 +234,9 @@ func (s *Server) listHotSpots(ctx context.Context, a caller, in *hotSpotsInput) 
 		if told {
 			b.Cells = append(b.Cells, h.cell(i))
 		}
+	}
+	if len(b.Cells) > mostTold {
+		return nil, problem(http.StatusUnprocessableEntity, fmt.Sprintf("that is more than %d cells: take a coarser resolution, a shorter period or a smaller grid", mostTold))
 	}
 	slices.SortStableFunc(b.Cells, func(x, y HotCell) int { return hotter(y, x) })
 	if !wantsFeatures(in.Accept) {
@@ -266,7 +280,7 @@ func hotFeatures(b HotSpots) (*geojson.FeatureCollection, error) {
 		out = append(out, f)
 	}
 	all := features(out)
-	all.ExtraMembers = geojson.Properties{"as_of": b.AsOf, "study": b.Study, "counted": b.Counted, "elsewhere": b.Elsewhere, "not_located": b.NotLocated}
+	all.ExtraMembers = geojson.Properties{"as_of": b.AsOf, "from": b.From, "to": b.To, "res": b.Res, "method": b.Method, "k": b.K, "too_few": b.TooFew, "study": b.Study, "counted": b.Counted, "elsewhere": b.Elsewhere, "not_located": b.NotLocated}
 	return all, nil
 }
 
@@ -276,7 +290,7 @@ type WhyHot struct {
 	AsOf       AsOf            `json:"as_of"`
 	Near       int             `json:"near" doc:"Incidents in the cell and those round it"`
 	NearCells  int             `json:"near_cells" doc:"How many cells those are; fewer at the edge of the study area"`
-	Expected   float64         `json:"expected" doc:"Incidents in as many cells by the mean of the study area"`
+	Expected   float64         `json:"expected" doc:"Incidents there by the mean of the study area; of a cell that lies in it by a part, that part"`
 	Neighbours []HotCell       `json:"neighbours" doc:"The cells round it that have incidents, the most first"`
 	Categories []CategoryCount `json:"categories" doc:"Of the cell's incidents, the most first"`
 	Rows       string          `json:"rows" doc:"The query of GET /api/v1/incidents that lists the cell's incidents"`
@@ -292,41 +306,32 @@ type whyOutput struct{ Body WhyHot }
 
 func (s *Server) whyHot(ctx context.Context, a caller, in *whyInput) (*whyOutput, error) {
 	c, err := cell.Parse(in.Cell)
-	if err != nil {
-		return nil, errNoCell
+	if err != nil || c.Res() < 6 || c.Res() > 9 {
+		return nil, problem(http.StatusUnprocessableEntity, "cell must be an H3 index of resolution 6 to 9")
 	}
-	in.Res, in.Method = c.Res(), "gi"
-	if in.Res < 6 || in.Res > 9 {
-		return nil, problem(http.StatusUnprocessableEntity, "a cell of resolution 6 to 9 is asked for")
-	}
-	h, err := s.heatOf(ctx, a, &in.HotQuery)
+	h, err := s.heatOf(ctx, a, &in.HotQuery, c.Res(), "gi", c)
 	if err != nil {
 		return nil, err
 	}
-	i, inside := h.study.Index(c)
-	if !inside {
-		return nil, errNoCell
-	}
-	counts, err := s.reads(a).CategoriesIn(ctx, a.Scope, a.View, c, h.filter)
-	if err != nil {
-		return nil, err
-	}
+	i, _ := h.study.Index(c)
 	at, err := c.Centre()
 	if err != nil {
 		return nil, err
 	}
 	out := &whyOutput{Body: WhyHot{HotCell: h.cell(i), AsOf: h.out.AsOf, Neighbours: []HotCell{}, Categories: []CategoryCount{}, Centre: []float64{at.Lon(), at.Lat()}}}
 	b := &out.Body
+	whole := 0.0
 	for _, j := range h.study.Around.Of(i) {
+		whole += h.study.Shares[j]
 		b.Near += int(h.counts[j])
 		b.NearCells++
 		if int(j) != i && h.counts[j] > 0 {
 			b.Neighbours = append(b.Neighbours, h.cell(int(j)))
 		}
 	}
-	b.Expected = fourDigits(h.mean * float64(b.NearCells))
+	b.Expected = fourDigits(h.mean * whole)
 	slices.SortStableFunc(b.Neighbours, func(x, y HotCell) int { return y.Count - x.Count })
-	for code, n := range counts {
+	for code, n := range h.kinds {
 		b.Categories = append(b.Categories, CategoryCount{code, s.o.Catalogue.Now().Categories[code].NameZH, n})
 	}
 	slices.SortFunc(b.Categories, func(x, y CategoryCount) int {

@@ -99,7 +99,7 @@ type Server struct {
 	openings  *auth.Throttle // of cameras, by person
 	batches   chan struct{}  // and of more than maxBody
 	counting  chan struct{}  // figures of long periods
-	studies   analysis.Studies
+	studies   *analysis.Studies
 	proxies   []netip.Prefix // those whose headers are believed
 	comparing comparisons    // of boundary sets
 
@@ -128,6 +128,7 @@ func New(o Options) *Server {
 	s.door, s.strangers = newDoor(o.Limits), make(chan struct{}, 2)
 	s.large, s.batches = make(chan struct{}, largeAtOnce), make(chan struct{}, largeAtOnce)
 	s.counting = make(chan struct{}, countsAtOnce)
+	s.studies = analysis.NewStudies()
 	s.gin.RemoteIPHeaders = []string{"X-Forwarded-For"}
 	s.proxies, _ = Networks(o.Proxies)     // as below
 	_ = s.gin.SetTrustedProxies(o.Proxies) // checked by the program's start; none: no header moves the caller's address

@@ -21,6 +21,7 @@ type CellFilter struct {
 	Res      int             // of the cells: 6 to 9
 	Grids    []auth.Interval // grid numbers; none for any
 	Category string          // a category, or a top category with all below it
+	Why      cell.Cell       // of resolution Res: whose categories are counted too; 0 for none
 }
 
 // CellCounts are incidents by the cell they lie in, as of one sequence number: they
@@ -28,7 +29,8 @@ type CellFilter struct {
 type CellCounts struct {
 	Seq        feed.Seq
 	Cells      map[cell.Cell]int
-	NotLocated int // without a place, and so in no cell
+	NotLocated int            // without a place, and so in no cell
+	Categories map[string]int // of what lies in the cell Why
 }
 
 // cellColumns are where an incident's cells are.
@@ -45,7 +47,7 @@ func (db *DB) CellCounts(ctx context.Context, s auth.Scope, v auth.View, f CellF
 	if !known {
 		return CellCounts{}, fmt.Errorf("store: incidents by cell: resolution %d is not within 6 to 9", f.Res)
 	}
-	out := CellCounts{Cells: map[cell.Cell]int{}}
+	out := CellCounts{Cells: map[cell.Cell]int{}, Categories: map[string]int{}}
 	err := pgx.BeginTxFunc(ctx, db.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		if err := tx.QueryRow(ctx, "SELECT coalesce((SELECT seq FROM feed_head), 0)").Scan(&out.Seq); err != nil {
 			return err
@@ -66,6 +68,16 @@ func (db *DB) CellCounts(ctx context.Context, s auth.Scope, v auth.View, f CellF
 			}
 			return nil
 		})
+		if err != nil || f.Why == 0 {
+			return err
+		}
+		var w query
+		w.add("SELECT i.category, count(*) FROM incident i WHERE ").incidentsInScope(s, "i").heat(f).inCell(f.Why).add(" GROUP BY 1")
+		if rows, err = tx.Query(ctx, w.sql.String(), w.args...); err != nil {
+			return err
+		}
+		var code string
+		_, err = pgx.ForEachRow(rows, []any{&code, &n}, func() error { out.Categories[code] = n; return nil })
 		return err
 	})
 	if err != nil {
@@ -86,27 +98,18 @@ func (q *query) heat(f CellFilter) *query {
 	return q
 }
 
-// CategoriesIn counts the incidents in scope in one cell by category, likewise.
-func (db *DB) CategoriesIn(ctx context.Context, s auth.Scope, v auth.View, c cell.Cell, f CellFilter) (map[string]int, error) {
-	if v != auth.CaseView {
-		return nil, fmt.Errorf("store: categories in a cell: %w", ErrFinerThanView)
+// inCell adds the condition that the incident called i lies in cell c, of resolution 6
+// to 9. The box serves the index on places.
+func (q *query) inCell(c cell.Cell) *query {
+	q.add(" AND ").add(cellColumns[c.Res()]).add(" = ?", int64(c))
+	if ring, err := c.Boundary(); err == nil {
+		if b := ring.Bound().Pad(boxPad); b.Max[0]-b.Min[0] < 180 { // not across the antimeridian
+			q.add(" AND i.geom && ST_MakeEnvelope(?, ?, ?, ?, 4326)", b.Min[0], b.Min[1], b.Max[0], b.Max[1])
+		}
 	}
-	column, known := cellColumns[c.Res()]
-	if !known {
-		return nil, fmt.Errorf("store: categories in a cell: resolution %d is not within 6 to 9", c.Res())
-	}
-	var q query
-	q.add("SELECT i.category, count(*) FROM incident i WHERE ").incidentsInScope(s, "i").heat(f).
-		add(" AND ").add(column).add(" = ? GROUP BY 1", int64(c))
-	rows, err := db.Pool.Query(ctx, q.sql.String(), q.args...)
-	if err != nil {
-		return nil, fmt.Errorf("store: categories in a cell: %w", err)
-	}
-	out := map[string]int{}
-	var code string
-	var n int
-	if _, err = pgx.ForEachRow(rows, []any{&code, &n}, func() error { out[code] = n; return nil }); err != nil {
-		return nil, fmt.Errorf("store: categories in a cell: %w", err)
-	}
-	return out, nil
+	return q
 }
+
+// boxPad is how far, in degrees, a cell's box is made wider, so that nothing on its edge
+// is lost by rounding: some 10 m.
+const boxPad = 1e-4

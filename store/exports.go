@@ -75,7 +75,7 @@ func (q *query) filtered(f IncidentFilter) *query {
 		q.add(" AND ").within(f.Grids, "i.grid_no")
 	}
 	if f.Cell != 0 { // what cells count: see heat
-		q.add(" AND ").add(cellColumns[f.Cell.Res()]).add(" = ? AND i.category NOT IN (SELECT code FROM category WHERE precision = 'none')", int64(f.Cell))
+		q.inCell(f.Cell).add(" AND i.category NOT IN (SELECT code FROM category WHERE precision = 'none')")
 	}
 	if f.Text != "" {
 		q.add(" AND (strpos(i.title, ?) > 0 OR strpos(i.body, ?) > 0 OR strpos(i.address, ?) > 0)", f.Text, f.Text, f.Text)

@@ -5,6 +5,7 @@ package cell
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/paulmach/orb"
@@ -143,3 +144,59 @@ func (a Area) Rings(k int) (Neighbours, error) {
 	}
 	return n, nil
 }
+
+// lattice is how finely Shares looks: each of a cell's triangles by its square.
+const lattice = 3
+
+// Shares are the parts of the area's cells, 0 to 1, that are inside: of some fifty
+// places spread evenly over a cell, how many are.
+func (a Area) Shares(inside func(p geo.WGS84) bool) ([]float64, error) {
+	shares := make([]float64, len(a.cells))
+	for i, c := range a.cells {
+		ring, err := c.Boundary()
+		if err != nil {
+			return nil, err
+		}
+		centre, err := c.Centre()
+		if err != nil {
+			return nil, err
+		}
+		within, all := 0, 0
+		for j := range len(ring) - 1 {
+			for _, p := range spread(centre.Orb(), near(ring[j], centre.Orb()), near(ring[j+1], centre.Orb())) {
+				all++
+				if inside(geo.WGS84{math.Remainder(p[0], 360), p[1]}) {
+					within++
+				}
+			}
+		}
+		shares[i] = float64(within) / float64(all)
+	}
+	return shares, nil
+}
+
+// near is p on the side of the antimeridian where the centre is.
+func near(p, centre orb.Point) orb.Point {
+	p[0] = centre[0] + math.Remainder(p[0]-centre[0], 360)
+	return p
+}
+
+// spread are the centres of the equal triangles that a triangle is cut into.
+func spread(a, b, c orb.Point) (out []orb.Point) {
+	at := func(u, v float64) orb.Point {
+		return orb.Point{a[0] + u*(b[0]-a[0]) + v*(c[0]-a[0]), a[1] + u*(b[1]-a[1]) + v*(c[1]-a[1])}
+	}
+	for i := range lattice {
+		for j := range lattice - i {
+			u, v := float64(i), float64(j)
+			out = append(out, at((u+1./3)/lattice, (v+1./3)/lattice))
+			if i+j < lattice-1 {
+				out = append(out, at((u+2./3)/lattice, (v+2./3)/lattice))
+			}
+		}
+	}
+	return out
+}
+
+// Links is how many neighbours there are in all.
+func (n Neighbours) Links() int { return len(n.to) }

@@ -27,12 +27,13 @@ type seen struct {
 	no       int32
 	category string
 	hidden   bool // its place is never shown
+	outside  bool // of every grid
 	reported time.Time
 }
 
 func (st *stand) everyIncident() (located []seen, without []seen) {
 	st.t.Helper()
-	rows, err := st.s.db.Pool.Query(st.t.Context(), `SELECT coalesce(ST_X(i.geom), 0), coalesce(ST_Y(i.geom), 0), i.place = 'none', i.grid_no, i.category, c.precision = 'none', i.reported_at
+	rows, err := st.s.db.Pool.Query(st.t.Context(), `SELECT coalesce(ST_X(i.geom), 0), coalesce(ST_Y(i.geom), 0), i.place = 'none', i.grid_no, i.category, c.precision = 'none', i.place = 'outside', i.reported_at
 		FROM incident i JOIN category c ON c.code = i.category`)
 	if err != nil {
 		st.t.Fatal(err)
@@ -42,7 +43,7 @@ func (st *stand) everyIncident() (located []seen, without []seen) {
 		var s seen
 		var lon, lat float64
 		var none bool
-		if err := rows.Scan(&lon, &lat, &none, &s.no, &s.category, &s.hidden, &s.reported); err != nil {
+		if err := rows.Scan(&lon, &lat, &none, &s.no, &s.category, &s.hidden, &s.outside, &s.reported); err != nil {
 			st.t.Fatal(err)
 		}
 		s.at = geo.WGS84{lon, lat}
@@ -143,7 +144,7 @@ func TestCellsHoldWhatAWalkOverEveryIncidentCounts(t *testing.T) {
 		counts := func(s seen) bool {
 			return s.no >= node.No && s.no <= node.Last && !s.hidden && strings.HasPrefix(s.category, category) && !s.reported.Before(from) && s.reported.Before(to)
 		}
-		want, sum, nowhere := map[string]int{}, 0, 0
+		want, inGrids, sum, nowhere := map[string]int{}, map[string]bool{}, 0, 0
 		for _, s := range located {
 			if counts(s) {
 				c, err := h3.At(s.at, res)
@@ -151,6 +152,7 @@ func TestCellsHoldWhatAWalkOverEveryIncidentCounts(t *testing.T) {
 					t.Fatal(err)
 				}
 				want[c.String()]++
+				inGrids[c.String()] = inGrids[c.String()] || !s.outside
 				sum++
 			}
 		}
@@ -167,11 +169,17 @@ func TestCellsHoldWhatAWalkOverEveryIncidentCounts(t *testing.T) {
 		if got.Counted+got.Elsewhere != sum || got.NotLocated != nowhere {
 			t.Errorf("%s for %s: %d and %d elsewhere, %d not located; a walk counts %d and %d", q.Encode(), who.code, got.Counted, got.Elsewhere, got.NotLocated, sum, nowhere)
 		}
-		inCells := 0
+		inCells, told := 0, map[string]bool{}
 		for _, c := range got.Cells {
 			inCells += c.Count
+			told[c.Cell] = true
 			if want[c.Cell] != c.Count {
 				t.Errorf("%s: cell %s has %d, a walk counts %d", q.Encode(), c.Cell, c.Count, want[c.Cell])
+			}
+		}
+		for c := range inGrids {
+			if inGrids[c] && !told[c] {
+				t.Errorf("%s: nothing is told of cell %s, in which a walk counts %d", q.Encode(), c, want[c])
 			}
 		}
 		if inCells != got.Counted || got.Study.Cells == 0 || len(got.Study.Grids) != 1 || got.Study.Grids[0].Code != string(node.Code) {
@@ -250,17 +258,17 @@ func (st *stand) hotAndWhy(leader string, first time.Time) {
 		t.Errorf("a wall: %d %.200s", wall.status, wall.body)
 	}
 	for query, status := range map[string]int{
-		"res=5&" + period: 422, "res=10&" + period: 422, "res=8.5&" + period: 422, "k=4&" + period: 422, "method=heat&" + period: 422,
+		"res=5&" + period: 400, "res=10&" + period: 400, "res=8.5&" + period: 400, "k=4&" + period: 400, "method=heat&" + period: 400,
 		"from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z": 422, "from=2026-01-01T00:00:00Z&to=2026-01-01T00:00:00Z": 422,
 		"from=2010-01-01T00:00:00Z&to=2026-01-01T00:00:00Z": 422, "category=nothing&" + period: 422, "grid=nowhere&" + period: 404,
-		"from=yesterday&to=now": 422,
+		"from=yesterday&to=now": 400,
 	} {
-		if a := st.get("/api/v1/hotspots?"+query, leader); a.status != status && !(status == 422 && a.status == 400) {
+		if a := st.get("/api/v1/hotspots?"+query, leader); a.status != status {
 			t.Errorf("%s: %d, want %d: %.200s", query, a.status, status, a.body)
 		}
 	}
-	for path, status := range map[string]int{"/zzz": 422, "/88283082b9fffff": 404, "/8029fffffffffff": 422, "/ffffffffffffffff": 404} {
-		if a := st.get("/api/v1/hotspots"+path+"?"+period, leader); a.status != status && !(status == 422 && a.status == 400) {
+	for path, status := range map[string]int{"/zzz": 400, "/88283082b9fffff": 404, "/8029fffffffffff": 422, "/ffffffffffffffff": 422, "/" + hottest.Cell + "?res=7&": 400} {
+		if a := st.get("/api/v1/hotspots"+path+map[bool]string{true: "", false: "?"}[strings.Contains(path, "?")]+period, leader); a.status != status {
 			t.Errorf("%s: %d, want %d: %.200s", path, a.status, status, a.body)
 		}
 	}

@@ -8,6 +8,9 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"onemap/geo"
+	h3 "onemap/geo/cell"
 )
 
 // hotSpots counts by cell what was reported lately: the incidents that the actor sees,
@@ -54,6 +57,21 @@ func (r *run) hotSpots(l line) {
 		return
 	}
 	r.granted(l, l.path, r.ask(l, l.method, list+"/"+far+period, ""), 404)
+	for _, m := range r.w.incidents { // a cell of the other county is no other than one that is nowhere
+		if r.w.grids[m.grid].county == r.w.grids[r.a.home].county || m.outside {
+			continue
+		}
+		theirs, err := h3.At(geo.WGS84{m.at[0], m.at[1]}, 8)
+		if err != nil {
+			r.f.add("form", r.a.name, l.name(), "%v", err)
+			continue
+		}
+		r.granted(l, l.path, r.ask(l, l.method, list+"/"+theirs.String()+period, ""), 404)
+		break
+	}
+	if want > 0 && len(v.Cells) == 0 && v.Counted > 0 {
+		r.f.add("form", r.a.name, l.name(), "%d incidents in no cell", v.Counted)
+	}
 	for _, c := range v.Cells {
 		if c.Count == 0 {
 			continue

@@ -192,7 +192,7 @@ func TestHotSpotsOfTheDemoEqualR(t *testing.T) {
 				}
 			}
 		}
-		spots := analysis.HotSpots(counts, near)
+		spots := analysis.HotSpots(counts, nil, near)
 		for _, s := range spots {
 			seen[s.Class]++
 		}

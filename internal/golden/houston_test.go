@@ -73,7 +73,7 @@ func TestHotSpotsOfHoustonEqualR(t *testing.T) {
 			counts[i]++
 		}
 	}
-	spots := analysis.HotSpots(counts, near)
+	spots := analysis.HotSpots(counts, nil, near)
 	if _, err := exec.LookPath("Rscript"); err == nil {
 		answer := askR(t, "localg", question(area, near, counts, spots))
 		compareSpots(t, spots, answer)
