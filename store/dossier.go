@@ -95,7 +95,7 @@ type DossierSession struct {
 	ConfirmedBy *string    `json:"confirmed_by"`
 	ConfirmedAt *time.Time `json:"confirmed_at"`
 	Ver         int        `json:"ver" doc:"Moves with every change, from 1; send it back to change or confirm it"`
-	ChangedBy   *string    `json:"changed_by" doc:"Who changed it last; null as long as it is as it was called"`
+	ChangedBy   *string    `json:"changed_by" doc:"Who changed it last; null where nobody did, or before versions were kept"`
 	ChangedAt   *time.Time `json:"changed_at"`
 }
 
