@@ -61,6 +61,7 @@ type Server struct {
 	overlays     atomic.Pointer[store.OverlaySet]
 	places       atomic.Pointer[gazetteer.Index]
 	named        atomic.Pointer[named]
+	naming       sync.Mutex            // held by who reads the layers: who reads later stores later
 	layersDue    chan struct{}         // the configuration has changed: people and layers
 	overlaysDue  chan struct{}         // the configuration has changed: overlays
 	placesDue    chan struct{}         // places or grids have changed: the address search

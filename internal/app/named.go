@@ -34,6 +34,8 @@ const layersRetry = 5 * time.Second
 // reloadNamed reads the layers again that have moved since they were last read, and
 // all of them when there is another tree. cameras says that those have moved.
 func (s *Server) reloadNamed(ctx context.Context, cameras bool) error {
+	s.naming.Lock()
+	defer s.naming.Unlock()
 	scope, tree, was := auth.System("layers are cut to each reader's scope"), s.catalogue.Now().Tree, s.named.Load()
 	if was == nil || was.tree != tree {
 		was, cameras = &named{}, true
