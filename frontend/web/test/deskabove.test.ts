@@ -304,6 +304,21 @@ describe('a decision', () => {
     s.w.unmount();
   });
 
+  test('made by somebody else while the form is open is said in it, and what was written can still be read', async () => {
+    const s = await panelOf(placed(), { remarks: { requests: [request()] } });
+    s.server.on('GET /remarks', () => json(listing([waiting('7')])));
+    await s.desk.deciding.look();
+    await s.key('decide');
+    await s.w.find('dialog textarea').setValue('先核实');
+    s.remarks.set('7', { ...NO_REMARKS, requests: [request({ state: 'approved', decided_by: 'account:5', decided_at: AT })] });
+    await s.desk.load();
+    await settle();
+    expect(s.w.find('dialog .notice').text()).toContain('在 2026-11-25 18:00 已经同意了这项申请');
+    expect(s.w.find<HTMLTextAreaElement>('dialog textarea').element.value).toBe('先核实');
+    expect(s.w.find('dialog button[type=submit]').exists()).toBe(false);
+    s.w.unmount();
+  });
+
   test('is offered of what waits for this person alone', async () => {
     const s = await panelOf(placed(), { remarks: { requests: [request(), request({ n: 2, kind: 'void' })] } });
     s.server.on('GET /remarks', () => json(listing([waiting('7', request({ n: 2, kind: 'void' }))])));

@@ -97,6 +97,8 @@ describe('who leaves', () => {
     await settle();
     s.desk.begin('session');
     s.desk.typed.value = '路灯';
+    s.desk.dots.apply({ full: false, fixes: [{ worker: 12, lon: 107.5, lat: 38.2, fixAt: 0, state: 'on' }] } as never, 0);
+    expect(s.desk.dots.counts().on).toBe(1);
     const of = () => {
       const { chosen, detail, journal, advice, picked, matter, owed, open, typed, newest } = s.desk;
       return [chosen, detail, journal, advice, picked, matter, owed, open, typed, newest].map((x) => x.value);
@@ -108,6 +110,7 @@ describe('who leaves', () => {
     expect(s.desk.beside.remarks.value).not.toBeNull();
     s.desk.stop();
     expect(of()).toEqual(['', null, [], null, [], null, { count: 0, items: [] }, [], '', null]);
+    expect(s.desk.dots.counts()).toEqual({ on: 0, task: 0, stale: 0, sos: 0 });
     expect(s.desk.beside.remarks.value).toBeNull();
     s.desk.start();
     socket.accept();
@@ -197,6 +200,38 @@ describe('two who fill one joint session', () => {
     expect(s.sent.at(-1)?.body).toMatchObject({ ver: 2, seats: [{ holder: '值班副主任' }, { holder: '' }] });
     expect(s.sent.at(-1)?.key).not.toBe(s.sent.at(-2)?.key);
     expect(s.w.find('dialog').exists()).toBe(false);
+    s.w.unmount();
+  });
+
+  test('who is second keeps the seats of the first that were not touched here', async () => {
+    const s = await panelOf(make('7', { state: 'accepted' }), { sessions: [sitting()] });
+    const [leader, host] = sitting().seats.map((x) => x.role) as [string, string];
+    const theirs = sitting({
+      ver: 2,
+      place: '二楼会商室',
+      seats: [
+        { role: leader, holder: '值班领导岗' },
+        { role: host, holder: '' },
+      ],
+      changed_by: 'account:2',
+      changed_at: AT,
+    });
+    s.server.on('PUT /incidents/7/sessions/1', ({ body }) => {
+      if ((body as { ver: number }).ver === 2) return json({ n: 1, ver: 3 });
+      s.remarks.set('7', { ...NO_REMARKS, sessions: [theirs] });
+      return refuse(409, { detail: 'changed' });
+    });
+    s.desk.begin('session');
+    await settle();
+    await s.fields()[3]?.setValue('演东镇');
+    await s.submit();
+    expect([s.typedIn(2), s.typedIn(3)]).toEqual(['值班领导岗', '演东镇']);
+    await s.submit();
+    expect(s.sent.at(-1)?.body).toMatchObject({
+      ver: 2,
+      place: '二楼会商室',
+      seats: [{ holder: '值班领导岗' }, { holder: '演东镇' }],
+    });
     s.w.unmount();
   });
 

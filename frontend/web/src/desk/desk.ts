@@ -118,7 +118,7 @@ export class Desk {
   readonly beside: Beside;
   /** Requests that wait for a decision of whoever sits here. */
   readonly deciding: Deciding;
-  private readonly dots = new Workers();
+  readonly dots = new Workers();
   private readonly marks = new IncidentMarks();
   private map: HallMap | null = null;
   private pins: MapPins | null = null;
@@ -201,6 +201,7 @@ export class Desk {
     this.owed.value = { count: 0, items: [] };
     this.newest.value = null;
     this.live.client.forget();
+    this.dots.clear();
     this.open.value = [];
     this.typed.value = '';
     this.lane.value = 'send';

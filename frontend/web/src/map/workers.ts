@@ -37,6 +37,12 @@ export class Workers {
     this.points.version++;
   }
 
+  /** Takes every dot off the map. */
+  clear(): void {
+    this.forgetAllBut(new Set());
+    this.points.version++;
+  }
+
   /** How far the slide from the last positions to the newest has come. */
   slide(now: number): number {
     return Math.max(0, Math.min(1, (now - this.movedAt) / SLIDE_MS));

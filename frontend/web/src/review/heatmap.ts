@@ -3,27 +3,13 @@
 
 // The map of cells over the borders. A chunk of its own, loaded when the page opens.
 
-import {
-  type GeoJSONSource,
-  Map as GLMap,
-  type LayerSpecification,
-  type MapMouseEvent,
-  type StyleSpecification,
-  setWorkerUrl,
-} from 'maplibre-gl';
-import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
-import 'maplibre-gl/dist/maplibre-gl.css';
+import type { GeoJSONSource, Map as GLMap, LayerSpecification, MapMouseEvent, StyleSpecification } from 'maplibre-gl';
 import { LIGHT, LIGHT_MAP } from '../look/light';
-import { FONT } from '../map/font';
+import { type Box, lightMap, remPx, still } from '../map/lightmap';
 import type { Borders, HotShapes } from './api';
 import { colourOf } from './classes';
 
-setWorkerUrl(workerUrl);
-
-const LARGEST_CANVAS: [number, number] = [8192, 8192];
 const NONE = { type: 'FeatureCollection', features: [] } as const;
-
-type Box = [number, number, number, number];
 
 export interface HeatMapOptions {
   container: HTMLElement;
@@ -43,23 +29,7 @@ export class HeatMap {
 
   constructor(private readonly o: HeatMapOptions) {
     this.home = boxOf(o.borders);
-    this.gl = new GLMap({
-      container: o.container,
-      style: { version: 8, sources: {}, layers: [] },
-      bounds: this.home,
-      fitBoundsOptions: { padding: this.rem },
-      attributionControl: false,
-      dragRotate: false,
-      pitchWithRotate: false,
-      touchPitch: false,
-      maxPitch: 0,
-      fadeDuration: 0,
-      maxCanvasSize: LARGEST_CANVAS,
-      localIdeographFontFamily: FONT,
-      locale: { 'Map.Title': o.title },
-    });
-    this.gl.touchZoomRotate.disableRotation();
-    this.gl.keyboard.disableRotation();
+    this.gl = lightMap(o.container, o.title, this.home);
     this.dress();
     this.gl.on('resize', () => {
       if (this.rem !== remPx()) {
@@ -225,6 +195,3 @@ function namesOf(borders: Borders) {
     }),
   };
 }
-
-const remPx = () => Number.parseFloat(getComputedStyle(document.documentElement).fontSize) || 16;
-const still = () => matchMedia('(prefers-reduced-motion: reduce)').matches;

@@ -4,28 +4,22 @@
 // The preview's map: the boundaries in force, the land that changes hands, and
 // what is chosen beside it. A chunk of its own, loaded when the map opens.
 
-import {
-  type ExpressionSpecification,
-  type FilterSpecification,
-  type GeoJSONSource,
-  type GeoJSONSourceSpecification,
+import type {
+  ExpressionSpecification,
+  FilterSpecification,
+  GeoJSONSource,
+  GeoJSONSourceSpecification,
   Map as GLMap,
-  type LayerSpecification,
-  type MapMouseEvent,
-  type SourceSpecification,
-  type StyleSpecification,
-  setWorkerUrl,
+  LayerSpecification,
+  MapMouseEvent,
+  SourceSpecification,
+  StyleSpecification,
 } from 'maplibre-gl';
-import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
-import 'maplibre-gl/dist/maplibre-gl.css';
 import { LIGHT, LIGHT_MAP } from '../../look/light';
-import { FONT } from '../../map/font';
+import { lightMap, remPx, still } from '../../map/lightmap';
 import { type Box, keyOf, type Pair } from './pieces';
 import type { Borders, GridInForce, Piece, Shapes } from './types';
 
-setWorkerUrl(workerUrl);
-
-const LARGEST_CANVAS: [number, number] = [8192, 8192];
 const NOBODY = ' '; // no code and no key is a blank
 const CLOSEST_ZOOM = 15;
 /** How far around a small fault the map shows, and how long a degree is, in metres. */
@@ -60,23 +54,7 @@ export class PieceMap {
   private fault: [number, number] | null = null;
 
   constructor(private readonly o: PieceMapOptions) {
-    this.gl = new GLMap({
-      container: o.container,
-      style: { version: 8, sources: {}, layers: [] },
-      bounds: o.home,
-      fitBoundsOptions: { padding: this.rem },
-      attributionControl: false,
-      dragRotate: false,
-      pitchWithRotate: false,
-      touchPitch: false,
-      maxPitch: 0,
-      fadeDuration: 0,
-      maxCanvasSize: LARGEST_CANVAS,
-      localIdeographFontFamily: FONT,
-      locale: { 'Map.Title': o.title },
-    });
-    this.gl.touchZoomRotate.disableRotation();
-    this.gl.keyboard.disableRotation();
+    this.gl = lightMap(o.container, o.title, o.home);
     this.dress();
     this.gl.on('resize', () => {
       if (this.rem !== remPx()) {
@@ -290,6 +268,3 @@ const point = (at: [number, number] | null): Exclude<GeoJSONSourceSpecification[
   type: 'FeatureCollection',
   features: at ? [{ type: 'Feature', properties: {}, geometry: { type: 'Point', coordinates: at } }] : [],
 });
-
-const remPx = () => Number.parseFloat(getComputedStyle(document.documentElement).fontSize) || 16;
-const still = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
