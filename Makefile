@@ -34,9 +34,9 @@ quiet = log=$$($(1) 2>&1) || { printf '%s\n' "$$log"; exit 1; }
 together = $(MAKE) --no-print-directory -j -Otarget AT_ONCE=1
 # Rings 0 to 2 start no goroutine (archtest sees to it): no races to look for, but for the locks of track's live index
 # and auth's throttles. Commands, the store, the demo's load, golden and backups do one thing after the other.
-RACEABLE = $(shell $(GO) list ./... | grep -vE '^onemap/(dispatch|feed|frontend|geo|intake|migrations|people|store)(/.*)?$$|/internal/(e2e|archtest|app|backup|demo|golden|prove)$$|/cmd/onemap$$')
+RACEABLE = $(shell $(GO) list ./... | grep -vE '^onemap/(analysis|dispatch|feed|frontend|geo|intake|migrations|people|store)(/.*)?$$|/internal/(e2e|archtest|app|backup|demo|golden|prove)$$|/cmd/onemap$$')
 # Where one thing after the other is the rule, the tests in which much happens at once. Whole servers, and what searches share.
-PARTLY = ./internal/app ./store ./store/ledger ./geo/gazetteer ./geo/road ./intake/file
+PARTLY = ./internal/app ./store ./store/ledger ./analysis ./geo/gazetteer ./geo/road ./intake/file
 RACY = Live|Socket|Stream|AtOnce|Once|Burst|Stop|Commit|Feed|Revoke|Locked|Together|Slow|Panic|AtATime|ASecond|SharedByMany|AnotherReads|OneUse|OpensOne|OneByOne|OfMany|TwoWriters|BetweenTwo|TwoServers|SameKey|Racing|RaceRedraws|PoisonIs|PhoneToHistory|RollIsCalled|NoticeIsRead|WhistleIsAnswered|Cancelled|Seals|Expires
 # Called like those, yet one client asks one thing after the other: the last part of make test runs them, without the detector.
 ALONE = ^Test(ABodyHasEveryKeyOnceAndByItsName|PagesOfAListHoldEveryIncidentOnce|AWallSignsInOnceByItsLink|TheSameKeyWithAnotherBodyIsRefusedAndWithTheSameBodyRepeats|WhoHeadsAGridAtATime|ABatchOfPlacesIsAnsweredAsOneByOne|TheStreamIsOpenedByOurOwnPagesAndByTokensAlone|GuessersAreSlowedDown)$$

@@ -103,8 +103,8 @@ func TestNoiseInRealBordersIsNoHotSpot(t *testing.T) {
 	}
 }
 
-// TestStudiesAreKeptWithinBounds asks for areas at once and one after the other.
-func TestStudiesAreKeptWithinBounds(t *testing.T) {
+// TestStudiesAskedForAtOnceAreMadeOnce asks for areas at once and one after the other.
+func TestStudiesAskedForAtOnceAreMadeOnce(t *testing.T) {
 	t.Parallel()
 	small, large := round(t, 10), round(t, 900)
 	s := analysis.NewStudies()
