@@ -360,6 +360,30 @@ describe('a decision', () => {
     w.unmount();
   });
 
+  test('is not said to be missing while the list is read, or could not be; the key waits and reads it again', async () => {
+    const s = standOf(placed(), make('8', { state: 'accepted' }));
+    dialogs();
+    let answer: () => Promise<Response> | Response = lost;
+    s.server.on('GET /remarks', ({ query }) =>
+      query.kind === 'request' ? answer() : json({ counts: { call_backs: 0 }, items: [] }),
+    );
+    s.desk.start();
+    s.desk.open.value = [...s.held.values()];
+    s.desk.lane.value = 'ask';
+    const w = s.show(QueuePanel);
+    expect(w.text()).toContain('正在读取待审批');
+    await settle();
+    expect(w.text()).toContain('没能读到待审批的申请');
+    expect(w.text()).not.toContain('没有等您审批');
+    answer = () => json(listing([waiting('8')]));
+    expect(s.desk.begin('decide')).toBe(false);
+    await settle();
+    expect(s.desk.chosen.value).toBe('8');
+    expect(s.desk.matter.value?.kind).toBe('decide');
+    s.desk.stop();
+    w.unmount();
+  });
+
   test('is nothing for a town: it has no such part, and asks for none', async () => {
     const s = await panelOf(placed(), { role: 'town_operator', level: 2 });
     await s.desk.deciding.look();

@@ -99,6 +99,7 @@ describe('who leaves', () => {
     s.desk.typed.value = '路灯';
     s.desk.dots.apply({ full: false, fixes: [{ worker: 12, lon: 107.5, lat: 38.2, fixAt: 0, state: 'on' }] } as never, 0);
     expect(s.desk.dots.counts().on).toBe(1);
+    expect(s.desk.live.announced.size).toBe(1);
     const of = () => {
       const { chosen, detail, journal, advice, picked, matter, owed, open, typed, newest } = s.desk;
       return [chosen, detail, journal, advice, picked, matter, owed, open, typed, newest].map((x) => x.value);
@@ -112,6 +113,7 @@ describe('who leaves', () => {
     expect(of()).toEqual(['', null, [], null, [], null, { count: 0, items: [] }, [], '', null]);
     expect(s.desk.dots.counts()).toEqual({ on: 0, task: 0, stale: 0, sos: 0 });
     expect(s.desk.beside.remarks.value).toBeNull();
+    expect([s.desk.live.announced.size, s.desk.live.arrivedAt.size, s.desk.live.latest()]).toEqual([0, 0, []]);
     s.desk.start();
     socket.accept();
     expect(socket.sent.at(-1)).not.toHaveProperty('seq'); // begins with a snapshot of one's own
@@ -262,9 +264,52 @@ describe('two who fill one joint session', () => {
     expect(s.sent[0]?.key).toBe(s.sent[1]?.key);
     s.w.unmount();
   });
+
+  test('writes the same seats once, though the answer to the confirmation was lost', async () => {
+    const full = sitting({ follow_up: '信访局', seats: SEATS.map((role) => ({ role, holder: '某岗' })) });
+    const s = await panelOf(make('7', { state: 'accepted' }), { sessions: [full] });
+    let answer = lost;
+    s.server
+      .on('PUT /incidents/7/sessions/1', () => json({ n: 1, ver: 2 }))
+      .on('POST /incidents/7/sessions/1/confirm', () => answer());
+    s.desk.begin('session');
+    await settle();
+    const confirm = async () => {
+      await s.w.find('dialog button.main').trigger('click');
+      await settle();
+    };
+    await confirm();
+    answer = async () => json({ n: 1, repeated: true });
+    await confirm();
+    expect(s.sent.map((x) => x.what)).toEqual(['7/sessions/1', '7/sessions/1/confirm', '7/sessions/1/confirm']);
+    expect(s.sent[1]?.key).toBe(s.sent[2]?.key);
+    s.w.unmount();
+  });
 });
 
 describe('a joint session whose answer was lost', () => {
+  test('is found though the line was down when it was looked for, and its words were changed', async () => {
+    const s = await panelOf(make('7', { state: 'accepted' }));
+    let down = true;
+    s.server.on('POST /incidents/7/sessions', () => {
+      s.remarks.set('7', { ...NO_REMARKS, sessions: [sitting()] });
+      return down ? lost() : refuse(422, { detail: 'this idempotency key was used with another request' });
+    });
+    const read = () => json(s.remarks.get('7'));
+    s.server.on('GET /incidents/7/remarks', () => (down ? lost() : read()));
+    s.desk.begin('session');
+    await settle();
+    await s.fields()[1]?.setValue('三楼');
+    await s.submit();
+    down = false;
+    await s.desk.load(); // the line is back, and what was called is read by itself
+    await settle();
+    await s.fields()[1]?.setValue('四楼');
+    await s.submit();
+    expect(s.fields()).toHaveLength(2 + SEATS.length + 1);
+    s.w.unmount();
+  });
+
   test('is found by reading, and the dialog goes on to its seats', async () => {
     const s = await panelOf(make('7', { state: 'accepted' }));
     s.server.on('POST /incidents/7/sessions', () => {
@@ -322,6 +367,40 @@ describe('a key that is pressed before what it goes by has been read', () => {
     expect(s.desk.matter.value).toMatchObject({ kind: 'session', of: { n: 1 } });
     expect(s.w.find('footer').text()).not.toContain('正在读取');
     s.w.unmount();
+  });
+
+  test('waits for the incident itself, from the list of call-backs too', async () => {
+    const s = standOf(closed());
+    dialogs();
+    s.remarks.set('7', { ...NO_REMARKS, call_backs: [owed()] });
+    s.server.on('GET /incidents/7/reporters', () => json({ items: [] }));
+    s.desk.choose('7');
+    const w = s.show(IncidentPanel);
+    expect(s.desk.begin('callback')).toBe(false);
+    await w.vm.$nextTick();
+    expect(w.text()).toContain('正在读取，读到就打开');
+    await settle();
+    expect(s.desk.matter.value?.kind).toBe('callback');
+    w.unmount();
+  });
+
+  test('reads the incident again where that failed, and lets go of the key when it fails again', async () => {
+    const s = standOf(closed());
+    dialogs();
+    s.remarks.set('7', { ...NO_REMARKS, call_backs: [owed()] });
+    s.server.on('GET /incidents/7/reporters', () => json({ items: [] }));
+    const answer = s.server.fetch;
+    let down = true;
+    s.server.fetch = (path, init) => (down ? lost() : answer(path, init));
+    s.desk.choose('7');
+    await settle();
+    s.desk.begin('callback');
+    await settle();
+    expect([s.desk.pending.value, s.desk.unread.value]).toEqual(['', true]);
+    down = false;
+    s.desk.begin('callback');
+    await settle();
+    expect(s.desk.matter.value?.kind).toBe('callback');
   });
 
   test('says that it could not be read, and reads again when it is pressed again', async () => {

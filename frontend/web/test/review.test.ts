@@ -158,6 +158,42 @@ describe('what the page asks and says', () => {
     expect(page.find('.cells').exists()).toBe(true);
   });
 
+  test('a cell that is pressed while another answer is on its way stays, where the answer has it, and is asked again', async () => {
+    const why = (cell: string) =>
+      json({
+        cell,
+        count: 12,
+        near: 40,
+        near_cells: 19,
+        expected: 2,
+        neighbours: [],
+        categories: [],
+        rows: `cell=${cell}`,
+        centre: [107, 38],
+      });
+    const { server, page } = await opened('dispatcher', (s) =>
+      s.on('GET /hotspots/8724c395dffffff', () => why('8724c395dffffff')).on('GET /incidents', () => json({ items: [] })),
+    );
+    let come: (r: Response) => void = () => {};
+    const slow = () =>
+      new Promise<Response>((r) => {
+        come = r;
+      });
+    server.on('GET /hotspots', slow);
+    await page.findAll('select')[3]?.setValue('count');
+    await page.find('form').trigger('submit');
+    await page.find('.cells tbody button').trigger('click');
+    await settle();
+    come(json(answer(three)));
+    await settle();
+    expect(page.find('.why').text()).toContain('19 个单元有 40 件');
+    expect(server.count('GET /hotspots/8724c395dffffff')).toBe(2);
+    await page.find('form').trigger('submit');
+    come(json(answer([three[1]])));
+    await settle();
+    expect(page.find('.why').exists()).toBe(false); // the answer has no such cell
+  });
+
   test('a refusal is told in its own words, and what was there stays', async () => {
     const { server, page } = await opened('hall_operator');
     server.on('GET /hotspots', () => refuse(422, { detail: 'cells of resolution 9 are too many' }));

@@ -63,6 +63,8 @@ export class Deciding {
   readonly items = shallowRef<Waiting[]>([]);
   /** There are more than the list holds. */
   readonly more = shallowRef(false);
+  /** Whether the list is as the server had it when it was last looked for. */
+  readonly stand = shallowRef<'reading' | 'read' | 'failed'>('reading');
   private timer: unknown;
   private turn = 0;
   private running = false;
@@ -88,7 +90,9 @@ export class Deciding {
     this.timers.clear(this.timer);
     if (this.running) this.timer = this.timers.set(() => void this.look(), LOOK_MS);
     const found = DECIDERS.includes(this.role()) ? await this.api.waiting().catch(() => null) : { items: [], more: false };
-    if (!found || turn !== this.turn) return;
+    if (turn !== this.turn) return;
+    this.stand.value = found ? 'read' : 'failed';
+    if (!found) return;
     this.items.value = found.items;
     this.more.value = found.more;
   }
@@ -99,5 +103,6 @@ export class Deciding {
     this.timers.clear(this.timer);
     this.items.value = [];
     this.more.value = false;
+    this.stand.value = 'reading';
   }
 }

@@ -200,7 +200,7 @@ export class Desk {
     this.noted = { id: '', text: '', key: '' };
     this.owed.value = { count: 0, items: [] };
     this.newest.value = null;
-    this.live.client.forget();
+    this.live.forget();
     this.dots.clear();
     this.open.value = [];
     this.typed.value = '';
@@ -352,7 +352,9 @@ export class Desk {
       if (over || this.wanted || old) await this.advise(mine, over);
     } catch {
       // the band and the session tell of a lost line; the next change asks again, if there comes one
-      if (mine()) this.unread.value = !this.journal.value.length;
+      if (!mine()) return;
+      this.unread.value = !this.journal.value.length;
+      this.pending.value = '';
     } finally {
       if (mine()) this.loading.value = false;
     }
@@ -417,13 +419,21 @@ export class Desk {
    * nothing to do. What has not been read yet is waited for, and read again where it failed.
    */
   begin(key: AnyKey): boolean {
-    if (key === 'decide') this.toWaiting();
+    if (key === 'decide' && this.decides.value && !this.deciding.of(this.chosen.value)) {
+      if (this.deciding.stand.value !== 'read') {
+        void this.lookForWaiting();
+        return false;
+      }
+      this.toWaiting();
+    }
     const i = this.detail.value;
     this.matter.value = i && this.matterFor(key, i);
     this.idle.value = '';
-    this.pending.value = i && !this.matter.value && this.beside.stand.value !== 'read' ? key : '';
-    if (i && this.pending.value && this.beside.stand.value === 'failed') void this.loadBeside(i);
-    else if (i && !this.pending.value && !this.matter.value) this.idle.value = key;
+    const unread = !!this.chosen.value && !this.matter.value && (!i || this.beside.stand.value !== 'read');
+    this.pending.value = unread ? key : '';
+    if (!i && unread && !this.loading.value) void this.load(true);
+    else if (i && unread && this.beside.stand.value === 'failed') void this.loadBeside(i);
+    else if (i && !unread && !this.matter.value) this.idle.value = key;
     return !!this.matter.value;
   }
 
@@ -432,7 +442,7 @@ export class Desk {
     await this.beside.load(i);
     if (i.id !== this.chosen.value || !this.detail.value || this.beside.stand.value === 'reading') return;
     const { idle, pending } = this;
-    if (pending.value && (this.mode.value !== 'incident' || document.querySelector('dialog[open]'))) pending.value = '';
+    if (pending.value && !this.ready()) pending.value = '';
     if (pending.value) {
       this.matter.value = this.matterFor(pending.value, this.detail.value);
       if (!this.matter.value) idle.value = pending.value;
@@ -440,9 +450,24 @@ export class Desk {
     } else if (idle.value && this.matterFor(idle.value, this.detail.value)) idle.value = '';
   }
 
-  /** Turns to the oldest request that waits, unless one about the chosen incident does. */
+  /** Reads what waits for a decision, which says so; then turns to it, unless its user has turned to something else. */
+  private async lookForWaiting(): Promise<void> {
+    const { stint } = this;
+    const chosen = this.chosen.value;
+    this.typed.value = '';
+    this.lane.value = 'ask';
+    await this.deciding.look();
+    if (stint !== this.stint || this.deciding.stand.value !== 'read') return;
+    if (chosen === this.chosen.value && this.lane.value === 'ask' && this.ready()) this.begin('decide');
+  }
+
+  /** Whether a dialog may open by itself: nothing else is open. */
+  private ready(): boolean {
+    return this.mode.value === 'incident' && !document.querySelector('dialog[open]');
+  }
+
+  /** Turns to the oldest request that waits. */
   private toWaiting(): void {
-    if (!this.decides.value || this.deciding.of(this.chosen.value)) return;
     this.typed.value = '';
     this.lane.value = 'ask';
     const [first] = this.deciding.items.value;

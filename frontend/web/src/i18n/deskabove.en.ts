@@ -46,6 +46,8 @@ export const deskAboveEn = {
     },
     go: 'Decide',
     short: 'Decide',
+    failed: 'What waits for you could not be read; press A to read it again.',
+    reading: 'Reading what waits for you.',
     more: 'There are more; they are shown when these are decided.',
   },
 };

@@ -46,6 +46,8 @@ export const deskAboveZh = {
     },
     go: '提交审批',
     short: '审批',
+    failed: '没能读到待审批的申请，按 A 键重读。',
+    reading: '正在读取待审批的申请。',
     more: '还有更多，审完这些再显示。',
   },
 };

@@ -41,6 +41,7 @@ export const gridsEn: GridsCatalogue = {
   undoOpen: 'Open incidents are filed by the boundaries before.',
   undoClosed: 'Closed incidents keep the grid they were closed in.',
   noDrafts: 'No draft waits',
+  howToFiles: 'county.geojson towns.geojson villages.geojson grids.geojson',
   howTo: 'New boundaries are imported on the server. They are a draft first, and change nothing in force:',
   howToEnd: 'Leave --enact out, else they are enacted at once. Formats, datums and fields are in IMPORT.md.',
   howToOpen: 'How to import new boundaries',

@@ -38,6 +38,7 @@ export const gridsZh = {
   undoOpen: '未办结的事件按上一版的边界重新落格。',
   undoClosed: '已办结的事件保留办结时的网格，不改动。',
   noDrafts: '没有待启用的草案',
+  howToFiles: '旗县.geojson 镇.geojson 村.geojson 网格.geojson',
   howTo: '新的边界在服务器上用命令导入，导入后先是草案，不影响现有网格：',
   howToEnd: '导入时不要加 --enact，否则立即启用。格式、坐标系和字段见文档 IMPORT.md。',
   howToOpen: '怎样导入新边界',

@@ -39,6 +39,7 @@ export const sessionEn: SessionCatalogue = {
     never: 'never',
     none: 'none',
     and: ', ',
+    colon: ': ',
   },
   problem: {
     s0: 'The server cannot be reached. Check the network and try again.',

@@ -38,6 +38,7 @@ export const sessionZh = {
     never: '从未',
     none: '无',
     and: '、',
+    colon: '：',
   },
   problem: {
     s0: '连接不上服务器，请检查网络后重试。',

@@ -81,6 +81,15 @@ export class LiveHall {
     return [...this.open(), ...lingering].sort(newestFirst).slice(0, LATEST);
   }
 
+  /** Leaves nothing of what came over the line, which is ended: what the next person sees is theirs. */
+  forget(): void {
+    this.client.forget();
+    this.ended.clear();
+    this.known.clear();
+    this.announced.clear();
+    this.arrivedAt.clear();
+  }
+
   freshness(): Freshness {
     return judge(this.client.link, this.lastFrameAt, this.o.timers.now(), this.clock, this.behind);
   }
