@@ -12,6 +12,7 @@ import (
 
 	"onemap/auth"
 	"onemap/geo/cell"
+	"onemap/mirror"
 )
 
 // ErrNarrowed says that the scope is narrowed to a worker's or a department's own
@@ -42,73 +43,11 @@ func CellsAt(z int) int {
 	return 8
 }
 
-// Incidents are incidents with a place as one view shows it, by column: what is at
-// one index of every column is one incident. In the shared view an incident is where
-// its category lets it be shown, or not among them. Never changed once they are read.
-type Incidents struct {
-	Place    []uint64 // see PlaceOf
-	ID       []int64
-	Grid     []int32 // number of the deepest grid; the county's root outside every leaf
-	Category []uint16
-	State    []uint8
-	Priority []uint8
-	Flags    []IncidentFlags
-	Reported []int64        // microseconds since 1970
-	Cells    [3][]cell.Cell // of resolution 6, 7 and 8, of the place shown
-}
-
-// IncidentFlags are what a scope and a filter ask of an incident.
-type IncidentFlags uint8
-
-const (
-	Open      IncidentFlags = 1 << iota
-	Sensitive               // of a category whose place is never shown on a shared screen
-)
-
-// IncidentView is one state of the data: a part sorted by place, in which some rows
-// no longer count, and a short tail of what was added or changed since, in any order.
-type IncidentView struct {
-	Sorted, Tail *Incidents
-	Gone         []uint64 // a bit for each row of Sorted; rows beyond its end count
-	TailGone     []uint64 // likewise of Tail
-	Categories   []string // codes, by the number in the column
-	States       []string
-}
-
 // IncidentFilter narrows a tile of incidents. The zero filter leaves the open ones.
 type IncidentFilter struct {
 	From, To   int64  // reported in [From, To), microseconds; 0 for no end
 	Categories []bool // by number: those wanted; nil for all
 	Closed     bool   // closed ones too
-}
-
-// PlaceOf is a place as a number whose order keeps every tile's places together: the
-// bits of x and y of the unit square of web Mercator in turn, y first.
-func PlaceOf(p orb.Point) uint64 {
-	q := mercator(p)
-	return spread(unit(q[0])) | spread(unit(q[1]))<<1
-}
-
-func unit(v float64) uint32 { return uint32(min(max(v*(1<<32), 0), 1<<32-1)) }
-
-// spread puts a zero bit before each bit.
-func spread(v uint32) uint64 {
-	n := uint64(v)
-	n = (n | n<<16) & 0x0000ffff0000ffff
-	n = (n | n<<8) & 0x00ff00ff00ff00ff
-	n = (n | n<<4) & 0x0f0f0f0f0f0f0f0f
-	n = (n | n<<2) & 0x3333333333333333
-	return (n | n<<1) & 0x5555555555555555
-}
-
-// gather takes every second bit: what spread has put apart.
-func gather(n uint64) uint32 {
-	n &= 0x5555555555555555
-	n = (n | n>>1) & 0x3333333333333333
-	n = (n | n>>2) & 0x0f0f0f0f0f0f0f0f
-	n = (n | n>>4) & 0x00ff00ff00ff00ff
-	n = (n | n>>8) & 0x0000ffff0000ffff
-	return uint32(n | n>>16)
 }
 
 // ends are the least and the greatest place in the tile.
@@ -117,7 +56,7 @@ func (t tile) ends() (first, last uint64) {
 	if shift == 64 {
 		return 0, 1<<64 - 1
 	}
-	first = (spread(uint32(t.x)) | spread(uint32(t.y))<<1) << shift
+	first = (mirror.Spread(uint32(t.x)) | mirror.Spread(uint32(t.y))<<1) << shift
 	return first, first + (1<<shift - 1)
 }
 
@@ -125,15 +64,15 @@ func (t tile) ends() (first, last uint64) {
 func (t tile) unitsOf(place uint64) (x, y int32) {
 	const bits = 12 // of Extent
 	cut := func(v uint32) int32 { return int32(uint64(v) << t.z >> (32 - bits) & (Extent - 1)) }
-	return cut(gather(place)), cut(gather(place >> 1))
+	return cut(mirror.Gather(place)), cut(mirror.Gather(place >> 1))
 }
 
 // asked is a scope and a filter, ready to be held against rows.
 type asked struct {
 	all    bool
 	within []auth.Interval
-	must   IncidentFlags // flags a row must have
-	not    IncidentFlags // and must not
+	must   mirror.Flags // flags a row must have
+	not    mirror.Flags // and must not
 	f      IncidentFilter
 }
 
@@ -146,16 +85,16 @@ func newAsked(s auth.Scope, f IncidentFilter) (asked, error) {
 		return a, ErrNarrowed
 	}
 	if !s.Sensitive() {
-		a.not = Sensitive
+		a.not = mirror.Sensitive
 	}
 	if s.OpenOnly() || !f.Closed {
-		a.must = Open
+		a.must = mirror.Open
 	}
 	return a, nil
 }
 
 // shows reports whether row i is in the scope and wanted by the filter.
-func (a *asked) shows(c *Incidents, i int) bool {
+func (a *asked) shows(c *mirror.Columns, i int) bool {
 	if flags := c.Flags[i]; flags&a.must != a.must || flags&a.not != 0 {
 		return false
 	}
@@ -177,26 +116,24 @@ func (a *asked) shows(c *Incidents, i int) bool {
 }
 
 // each calls do with every row of v in the tile that a shows.
-func (v *IncidentView) each(t tile, a *asked, do func(c *Incidents, i int)) {
+func each(v *mirror.View, t tile, a *asked, do func(c *mirror.Columns, i int)) {
 	first, last := t.ends()
 	if c := v.Sorted; c != nil {
 		from, _ := slices.BinarySearch(c.Place, first)
 		for i := from; i < len(c.Place) && c.Place[i] <= last; i++ {
-			if !marked(v.Gone, i) && a.shows(c, i) {
+			if !mirror.Marked(v.Gone, i) && a.shows(c, i) {
 				do(c, i)
 			}
 		}
 	}
 	if c := v.Tail; c != nil {
 		for i, p := range c.Place {
-			if first <= p && p <= last && !marked(v.TailGone, i) && a.shows(c, i) {
+			if first <= p && p <= last && !mirror.Marked(v.TailGone, i) && a.shows(c, i) {
 				do(c, i)
 			}
 		}
 	}
 }
-
-func marked(bits []uint64, i int) bool { return i>>6 < len(bits) && bits[i>>6]>>(i&63)&1 != 0 }
 
 // drawer is what drawing a tile needs beside the tile; it is used again.
 type drawer struct {
@@ -209,7 +146,7 @@ type drawer struct {
 
 // row is an incident to be drawn.
 type row struct {
-	c *Incidents
+	c *mirror.Columns
 	i int
 }
 
@@ -239,7 +176,7 @@ func (d *drawer) layAway() {
 	}
 }
 
-// AppendTile puts the tile of those incidents behind dst that are in scope and wanted by
+// AppendIncidents puts the tile of those incidents behind dst that are in scope and wanted by
 // the filter: from zoom DotsFrom on in layer "incidents" one by one (id, state, priority,
 // category) and, where they are too many, in layer "counts" those that fall together;
 // further out in "counts" how many lie in each cell, at the cell's centre, in the one tile
@@ -248,7 +185,7 @@ func (d *drawer) layAway() {
 // tile's edge, and is drawn as a circle by its count, as dots are.
 //
 // Errors: ErrOutOfRange, ErrNarrowed.
-func (v *IncidentView) AppendTile(dst []byte, z, x, y int, s auth.Scope, f IncidentFilter) ([]byte, error) {
+func AppendIncidents(dst []byte, v *mirror.View, z, x, y int, s auth.Scope, f IncidentFilter) ([]byte, error) {
 	if z < 0 || z > MaxZoom || x < 0 || y < 0 || x >= 1<<z || y >= 1<<z {
 		return dst, fmt.Errorf("%w: %d/%d/%d", ErrOutOfRange, z, x, y)
 	}
@@ -273,9 +210,9 @@ func (v *IncidentView) AppendTile(dst []byte, z, x, y int, s auth.Scope, f Incid
 }
 
 // draw shows incidents one by one, and together where they are too many.
-func (d *drawer) draw(v *IncidentView, t tile, a *asked) {
+func (d *drawer) draw(v *mirror.View, t tile, a *asked) {
 	d.rows = d.rows[:0]
-	v.each(t, a, func(c *Incidents, i int) { d.rows = append(d.rows, row{c, i}) })
+	each(v, t, a, func(c *mirror.Columns, i int) { d.rows = append(d.rows, row{c, i}) })
 	if len(d.rows) <= mostDots {
 		for _, r := range d.rows {
 			d.dot(v, t, r)
@@ -310,7 +247,7 @@ const (
 	categoryText = 1 << 33
 )
 
-func (d *drawer) dot(v *IncidentView, t tile, r row) {
+func (d *drawer) dot(v *mirror.View, t tile, r row) {
 	c, l := r.c, &d.dots
 	x, y := t.unitsOf(c.Place[r.i])
 	state, category := c.State[r.i], c.Category[r.i]
@@ -323,12 +260,12 @@ func (d *drawer) dot(v *IncidentView, t tile, r row) {
 // count counts by cell. A cell is told in the tile of its centre, with all that lies in
 // it: so the tile's surroundings are looked at too, an eighth of it wide. That is more than
 // a cell's half width up to 69 degrees of latitude.
-func (d *drawer) count(v *IncidentView, t tile, a *asked) error {
+func (d *drawer) count(v *mirror.View, t tile, a *asked) error {
 	clear(d.cells)
 	res := CellsAt(t.z)
 	var last cell.Cell // rows in order of place lie in the same cell by runs
 	run := 0
-	add := func(c *Incidents, i int) {
+	add := func(c *mirror.Columns, i int) {
 		k := c.Cells[res-6][i]
 		if k != last {
 			if run > 0 {
@@ -338,7 +275,7 @@ func (d *drawer) count(v *IncidentView, t tile, a *asked) error {
 		}
 		run++
 	}
-	v.each(t, a, add)
+	each(v, t, a, add)
 	const parts = 8
 	for dy := -1; dy <= parts; dy++ {
 		for dx := -1; dx <= parts; dx++ {
@@ -347,7 +284,7 @@ func (d *drawer) count(v *IncidentView, t tile, a *asked) error {
 			}
 			part := tile{t.z + 3, t.x*parts + dx, t.y*parts + dy}
 			if n := 1 << part.z; part.x >= 0 && part.y >= 0 && part.x < n && part.y < n {
-				v.each(part, a, add)
+				each(v, part, a, add)
 			}
 		}
 	}
@@ -365,7 +302,7 @@ func (d *drawer) count(v *IncidentView, t tile, a *asked) error {
 		if err != nil {
 			return fmt.Errorf("tiles: centre of cell %s: %w", k, err)
 		}
-		at := PlaceOf(orb.Point{centre.Lon(), centre.Lat()})
+		at := mirror.PlaceOf(orb.Point{centre.Lon(), centre.Lat()})
 		if at < first || at > end {
 			continue
 		}

@@ -21,6 +21,7 @@ import (
 	"onemap/auth"
 	"onemap/geo"
 	"onemap/geo/cell"
+	"onemap/mirror"
 	"onemap/tiles"
 )
 
@@ -32,7 +33,7 @@ type report struct {
 	category uint16
 	state    uint8
 	priority uint8
-	flags    tiles.IncidentFlags
+	flags    mirror.Flags
 	reported int64
 }
 
@@ -50,18 +51,18 @@ func someReport(r *rand.Rand, id int64) report {
 		p.at = orb.Point{107.5 + r.NormFloat64()*0.004, 38.2 + r.NormFloat64()*0.004}
 	}
 	if states[p.state] != "closed" {
-		p.flags |= tiles.Open
+		p.flags |= mirror.Open
 	}
 	if p.category == 4 {
-		p.flags |= tiles.Sensitive
+		p.flags |= mirror.Sensitive
 	}
 	return p
 }
 
-func columns(t testing.TB, rs []report) *tiles.Incidents {
-	c := &tiles.Incidents{}
+func columns(t testing.TB, rs []report) *mirror.Columns {
+	c := &mirror.Columns{}
 	for _, p := range rs {
-		c.Place = append(c.Place, tiles.PlaceOf(p.at))
+		c.Place = append(c.Place, mirror.PlaceOf(p.at))
 		c.ID, c.Grid, c.Category = append(c.ID, p.id), append(c.Grid, p.grid), append(c.Category, p.category)
 		c.State, c.Priority, c.Flags = append(c.State, p.state), append(c.Priority, p.priority), append(c.Flags, p.flags)
 		c.Reported = append(c.Reported, p.reported)
@@ -82,7 +83,7 @@ func cellOf(t testing.TB, at orb.Point, res int) cell.Cell {
 
 // stand is one state of the data, and the rows that count in it.
 type stand struct {
-	view tiles.IncidentView
+	view mirror.View
 	rows []report
 }
 
@@ -90,12 +91,12 @@ type stand struct {
 func begin(t testing.TB, rs []report) stand {
 	rs = slices.Clone(rs)
 	slices.SortStableFunc(rs, func(a, b report) int {
-		if tiles.PlaceOf(a.at) < tiles.PlaceOf(b.at) {
+		if mirror.PlaceOf(a.at) < mirror.PlaceOf(b.at) {
 			return -1
 		}
 		return 1
 	})
-	return stand{tiles.IncidentView{Sorted: columns(t, rs), Categories: categoryCodes, States: states}, rs}
+	return stand{mirror.View{Sorted: columns(t, rs), Categories: categoryCodes, States: states}, rs}
 }
 
 // changed is another state, made of s by putting the reports of the same ids in place of
@@ -151,7 +152,7 @@ func decode(raw []byte) (dots map[int64]string, counts map[orb.Point]int, sum in
 
 // check holds a tile against all rows, looked at one by one.
 func (s stand) check(t testing.TB, at maptile.Tile, scope auth.Scope, f tiles.IncidentFilter) {
-	raw, err := s.view.AppendTile(nil, int(at.Z), int(at.X), int(at.Y), scope, f)
+	raw, err := tiles.AppendIncidents(nil, &s.view, int(at.Z), int(at.X), int(at.Y), scope, f)
 	if err != nil {
 		t.Error(err)
 		return
@@ -273,7 +274,7 @@ func TestIncidentTilesEqualAllRows(t *testing.T) {
 	// Where they are too many for dots: the middle of the town, all of them.
 	last, f := now.Load(), tiles.IncidentFilter{Closed: true}
 	at := maptile.At(orb.Point{107.5, 38.2}, 12)
-	raw, err := last.view.AppendTile(nil, 12, int(at.X), int(at.Y), scopes[0], f)
+	raw, err := tiles.AppendIncidents(nil, &last.view, 12, int(at.X), int(at.Y), scopes[0], f)
 	_, counts, _, err2 := decode(raw)
 	if err != nil || err2 != nil || len(counts) == 0 {
 		t.Errorf("nothing is put together at %v: %v %v", at, err, err2)
@@ -285,7 +286,7 @@ func TestIncidentTilesThatAreRefused(t *testing.T) {
 	s := begin(t, []report{someReport(rand.New(rand.NewPCG(1, 1)), 1)})
 	scope := readers(t)[0]
 	for _, at := range [][3]int{{-1, 0, 0}, {19, 0, 0}, {3, 8, 0}, {3, 0, 8}, {3, -1, 0}, {3, 0, -1}} {
-		if _, err := s.view.AppendTile(nil, at[0], at[1], at[2], scope, tiles.IncidentFilter{}); !errors.Is(err, tiles.ErrOutOfRange) {
+		if _, err := tiles.AppendIncidents(nil, &s.view, at[0], at[1], at[2], scope, tiles.IncidentFilter{}); !errors.Is(err, tiles.ErrOutOfRange) {
 			t.Errorf("%v: %v", at, err)
 		}
 	}
@@ -294,11 +295,11 @@ func TestIncidentTilesThatAreRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if raw, err := s.view.AppendTile(nil, 0, 0, 0, d.Scope, tiles.IncidentFilter{}); !errors.Is(err, tiles.ErrNarrowed) || len(raw) > 0 {
+		if raw, err := tiles.AppendIncidents(nil, &s.view, 0, 0, 0, d.Scope, tiles.IncidentFilter{}); !errors.Is(err, tiles.ErrNarrowed) || len(raw) > 0 {
 			t.Errorf("%s: %d bytes, %v", role, len(raw), err)
 		}
 	}
-	if raw, err := s.view.AppendTile(nil, 0, 0, 0, auth.Scope{}, tiles.IncidentFilter{Closed: true}); err != nil || len(raw) > 0 {
+	if raw, err := tiles.AppendIncidents(nil, &s.view, 0, 0, 0, auth.Scope{}, tiles.IncidentFilter{Closed: true}); err != nil || len(raw) > 0 {
 		t.Errorf("a reader without a scope: %d bytes, %v", len(raw), err)
 	}
 }
@@ -308,7 +309,7 @@ func BenchmarkIncidentTile(b *testing.B) {
 	var rs []report
 	for id := range int64(300_000) {
 		p := someReport(r, id+1)
-		p.flags |= tiles.Open
+		p.flags |= mirror.Open
 		rs = append(rs, p)
 	}
 	s, scope := begin(b, rs), readers(b)[0]
@@ -321,7 +322,7 @@ func BenchmarkIncidentTile(b *testing.B) {
 				at := maptile.At(s.rows[i*7919%len(s.rows)].at, z)
 				begin := time.Now()
 				var err error
-				if raw, err = s.view.AppendTile(raw[:0], int(at.Z), int(at.X), int(at.Y), scope, tiles.IncidentFilter{}); err != nil {
+				if raw, err = tiles.AppendIncidents(raw[:0], &s.view, int(at.Z), int(at.X), int(at.Y), scope, tiles.IncidentFilter{}); err != nil {
 					b.Fatal(err)
 				}
 				worst = max(worst, time.Since(begin))
