@@ -96,6 +96,9 @@ func TestSoonestOfNobody(t *testing.T) {
 	if a := g.Soonest([]geo.WGS84{p}, []geo.WGS84{{107.5, 38.5}, q, q}); a[0].Index != 1 || a[0].By != road.ByRoad {
 		t.Errorf("%+v", a)
 	}
+	if a := road.Build(nil, road.DefaultRules()).Soonest([]geo.WGS84{p}, []geo.WGS84{{107.5, 38.5}, q, q}); a[0].Index != 1 || a[0].Why != road.WhyNoRoads {
+		t.Errorf("%+v", a)
+	}
 }
 
 // BenchmarkSoonest asks for the first of 474 workers at each of 2,017 places, on
