@@ -189,6 +189,7 @@ func New(o Options) *Server {
 	s.contacts()
 	s.handovers()
 	s.candidates()
+	s.coverage()
 	s.steps()
 	s.rules()
 	s.layers()

@@ -23,9 +23,12 @@ type Graph struct {
 	// The arcs that lead into node n are arcs[begin[n]:begin[n+1]].
 	begin   []int32
 	arcs    []arc
-	main    []bool // by stretch: part of the main net
+	main    []bool  // by stretch: part of the main net
+	set     []int32 // by node: which set of nodes that all reach each other
 	left    int
 	scratch sync.Pool // of *scratch
+	outOnce sync.Once
+	out     *outward // see Soonest
 }
 
 // stretch is a road between two nodes without a node in between.

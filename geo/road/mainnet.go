@@ -8,6 +8,7 @@ package road
 // one-way roads.
 func (b *builder) markMain() {
 	set := b.strong()
+	b.set = set
 	metres := map[int32]float64{}
 	best, most := int32(-1), 0.0
 	for _, s := range b.stretches {

@@ -239,6 +239,8 @@ func (r *run) walk(t *testing.T) {
 			r.layerSettings(l)
 		case "candidates":
 			r.candidates(l)
+		case "coverage":
+			r.coverage(l)
 		case "advice figures":
 			r.adviceFigures(l)
 		case "offers of incident":
