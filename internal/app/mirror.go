@@ -12,6 +12,9 @@ import (
 	"onemap/feed"
 )
 
+// mirrorRest is how long there is no second load after one, at most.
+const mirrorRest = 10 * time.Second
+
 // mirrorRetry is how long a load of the mirror that failed is waited with.
 const mirrorRetry = time.Second
 
@@ -57,7 +60,12 @@ func (s *Server) loadMirror(ctx context.Context) {
 		began := time.Now()
 		err := s.mirror.Load(ctx)
 		if err == nil {
-			s.o.Log.Debug("incidents are in the mirror", "took", time.Since(began).Round(time.Millisecond))
+			took := time.Since(began)
+			s.o.Log.Debug("incidents are in the mirror", "took", took.Round(time.Millisecond))
+			select { // an import has its batches read a few at a time
+			case <-ctx.Done():
+			case <-time.After(min(took, mirrorRest)):
+			}
 			continue
 		}
 		if ctx.Err() == nil {
