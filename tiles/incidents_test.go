@@ -4,10 +4,16 @@
 package tiles_test
 
 import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -301,6 +307,115 @@ func TestIncidentTilesThatAreRefused(t *testing.T) {
 	}
 	if raw, err := tiles.AppendIncidents(nil, &s.view, 0, 0, 0, auth.Scope{}, tiles.IncidentFilter{Closed: true}); err != nil || len(raw) > 0 {
 		t.Errorf("a reader without a scope: %d bytes, %v", len(raw), err)
+	}
+}
+
+// goldenTiles are tiles of incidents of one made-up town: one by one, together where they are too many, and
+// counted by cell.
+func goldenTiles(t *testing.T) map[string][]byte {
+	r := rand.New(rand.NewPCG(4, 2))
+	var few, many []report
+	for id := range int64(4000) {
+		p := someReport(r, id+1)
+		p.at = orb.Point{107.5 + r.NormFloat64()*0.01, 38.2 + r.NormFloat64()*0.01}
+		if id < 40 {
+			few = append(few, p)
+		}
+		many = append(many, p)
+	}
+	scope, out := readers(t)[0], map[string][]byte{}
+	for name, of := range map[string]struct {
+		rs []report
+		z  maptile.Zoom
+	}{"incidents-13": {few, 13}, "incidents-many-12": {many, 12}, "incidents-9": {many, 9}} {
+		s, at := begin(t, of.rs), maptile.At(orb.Point{107.5, 38.2}, of.z)
+		raw, err := tiles.AppendIncidents(nil, &s.view, int(at.Z), int(at.X), int(at.Y), scope, tiles.IncidentFilter{Closed: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[name] = raw
+	}
+	return out
+}
+
+// What is written stays as it is; frontend/web/test/tiles.test.ts reads the same files with
+// a decoder that is not ours.
+func TestGoldenIncidentTiles(t *testing.T) {
+	for name, raw := range goldenTiles(t) {
+		golden(t, name+".mvt", raw)
+		ls, err := mvt.Unmarshal(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		type feature struct {
+			ID         uint64
+			At         [2]float64
+			Properties map[string]any
+		}
+		told := map[string][]feature{}
+		for _, l := range ls {
+			for _, f := range l.Features {
+				id, _ := f.ID.(float64)
+				told[l.Name] = append(told[l.Name], feature{uint64(id), f.Geometry.(orb.Point), f.Properties})
+			}
+		}
+		text, err := json.Marshal(told)
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name+".json", append(text, '\n'))
+	}
+}
+
+// GDAL reads the tiles as they are meant: as many features in each layer, with their values.
+func TestGDALReadsIncidentTiles(t *testing.T) {
+	ogr, err := exec.LookPath("ogr2ogr")
+	if err != nil {
+		if os.Getenv("ONEMAP_REQUIRE_DB") != "" {
+			t.Fatal("ogr2ogr is missing: make deps-test installs it")
+		}
+		t.Skip("ogr2ogr is missing: make deps-test installs it")
+	}
+	for name, raw := range goldenTiles(t) {
+		ls, err := mvt.Unmarshal(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(t.TempDir(), "tile.mvt")
+		if err := os.WriteFile(path, raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range ls {
+			var told, warned bytes.Buffer
+			cmd := exec.CommandContext(t.Context(), ogr, "-f", "CSV", "/vsistdout/", path, l.Name)
+			cmd.Stdout, cmd.Stderr = &told, &warned
+			if err := cmd.Run(); err != nil {
+				t.Fatalf("%s: %v %s", name, err, warned.Bytes())
+			}
+			rows, err := csv.NewReader(&told).ReadAll()
+			if err != nil {
+				t.Fatal(err)
+			}
+			column := func(what string) int { return slices.Index(rows[0], what) }
+			var got, want []string
+			for _, row := range rows[1:] {
+				if l.Name == "counts" {
+					got = append(got, row[column("count")])
+				} else {
+					got = append(got, row[column("mvt_id")]+row[column("state")]+row[column("priority")]+row[column("category")])
+				}
+			}
+			for _, f := range l.Features {
+				if l.Name == "counts" {
+					want = append(want, fmt.Sprint(f.Properties["count"]))
+				} else {
+					want = append(want, fmt.Sprint(f.ID)+fmt.Sprint(f.Properties["state"])+fmt.Sprint(f.Properties["priority"])+fmt.Sprint(f.Properties["category"]))
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s, layer %s: GDAL reads\n%.600v, we wrote\n%.600v", name, l.Name, got, want)
+			}
+		}
 	}
 }
 
