@@ -70,6 +70,15 @@ func (m *Mirror) Due() {
 	m.due = true
 }
 
+// Forget drops what was read of another database or feed: there is no View until Load has
+// read everything.
+func (m *Mirror) Forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.view.Store(nil)
+	m.told, m.due = 0, true
+}
+
 // Load reads every incident; one at a time. Until it is done the View before it stands,
 // and follows.
 func (m *Mirror) Load(ctx context.Context) (err error) {

@@ -170,7 +170,8 @@ func (s *Server) pump(ctx context.Context) {
 			s.nudge(s.placesDue)()
 			s.camerasMoved.Store(true)
 			s.nudge(s.namedDue)()
-			s.mirrorAgain()
+			s.mirror.Forget() // its numbers may be another feed's
+			s.nudge(s.mirrorDue)()
 		}
 		switch {
 		case err == nil && epoch == "":

@@ -15,6 +15,9 @@ import (
 // mirrorRest is how long there is no second load after one, at most.
 const mirrorRest = 10 * time.Second
 
+// mirrorPatience is how long the live stream waits for the mirror.
+const mirrorPatience = 2 * time.Second
+
 // mirrorRetry is how long a load of the mirror that failed is waited with.
 const mirrorRetry = time.Second
 
@@ -43,7 +46,9 @@ func (s *Server) mirrorFollows(ctx context.Context, evs []feed.Event) {
 	if again {
 		s.mirrorAgain()
 	}
-	if err := s.mirror.Follow(ctx, slices.Compact(ids), evs[len(evs)-1].Seq); err != nil && ctx.Err() == nil {
+	patience, cancel := context.WithTimeout(ctx, mirrorPatience)
+	defer cancel()
+	if err := s.mirror.Follow(patience, slices.Compact(ids), evs[len(evs)-1].Seq); err != nil && ctx.Err() == nil {
 		s.o.Log.Warn("the mirror cannot follow: every incident is read again", "err", err)
 		s.nudge(s.mirrorDue)()
 	}
