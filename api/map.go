@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -16,6 +17,7 @@ import (
 
 	"onemap/auth"
 	"onemap/hub"
+	"onemap/mirror"
 	"onemap/store"
 	"onemap/tiles"
 )
@@ -39,16 +41,17 @@ func (s *Server) mapRoutes() {
 	paths := s.huma.OpenAPI()
 	paths.AddOperation(&huma.Operation{
 		OperationID: "tilejson", Method: http.MethodGet, Path: "/tiles/{layer}.json", Tags: []string{"tiles"}, Security: security,
-		Summary: "TileJSON 3.0 of a layer: grids, roads, cameras, or a named layer", Parameters: []*huma.Param{name("layer", "string")},
+		Summary: "TileJSON 3.0 of a layer: grids, roads, cameras, incidents, or a named layer", Parameters: []*huma.Param{name("layer", "string")},
 		Responses: bytesOf("application/json", "TileJSON"),
 	})
 	tile := bytesOf("application/vnd.mapbox-vector-tile", "A vector tile (MVT 2.1), gzip; ETag changes with its content")
 	tile["204"] = &huma.Response{Description: "Nothing in this tile"}
+	tile["503"] = &huma.Response{Description: "Incidents are still being read, or not as new as min_seq: see Retry-After"}
 	tile["304"] = &huma.Response{Description: "Unchanged"}
 	paths.AddOperation(&huma.Operation{
 		OperationID: "tile", Method: http.MethodGet, Path: "/tiles/{layer}/{z}/{x}/{y}.mvt", Tags: []string{"tiles"}, Security: security,
 		Summary:    "A vector tile, cut to the caller's scope",
-		Parameters: []*huma.Param{name("layer", "string"), name("z", "integer"), name("x", "integer"), name("y", "integer")}, Responses: tile,
+		Parameters: append([]*huma.Param{name("layer", "string"), name("z", "integer"), name("x", "integer"), name("y", "integer")}, incidentTileParams()...), Responses: tile,
 	})
 	paths.AddOperation(&huma.Operation{
 		OperationID: "live", Method: http.MethodGet, Path: "/api/v1/live", Tags: []string{"live"}, Security: security,
@@ -111,9 +114,9 @@ func (s *Server) tile(c *gin.Context) {
 	}
 	ctx, cancel := context.WithTimeout(c.Request.Context(), deadline(http.MethodGet))
 	defer cancel()
-	body, etag, err := s.o.Tiles.Tile(ctx, c.Param("layer"), z, x, y, a)
-	leave() // its place is not kept for one who reads slowly
 	h := c.Writer.Header()
+	body, etag, err := s.drawTile(ctx, c, z, x, y, a)
+	leave() // its place is not kept for one who reads slowly
 	h.Set("Cache-Control", "private, no-cache")
 	h.Set("Vary", "Cookie, Authorization")
 	switch {
@@ -135,6 +138,12 @@ func (s *Server) tileProblem(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, tiles.ErrUnknownLayer), errors.Is(err, tiles.ErrOutOfRange):
 		return problem(http.StatusNotFound, err.Error())
+	}
+	if errors.Is(err, tiles.ErrBehind) {
+		return retryLater("this server has not come to that event yet")
+	}
+	if l := (*mirror.Loading)(nil); errors.As(err, &l) {
+		return retryLater(fmt.Sprintf("incidents are being read for the map: %d of about %d", l.Done, l.About))
 	}
 	return s.answer(ctx, err)
 }

@@ -27,57 +27,58 @@ const (
 type Resource string
 
 const (
-	Grid          Resource = "grid"          // the tree and its boundaries
-	Overlay       Resource = "overlay"       // areas beside the tree: beats, specialist grids
-	PlaceData     Resource = "place"         // places and addresses by name; nothing of persons
-	IncidentData  Resource = "incident"      // incidents, but for who did what
-	Journal       Resource = "journal"       // every act on an incident, and who did it
-	Supervision   Resource = "supervision"   // 督办 of incidents, with their answers
-	Remark        Resource = "remark"        // requests, instructions, joint sessions, call-backs, assistants; the dossier
-	Request       Resource = "request"       // what one asks for and another decides
-	Instruction   Resource = "instruction"   // 批示 of leaders
-	OfferData     Resource = "offer"         // who is asked to go, and asking
-	OfferAnswer   Resource = "offer_answer"  // what is said about an offer: by its worker, and taking it back by the desk
-	Reporter      Resource = "reporter"      // name, phone and id number of who reported
-	Attachment    Resource = "attachment"    // photos, recordings and films of incidents
-	AdviceData    Resource = "advice"        // who should go to an incident, and who not
-	Position      Resource = "position"      // where workers are now
-	WorkerCount   Resource = "worker_count"  // how many are on duty
-	Track         Resource = "track"         // where a worker has been
-	OwnShift      Resource = "own_shift"     // a worker's own turn of duty
-	Worker        Resource = "worker"        // ending shifts of workers, removing them with their work handed over
-	StaffData     Resource = "staff"         // who serves and heads which grid, skills, duty officers, liaison officers; no names
-	Contact       Resource = "contact"       // name and phone of who heads a unit or a building
-	Handover      Resource = "handover"      // what one turn of a county's desk tells the next
-	Figures       Resource = "figures"       // counts of incidents
-	HotSpots      Resource = "hotspots"      // counts of incidents by cell
-	Events        Resource = "events"        // the live stream's topic of changes
-	RowExport     Resource = "export_rows"   // incidents as a file
-	CountExport   Resource = "export_counts" // small counts merged upward
-	LayerGrids    Resource = "layer_grids"
-	LayerRoads    Resource = "layer_roads"
-	LayerCameras  Resource = "layer_cameras"
-	NamedLayer    Resource = "named_layer"   // what a centre brought in; each narrows it: see DecideLayer
-	Selection     Resource = "selection"     // what lies inside something marked on the map; each kind by its own row too
-	Call          Resource = "call"          // roll calls and messages to workers inside a mark
-	CallAnswer    Resource = "call_answer"   // what a worker says to one
-	LayerSetting  Resource = "setting_layer" // how a named layer is drawn, and who may see it
-	ClockSetting  Resource = "setting_clock" // working days, office hours, limits, offsets of the ladder
-	StepSetting   Resource = "setting_step"  // what the steps of an incident are called
-	RuleSetting   Resource = "setting_rule"  // what advice and offers go by
-	CameraLink    Resource = "camera_link"   // looking through a camera
-	Account       Resource = "account"       // accounts, without rights
-	GrantData     Resource = "grant"         // the rights of accounts
-	TokenData     Resource = "token"         // machine tokens, wall links, sessions
-	AuditLog      Resource = "audit"
-	ServerStatus  Resource = "status"         // what the server is busy with
-	WhistleData   Resource = "whistle"        // which departments an incident calls, and calling them
-	WhistleAnswer Resource = "whistle_answer" // what a called department says
-	NoticeData    Resource = "notice"         // what units are told of areas, and telling them
-	NoticeAnswer  Resource = "notice_answer"  // reading and answering it
-	PatrolData    Resource = "patrol"         // what is visited how often
-	VisitData     Resource = "visit"          // the visits of patrols, and what became of them
-	VisitAnswer   Resource = "visit_answer"   // saying that a visit was made
+	Grid           Resource = "grid"          // the tree and its boundaries
+	Overlay        Resource = "overlay"       // areas beside the tree: beats, specialist grids
+	PlaceData      Resource = "place"         // places and addresses by name; nothing of persons
+	IncidentData   Resource = "incident"      // incidents, but for who did what
+	Journal        Resource = "journal"       // every act on an incident, and who did it
+	Supervision    Resource = "supervision"   // 督办 of incidents, with their answers
+	Remark         Resource = "remark"        // requests, instructions, joint sessions, call-backs, assistants; the dossier
+	Request        Resource = "request"       // what one asks for and another decides
+	Instruction    Resource = "instruction"   // 批示 of leaders
+	OfferData      Resource = "offer"         // who is asked to go, and asking
+	OfferAnswer    Resource = "offer_answer"  // what is said about an offer: by its worker, and taking it back by the desk
+	Reporter       Resource = "reporter"      // name, phone and id number of who reported
+	Attachment     Resource = "attachment"    // photos, recordings and films of incidents
+	AdviceData     Resource = "advice"        // who should go to an incident, and who not
+	Position       Resource = "position"      // where workers are now
+	WorkerCount    Resource = "worker_count"  // how many are on duty
+	Track          Resource = "track"         // where a worker has been
+	OwnShift       Resource = "own_shift"     // a worker's own turn of duty
+	Worker         Resource = "worker"        // ending shifts of workers, removing them with their work handed over
+	StaffData      Resource = "staff"         // who serves and heads which grid, skills, duty officers, liaison officers; no names
+	Contact        Resource = "contact"       // name and phone of who heads a unit or a building
+	Handover       Resource = "handover"      // what one turn of a county's desk tells the next
+	Figures        Resource = "figures"       // counts of incidents
+	HotSpots       Resource = "hotspots"      // counts of incidents by cell
+	Events         Resource = "events"        // the live stream's topic of changes
+	RowExport      Resource = "export_rows"   // incidents as a file
+	CountExport    Resource = "export_counts" // small counts merged upward
+	LayerGrids     Resource = "layer_grids"
+	LayerRoads     Resource = "layer_roads"
+	LayerIncidents Resource = "layer_incidents" // incidents one by one, where they are
+	LayerCameras   Resource = "layer_cameras"
+	NamedLayer     Resource = "named_layer"   // what a centre brought in; each narrows it: see DecideLayer
+	Selection      Resource = "selection"     // what lies inside something marked on the map; each kind by its own row too
+	Call           Resource = "call"          // roll calls and messages to workers inside a mark
+	CallAnswer     Resource = "call_answer"   // what a worker says to one
+	LayerSetting   Resource = "setting_layer" // how a named layer is drawn, and who may see it
+	ClockSetting   Resource = "setting_clock" // working days, office hours, limits, offsets of the ladder
+	StepSetting    Resource = "setting_step"  // what the steps of an incident are called
+	RuleSetting    Resource = "setting_rule"  // what advice and offers go by
+	CameraLink     Resource = "camera_link"   // looking through a camera
+	Account        Resource = "account"       // accounts, without rights
+	GrantData      Resource = "grant"         // the rights of accounts
+	TokenData      Resource = "token"         // machine tokens, wall links, sessions
+	AuditLog       Resource = "audit"
+	ServerStatus   Resource = "status"         // what the server is busy with
+	WhistleData    Resource = "whistle"        // which departments an incident calls, and calling them
+	WhistleAnswer  Resource = "whistle_answer" // what a called department says
+	NoticeData     Resource = "notice"         // what units are told of areas, and telling them
+	NoticeAnswer   Resource = "notice_answer"  // reading and answering it
+	PatrolData     Resource = "patrol"         // what is visited how often
+	VisitData      Resource = "visit"          // the visits of patrols, and what became of them
+	VisitAnswer    Resource = "visit_answer"   // saying that a visit was made
 )
 
 // Reach is how far a role gets with a resource.
@@ -151,6 +152,7 @@ export_rows   read    -            -              -         -             grid+f
 export_counts read    -            -              -         grid?         grid?         grid?      grid?         -            -              dept?           -
 layer_grids   read    -            -              -         grid          grid          grid       grid          grid         grid           grid            grid
 layer_roads   read    -            -              -         grid          grid          grid       grid          grid         grid           grid            grid
+layer_incidents read  -            -              -         grid+sens     grid+flag     grid+flag  grid+flag     grid         -              -               -
 layer_cameras read    -            -              -         grid          grid          grid       grid          grid         grid           -               grid
 named_layer   read    -            -              -         grid          grid          grid       grid          grid         grid           -               grid
 selection     read    -            -              -         grid          grid          grid       grid          grid         -              -               -

@@ -108,36 +108,43 @@ func (c *cache) finish(k key, w *work) {
 	}
 }
 
-// writers rest here between two tiles. A sync.Pool would lose them with each
-// garbage collection, and a new one takes most of a megabyte.
-var writers = make(chan *gzip.Writer, 4)
+// packer compresses tiles. Its writers rest in it between two tiles: a sync.Pool would
+// lose them with each garbage collection, and a new one takes most of a megabyte.
+type packer struct {
+	level int
+	idle  chan *gzip.Writer
+}
 
-func writer() *gzip.Writer {
+var (
+	// small: grids change seldom and a tile is packed once, but a first look at a new
+	// scope waits for it.
+	small = packer{6, make(chan *gzip.Writer, 4)}
+	// quick: incidents change all the time.
+	quick = packer{gzip.BestSpeed, make(chan *gzip.Writer, 4)}
+)
+
+func (p packer) writer() *gzip.Writer {
 	select {
-	case w := <-writers:
+	case w := <-p.idle:
 		return w
 	default:
-		w, _ := gzip.NewWriterLevel(nil, gzipLevel) // the level is valid
+		w, _ := gzip.NewWriterLevel(nil, p.level) // the level is valid
 		return w
 	}
 }
 
-func layAway(w *gzip.Writer) {
+func (p packer) layAway(w *gzip.Writer) {
 	select {
-	case writers <- w:
+	case p.idle <- w:
 	default:
 	}
 }
-
-// gzipLevel: grids change seldom and a tile is packed once, but a first look at
-// a new scope waits for it.
-const gzipLevel = 6
 
 // pack compresses a tile and names its content.
-func pack(raw []byte) (ready, error) {
+func (p packer) pack(raw []byte) (ready, error) {
 	var buf bytes.Buffer
-	w := writer()
-	defer layAway(w)
+	w := p.writer()
+	defer p.layAway(w)
 	w.Reset(&buf)
 	if _, err := w.Write(raw); err != nil {
 		return ready{}, err

@@ -252,5 +252,5 @@ func encode(parts []part) (ready, error) {
 	if err != nil {
 		return ready{}, err
 	}
-	return pack(raw)
+	return small.pack(raw)
 }

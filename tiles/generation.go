@@ -10,6 +10,7 @@ import (
 	"github.com/paulmach/orb"
 
 	"onemap/auth"
+	"onemap/geo"
 	"onemap/geo/grid"
 )
 
@@ -62,22 +63,16 @@ func newGeneration(id uint64, tree *grid.Tree) *generation {
 			mp = append(mp, q)
 		}
 		g.shapes = append(g.shapes, mp)
-		g.labels = append(g.labels, mercator(n.Label))
+		g.labels = append(g.labels, geo.Mercator(n.Label))
 	}
 	g.joints = findJoints(g.shapes)
 	return g
 }
 
-// mercator projects degrees to the unit square, y down.
-func mercator(p orb.Point) orb.Point {
-	lat := math.Max(-85.05112878, math.Min(85.05112878, p[1])) * math.Pi / 180
-	return orb.Point{p[0]/360 + 0.5, 0.5 - math.Asinh(math.Tan(lat))/(2*math.Pi)}
-}
-
 func project[T ~[]orb.Point](ps T) orb.LineString {
 	out := make(orb.LineString, len(ps))
 	for i, p := range ps {
-		out[i] = mercator(p)
+		out[i] = geo.Mercator(p)
 	}
 	return out
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/paulmach/orb/geojson"
 
 	"onemap/auth"
+	"onemap/geo"
 	"onemap/layer"
 )
 
@@ -79,7 +80,7 @@ func newNamedSet(id uint64, set *layer.Set) *namedSet {
 	for i := range set.Features {
 		switch g := set.Features[i].Geom.(type) {
 		case orb.Point:
-			n.spots = append(n.spots, mercator(g))
+			n.spots = append(n.spots, geo.Mercator(g))
 		default:
 			n.shape = append(n.shape, projected(g))
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/paulmach/orb/geojson"
 
 	"onemap/auth"
+	"onemap/geo"
 )
 
 // latest keeps the set S made of the newest slice the source returned.
@@ -83,7 +84,7 @@ type spotSet struct {
 func newSpotSet(id uint64, rows []Spot, g *generation) *spotSet {
 	c := &spotSet{id: id, rows: rows, grids: g}
 	for _, r := range rows {
-		c.spots = append(c.spots, mercator(r.P))
+		c.spots = append(c.spots, geo.Mercator(r.P))
 	}
 	return c
 }

@@ -24,6 +24,7 @@ import (
 	"onemap/auth"
 	"onemap/geo/grid"
 	"onemap/layer"
+	"onemap/mirror"
 )
 
 var (
@@ -79,6 +80,7 @@ type Options struct {
 	Roads   func() []Line
 	Cameras func() []Spot
 	Named   func() *layer.Book // the named layers
+	Mirror  *mirror.Mirror     // the incidents; nil for none
 
 	CacheBytes int    // ready tiles kept in memory; default 32 MiB
 	Prefix     string // before the tile addresses in TileJSON, as "https://host"
@@ -127,7 +129,7 @@ type plan struct {
 	minzoom  int
 	maxzoom  int // the deepest tile
 	fields   []vectorLayer
-	source   func(s *Server) source
+	source   func(s *Server) source // nil for incidents: see IncidentTile
 }
 
 // source is one state of what a layer shows.
@@ -154,6 +156,12 @@ func layerNamed(name string) (plan, error) {
 	case "roads":
 		f := map[string]string{"class": "String", "name": "String"}
 		return plan{auth.LayerRoads, roadsFrom, MaxZoom, []vectorLayer{{"roads", f, roadsFrom, dataZoom}}, func(s *Server) source { return s.roads.now(s) }}, nil
+	case "incidents":
+		f := map[string]string{"state": "String", "priority": "Number", "category": "String"}
+		return plan{auth.LayerIncidents, 0, MaxZoom, []vectorLayer{
+			{"incidents", f, DotsFrom, MaxZoom},
+			{"counts", map[string]string{"count": "Number"}, 0, MaxZoom},
+		}, nil}, nil
 	case "cameras":
 		f := map[string]string{"id": "String", "name": "String", "heading": "Number", "fov": "Number"}
 		return plan{auth.LayerCameras, CamerasFrom, MaxZoom, []vectorLayer{{"cameras", f, CamerasFrom, dataZoom}}, func(s *Server) source { return s.cameras.now(s) }}, nil
@@ -192,6 +200,10 @@ func (s *Server) TileJSON(name string, a auth.Actor) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	deepest := min(dataZoom, l.maxzoom)
+	if l.source == nil {
+		deepest = l.maxzoom // those that fall together come apart
+	}
 	doc := struct {
 		TileJSON string        `json:"tilejson"`
 		Name     string        `json:"name"`
@@ -205,7 +217,7 @@ func (s *Server) TileJSON(name string, a auth.Actor) ([]byte, error) {
 		"3.0.0", name,
 		[]string{s.o.Prefix + "/tiles/" + name + "/{z}/{x}/{y}.mvt"},
 		"xyz",
-		l.minzoom, min(dataZoom, l.maxzoom), nil, l.fields,
+		l.minzoom, deepest, nil, l.fields,
 	}
 	if b, ok := s.generation().bounds(d.Scope); ok {
 		doc.Bounds = &[4]float64{b.Min[0], b.Min[1], b.Max[0], b.Max[1]}
@@ -229,6 +241,10 @@ func (s *Server) Tile(ctx context.Context, name string, z, x, y int, a auth.Acto
 	}
 	if z < l.minzoom || z > l.maxzoom {
 		return nil, "", ErrEmpty
+	}
+	if l.source == nil {
+		body, etag, _, err = s.IncidentTile(ctx, z, x, y, a, IncidentQuery{}, 0)
+		return body, etag, err
 	}
 	src, t := l.source(s), tile{z, x, y}
 	// The view makes no difference to what these layers show.

@@ -33,6 +33,7 @@ import (
 	"onemap/internal/localpg"
 	"onemap/internal/notify"
 	"onemap/migrations"
+	"onemap/mirror"
 	"onemap/people"
 	"onemap/store"
 	"onemap/store/ledger"
@@ -53,6 +54,8 @@ type Server struct {
 	files        *attach.Keeper // of attachments
 	hub          *hub.Hub
 	tiles        *tiles.Server
+	mirror       *mirror.Mirror
+	mirrorDue    chan struct{} // every incident has to be read again
 	fixes        *fixWriter
 	metrics      *metrics
 	sweep        *ledger.Sweeper
@@ -107,7 +110,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	o.setDefaults()
 	s := &Server{
 		o: o, wake: make(chan struct{}, 1), heads: make(chan struct{}, 1), layersDue: make(chan struct{}, 1), placesDue: make(chan struct{}, 1),
-		peopleDue: make(chan struct{}, 1), offersDue: make(chan struct{}, 1), plansDue: make(chan struct{}, 1), triedSince: map[planKey]time.Time{}, overlaysDue: make(chan struct{}, 1), namedDue: make(chan struct{}, 1), treeAhead: make(chan int32, 4), ready: make(chan struct{}), failed: make(chan error, 8),
+		peopleDue: make(chan struct{}, 1), offersDue: make(chan struct{}, 1), plansDue: make(chan struct{}, 1), triedSince: map[planKey]time.Time{}, overlaysDue: make(chan struct{}, 1), namedDue: make(chan struct{}, 1), mirrorDue: make(chan struct{}, 1), treeAhead: make(chan int32, 4), ready: make(chan struct{}), failed: make(chan error, 8),
 	}
 	s.load.Store(&api.Loading{})
 	o.Log.Info("starting", "version", o.Version, "options", o)

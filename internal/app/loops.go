@@ -19,6 +19,7 @@ import (
 	"onemap/feed"
 	"onemap/geo/grid"
 	"onemap/hub"
+	"onemap/mirror"
 	"onemap/store"
 	"onemap/store/ledger"
 	"onemap/tiles"
@@ -42,7 +43,9 @@ func (s *Server) startLoops(ctx context.Context) error {
 	if err := s.reloadPlaces(ctx); err != nil {
 		return err
 	}
+	s.mirror = mirror.New(s.pools.care, auth.System("tiles of incidents are cut to each reader's scope"))
 	s.tiles = tiles.New(tiles.Options{
+		Mirror:  s.mirror,
 		Tree:    func() *grid.Tree { return s.catalogue.Now().Tree },
 		Roads:   func() []tiles.Line { return s.layers.Load().roads },
 		Cameras: func() []tiles.Spot { return s.named.Load().spots },
@@ -59,6 +62,7 @@ func (s *Server) startLoops(ctx context.Context) error {
 		Pool: s.db.Pool, Now: s.o.Now, Log: s.o.Log, Wake: s.wake, OnHead: func(feed.Seq) { s.nudge(s.heads)() },
 	}).Run)
 	s.loop("pump", s.pump)
+	s.loop("mirror", s.loadMirror)
 	s.loop("places", s.followPlaces)
 	s.loop("layers", s.followNamed)
 	s.loop("audit seal", (&ledger.AuditSealer{
@@ -166,6 +170,8 @@ func (s *Server) pump(ctx context.Context) {
 			s.nudge(s.placesDue)()
 			s.camerasMoved.Store(true)
 			s.nudge(s.namedDue)()
+			s.mirror.Forget() // its numbers may be another feed's
+			s.nudge(s.mirrorDue)()
 		}
 		switch {
 		case err == nil && epoch == "":
@@ -251,6 +257,7 @@ func (s *Server) pumpOnce(ctx context.Context, system auth.Scope, epoch feed.Epo
 // before brings what this node keeps of the configuration up to date, so that
 // nobody is told of a grid that the node does not know yet.
 func (s *Server) before(ctx context.Context, evs []feed.Event) error {
+	s.mirrorFollows(ctx, evs)
 	reload, clocks := false, false
 	for _, e := range evs {
 		defer s.layersTold(e) // once the new tree is in force

@@ -57,6 +57,8 @@ func (r *run) mayLayer(layer string) bool {
 		return r.o.cell(rowGrids, r.a).read
 	case "cameras":
 		return !r.o.cell(rowTiles, r.a).has("points")
+	case "incidents": // of who reads incidents one by one, and of more than the own
+		return r.o.cell(rowIncident, r.a).reach != own && r.a.role != auth.Wall
 	}
 	return true
 }
@@ -127,7 +129,7 @@ func (r *run) drawn(l line, layer string) {
 	got := map[string]bool{}
 	hall := r.w.named("hall with the flag").token
 	zooms := []maptile.Zoom{9, 12}
-	if layer == "cameras" {
+	if layer == "cameras" || layer == "incidents" {
 		zooms = zooms[1:]
 	}
 	for _, z := range zooms {
@@ -171,6 +173,19 @@ func (r *run) drawn(l line, layer string) {
 				r.f.add("less", r.a.name, "tiles of cameras", "lacks %s", c.name)
 			}
 		}
+	case "incidents":
+		near := r.w.over(12)
+		for _, m := range r.w.incidents {
+			r.f.cell()
+			is := got["incident "+m.id]
+			want := !m.closed && r.o.sees(r.w, r.a, m, rowIncident) != hidden && slices.Contains(near, maptile.At(orb.Point(m.at), 12))
+			if is && !want {
+				r.f.add("leak", r.a.name, "tiles of incidents", "shows %s", m.name)
+			}
+			if want && !is {
+				r.f.add("less", r.a.name, "tiles of incidents", "lacks %s", m.name)
+			}
+		}
 	case "roads":
 		if r.f.cell(); !got["大路"] {
 			r.f.add("less", r.a.name, "tiles of roads", "no road in the county")
@@ -187,6 +202,9 @@ func (r *run) features(l line, layer string, layers mvt.Layers, got map[string]b
 				}
 			}
 			name, _ := f.Properties["name"].(string)
+			if id, ok := f.ID.(float64); ok && layer == "incidents" {
+				name = fmt.Sprintf("incident %.0f", id)
+			}
 			if no, ok := f.Properties["no"].(float64); ok {
 				name = r.w.numbers()[int(no)]
 			}

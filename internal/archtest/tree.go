@@ -18,7 +18,7 @@ var topLevel = []string{
 	".ci", ".editorconfig", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md",
 	"docker-compose.yml", "go.mod", "go.sum",
 	"analysis", "api", "auth", "cmd", "deploy", "dispatch", "docs", "feed", "frontend", "geo", "hub", "intake", "internal", "layer",
-	"migrations", "people", "store", "tiles", "track",
+	"migrations", "mirror", "people", "store", "tiles", "track",
 }
 
 // checkTop finds paths that lie under no allowed name of the root.

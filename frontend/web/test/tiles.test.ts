@@ -1,0 +1,33 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+// The tiles of incidents, which the server's own encoder writes, as the map's decoder reads them.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { VectorTile } from '@mapbox/vector-tile';
+import { PbfReader } from 'pbf';
+import { expect, test } from 'vitest';
+
+const DATA = join(import.meta.dirname, '../../../tiles/testdata');
+
+interface Told {
+  ID: number;
+  At: [number, number];
+  Properties: Record<string, string | number>;
+}
+
+test.each(['incidents-13', 'incidents-many-12', 'incidents-9'])('%s is read as it was meant', (name) => {
+  const tile = new VectorTile(new PbfReader(readFileSync(join(DATA, `${name}.mvt`))));
+  const want: Record<string, Told[]> = JSON.parse(readFileSync(join(DATA, `${name}.json`), 'utf8'));
+  expect(Object.keys(tile.layers).sort()).toEqual(Object.keys(want).sort());
+  for (const [layer, features] of Object.entries(want)) {
+    const l = tile.layers[layer];
+    expect([l?.version, l?.extent, l?.length]).toEqual([2, 4096, features.length]);
+    features.forEach((f, k) => {
+      const is = l?.feature(k);
+      const at = is?.loadGeometry()[0]?.[0];
+      expect([is?.id ?? 0, is?.type, at?.x, at?.y, is?.properties]).toEqual([f.ID, 1, f.At[0], f.At[1], f.Properties]);
+    });
+  }
+});

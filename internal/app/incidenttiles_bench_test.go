@@ -1,0 +1,95 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/paulmach/orb"
+	"github.com/paulmach/orb/maptile"
+
+	"onemap/auth"
+)
+
+// BenchmarkIncidentTilesHTTP asks the demo county's tiles of incidents over HTTP, two
+// clients on the same machine: cold ones, each with a period that nobody asked for yet,
+// and hot ones. ONEMAP_SOAK=1 has 300,000 incidents, else 3,000.
+func BenchmarkIncidentTilesHTTP(b *testing.B) {
+	past := 3000
+	if soak() {
+		past = 300_000
+	}
+	st := demoStand(b, past)
+	leader := st.token(auth.CountyLeader, string(st.s.catalogue.Now().Tree.Nodes()[0].Code))
+	at := st.everyOnMap()
+	seq := strconv.Itoa(st.settled())
+	began := time.Now()
+	if err := st.s.mirror.Load(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	b.Logf("%d incidents with a place, read in %v, as of %s", len(at), time.Since(began).Round(time.Millisecond), seq)
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}}
+	get := func(path string) int {
+		r, err := http.NewRequestWithContext(b.Context(), http.MethodGet, st.url+path, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+leader)
+		r.Header.Set("Accept-Encoding", "gzip")
+		a, err := client.Do(r)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer a.Body.Close()
+		n, err := io.Copy(io.Discard, a.Body)
+		if err != nil || a.StatusCode != 200 && a.StatusCode != 204 {
+			b.Fatal(path, a.StatusCode, err)
+		}
+		return int(n)
+	}
+	run := func(b *testing.B, z maptile.Zoom, query func(i int) string) {
+		const clients = 2
+		took, size := make([]time.Duration, b.N), 0
+		var mu sync.Mutex
+		var wait sync.WaitGroup
+		b.ResetTimer()
+		for c := range clients {
+			wait.Go(func() {
+				bytes := 0
+				for i := c; i < b.N; i += clients {
+					t := maptile.At(orb.Point(at[i*7919%len(at)].at), z)
+					begin := time.Now()
+					bytes += get(fmt.Sprintf("/tiles/incidents/%d/%d/%d.mvt?state=all%s", t.Z, t.X, t.Y, query(i)))
+					took[i] = time.Since(begin)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				size += bytes
+			})
+		}
+		wait.Wait()
+		b.StopTimer()
+		slices.Sort(took)
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tiles/s")
+		b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+		b.ReportMetric(float64(size)/float64(b.N), "B/tile")
+	}
+	asked := 0
+	for _, z := range []maptile.Zoom{8, 9, 10, 12, 13, 14} {
+		b.Run(fmt.Sprintf("cold/z%d", z), func(b *testing.B) {
+			run(b, z, func(i int) string {
+				return "&from=" + time.Unix(int64(asked+i), 0).UTC().Format(time.RFC3339)
+			})
+			asked += b.N
+		})
+		b.Run(fmt.Sprintf("hot/z%d", z), func(b *testing.B) { run(b, z, func(int) string { return "" }) })
+	}
+}

@@ -1,0 +1,118 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package mirror
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/paulmach/orb"
+
+	"onemap/geo/cell"
+	"onemap/store"
+)
+
+// rowsOf are the rows of a view that count, by id.
+func rowsOf(v *View) map[int64][10]any {
+	out := map[int64][10]any{}
+	for _, part := range []struct {
+		c    *Columns
+		gone []uint64
+	}{{v.Sorted, v.Gone}, {v.Tail, v.TailGone}} {
+		for i, id := range part.c.ID {
+			if c := part.c; !Marked(part.gone, i) {
+				out[id] = [10]any{c.Place[i], c.Grid[i], c.Category[i], c.State[i], c.Priority[i], c.Flags[i], c.Reported[i], c.Cells[0][i], c.Cells[1][i], c.Cells[2][i]}
+			}
+		}
+	}
+	return out
+}
+
+// TestATailIsPutInItsPlace: every row that counts is there afterwards, once, in order.
+func TestATailIsPutInItsPlace(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 3))
+	for range 50 {
+		v := &View{Sorted: &Columns{}, Tail: &Columns{}}
+		id := int64(0)
+		some := func(n int) *Columns {
+			b := newBuilder(v)
+			for range n {
+				id += 1 + r.Int64N(3)
+				b.add(&store.Placed{
+					ID: id, At: orb.Point{107 + r.Float64(), 38 + float64(r.IntN(3))}, Cells: [3]cell.Cell{1, 2, cell.Cell(r.IntN(9))}, Grid: r.Int32N(9),
+					Category: string(rune('a' + r.IntN(5))), State: "routed", Priority: int16(1 + r.IntN(4)), Open: r.IntN(2) == 0, Sensitive: r.IntN(2) == 0, Reported: time.UnixMicro(r.Int64N(1e15)),
+				})
+			}
+			v.Categories, v.States = b.wordsTold, b.statesTold
+			return &b.c
+		}
+		v.Sorted = some(r.IntN(200)).sorted()
+		v.Tail = some(r.IntN(100))
+		for i := range v.Sorted.ID {
+			if r.IntN(4) == 0 {
+				v.Gone = withMark(v.Gone, i)
+			}
+		}
+		for i := range v.Tail.ID {
+			if r.IntN(4) == 0 {
+				v.TailGone = withMark(v.TailGone, i)
+			}
+		}
+		want := rowsOf(v)
+		m := &Mirror{tail: map[int64]int32{1: 1}}
+		m.compact(v)
+		got := rowsOf(v)
+		if len(got) != len(want) || len(v.Sorted.ID) != len(want) || len(v.Tail.ID) != 0 || len(m.tail) != 0 {
+			t.Fatalf("%d rows of %d, %d sorted, %d in the tail", len(got), len(want), len(v.Sorted.ID), len(v.Tail.ID))
+		}
+		for id, row := range want {
+			if got[id] != row {
+				t.Fatalf("incident %d: %v, was %v", id, got[id], row)
+			}
+		}
+		if !slices.IsSorted(v.Sorted.Place) || !slices.IsSortedFunc(m.byID, func(a, b int32) int { return compare(v.Sorted.ID[a], v.Sorted.ID[b]) }) {
+			t.Fatal("out of order")
+		}
+	}
+}
+
+// TestColumnsThatWereReadDoNotChange: a view holds what it held, whatever comes behind.
+func TestColumnsThatWereReadDoNotChange(t *testing.T) {
+	b := newBuilder(&View{})
+	b.add(&store.Placed{ID: 1, Category: "a", State: "routed"})
+	first := (&Columns{}).with(&b.c, 0)
+	second := first.with(&b.c, 0)
+	third := first.with(&b.c, 0)
+	if len(first.ID) != 1 || len(second.ID) != 2 || len(third.Cells[2]) != 2 {
+		t.Error(len(first.ID), len(second.ID), len(third.Cells[2]))
+	}
+}
+
+// TestChangesAreToldOfTheirTileAndThoseAroundIt and of no other.
+func TestChangesAreToldOfTheirTileAndThoseAroundIt(t *testing.T) {
+	m := &Mirror{}
+	at := PlaceOf(orb.Point{107.5, 38.2})
+	x, y := int(Gather(at)>>(32-10)), int(Gather(at>>1)>>(32-10))
+	before := m.Changed(10, x, y)
+	m.changes.at([]uint64{at})
+	for dx := -2; dx <= 2; dx++ {
+		for dy := -2; dy <= 2; dy++ {
+			told := m.Changed(10, x+dx, y+dy) != before
+			if near := max(dx, -dx) <= 1 && max(dy, -dy) <= 1; told != near {
+				t.Errorf("%d %d: told %t", dx, dy, told)
+			}
+		}
+	}
+	if m.Changed(18, x<<8, y<<8) == before && m.Changed(18, int(Gather(at)>>(32-18)), int(Gather(at>>1)>>(32-18))) == before {
+		t.Error("a deep tile is not told")
+	}
+	m.changes.all()
+	if m.Changed(3, 0, 0) == before {
+		t.Error("everything changed, and a far tile is not told")
+	}
+}

@@ -1,0 +1,272 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package mirror keeps every incident that has a place in memory, by column, for what
+// looks at many of them at once. PostgreSQL stays the truth: the mirror is read from it at
+// the start and whenever much changes at once, and follows the feed, reading anew what an
+// event tells of. Whoever asks gets a View as of one sequence number.
+//
+//	store.EachPlaced -> Columns, sorted by place -> View -> tiles
+//	feed: ids of a batch -> the same query -> tail, rows gone -> the next View
+package mirror
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"onemap/auth"
+	"onemap/feed"
+	"onemap/store"
+)
+
+// Loading says that the incidents are being read: so many of about so many are there.
+type Loading struct{ Done, About int64 }
+
+func (l *Loading) Error() string {
+	return fmt.Sprintf("mirror: incidents are being read: %d of about %d", l.Done, l.About)
+}
+
+// Mirror keeps the newest View. Its methods may be called from any goroutine.
+type Mirror struct {
+	db    *store.DB
+	scope auth.Scope
+
+	view        atomic.Pointer[View]
+	done, about atomic.Int64
+	changes     changes
+
+	mu      sync.Mutex // guards what follows: one change at a time
+	told    feed.Seq   // of the newest event that was followed
+	due     bool       // more has changed than was told by id: the sequence number stands until it is read
+	reading bool       // a load is on its way: what is told meanwhile is read again after it
+	missed  map[int64]bool
+	byID    []int32         // rows of the sorted part in the order of their ids
+	tail    map[int64]int32 // rows of the tail that count
+}
+
+// New makes a Mirror that holds nothing yet. The scope is that of the whole database: who
+// reads a View cuts it to the reader's.
+func New(db *store.DB, whole auth.Scope) *Mirror {
+	return &Mirror{db: db, scope: whole, missed: map[int64]bool{}}
+}
+
+// View is the newest state. Error: *Loading until everything has been read once.
+func (m *Mirror) View() (*View, error) {
+	if v := m.view.Load(); v != nil {
+		return v, nil
+	}
+	return nil, &Loading{m.done.Load(), m.about.Load()}
+}
+
+// Due says that more has changed than events tell by id. Until Load has read it, the View
+// goes on and keeps its sequence number.
+func (m *Mirror) Due() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.due = true
+}
+
+// Forget drops what was read of another database or feed: there is no View until Load has
+// read everything.
+func (m *Mirror) Forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.view.Store(nil)
+	m.told, m.due = 0, true
+}
+
+// Load reads every incident; one at a time. Until it is done the View before it stands,
+// and follows.
+func (m *Mirror) Load(ctx context.Context) (err error) {
+	m.mu.Lock()
+	m.reading, m.due = true, false // what was told until now is in the snapshot to come
+	clear(m.missed)
+	m.mu.Unlock()
+	defer func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.reading, m.due = false, m.due || err != nil
+	}()
+
+	next := newBuilder(&View{})
+	m.done.Store(0)
+	seq, err := m.db.EachPlaced(ctx, m.scope, nil, func(about int) { m.about.Store(int64(about)) }, func(p *store.Placed) {
+		next.add(p)
+		m.done.Add(1)
+	})
+	if err != nil {
+		return err
+	}
+	sorted := next.c.sorted()
+	byID := idOrder(sorted)
+
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.due {
+		seq = max(seq, m.told) // what came meanwhile is read below
+	}
+	v := &View{Seq: seq, Sorted: sorted, Tail: &Columns{}, Categories: next.wordsTold, States: next.statesTold}
+	was := [...]any{m.byID, m.tail}
+	m.byID, m.tail = byID, map[int64]int32{}
+	if err := m.follow(ctx, v, slices.Collect(maps.Keys(m.missed))); err != nil {
+		m.byID, m.tail = was[0].([]int32), was[1].(map[int64]int32)
+		return err
+	}
+	m.changes.all()
+	return nil
+}
+
+// Follow reads anew the incidents of ids, which events up to seq tell of, and keeps what
+// came of them. Where that cannot be read the View before stands, and everything is due.
+func (m *Mirror) Follow(ctx context.Context, ids []int64, seq feed.Seq) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.reading {
+		for _, id := range ids {
+			m.missed[id] = true
+		}
+	}
+	m.told = max(m.told, seq)
+	v := m.view.Load()
+	if v == nil {
+		return nil // they are in what is being read, or missed
+	}
+	next := *v
+	if !m.due && !m.reading {
+		next.Seq = max(v.Seq, seq)
+	}
+	if err := m.follow(ctx, &next, ids); err != nil {
+		m.due = true
+		return err
+	}
+	return nil
+}
+
+// compactAt is how long a tail grows before it is put in its place: every tile looks
+// through all of it.
+const compactAt = 4096
+
+// follow makes v, which is nobody's yet, the newest View, with the incidents of ids as
+// they are now.
+func (m *Mirror) follow(ctx context.Context, v *View, ids []int64) error {
+	if len(ids) == 0 {
+		m.view.Store(v)
+		return nil
+	}
+	b := newBuilder(v)
+	_, err := m.db.EachPlaced(ctx, m.scope, ids, nil, b.add)
+	if err != nil {
+		return err
+	}
+	var moved []uint64
+	v.Gone, v.TailGone = slices.Clone(v.Gone), slices.Clone(v.TailGone)
+	for _, id := range ids {
+		if i, is := m.tail[id]; is {
+			moved = append(moved, v.Tail.Place[i])
+			v.TailGone = withMark(v.TailGone, int(i))
+			delete(m.tail, id)
+		} else if k, is := slices.BinarySearchFunc(m.byID, id, func(i int32, id int64) int { return compare(v.Sorted.ID[i], id) }); is {
+			if i := int(m.byID[k]); !Marked(v.Gone, i) {
+				moved = append(moved, v.Sorted.Place[i])
+				v.Gone = withMark(v.Gone, i)
+			}
+		}
+	}
+	for i, id := range b.c.ID {
+		m.tail[id] = int32(len(v.Tail.ID))
+		v.Tail = v.Tail.with(&b.c, i)
+		moved = append(moved, b.c.Place[i])
+	}
+	v.Categories, v.States = b.wordsTold, b.statesTold
+	if n := len(v.Tail.ID); n > compactAt && n > len(v.Sorted.ID)/64 {
+		m.compact(v)
+	}
+	m.view.Store(v)
+	m.changes.at(moved) // after the View: what is drawn for a newer number is never of an older one
+	return nil
+}
+
+// compact puts the tail in its place.
+func (m *Mirror) compact(v *View) {
+	all := &Columns{}
+	for _, part := range []struct {
+		c    *Columns
+		gone []uint64
+	}{{v.Sorted, v.Gone}, {v.Tail, v.TailGone}} {
+		for i := range part.c.ID {
+			if !Marked(part.gone, i) {
+				all = all.with(part.c, i)
+			}
+		}
+	}
+	v.Sorted, v.Tail, v.Gone, v.TailGone = all.sorted(), &Columns{}, nil, nil
+	m.byID, m.tail = idOrder(v.Sorted), map[int64]int32{}
+}
+
+// idOrder is the rows in the order of their ids.
+func idOrder(c *Columns) []int32 {
+	out := make([]int32, len(c.ID))
+	for i := range out {
+		out[i] = int32(i)
+	}
+	slices.SortFunc(out, func(a, b int32) int { return compare(c.ID[a], c.ID[b]) })
+	return out
+}
+
+// builder makes columns of rows.
+type builder struct {
+	c                     Columns
+	words                 map[string]uint16
+	states                map[string]uint8
+	wordsTold, statesTold []string
+}
+
+// newBuilder makes one that goes on with the words of a View.
+func newBuilder(v *View) *builder {
+	b := &builder{words: map[string]uint16{}, states: map[string]uint8{}, wordsTold: slices.Clone(v.Categories), statesTold: slices.Clone(v.States)}
+	for i, w := range b.wordsTold {
+		b.words[w] = uint16(i)
+	}
+	for i, w := range b.statesTold {
+		b.states[w] = uint8(i)
+	}
+	return b
+}
+
+func (b *builder) add(p *store.Placed) {
+	w, known := b.words[p.Category]
+	if !known {
+		w = uint16(len(b.wordsTold))
+		b.words[p.Category] = w
+		b.wordsTold = append(b.wordsTold, p.Category)
+	}
+	st, known := b.states[p.State]
+	if !known {
+		st = uint8(len(b.statesTold))
+		b.states[p.State] = st
+		b.statesTold = append(b.statesTold, p.State)
+	}
+	var f Flags
+	if p.Open {
+		f |= Open
+	}
+	if p.Sensitive {
+		f |= Sensitive
+	}
+	c := &b.c
+	c.Place = append(c.Place, PlaceOf(p.At))
+	c.ID = append(c.ID, p.ID)
+	c.Grid = append(c.Grid, p.Grid)
+	c.Category = append(c.Category, w)
+	c.State = append(c.State, st)
+	c.Priority = append(c.Priority, uint8(p.Priority))
+	c.Flags = append(c.Flags, f)
+	c.Reported = append(c.Reported, p.Reported.UnixMicro())
+	for r := range c.Cells {
+		c.Cells[r] = append(c.Cells[r], p.Cells[r])
+	}
+}
