@@ -106,6 +106,7 @@ func (m *Mirror) Load(ctx context.Context) (err error) {
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.reading = false // what is told from here on is told to the new View
 	if !m.due {
 		seq = max(seq, m.told) // what came meanwhile is read below
 	}
