@@ -41,13 +41,7 @@ func (r *run) hotSpots(l line) {
 		r.f.add("form", r.a.name, l.name(), "%d %.200s", a.status, a.body)
 		return
 	}
-	want := 0
-	for _, m := range r.w.incidents {
-		in := !m.when.Before(from) && m.when.Before(to)
-		if in && !m.sensitive && r.o.sees(r.w, r.a, m, rowIncident) != hidden && r.o.sees(r.w, r.a, m, l.resource) != hidden {
-			want++
-		}
-	}
+	want := r.heated(l, from, to)
 	r.f.cell()
 	if n := v.Counted + v.Elsewhere + v.Not_Located; n != want {
 		r.f.add("leak", r.a.name, l.name(), "counts %d incidents, the actor sees %d", n, want)
@@ -90,5 +84,41 @@ func (r *run) hotSpots(l line) {
 		if json.Unmarshal(rows.body, &told) != nil || why.Count != c.Count || len(told.Items) != c.Count {
 			r.f.add("leak", r.a.name, l.name(), "cell %s counts %d, why counts %d, %d rows", c.Cell, c.Count, why.Count, len(told.Items))
 		}
+	}
+}
+
+// heated is how many incidents of a period the actor may have counted by cell.
+func (r *run) heated(l line, from, to time.Time) (n int) {
+	for _, m := range r.w.incidents {
+		in := !m.when.Before(from) && m.when.Before(to)
+		if in && !m.sensitive && r.o.sees(r.w, r.a, m, rowIncident) != hidden && r.o.sees(r.w, r.a, m, l.resource) != hidden {
+			n++
+		}
+	}
+	return n
+}
+
+// hotPeriods counts by cell what was reported in several periods, likewise.
+func (r *run) hotPeriods(l line) {
+	now := time.Now()
+	begin, middle, end := now.AddDate(0, 0, -120), now.AddDate(0, 0, -60), now.Add(time.Hour)
+	path := l.path + "?" + url.Values{
+		"from": {begin.Format(time.RFC3339Nano)}, "to": {middle.Format(time.RFC3339Nano)},
+		"from2": {middle.Format(time.RFC3339Nano)}, "to2": {end.Format(time.RFC3339Nano)},
+	}.Encode()
+	a := r.ask(l, l.method, path, "")
+	if !r.o.allowed(r.a, l) {
+		r.denied(l, l.path, a)
+		return
+	}
+	type period struct{ Counted, Elsewhere, Not_Located int }
+	var v struct{ Before, After period }
+	if !r.granted(l, l.path, a, 200) || json.Unmarshal(a.body, &v) != nil {
+		return
+	}
+	r.f.cell()
+	counted := func(p period) int { return p.Counted + p.Elsewhere + p.Not_Located }
+	if was, is := r.heated(l, begin, middle), r.heated(l, middle, end); counted(v.Before) != was || counted(v.After) != is {
+		r.f.add("leak", r.a.name, l.name(), "counts %d and %d incidents, the actor sees %d and %d", counted(v.Before), counted(v.After), was, is)
 	}
 }

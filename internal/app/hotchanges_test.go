@@ -1,0 +1,195 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"onemap/auth"
+	h3 "onemap/geo/cell"
+	"onemap/geo/grid"
+)
+
+// walk counts by cell what was reported in a period, one incident after another; nowhere
+// are those without a place.
+func walk(t *testing.T, located, without []seen, counts func(s seen) bool, res int) (cells map[string]int, nowhere int) {
+	t.Helper()
+	cells = map[string]int{}
+	for _, s := range located {
+		if counts(s) {
+			c, err := h3.At(s.at, res)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cells[c.String()]++
+		}
+	}
+	for _, s := range without {
+		if counts(s) {
+			nowhere++
+		}
+	}
+	return cells, nowhere
+}
+
+type toldPeriod struct {
+	From, To           time.Time
+	Counted, Elsewhere int
+	NotLocated         int `json:"not_located"`
+}
+
+// TestHotSpotChangesAreWhatAWalkOverEveryIncidentCounts asks for drawn pairs of periods
+// and counts each cell of both by itself; ratios follow from the counts and the lengths.
+func TestHotSpotChangesAreWhatAWalkOverEveryIncidentCounts(t *testing.T) {
+	t.Parallel()
+	st := demoStand(t, 4000)
+	tree := st.s.catalogue.Now().Tree
+	var town grid.Node
+	for _, n := range tree.Nodes() {
+		if n.Level == 2 {
+			town = n
+			break
+		}
+	}
+	root := tree.Nodes()[tree.Roots()[0]]
+	askers := []struct {
+		token string
+		node  grid.Node
+	}{{st.token(auth.CountyLeader, ""), root}, {st.token(auth.TownOperator, string(town.Code)), town}}
+	located, without := st.everyIncident()
+	first := slices.MinFunc(located, func(a, b seen) int { return a.reported.Compare(b.reported) }).reported.Truncate(time.Second)
+	days := int(time.Since(first).Hours() / 24)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d: %d incidents with a place, %d without, over %d days", seed, len(located), len(without), days)
+	rnd := rand.New(rand.NewPCG(seed, 7))
+	compared, infinite, tested := 0, 0, 0
+	for range 24 {
+		who := askers[rnd.IntN(2)]
+		res := 6 + rnd.IntN(3)
+		day := func(n int) time.Time { return first.AddDate(0, 0, n) }
+		from := rnd.IntN(days / 2)
+		to := from + 1 + rnd.IntN(days/2)
+		from2 := min(to+rnd.IntN(10), days-1)
+		to = min(to, from2)
+		to2 := from2 + 1 + rnd.IntN(days-from2)
+		category := ""
+		if rnd.IntN(3) == 0 {
+			category = located[rnd.IntN(len(located))].category[:2]
+		}
+		q := url.Values{
+			"res": {fmt.Sprint(res)}, "from": {day(from).Format(time.RFC3339)}, "to": {day(to).Format(time.RFC3339)},
+			"from2": {day(from2).Format(time.RFC3339)}, "to2": {day(to2).Format(time.RFC3339)}, "category": {category},
+		}
+		if from == to {
+			continue
+		}
+		in := func(from, to int) func(s seen) bool {
+			return func(s seen) bool {
+				return s.no >= who.node.No && s.no <= who.node.Last && !s.hidden && strings.HasPrefix(s.category, category) && !s.reported.Before(day(from)) && s.reported.Before(day(to))
+			}
+		}
+		before, nowhere := walk(t, located, without, in(from, to), res)
+		after, nowhere2 := walk(t, located, without, in(from2, to2), res)
+		a := st.get("/api/v1/hotspots/compare?"+q.Encode(), who.token)
+		var got struct {
+			Before, After toldPeriod
+			Study         struct{ Cells int }
+			Cells         []struct {
+				Cell             string
+				Before, After    int
+				Ratio, Low, High *float64
+				P, Q             *float64
+				Class            string
+			}
+		}
+		if a.status != 200 || json.Unmarshal(a.body, &got) != nil {
+			t.Fatalf("%s: %d %.300s", q.Encode(), a.status, a.body)
+		}
+		sum := func(m map[string]int) (n int) {
+			for _, c := range m {
+				n += c
+			}
+			return n
+		}
+		if got.Before.Counted+got.Before.Elsewhere != sum(before) || got.After.Counted+got.After.Elsewhere != sum(after) || got.Before.NotLocated != nowhere || got.After.NotLocated != nowhere2 {
+			t.Errorf("%s: %+v and %+v; a walk counts %d and %d, %d and %d not located", q.Encode(), got.Before, got.After, sum(before), sum(after), nowhere, nowhere2)
+		}
+		in1, in2 := 0, 0
+		times := float64(to2-from2) / float64(to-from)
+		for _, c := range got.Cells {
+			compared++
+			in1, in2 = in1+c.Before, in2+c.After
+			if c.Before != before[c.Cell] || c.After != after[c.Cell] {
+				t.Errorf("%s: cell %s has %d and %d, a walk counts %d and %d", q.Encode(), c.Cell, c.Before, c.After, before[c.Cell], after[c.Cell])
+			}
+			if c.Before == 0 {
+				infinite++
+				if c.Ratio != nil || c.High != nil || c.Low == nil {
+					t.Errorf("cell %s had none before, and has a ratio or an upper end: %s", c.Cell, a.body)
+				}
+			} else if want := float64(c.After) / float64(c.Before) / times; c.Ratio == nil || math.Abs(*c.Ratio-want) > 1e-9 || *c.Low > want || *c.High < want {
+				t.Errorf("cell %s: %+v, the ratio is %v", c.Cell, c, want)
+			}
+			enough := c.Before+c.After >= 5
+			if enough != (c.Q != nil && c.P != nil) || enough == (c.Class == "too_few") {
+				t.Errorf("cell %s of %d and %d: %+v", c.Cell, c.Before, c.After, c)
+			}
+			if c.Q != nil {
+				tested++
+				if want := map[bool]string{true: "more", false: "less"}[c.Ratio == nil || *c.Ratio > 1]; (*c.Q <= 0.05) != (c.Class == want) {
+					t.Errorf("cell %s with q %v is %s", c.Cell, *c.Q, c.Class)
+				}
+			}
+		}
+		if in1 != got.Before.Counted || in2 != got.After.Counted {
+			t.Errorf("%s: cells hold %d and %d, told are %d and %d", q.Encode(), in1, in2, got.Before.Counted, got.After.Counted)
+		}
+	}
+	if compared == 0 || infinite == 0 || tested == 0 {
+		t.Errorf("%d cells, %d without any before, %d tested: nothing is compared", compared, infinite, tested)
+	}
+	st.changesRefused(askers[0].token)
+}
+
+// changesRefused asks what has no answer, what lies ahead, and for shapes.
+func (st *stand) changesRefused(leader string) {
+	t := st.t
+	t.Helper()
+	at := func(days int) string { return url.QueryEscape(time.Now().AddDate(0, 0, days).Format(time.RFC3339)) }
+	ask := func(from, to, from2, to2 int) string {
+		return "/api/v1/hotspots/compare?res=7&from=" + at(from) + "&to=" + at(to) + "&from2=" + at(from2) + "&to2=" + at(to2)
+	}
+	for path, status := range map[string]int{
+		ask(-60, -30, -31, -1): 422, ask(-30, -60, -20, -10): 422, ask(-60, -30, -20, -20): 422, ask(-60, -30, 1, 2): 422,
+		ask(-5000, -30, -20, -10): 422, ask(-60, -30, -30, 0) + "&category=nothing": 422, ask(-60, -30, -30, 0) + "&grid=nowhere": 404,
+		"/api/v1/hotspots/compare?res=7&from=" + at(-60) + "&to=" + at(-30): 400, ask(-60, -30, -30, 0) + "&res=5": 400,
+	} {
+		if a := st.get(path, leader); a.status != status {
+			t.Errorf("%s: %d, want %d: %.200s", path, a.status, status, a.body)
+		}
+	}
+	if a := st.get(ask(-60, -30, -30, 0), st.token(auth.Wall, "")); a.status != 403 {
+		t.Errorf("a wall: %d %.200s", a.status, a.body)
+	}
+	var got struct {
+		After toldPeriod
+		Cells []json.RawMessage
+	}
+	a := st.get(ask(-60, -30, -30, 30), leader)
+	if a.status != 200 || json.Unmarshal(a.body, &got) != nil || got.After.To.After(time.Now()) || len(got.Cells) == 0 {
+		t.Errorf("a period that is not over: %d %.300s", a.status, a.body)
+	}
+	features := st.call("GET", ask(-60, -30, -30, 30), leader, "", "Accept: application/geo+json").json(t)
+	if n := len(features["features"].([]any)); n != len(got.Cells) || features["before"] == nil {
+		t.Errorf("%d features, %d cells", n, len(got.Cells))
+	}
+}
