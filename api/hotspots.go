@@ -95,6 +95,7 @@ type hotSpotsInput struct {
 const (
 	longestHeat = 3660 * 24 * time.Hour // that cells are counted over
 	mostTold    = 30_000                // cells in an answer
+	mostSteps   = 1_000_000             // cells of a study area times steps of a period
 )
 
 func (s *Server) hotSpots() {
@@ -117,6 +118,13 @@ func (s *Server) hotSpots() {
 		Description: "Cells and study area are those of /api/v1/hotspots. Ratios are of incidents by day; those that are infinite are left out. docs/HOTSPOTS.md defines the classes.",
 		Responses:   s.listOrFeatures(reflect.TypeFor[HotChanges]()),
 	}, s.compareHotSpots)
+	route(s, need{auth.Read, auth.HotSpots}, huma.Operation{
+		Metadata:    map[string]any{patient: countTime},
+		OperationID: "hotspots-emerging", Method: http.MethodGet, Path: "/api/v1/hotspots/emerging", Tags: []string{"figures"},
+		Summary: "How hot spots came about: a period in steps of one length, Gi* of each, and the pattern of each cell", Errors: []int{404, 422},
+		Description: "Cells and study area are those of /api/v1/hotspots; steps times cells are 1,000,000 at most. docs/HOTSPOTS.md defines the patterns.",
+		Responses:   s.listOrFeatures(reflect.TypeFor[HotCourses]()),
+	}, s.emergingHotSpots)
 }
 
 // heatAsked is a question about cells.
@@ -125,6 +133,7 @@ type heatAsked struct {
 	HotWhich
 	res, rings int
 	why        cell.Cell // that has to be in the study area, or 0
+	most       int       // cells of the study area; 0 for as many as there may be
 }
 
 // heat is one question answered: the study area, and what was counted in it.
@@ -191,7 +200,9 @@ func (s *Server) heatOf(ctx context.Context, a caller, in *heatAsked) (*heat, er
 			return nil, errNoCell
 		}
 	}
-	h.area.Cells = h.study.Len()
+	if h.area.Cells = h.study.Len(); in.most > 0 && h.area.Cells > in.most {
+		return nil, problem(http.StatusUnprocessableEntity, fmt.Sprintf("%d cells in %d steps are too much, more than %d together: take fewer steps, a coarser resolution or a smaller grid", h.area.Cells, len(in.periods), mostSteps))
+	}
 	for _, i := range h.grids {
 		n := h.tree.Nodes()[i]
 		h.area.Grids = append(h.area.Grids, GridName{string(n.Code), n.Name})

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"onemap/analysis"
 	"onemap/auth"
 	h3 "onemap/geo/cell"
 	"onemap/geo/grid"
@@ -191,5 +192,151 @@ func (st *stand) changesRefused(leader string) {
 	features := st.call("GET", ask(-60, -30, -30, 30), leader, "", "Accept: application/geo+json").json(t)
 	if n := len(features["features"].([]any)); n != len(got.Cells) || features["before"] == nil {
 		t.Errorf("%d features, %d cells", n, len(got.Cells))
+	}
+}
+
+// TestEmergingHotSpotsAreWhatAWalkOverEveryIncidentSays cuts drawn periods into steps,
+// counts each step by itself, and judges what it counted.
+func TestEmergingHotSpotsAreWhatAWalkOverEveryIncidentSays(t *testing.T) {
+	t.Parallel()
+	st := demoStand(t, 4000)
+	tree := st.s.catalogue.Now().Tree
+	leader := st.token(auth.CountyLeader, "")
+	located, without := st.everyIncident()
+	first := slices.MinFunc(located, func(a, b seen) int { return a.reported.Compare(b.reported) }).reported.Truncate(time.Second)
+	days := int(time.Since(first).Hours() / 24)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d: %d incidents with a place over %d days", seed, len(located), days)
+	rnd := rand.New(rand.NewPCG(seed, 8))
+	patterns := map[string]int{}
+	for round := range 8 {
+		res, k, steps := 6+round%2, 1+rnd.IntN(3), 8+rnd.IntN(17)
+		from := first.AddDate(0, 0, rnd.IntN(days/3))
+		long := (time.Duration(1+days/2+rnd.IntN(days/6)) * 24 * time.Hour)
+		category := ""
+		if round > 4 {
+			category = located[rnd.IntN(len(located))].category[:2]
+		}
+		q := fmt.Sprintf("from=%s&to=%s&steps=%d&res=%d&k=%d&category=%s", url.QueryEscape(from.Format(time.RFC3339)), url.QueryEscape(from.Add(long).Format(time.RFC3339)), steps, res, k, category)
+		a := st.get("/api/v1/hotspots/emerging?"+q, leader)
+		var got struct {
+			Steps []toldPeriod
+			Study struct{ Cells int }
+			Cells []struct {
+				Cell               string
+				Count, Tested, Hot int
+				Tau, Z, P          *float64
+				Pattern            string
+			}
+		}
+		if a.status != 200 || json.Unmarshal(a.body, &got) != nil || len(got.Steps) != steps {
+			t.Fatalf("%s: %d %.300s", q, a.status, a.body)
+		}
+		study, err := analysis.NewStudy(t.Context(), tree, tree.Roots(), res, k)
+		if err != nil || study.Len() != got.Study.Cells {
+			t.Fatal(err, study.Len(), got.Study.Cells)
+		}
+		all, spots := map[string]int{}, [][]analysis.Spot{}
+		for i, step := range got.Steps {
+			begin, end := from.Add(time.Duration(i)*long/time.Duration(steps)), from.Add(time.Duration(i+1)*long/time.Duration(steps))
+			if step.From.Sub(begin).Abs() > time.Microsecond || step.To.Sub(end).Abs() > time.Microsecond {
+				t.Fatalf("%s: step %d is %v to %v, not %v to %v", q, i, step.From, step.To, begin, end)
+			}
+			cells, nowhere := walk(t, located, without, func(s seen) bool {
+				return !s.hidden && strings.HasPrefix(s.category, category) && !s.reported.Before(step.From) && s.reported.Before(step.To)
+			}, res)
+			counts, inside, outside := make([]float64, study.Len()), 0, 0
+			for c, n := range cells {
+				at, err := h3.Parse(c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if j, in := study.Index(at); in {
+					counts[j] = float64(n)
+					inside += n
+					all[c] += n
+				} else {
+					outside += n
+				}
+			}
+			if step.Counted != inside || step.Elsewhere != outside || step.NotLocated != nowhere {
+				t.Errorf("%s: step %+v; a walk counts %d, %d elsewhere, %d not located", q, step, inside, outside, nowhere)
+			}
+			spots = append(spots, analysis.HotSpots(counts, study.Shares, study.Around))
+		}
+		courses, told := analysis.Emerging(spots), 0
+		for _, c := range got.Cells {
+			at, err := h3.Parse(c.Cell)
+			if err != nil {
+				t.Fatal(err)
+			}
+			j, _ := study.Index(at)
+			want := courses[j]
+			if c.Count != all[c.Cell] || c.Tested != want.Tested || c.Hot != want.Hot || c.Pattern != string(want.Pattern) {
+				t.Errorf("%s: %+v, a walk says %d and %+v", q, c, all[c.Cell], want)
+			}
+			if short := c.Tested < 8; short != (c.Tau == nil && c.Z == nil && c.P == nil) || !short && (*c.Tau != want.Tau || *c.Z != want.Z || *c.P != want.P) {
+				t.Errorf("%s: %+v, a walk says %+v", q, c, want)
+			}
+			patterns[c.Pattern]++
+		}
+		for j, c := range courses {
+			if all[study.At(j).String()] > 0 || c.Hot > 0 {
+				told++
+			}
+		}
+		if told != len(got.Cells) {
+			t.Errorf("%s: %d cells, a walk has %d", q, len(got.Cells), told)
+		}
+	}
+	t.Log(patterns)
+	if patterns["none"] == 0 || patterns["too_short"] == 0 || len(patterns) < 3 {
+		t.Errorf("%v: nothing is told apart", patterns)
+	}
+	st.emergingRefused(leader, first)
+}
+
+// emergingRefused asks what has no answer, what lies ahead, and for shapes.
+func (st *stand) emergingRefused(leader string, first time.Time) {
+	t := st.t
+	t.Helper()
+	at := func(m time.Time) string { return url.QueryEscape(m.Format(time.RFC3339)) }
+	whole := "/api/v1/hotspots/emerging?from=" + at(first) + "&to=" + at(time.Now().AddDate(0, 1, 0))
+	for path, status := range map[string]int{
+		whole + "&res=7&steps=7": 400, whole + "&res=7&steps=25": 400, whole + "&res=7&k=4": 400, whole + "&category=nothing": 422, whole + "&grid=nowhere": 404,
+		"/api/v1/hotspots/emerging?from=2026-01-01T00:00:00Z&to=2026-01-01T00:00:05Z": 422, "/api/v1/hotspots/emerging?from=2010-01-01T00:00:00Z&to=2026-01-01T00:00:00Z": 422,
+		"/api/v1/hotspots/emerging?from=" + at(time.Now().AddDate(0, 0, 1)) + "&to=" + at(time.Now().AddDate(0, 1, 0)): 422,
+	} {
+		if a := st.get(path, leader); a.status != status {
+			t.Errorf("%s: %d, want %d: %.200s", path, a.status, status, a.body)
+		}
+	}
+	if a := st.get(whole+"&res=7", st.token(auth.Wall, "")); a.status != 403 {
+		t.Errorf("a wall: %d %.200s", a.status, a.body)
+	}
+	var got struct {
+		Steps []toldPeriod
+		Cells []json.RawMessage
+	}
+	a := st.get(whole+"&res=7", leader)
+	if a.status != 200 || json.Unmarshal(a.body, &got) != nil || len(got.Steps) != 12 || got.Steps[11].To.After(time.Now()) || len(got.Cells) == 0 {
+		t.Fatalf("a period that is not over: %d %.300s", a.status, a.body)
+	}
+	features := st.call("GET", whole+"&res=7", leader, "", "Accept: application/geo+json").json(t)
+	if n := len(features["features"].([]any)); n != len(got.Cells) || features["steps"] == nil {
+		t.Errorf("%d features, %d cells", n, len(got.Cells))
+	}
+	var most struct{ Study struct{ Cells int } }
+	b := st.get(strings.Replace(whole, "/emerging", "", 1)+"&method=count&res=9", leader)
+	if b.status != 200 || json.Unmarshal(b.body, &most) != nil {
+		t.Fatalf("%d %.200s", b.status, b.body)
+	}
+	want := 200
+	if most.Study.Cells*24 > 1_000_000 {
+		want = 422
+	}
+	t.Logf("%d cells of resolution 9 in 24 steps: %d", most.Study.Cells, want)
+	if a := st.get(whole+"&res=9&steps=24&k=1", leader); a.status != want {
+		t.Errorf("%d cells in 24 steps: %d, want %d: %.200s", most.Study.Cells, a.status, want, a.body)
 	}
 }

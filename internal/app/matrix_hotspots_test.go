@@ -100,25 +100,42 @@ func (r *run) heated(l line, from, to time.Time) (n int) {
 
 // hotPeriods counts by cell what was reported in several periods, likewise.
 func (r *run) hotPeriods(l line) {
-	now := time.Now()
+	now := time.Now().Truncate(time.Second)
 	begin, middle, end := now.AddDate(0, 0, -120), now.AddDate(0, 0, -60), now.Add(time.Hour)
-	path := l.path + "?" + url.Values{
-		"from": {begin.Format(time.RFC3339Nano)}, "to": {middle.Format(time.RFC3339Nano)},
-		"from2": {middle.Format(time.RFC3339Nano)}, "to2": {end.Format(time.RFC3339Nano)},
-	}.Encode()
+	query := url.Values{"from": {begin.Format(time.RFC3339)}, "to": {end.Format(time.RFC3339)}}
+	if strings.HasSuffix(l.path, "/compare") {
+		query.Set("to", middle.Format(time.RFC3339))
+		query.Set("from2", middle.Format(time.RFC3339))
+		query.Set("to2", end.Format(time.RFC3339))
+	}
+	path := l.path + "?" + query.Encode()
 	a := r.ask(l, l.method, path, "")
 	if !r.o.allowed(r.a, l) {
 		r.denied(l, l.path, a)
 		return
 	}
-	type period struct{ Counted, Elsewhere, Not_Located int }
-	var v struct{ Before, After period }
+	type period struct {
+		From, To                        time.Time
+		Counted, Elsewhere, Not_Located int
+	}
+	var v struct {
+		Before, After period
+		Steps         []period
+	}
 	if !r.granted(l, l.path, a, 200) || json.Unmarshal(a.body, &v) != nil {
 		return
 	}
+	periods := v.Steps
+	if strings.HasSuffix(l.path, "/compare") {
+		periods = []period{v.Before, v.After}
+	}
 	r.f.cell()
-	counted := func(p period) int { return p.Counted + p.Elsewhere + p.Not_Located }
-	if was, is := r.heated(l, begin, middle), r.heated(l, middle, end); counted(v.Before) != was || counted(v.After) != is {
-		r.f.add("leak", r.a.name, l.name(), "counts %d and %d incidents, the actor sees %d and %d", counted(v.Before), counted(v.After), was, is)
+	if len(periods) < 2 || !periods[0].From.Equal(begin) {
+		r.f.add("form", r.a.name, l.name(), "tells of %v", periods)
+	}
+	for _, p := range periods {
+		if n, want := p.Counted+p.Elsewhere+p.Not_Located, r.heated(l, p.From, p.To); n != want {
+			r.f.add("leak", r.a.name, l.name(), "counts %d incidents, the actor sees %d", n, want)
+		}
 	}
 }
