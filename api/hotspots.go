@@ -183,7 +183,7 @@ func (s *Server) heatOf(ctx context.Context, a caller, in *heatAsked) (*heat, er
 	if h.grids = topmost(h.tree, a.Scope, in.Grid); len(h.grids) == 0 {
 		return nil, errNoGrid
 	}
-	if long > shortCount {
+	if long > shortCount || len(in.periods) > 2 { // many steps are much to judge, however short
 		if err := s.await(ctx, s.counting, "busy_figures"); err != nil {
 			return nil, err
 		}
