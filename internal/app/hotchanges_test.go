@@ -209,7 +209,7 @@ func TestEmergingHotSpotsAreWhatAWalkOverEveryIncidentSays(t *testing.T) {
 	t.Logf("seed %d: %d incidents with a place over %d days", seed, len(located), days)
 	rnd := rand.New(rand.NewPCG(seed, 8))
 	patterns := map[string]int{}
-	for round := range 8 {
+	for round := range 6 {
 		res, k, steps := 6+round%2, 1+rnd.IntN(3), 8+rnd.IntN(17)
 		from := first.AddDate(0, 0, rnd.IntN(days/3))
 		long := (time.Duration(1+days/2+rnd.IntN(days/6)) * 24 * time.Hour)
@@ -217,7 +217,7 @@ func TestEmergingHotSpotsAreWhatAWalkOverEveryIncidentSays(t *testing.T) {
 			k, steps, from, long = 3, 8, first, time.Duration(days)*24*time.Hour
 		}
 		category := ""
-		if round > 4 {
+		if round > 3 {
 			category = located[rnd.IntN(len(located))].category[:2]
 		}
 		q := fmt.Sprintf("from=%s&to=%s&steps=%d&res=%d&k=%d&category=%s", url.QueryEscape(from.Format(time.RFC3339)), url.QueryEscape(from.Add(long).Format(time.RFC3339)), steps, res, k, category)
