@@ -36,11 +36,16 @@ type HotCell struct {
 	Class  string   `json:"class,omitempty" enum:"hot99,hot95,hot90,cold90,cold95,cold99,plain,too_few"`
 }
 
-// HotStudy is the study area: the reader's grids, or those of them that were asked for.
-type HotStudy struct {
+// HotArea is the study area: the reader's grids, or those of them that were asked for.
+type HotArea struct {
 	Grids []GridName `json:"grids" doc:"The grids it is made of, the topmost alone"`
 	Cells int        `json:"cells" doc:"All that share a point with one of the grids"`
-	Mean  float64    `json:"mean" doc:"Incidents a whole cell, empty cells included"`
+}
+
+// HotStudy is the study area with what one period has in it.
+type HotStudy struct {
+	HotArea
+	Mean float64 `json:"mean" doc:"Incidents a whole cell, empty cells included"`
 }
 
 // GridName names a grid.
@@ -51,32 +56,38 @@ type GridName struct {
 
 // HotSpots are the cells of a study area in a period, as of one sequence number.
 type HotSpots struct {
-	AsOf       AsOf      `json:"as_of"`
-	From       time.Time `json:"from"`
-	To         time.Time `json:"to"`
-	Res        int       `json:"res"`
-	Method     string    `json:"method"`
-	K          int       `json:"k,omitempty" doc:"Rings of neighbours; of method gi"`
-	Study      HotStudy  `json:"study"`
-	Counted    int       `json:"counted" doc:"Incidents in the cells of the study area"`
-	Elsewhere  int       `json:"elsewhere" doc:"Incidents outside it: outside every grid, or in a border that was redrawn since"`
-	NotLocated int       `json:"not_located" doc:"Incidents without a place"`
-	TooFew     int       `json:"too_few,omitempty" doc:"Cells that are not tested: fewer than 5 are expected in the cell and those round it, or those are the whole study area"`
-	Cells      []HotCell `json:"cells" doc:"Those with incidents, and those that are hot or cold"`
+	AsOf AsOf `json:"as_of"`
+	HotPeriod
+	Res    int       `json:"res"`
+	Method string    `json:"method"`
+	K      int       `json:"k,omitempty" doc:"Rings of neighbours; of method gi"`
+	Study  HotStudy  `json:"study"`
+	TooFew int       `json:"too_few,omitempty" doc:"Cells that are not tested: fewer than 5 are expected in the cell and those round it, or those are the whole study area"`
+	Cells  []HotCell `json:"cells" doc:"Those with incidents, and those that are hot or cold"`
 }
 
-// HotQuery says of which incidents.
+// HotWhich says of which incidents.
+type HotWhich struct {
+	Category string `query:"category" maxLength:"16" doc:"A category, or a top category with all below it"`
+	Grid     string `query:"grid" maxLength:"64" doc:"Code of a grid, with all below it"`
+}
+
+// HotQuery says of which incidents, in one period, beside which neighbours.
 type HotQuery struct {
-	From     time.Time `query:"from" required:"true" doc:"Reported at or after"`
-	To       time.Time `query:"to" required:"true" doc:"Reported before; at most 3660 days later"`
-	Category string    `query:"category" maxLength:"16" doc:"A category, or a top category with all below it"`
-	Grid     string    `query:"grid" maxLength:"64" doc:"Code of a grid, with all below it"`
-	K        int       `query:"k" minimum:"1" maximum:"3" default:"2" doc:"Rings of neighbours of a cell; of method gi"`
+	From time.Time `query:"from" required:"true" doc:"Reported at or after"`
+	To   time.Time `query:"to" required:"true" doc:"Reported before; at most 3660 days later"`
+	HotWhich
+	K int `query:"k" minimum:"1" maximum:"3" default:"2" doc:"Rings of neighbours of a cell; of method gi"`
+}
+
+// HotRes says of what size the cells are.
+type HotRes struct {
+	Res int `query:"res" minimum:"6" maximum:"9" default:"8" doc:"Resolution of the cells: 6 (36 km2), 7 (5.2), 8 (0.74) or 9 (0.11)"`
 }
 
 type hotSpotsInput struct {
 	HotQuery
-	Res    int    `query:"res" minimum:"6" maximum:"9" default:"8" doc:"Resolution of the cells: 6 (36 km2), 7 (5.2), 8 (0.74) or 9 (0.11)"`
+	HotRes
 	Method string `query:"method" enum:"count,gi" default:"gi" doc:"count: how many; gi: where more or fewer than chance brings"`
 	Accept string `header:"Accept"`
 }
@@ -84,6 +95,7 @@ type hotSpotsInput struct {
 const (
 	longestHeat = 3660 * 24 * time.Hour // that cells are counted over
 	mostTold    = 30_000                // cells in an answer
+	mostSteps   = 1_000_000             // cells of a study area times steps of a period
 )
 
 func (s *Server) hotSpots() {
@@ -99,24 +111,66 @@ func (s *Server) hotSpots() {
 		OperationID: "hotspot", Method: http.MethodGet, Path: "/api/v1/hotspots/{cell}", Tags: []string{"figures"},
 		Summary: "Why a cell is hot: its count, its neighbours, what is expected, its categories, its incidents", Errors: []int{404, 422},
 	}, s.whyHot)
+	route(s, need{auth.Read, auth.HotSpots}, huma.Operation{
+		Metadata:    map[string]any{patient: countTime},
+		OperationID: "hotspots-compare", Method: http.MethodGet, Path: "/api/v1/hotspots/compare", Tags: []string{"figures"},
+		Summary: "Two periods compared: by cell, how the rate of incidents changed, and where by more than chance brings", Errors: []int{404, 422},
+		Description: "Cells and study area are those of /api/v1/hotspots. Ratios are of incidents by day; those that are infinite are left out. docs/HOTSPOTS.md defines the classes.",
+		Responses:   s.listOrFeatures(reflect.TypeFor[HotChanges]()),
+	}, s.compareHotSpots)
+	route(s, need{auth.Read, auth.HotSpots}, huma.Operation{
+		Metadata:    map[string]any{patient: countTime},
+		OperationID: "hotspots-emerging", Method: http.MethodGet, Path: "/api/v1/hotspots/emerging", Tags: []string{"figures"},
+		Summary: "How hot spots came about: a period in steps of one length, Gi* of each, and the pattern of each cell", Errors: []int{404, 422},
+		Description: "Cells and study area are those of /api/v1/hotspots; steps times cells are 1,000,000 at most. docs/HOTSPOTS.md defines the patterns.",
+		Responses:   s.listOrFeatures(reflect.TypeFor[HotCourses]()),
+	}, s.emergingHotSpots)
 }
 
-// heat is one question answered: the study area, what was counted, and what it means.
+// heatAsked is a question about cells.
+type heatAsked struct {
+	periods []analysis.Period
+	HotWhich
+	res, rings int
+	why        cell.Cell // that has to be in the study area, or 0
+	most       int       // cells of the study area; 0 for as many as there may be
+}
+
+// heat is one question answered: the study area, and what was counted in it.
 type heat struct {
-	study  *analysis.Study
-	tree   *grid.Tree
-	grids  []int
-	counts []float64
-	kinds  map[string]int  // of the cell why
-	spots  []analysis.Spot // of method gi
-	mean   float64
-	out    HotSpots // without its cells
+	study   *analysis.Study
+	tree    *grid.Tree
+	grids   []int
+	area    HotArea
+	asOf    AsOf // of all periods
+	periods []counted
 }
 
-// heatOf counts and judges; why is a cell that has to be in the study area, or 0.
-func (s *Server) heatOf(ctx context.Context, a caller, in *HotQuery, res int, method string, why cell.Cell) (*heat, error) {
-	if d := in.To.Sub(in.From); d <= 0 || d > longestHeat {
-		return nil, problem(http.StatusUnprocessableEntity, "give a period: to after from, by 3660 days at most")
+// counted is one period.
+type counted struct {
+	HotPeriod
+	counts []float64      // by cell of the study area
+	kinds  map[string]int // of the cell why
+}
+
+// HotPeriod says what one period has.
+type HotPeriod struct {
+	From       time.Time `json:"from"`
+	To         time.Time `json:"to"`
+	Counted    int       `json:"counted" doc:"Incidents in the cells of the study area"`
+	Elsewhere  int       `json:"elsewhere" doc:"Incidents outside it: outside every grid, or in a border that was redrawn since"`
+	NotLocated int       `json:"not_located" doc:"Incidents without a place"`
+}
+
+// heatOf counts each of the periods, all as of one moment.
+func (s *Server) heatOf(ctx context.Context, a caller, in *heatAsked) (*heat, error) {
+	var long time.Duration
+	for _, p := range in.periods {
+		d := p.To.Sub(p.From)
+		if d <= 0 || d > longestHeat {
+			return nil, problem(http.StatusUnprocessableEntity, "give a period: to after from, by 3660 days at most")
+		}
+		long += d
 	}
 	narrow, err := s.filter(ctx, a, &listInput{Grid: in.Grid})
 	if err != nil {
@@ -126,58 +180,61 @@ func (s *Server) heatOf(ctx context.Context, a caller, in *HotQuery, res int, me
 		return nil, problem(http.StatusUnprocessableEntity, fmt.Sprintf("there is no category %q", in.Category))
 	}
 	h := &heat{tree: s.o.Catalogue.Now().Tree}
-	filter := store.CellFilter{Period: analysis.Period{From: in.From, To: in.To}, Res: res, Grids: narrow.Grids, Category: in.Category, Why: why}
 	if h.grids = topmost(h.tree, a.Scope, in.Grid); len(h.grids) == 0 {
 		return nil, errNoGrid
 	}
-	if in.To.Sub(in.From) > shortCount {
+	if long > shortCount || len(in.periods) > 2 { // many steps are much to judge, however short
 		if err := s.await(ctx, s.counting, "busy_figures"); err != nil {
 			return nil, err
 		}
 		defer func() { <-s.counting }()
 	}
-	rings := 1 // as few as can be where nobody asks for neighbours
-	if method == "gi" {
-		rings = in.K
-	}
-	h.study, err = s.studies.Of(ctx, h.tree, h.grids, res, rings)
+	h.study, err = s.studies.Of(ctx, h.tree, h.grids, in.res, in.rings)
 	switch {
 	case errors.Is(err, analysis.ErrTooFine):
-		return nil, problem(http.StatusUnprocessableEntity, fmt.Sprintf("cells of resolution %d are too many for this area, more than %d: take a coarser one", res, analysis.MostCells))
+		return nil, problem(http.StatusUnprocessableEntity, fmt.Sprintf("cells of resolution %d are too many for this area, more than %d: take a coarser one", in.res, analysis.MostCells))
 	case err != nil:
 		return nil, err
-	case why != 0:
-		if _, inside := h.study.Index(why); !inside {
+	case in.why != 0:
+		if _, inside := h.study.Index(in.why); !inside {
 			return nil, errNoCell
 		}
 	}
-	counted, err := s.reads(a).CellCounts(ctx, a.Scope, a.View, filter)
-	if err != nil {
-		return nil, outOfTime(ctx, err, in.To.Sub(in.From))
+	if h.area.Cells = h.study.Len(); in.most > 0 && h.area.Cells > in.most {
+		return nil, problem(http.StatusUnprocessableEntity, fmt.Sprintf("%d cells in %d steps are too much, more than %d together: take fewer steps, a coarser resolution or a smaller grid", h.area.Cells, len(in.periods), mostSteps))
 	}
-	h.counts, h.kinds = make([]float64, h.study.Len()), counted.Categories
-	o := &h.out
-	o.AsOf.Seq, o.From, o.To, o.Res, o.Method, o.NotLocated = int64(counted.Seq), in.From, in.To, res, method, counted.NotLocated
-	for c, n := range counted.Cells {
-		if i, inside := h.study.Index(c); inside {
-			h.counts[i] = float64(n)
-			o.Counted += n
-		} else {
-			o.Elsewhere += n
-		}
-	}
-	h.mean = float64(o.Counted) / max(h.study.Whole, 1)
-	o.Study = HotStudy{Cells: h.study.Len(), Mean: fourDigits(h.mean)}
 	for _, i := range h.grids {
 		n := h.tree.Nodes()[i]
-		o.Study.Grids = append(o.Study.Grids, GridName{string(n.Code), n.Name})
+		h.area.Grids = append(h.area.Grids, GridName{string(n.Code), n.Name})
 	}
-	if method == "gi" {
-		o.K = in.K
-		h.spots = analysis.HotSpots(h.counts, h.study.Shares, h.study.Around)
+	filter := store.CellFilter{Res: in.res, Grids: narrow.Grids, Category: in.Category, Why: in.why}
+	found, err := s.reads(a).CellCounts(ctx, a.Scope, a.View, filter, in.periods...)
+	if err != nil {
+		return nil, outOfTime(ctx, err, long)
+	}
+	for i, f := range found {
+		h.asOf.Seq = int64(f.Seq)
+		c := counted{HotPeriod{From: in.periods[i].From, To: in.periods[i].To, NotLocated: f.NotLocated}, make([]float64, h.study.Len()), f.Categories}
+		for at, n := range f.Cells {
+			if i, inside := h.study.Index(at); inside {
+				c.counts[i] = float64(n)
+				c.Counted += n
+			} else {
+				c.Elsewhere += n
+			}
+		}
+		h.periods = append(h.periods, c)
 	}
 	return h, nil
 }
+
+// judge is Gi* of one period.
+func (h *heat) judge(c counted) []analysis.Spot {
+	return analysis.HotSpots(c.counts, h.study.Shares, h.study.Around)
+}
+
+// mean is how many incidents a whole cell has in a period.
+func (h *heat) mean(c counted) float64 { return float64(c.Counted) / max(h.study.Whole, 1) }
 
 // topmost are the grids in scope, within the grid of that code if one is named, without
 // those below another of them; in order.
@@ -200,11 +257,11 @@ func topmost(t *grid.Tree, scope auth.Scope, code string) (found []int) {
 	return found
 }
 
-// cell is what is told of cell i.
-func (h *heat) cell(i int) HotCell {
-	c := HotCell{Cell: h.study.At(i).String(), Count: int(h.counts[i])}
-	if h.spots != nil {
-		spot := h.spots[i]
+// hotCell is what is told of cell i, by its spot where the method is gi.
+func (h *heat) hotCell(i int, count float64, spots []analysis.Spot) HotCell {
+	c := HotCell{Cell: h.study.At(i).String(), Count: int(count)}
+	if spots != nil {
+		spot := spots[i]
 		c.Class = string(spot.Class)
 		if spot.Tested {
 			c.Z, c.P, c.Q, c.Strict = &spot.Z, &spot.P, &spot.Q, &spot.Strict
@@ -214,16 +271,24 @@ func (h *heat) cell(i int) HotCell {
 }
 
 func (s *Server) listHotSpots(ctx context.Context, a caller, in *hotSpotsInput) (*listOutput, error) {
-	h, err := s.heatOf(ctx, a, &in.HotQuery, in.Res, in.Method, 0)
+	ask := heatAsked{periods: []analysis.Period{{From: in.From, To: in.To}}, HotWhich: in.HotWhich, res: in.Res, rings: 1} // as few as can be where nobody asks for neighbours
+	if in.Method == "gi" {
+		ask.rings = in.K
+	}
+	h, err := s.heatOf(ctx, a, &ask)
 	if err != nil {
 		return nil, err
 	}
-	b := h.out
-	b.Cells = []HotCell{}
-	for i, n := range h.counts {
+	c := h.periods[0]
+	b := HotSpots{AsOf: h.asOf, HotPeriod: c.HotPeriod, Res: in.Res, Method: in.Method, Study: HotStudy{h.area, fourDigits(h.mean(c))}, Cells: []HotCell{}}
+	var spots []analysis.Spot
+	if in.Method == "gi" {
+		b.K, spots = in.K, h.judge(c)
+	}
+	for i, n := range c.counts {
 		told := n > 0
-		if h.spots != nil {
-			switch h.spots[i].Class {
+		if spots != nil {
+			switch spots[i].Class {
 			case analysis.TooFew:
 				b.TooFew++
 			case analysis.Plain:
@@ -232,11 +297,11 @@ func (s *Server) listHotSpots(ctx context.Context, a caller, in *hotSpotsInput) 
 			}
 		}
 		if told {
-			b.Cells = append(b.Cells, h.cell(i))
+			b.Cells = append(b.Cells, h.hotCell(i, n, spots))
 		}
 	}
 	if len(b.Cells) > mostTold {
-		return nil, problem(http.StatusUnprocessableEntity, fmt.Sprintf("that is more than %d cells: take a coarser resolution, a shorter period or a smaller grid", mostTold))
+		return nil, errTooManyCells
 	}
 	slices.SortStableFunc(b.Cells, func(x, y HotCell) int { return hotter(y, x) })
 	if !wantsFeatures(in.Accept) {
@@ -245,6 +310,8 @@ func (s *Server) listHotSpots(ctx context.Context, a caller, in *hotSpotsInput) 
 	fs, err := hotFeatures(b)
 	return &listOutput{ContentType: "application/geo+json", Body: fs}, err
 }
+
+var errTooManyCells = problem(http.StatusUnprocessableEntity, fmt.Sprintf("that is more than %d cells: take a coarser resolution, a shorter period or a smaller grid", mostTold))
 
 // hotter puts cells in order: by z, then by count. Not tested is coolest but for the cold.
 func hotter(x, y HotCell) int {
@@ -258,9 +325,30 @@ func hotter(x, y HotCell) int {
 }
 
 func hotFeatures(b HotSpots) (*geojson.FeatureCollection, error) {
+	all, err := cellFeatures(b.Cells, func(c HotCell) (string, geojson.Properties) {
+		p := geojson.Properties{"cell": c.Cell, "count": c.Count}
+		if c.Class != "" {
+			p["class"] = c.Class
+		}
+		setGiven(p, "z", c.Z)
+		setGiven(p, "p", c.P)
+		setGiven(p, "q", c.Q)
+		setGiven(p, "strict", c.Strict)
+		return c.Cell, p
+	})
+	if err != nil {
+		return nil, err
+	}
+	all.ExtraMembers = geojson.Properties{"as_of": b.AsOf, "from": b.From, "to": b.To, "res": b.Res, "method": b.Method, "k": b.K, "too_few": b.TooFew, "study": b.Study, "counted": b.Counted, "elsewhere": b.Elsewhere, "not_located": b.NotLocated}
+	return all, nil
+}
+
+// cellFeatures are cells as polygons.
+func cellFeatures[C any](cells []C, told func(C) (cell string, properties geojson.Properties)) (*geojson.FeatureCollection, error) {
 	var out []*geojson.Feature
-	for _, c := range b.Cells {
-		at, err := cell.Parse(c.Cell)
+	for _, c := range cells {
+		code, properties := told(c)
+		at, err := cell.Parse(code)
 		if err != nil {
 			return nil, err
 		}
@@ -269,19 +357,17 @@ func hotFeatures(b HotSpots) (*geojson.FeatureCollection, error) {
 			return nil, err
 		}
 		f := geojson.NewFeature(orb.Polygon{ring})
-		f.ID = c.Cell
-		f.Properties = geojson.Properties{"cell": c.Cell, "count": c.Count}
-		if c.Class != "" {
-			f.Properties["class"] = c.Class
-		}
-		if c.Z != nil {
-			f.Properties["z"], f.Properties["p"], f.Properties["q"], f.Properties["strict"] = *c.Z, *c.P, *c.Q, *c.Strict
-		}
+		f.ID, f.Properties = code, properties
 		out = append(out, f)
 	}
-	all := features(out)
-	all.ExtraMembers = geojson.Properties{"as_of": b.AsOf, "from": b.From, "to": b.To, "res": b.Res, "method": b.Method, "k": b.K, "too_few": b.TooFew, "study": b.Study, "counted": b.Counted, "elsewhere": b.Elsewhere, "not_located": b.NotLocated}
-	return all, nil
+	return features(out), nil
+}
+
+// setGiven sets a property that is there.
+func setGiven(p geojson.Properties, name string, v *float64) {
+	if v != nil {
+		p[name] = *v
+	}
 }
 
 // WhyHot says why a cell is hot, cold or neither.
@@ -309,29 +395,31 @@ func (s *Server) whyHot(ctx context.Context, a caller, in *whyInput) (*whyOutput
 	if err != nil || c.Res() < 6 || c.Res() > 9 {
 		return nil, problem(http.StatusUnprocessableEntity, "cell must be an H3 index of resolution 6 to 9")
 	}
-	h, err := s.heatOf(ctx, a, &in.HotQuery, c.Res(), "gi", c)
+	h, err := s.heatOf(ctx, a, &heatAsked{periods: []analysis.Period{{From: in.From, To: in.To}}, HotWhich: in.HotWhich, res: c.Res(), rings: in.K, why: c})
 	if err != nil {
 		return nil, err
 	}
+	of := h.periods[0]
+	spots := h.judge(of)
 	i, _ := h.study.Index(c)
 	at, err := c.Centre()
 	if err != nil {
 		return nil, err
 	}
-	out := &whyOutput{Body: WhyHot{HotCell: h.cell(i), AsOf: h.out.AsOf, Neighbours: []HotCell{}, Categories: []CategoryCount{}, Centre: []float64{at.Lon(), at.Lat()}}}
+	out := &whyOutput{Body: WhyHot{HotCell: h.hotCell(i, of.counts[i], spots), AsOf: h.asOf, Neighbours: []HotCell{}, Categories: []CategoryCount{}, Centre: []float64{at.Lon(), at.Lat()}}}
 	b := &out.Body
 	whole := 0.0
 	for _, j := range h.study.Around.Of(i) {
 		whole += h.study.Shares[j]
-		b.Near += int(h.counts[j])
+		b.Near += int(of.counts[j])
 		b.NearCells++
-		if int(j) != i && h.counts[j] > 0 {
-			b.Neighbours = append(b.Neighbours, h.cell(int(j)))
+		if int(j) != i && of.counts[j] > 0 {
+			b.Neighbours = append(b.Neighbours, h.hotCell(int(j), of.counts[j], spots))
 		}
 	}
-	b.Expected = fourDigits(h.mean * whole)
+	b.Expected = fourDigits(h.mean(of) * whole)
 	slices.SortStableFunc(b.Neighbours, func(x, y HotCell) int { return y.Count - x.Count })
-	for code, n := range h.kinds {
+	for code, n := range of.kinds {
 		b.Categories = append(b.Categories, CategoryCount{code, s.o.Catalogue.Now().Categories[code].NameZH, n})
 	}
 	slices.SortFunc(b.Categories, func(x, y CategoryCount) int {

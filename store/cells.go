@@ -15,9 +15,8 @@ import (
 	"onemap/geo/cell"
 )
 
-// CellFilter says which incidents are counted by cell: those reported in the period.
+// CellFilter says which incidents are counted by cell.
 type CellFilter struct {
-	analysis.Period
 	Res      int             // of the cells: 6 to 9
 	Grids    []auth.Interval // grid numbers; none for any
 	Category string          // a category, or a top category with all below it
@@ -36,59 +35,71 @@ type CellCounts struct {
 // cellColumns are where an incident's cells are.
 var cellColumns = map[int]string{6: "i.cell6", 7: "i.cell7", 8: "i.cell8", 9: "i.cell9"}
 
-// CellCounts counts the incidents in scope by cell, without those whose category never
-// shows a place. It is for who reads incidents one by one: to any other view it is
-// ErrFinerThanView.
-func (db *DB) CellCounts(ctx context.Context, s auth.Scope, v auth.View, f CellFilter) (CellCounts, error) {
+// CellCounts counts by cell the incidents in scope that were reported in each of the
+// periods, all as of one moment, without those whose category never shows a place. It
+// is for who reads incidents one by one: to any other view it is ErrFinerThanView.
+func (db *DB) CellCounts(ctx context.Context, s auth.Scope, v auth.View, f CellFilter, periods ...analysis.Period) ([]CellCounts, error) {
 	if v != auth.CaseView {
-		return CellCounts{}, fmt.Errorf("store: incidents by cell: %w", ErrFinerThanView)
+		return nil, fmt.Errorf("store: incidents by cell: %w", ErrFinerThanView)
 	}
-	column, known := cellColumns[f.Res]
-	if !known {
-		return CellCounts{}, fmt.Errorf("store: incidents by cell: resolution %d is not within 6 to 9", f.Res)
+	if _, known := cellColumns[f.Res]; !known {
+		return nil, fmt.Errorf("store: incidents by cell: resolution %d is not within 6 to 9", f.Res)
 	}
-	out := CellCounts{Cells: map[cell.Cell]int{}, Categories: map[string]int{}}
+	var out []CellCounts
 	err := pgx.BeginTxFunc(ctx, db.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		if err := tx.QueryRow(ctx, "SELECT coalesce((SELECT seq FROM feed_head), 0)").Scan(&out.Seq); err != nil {
+		var seq feed.Seq
+		if err := tx.QueryRow(ctx, "SELECT coalesce((SELECT seq FROM feed_head), 0)").Scan(&seq); err != nil {
 			return err
 		}
-		var q query
-		q.add("SELECT coalesce(").add(column).add(", 0), count(*) FROM incident i WHERE ").incidentsInScope(s, "i").heat(f)
-		rows, err := tx.Query(ctx, q.add(" GROUP BY 1").sql.String(), q.args...)
-		if err != nil {
-			return err
-		}
-		var c int64
-		var n int
-		_, err = pgx.ForEachRow(rows, []any{&c, &n}, func() error {
-			if c == 0 {
-				out.NotLocated = n
-			} else {
-				out.Cells[cell.Cell(c)] = n
+		for _, p := range periods {
+			c := CellCounts{Seq: seq, Cells: map[cell.Cell]int{}, Categories: map[string]int{}}
+			if err := c.count(ctx, tx, s, f, p); err != nil {
+				return err
 			}
-			return nil
-		})
-		if err != nil || f.Why == 0 {
-			return err
+			out = append(out, c)
 		}
-		var w query
-		w.add("SELECT i.category, count(*) FROM incident i WHERE ").incidentsInScope(s, "i").heat(f).inCell(f.Why).add(" GROUP BY 1")
-		if rows, err = tx.Query(ctx, w.sql.String(), w.args...); err != nil {
-			return err
-		}
-		var code string
-		_, err = pgx.ForEachRow(rows, []any{&code, &n}, func() error { out.Categories[code] = n; return nil })
-		return err
+		return nil
 	})
 	if err != nil {
-		return CellCounts{}, fmt.Errorf("store: incidents by cell: %w", err)
+		return nil, fmt.Errorf("store: incidents by cell: %w", err)
 	}
 	return out, nil
 }
 
-// heat adds the conditions of a filter of cells on the incident called i.
-func (q *query) heat(f CellFilter) *query {
-	q.add(" AND i.reported_at >= ? AND i.reported_at < ? AND i.category NOT IN (SELECT code FROM category WHERE precision = 'none')", f.From, f.To)
+// count counts one period.
+func (c *CellCounts) count(ctx context.Context, tx pgx.Tx, s auth.Scope, f CellFilter, p analysis.Period) error {
+	var q query
+	q.add("SELECT coalesce(").add(cellColumns[f.Res]).add(", 0), count(*) FROM incident i WHERE ").incidentsInScope(s, "i").heat(f, p)
+	rows, err := tx.Query(ctx, q.add(" GROUP BY 1").sql.String(), q.args...)
+	if err != nil {
+		return err
+	}
+	var at int64
+	var n int
+	_, err = pgx.ForEachRow(rows, []any{&at, &n}, func() error {
+		if at == 0 {
+			c.NotLocated = n
+		} else {
+			c.Cells[cell.Cell(at)] = n
+		}
+		return nil
+	})
+	if err != nil || f.Why == 0 {
+		return err
+	}
+	var w query
+	w.add("SELECT i.category, count(*) FROM incident i WHERE ").incidentsInScope(s, "i").heat(f, p).inCell(f.Why).add(" GROUP BY 1")
+	if rows, err = tx.Query(ctx, w.sql.String(), w.args...); err != nil {
+		return err
+	}
+	var code string
+	_, err = pgx.ForEachRow(rows, []any{&code, &n}, func() error { c.Categories[code] = n; return nil })
+	return err
+}
+
+// heat adds the conditions of a filter of cells, and of a period, on the incident called i.
+func (q *query) heat(f CellFilter, p analysis.Period) *query {
+	q.add(" AND i.reported_at >= ? AND i.reported_at < ? AND i.category NOT IN (SELECT code FROM category WHERE precision = 'none')", p.From, p.To)
 	if len(f.Grids) > 0 {
 		q.add(" AND ").within(f.Grids, "i.grid_no")
 	}

@@ -281,6 +281,8 @@ func (r *run) walk(t *testing.T) {
 			r.periodFigures(l)
 		case "hot spots":
 			r.hotSpots(l)
+		case "hot spot periods":
+			r.hotPeriods(l)
 		case "response times":
 			r.responseTimes(l)
 		case "call", "list calls", "one call":

@@ -41,13 +41,7 @@ func (r *run) hotSpots(l line) {
 		r.f.add("form", r.a.name, l.name(), "%d %.200s", a.status, a.body)
 		return
 	}
-	want := 0
-	for _, m := range r.w.incidents {
-		in := !m.when.Before(from) && m.when.Before(to)
-		if in && !m.sensitive && r.o.sees(r.w, r.a, m, rowIncident) != hidden && r.o.sees(r.w, r.a, m, l.resource) != hidden {
-			want++
-		}
-	}
+	want := r.heated(l, from, to)
 	r.f.cell()
 	if n := v.Counted + v.Elsewhere + v.Not_Located; n != want {
 		r.f.add("leak", r.a.name, l.name(), "counts %d incidents, the actor sees %d", n, want)
@@ -89,6 +83,59 @@ func (r *run) hotSpots(l line) {
 		r.f.cell()
 		if json.Unmarshal(rows.body, &told) != nil || why.Count != c.Count || len(told.Items) != c.Count {
 			r.f.add("leak", r.a.name, l.name(), "cell %s counts %d, why counts %d, %d rows", c.Cell, c.Count, why.Count, len(told.Items))
+		}
+	}
+}
+
+// heated is how many incidents of a period the actor may have counted by cell.
+func (r *run) heated(l line, from, to time.Time) (n int) {
+	for _, m := range r.w.incidents {
+		in := !m.when.Before(from) && m.when.Before(to)
+		if in && !m.sensitive && r.o.sees(r.w, r.a, m, rowIncident) != hidden && r.o.sees(r.w, r.a, m, l.resource) != hidden {
+			n++
+		}
+	}
+	return n
+}
+
+// hotPeriods counts by cell what was reported in several periods, likewise.
+func (r *run) hotPeriods(l line) {
+	now := time.Now().Truncate(time.Second)
+	begin, middle, end := now.AddDate(0, 0, -120), now.AddDate(0, 0, -60), now.Add(time.Hour)
+	query := url.Values{"from": {begin.Format(time.RFC3339)}, "to": {end.Format(time.RFC3339)}}
+	if strings.HasSuffix(l.path, "/compare") {
+		query.Set("to", middle.Format(time.RFC3339))
+		query.Set("from2", middle.Format(time.RFC3339))
+		query.Set("to2", end.Format(time.RFC3339))
+	}
+	path := l.path + "?" + query.Encode()
+	a := r.ask(l, l.method, path, "")
+	if !r.o.allowed(r.a, l) {
+		r.denied(l, l.path, a)
+		return
+	}
+	type period struct {
+		From, To                        time.Time
+		Counted, Elsewhere, Not_Located int
+	}
+	var v struct {
+		Before, After period
+		Steps         []period
+	}
+	if !r.granted(l, l.path, a, 200) || json.Unmarshal(a.body, &v) != nil {
+		return
+	}
+	periods := v.Steps
+	if strings.HasSuffix(l.path, "/compare") {
+		periods = []period{v.Before, v.After}
+	}
+	r.f.cell()
+	if len(periods) < 2 || !periods[0].From.Equal(begin) {
+		r.f.add("form", r.a.name, l.name(), "tells of %v", periods)
+	}
+	for _, p := range periods {
+		if n, want := p.Counted+p.Elsewhere+p.Not_Located, r.heated(l, p.From, p.To); n != want {
+			r.f.add("leak", r.a.name, l.name(), "counts %d incidents, the actor sees %d", n, want)
 		}
 	}
 }
