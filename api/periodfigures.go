@@ -110,7 +110,8 @@ type PeriodFigures struct {
 	Groups []FigureGroup `json:"groups"`
 }
 
-type periodFiguresInput struct {
+// PeriodQuestion is what figures of a period are asked by.
+type PeriodQuestion struct {
 	From       time.Time `query:"from" required:"true" doc:"The period begins"`
 	To         time.Time `query:"to" required:"true" doc:"The period ends before; at most 366 days later"`
 	By         string    `query:"by" enum:"level,grid,department,category" doc:"Told by: the level, the grids next below, the department, the category next below"`
@@ -138,7 +139,7 @@ func (s *Server) periodFigures() {
 	}, s.figuresOfPeriod)
 }
 
-func (s *Server) figuresOfPeriod(ctx context.Context, a caller, in *periodFiguresInput) (*periodFiguresOutput, error) {
+func (s *Server) figuresOfPeriod(ctx context.Context, a caller, in *PeriodQuestion) (*periodFiguresOutput, error) {
 	if d := in.To.Sub(in.From); d <= 0 || d > longestResponse {
 		return nil, problem(http.StatusUnprocessableEntity, "give a period: to after from, by 366 days at most")
 	}
@@ -213,7 +214,7 @@ type figureGroup struct {
 }
 
 // figureGroups are the groups that the keys of the store belong to, in order.
-func (s *Server) figureGroups(ctx context.Context, in *periodFiguresInput, counted map[string]analysis.Counts) ([]*figureGroup, error) {
+func (s *Server) figureGroups(ctx context.Context, in *PeriodQuestion, counted map[string]analysis.Counts) ([]*figureGroup, error) {
 	if in.By == "" {
 		return nil, nil
 	}
@@ -247,7 +248,7 @@ func (s *Server) figureGroups(ctx context.Context, in *periodFiguresInput, count
 }
 
 // figureGroup is the group that a key of the store belongs to.
-func (s *Server) figureGroup(ctx context.Context, cat *store.Catalog, in *periodFiguresInput, key string) (figureGroup, error) {
+func (s *Server) figureGroup(ctx context.Context, cat *store.Catalog, in *PeriodQuestion, key string) (figureGroup, error) {
 	switch in.By {
 	case "level":
 		l, err := strconv.Atoi(key)
@@ -274,7 +275,7 @@ func (s *Server) figureGroup(ctx context.Context, cat *store.Catalog, in *period
 
 // figureGrid is the grid next below the one asked for that a grid lies in, or the one
 // asked for itself for what lies there and no deeper.
-func (s *Server) figureGrid(ctx context.Context, in *periodFiguresInput, key string) (figureGroup, error) {
+func (s *Server) figureGrid(ctx context.Context, in *PeriodQuestion, key string) (figureGroup, error) {
 	id, err := strconv.ParseInt(key, 10, 64)
 	if err != nil {
 		return figureGroup{}, err
@@ -302,7 +303,7 @@ func (s *Server) figureGrid(ctx context.Context, in *periodFiguresInput, key str
 
 // rowsOf is the query of the list that the answer is narrowed to, and by one more
 // parameter.
-func rowsOf(in *periodFiguresInput, name, value string) url.Values {
+func rowsOf(in *PeriodQuestion, name, value string) url.Values {
 	v := url.Values{}
 	for k, text := range map[string]string{"grid": in.Grid, "category": in.Category, "department": in.Department} {
 		if text != "" {
@@ -318,7 +319,7 @@ func rowsOf(in *periodFiguresInput, name, value string) url.Values {
 // figureWriter puts counts into the form of an answer.
 type figureWriter struct {
 	cat    *store.Catalog
-	in     *periodFiguresInput
+	in     *PeriodQuestion
 	shared bool // the reader is told no small number
 }
 

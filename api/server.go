@@ -196,6 +196,7 @@ func New(o Options) *Server {
 	s.cameras()
 	s.tracks()
 	s.exports()
+	s.periodExports()
 	s.mapRoutes()
 	s.pages()
 	return s

@@ -17,7 +17,7 @@ func TestNoSmallNumberIsLeftBetweenTwoThatAreTold(t *testing.T) {
 	for part := 0; part <= all; part++ {
 		may := part == 0 || part == all || part >= auth.K && all-part >= auth.K
 		for _, shared := range []bool{true, false} {
-			w := figureWriter{in: &periodFiguresInput{}, shared: shared}
+			w := figureWriter{in: &PeriodQuestion{}, shared: shared}
 			due := w.onTime(analysis.Counts{InTime: all, Provisional: part, Extended: part}, nil)
 			over := w.overridden(analysis.Counts{Chosen: all, Advised: part})
 			for what, told := range map[string]bool{"provisional": due.Provisional.N != nil, "extended": due.Extended.N != nil, "overridden": over.Of != nil} {

@@ -279,6 +279,8 @@ func (r *run) walk(t *testing.T) {
 			r.marked(l)
 		case "period figures":
 			r.periodFigures(l)
+		case "period export":
+			r.periodExport(l)
 		case "hot spots":
 			r.hotSpots(l)
 		case "hot spot periods":

@@ -204,6 +204,52 @@ func (r *run) periodFigures(l line) {
 	}
 }
 
+// periodExport: of what was reported lately the file counts the incidents that the actor
+// sees, and nothing of another's grid.
+func (r *run) periodExport(l line) {
+	to := people.Local(time.Now()).Truncate(time.Second).Add(time.Hour)
+	from := to.AddDate(0, 0, -60)
+	query := "?" + url.Values{"from": {from.Format(time.RFC3339)}, "to": {to.Format(time.RFC3339)}}.Encode()
+	a := r.ask(l, l.method, l.path+query+"&reason="+goodReason, "")
+	if !r.o.allowed(r.a, l) {
+		r.denied(l, l.path, a)
+		return
+	}
+	if !r.granted(l, "the file", a, 200) {
+		return
+	}
+	if b := r.ask(l, l.method, l.path+query, ""); b.status < 400 {
+		r.f.add("leak", r.a.name, l.name()+" without a reason", "%d", b.status)
+	}
+	if strings.HasSuffix(l.path, ".xlsx") {
+		return // the same lines: TestPeriodFiguresAsAFileAreThoseTold
+	}
+	want := 0
+	for _, m := range r.w.incidents {
+		if !m.when.Before(from) && m.when.Before(to) && r.o.sees(r.w, r.a, m, rowIncident) != hidden && r.o.sees(r.w, r.a, m, l.resource) != hidden {
+			want++
+		}
+	}
+	for _, row := range r.csv(l, a) {
+		if row[0] != "total" || row[3] != "reported" {
+			continue
+		}
+		r.f.cell()
+		if row[4] != fmt.Sprint(want) {
+			r.f.add("leak", r.a.name, l.name(), "counts %s incidents, the actor sees %d", row[4], want)
+		}
+	}
+	for key, g := range r.w.grids {
+		if _, may := r.o.seesGrid(r.w, r.a, key); may || g.code == "X9" {
+			continue
+		}
+		r.f.cell()
+		if b := r.ask(l, l.method, l.path+query+"&grid="+g.code+"&reason="+goodReason, ""); b.status == 200 {
+			r.f.add("leak", r.a.name, l.name()+" filter grid", "%s: %s", key, b.body)
+		}
+	}
+}
+
 // calls asks the routes of roll calls and messages without calling anybody: inside the
 // mark is nobody, and the one asked about is not there.
 func (r *run) calls(l line) {

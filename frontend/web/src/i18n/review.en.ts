@@ -4,12 +4,14 @@
 // What the review page says, English.
 
 import { en } from './en';
+import { figuresEn } from './figures.en';
 import type { reviewZh } from './review.zh-CN';
 import { sessionEn } from './session.en';
 
 export const reviewEn: typeof reviewZh = {
   ...sessionEn,
   state: en.state,
+  figures: figuresEn,
   review: {
     title: 'Hot spots',
     doorLead: 'Hot spots, for leaders, hall operators, dispatchers, town operators, village heads and departments.',

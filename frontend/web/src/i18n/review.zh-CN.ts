@@ -3,12 +3,14 @@
 
 // What the review page says, Chinese.
 
+import { figuresZh } from './figures.zh-CN';
 import { sessionZh } from './session.zh-CN';
 import { zhCN } from './zh-CN';
 
 export const reviewZh = {
   ...sessionZh,
   state: zhCN.state,
+  figures: figuresZh,
   review: {
     title: '热点研判',
     doorLead: '热点研判，供旗县领导、大厅值班员、调度员、镇级操作员、村级网格长和部门经办人使用。',

@@ -8,6 +8,7 @@ import '@fontsource-variable/noto-sans-sc/index.css';
 import '../look/light.css';
 import '../ui/ui.css';
 import './review.css';
+import './figures/figures.css';
 import { leaveNothing } from '../field/leave';
 import { PhoneShelf } from '../field/shelf';
 import { localeOf, makeI18nOf } from '../i18n';
@@ -16,6 +17,7 @@ import { reviewZh } from '../i18n/review.zh-CN';
 import { takeErrand } from '../session/fragment';
 import { SESSION, SessionStore } from '../session/store';
 import { REVIEW, ReviewApi } from './api';
+import { FIGURES, FiguresApi } from './figures/api';
 import ReviewPage from './ReviewPage.vue';
 
 const errand = takeErrand();
@@ -27,10 +29,12 @@ const session = new SessionStore({
   set: (fn, ms) => setTimeout(fn, ms),
   clear: (id) => clearTimeout(id as number),
 });
-createApp(ReviewPage)
+const view = new URLSearchParams(location.search).get('view') === 'figures' ? 'figures' : undefined;
+createApp(ReviewPage, { view })
   .use(makeI18nOf(locale, { 'zh-CN': reviewZh, en: reviewEn }))
   .provide(SESSION, session)
   .provide(REVIEW, new ReviewApi(session.http))
+  .provide(FIGURES, new FiguresApi(session.http))
   .mount('#app');
 leaveNothing(session, new PhoneShelf());
 void session.start(errand);

@@ -11,6 +11,8 @@ const PROMPT_MS = 5000;
 const TRUE_MS = 10_000;
 /** For a part of a file on a slow line. */
 const BYTES_PATIENCE_MS = 90_000;
+/** For a file that is counted first. */
+const FILE_PATIENCE_MS = 30_000;
 
 export type Fetch = (path: string, init: RequestInit) => Promise<Response>;
 export type Query = Record<string, string | number | undefined>;
@@ -63,6 +65,13 @@ export class Http {
   async bytes(method: string, path: string, headers: Record<string, string>, body?: Blob): Promise<Headers> {
     const res = await this.fetch(path, { method, body, headers, signal: AbortSignal.timeout(BYTES_PATIENCE_MS) }, false);
     return res.headers;
+  }
+
+  /** A file, and the name that the server gives it. */
+  async file(path: string, query: Query): Promise<{ name: string; blob: Blob }> {
+    const res = await this.fetch(withQuery(path, query), { method: 'GET', signal: AbortSignal.timeout(FILE_PATIENCE_MS) }, false);
+    const name = /filename="([^"]+)"/.exec(res.headers.get('content-disposition') ?? '')?.[1] ?? '';
+    return { name, blob: await res.blob() };
   }
 
   private async call<T>(

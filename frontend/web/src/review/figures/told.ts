@@ -1,0 +1,53 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+// How figures are told, and which earlier periods they are held against.
+
+import { dayOf } from '../period';
+import type { Figure, Line } from './api';
+
+const DAY_MS = 86_400_000;
+const YEAR_DAYS = 364; // 52 weeks, so that the days of the week are the same
+
+/** The figures of a line that have a row of their own, in order. */
+export const SHOWN = [
+  'reported',
+  'not_located',
+  'outside',
+  'closed',
+  'on_time',
+  'late',
+  'working_days',
+  'on_the_spot',
+  'reopened',
+  'satisfied',
+  'overridden',
+] as const;
+export type Shown = (typeof SHOWN)[number];
+
+export const figureOf = (line: Line, name: Shown): Figure => (name === 'late' ? line.on_time.late : line[name]);
+
+/** A period so many days earlier. */
+export function earlier<P extends { from: string; to: string }>(p: P, days: number): P {
+  const back = (moment: string) => `${dayOf(Date.parse(moment) - days * DAY_MS)}T00:00:00+08:00`;
+  return { ...p, from: back(p.from), to: back(p.to) };
+}
+
+/** How many days earlier the periods to compare with lie: the whole weeks before, and those of a year before. */
+export function stepsBack(p: { from: string; to: string }): { weeks: number; year: number } {
+  const days = Math.round((Date.parse(p.to) - Date.parse(p.from)) / DAY_MS);
+  const weeks = Math.ceil(days / 7) * 7;
+  return { weeks, year: Math.max(YEAR_DAYS, weeks) };
+}
+
+/** What two periods are compared by: the mean, the rate, or the number; null where one of them has none. */
+const comparedBy = (f: Figure): number | null => ('mean' in f ? f.mean : 'rate' in f ? f.rate : f.n) ?? null;
+
+/** The change since an earlier period: of numbers as a share of the earlier one, of rates in points, of means as it is. */
+export function change(now: Figure, then: Figure): { by: number; as: 'share' | 'points' | 'plain' } | null {
+  const [a, b] = [comparedBy(now), comparedBy(then)];
+  if (a === null || b === null) return null;
+  if ('mean' in now) return { by: a - b, as: 'plain' };
+  if ('rate' in now) return { by: (a - b) * 100, as: 'points' };
+  return b === 0 ? null : { by: ((a - b) / b) * 100, as: 'share' };
+}

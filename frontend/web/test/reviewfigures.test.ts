@@ -1,0 +1,216 @@
+// @vitest-environment jsdom
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+// The figures page against a server that tells 20 of this period, 10 of the weeks before
+// and none of a year before.
+
+import { enableAutoUnmount, mount } from '@vue/test-utils';
+import axe from 'axe-core';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { makeI18nOf } from '../src/i18n';
+import { reviewEn } from '../src/i18n/review.en';
+import { reviewZh } from '../src/i18n/review.zh-CN';
+import { REVIEW, ReviewApi } from '../src/review/api';
+import { FIGURES, FiguresApi } from '../src/review/figures/api';
+import { change, earlier, stepsBack } from '../src/review/figures/told';
+import ReviewPage from '../src/review/ReviewPage.vue';
+import { SESSION, SessionStore } from '../src/session/store';
+import { FakeTimers } from './helpers';
+import { dialogs, FakeServer, json, refuse, session, settle } from './people';
+
+enableAutoUnmount(afterEach);
+beforeEach(() => {
+  document.body.innerHTML = '';
+  dialogs();
+});
+
+const share = (n: number | null, of: number | null, rows?: string) => ({
+  n,
+  of,
+  rate: n === null || !of ? null : n / of,
+  ...(rows ? { rows: `rows=${rows}`, of_rows: `rows=${rows}_of` } : {}),
+});
+const line = (n: number, few = false) => ({
+  reported: { n, rows: 'rows=reported' },
+  not_located: few ? share(null, null) : share(3, n, 'none'),
+  outside: share(1, n, 'outside'),
+  closed: { n, rows: 'rows=closed' },
+  solved: [{ level: 2, name: '苏木镇', ...share(n, n, 'solved') }],
+  on_the_spot: share(0, n, 'spot'),
+  reopened: share(0, n, 'again'),
+  no_limit: share(0, n, 'endless'),
+  working_days: { mean: n ? 2.5 + n / 100 : null, n, rows: 'rows=closed' },
+  on_time: {
+    ...share(n / 2, n, 'ontime'),
+    unchecked: { n: 0 },
+    late: { n: n / 2, rows: 'rows=late' },
+    provisional: { n: 0 },
+    extended: { n: 0 },
+    standing: { n: 0 },
+    elsewhere: { n: 0 },
+  },
+  satisfied: { ...share(4, 5), fully: { n: 4 }, basically: { n: 0 }, unsatisfied: { n: 1 }, unreached: { n: 0 }, owed: { n: 0 } },
+  chosen: { n: 0 },
+  overridden: share(0, 0),
+});
+const figures = (query: Record<string, string>, n: number) => ({
+  as_of: { seq: 4711, time: '2026-11-22T08:00:00+08:00' },
+  from: query.from,
+  to: query.to,
+  by: query.by,
+  total: line(n),
+  groups: [{ code: '2', name: '苏木镇', ...line(n, true) }],
+});
+const row = (id: number) => ({
+  id: String(id),
+  number: `SJ${id}`,
+  category_name: '火情',
+  state: 'closed',
+  reported_at: '2026-11-01T08:00:00+08:00',
+});
+
+async function opened(role: string, set: (s: FakeServer) => void = () => {}) {
+  const server = new FakeServer();
+  const told = [20, 10, 0];
+  server
+    .on('GET /session', () => json(session({ role, login: 'wu', view: 'case', grid: { code: '990000', name: '演示旗' } })))
+    .on('GET /categories', () => json({ items: [{ code: '03', name: '消防', top: '', top_name: '' }] }))
+    .on('GET /figures', (a) => json(figures(a.query, told[(server.count('GET /figures') - 1) % 3] ?? 0)))
+    .on('GET /incidents', (a) =>
+      json(
+        a.query.cursor
+          ? { items: [row(21)], cursor: null }
+          : { items: Array.from({ length: 19 }, (_, i) => row(i)), cursor: 'next+page' },
+      ),
+    );
+  set(server);
+  const store = new SessionStore(new FakeTimers(), server.fetch);
+  const page = mount(ReviewPage, {
+    attachTo: document.body,
+    props: { view: 'figures' },
+    global: {
+      plugins: [makeI18nOf('zh-CN', { 'zh-CN': reviewZh, en: reviewEn })],
+      provide: {
+        [SESSION as symbol]: store,
+        [REVIEW as symbol]: new ReviewApi(store.http),
+        [FIGURES as symbol]: new FiguresApi(store.http),
+      },
+    },
+  });
+  await store.start(null);
+  await settle();
+  return { server, page };
+}
+
+describe('the figures', () => {
+  test('the same weekdays before and a year before are asked, and compared', async () => {
+    const { server, page } = await opened('county_leader');
+    const asked = server.asked
+      .filter((a) => a.path === '/figures')
+      .map((a) => [Date.parse(a.query.from ?? ''), Date.parse(a.query.to ?? '')]);
+    const [now, weeks, year] = asked.map(([from]) => from ?? 0);
+    const day = 86_400_000;
+    expect(asked.map(([from, to]) => ((to ?? 0) - (from ?? 0)) / day)).toEqual([28, 28, 28]);
+    expect([((now ?? 0) - (weeks ?? 0)) / day, ((now ?? 0) - (year ?? 0)) / day]).toEqual([28, 364]);
+    expect(page.find('[data-figure=reported]').text()).toContain('+100.0%');
+    expect(page.find('[data-figure=on_time]').text()).toContain('50.0%');
+    expect(page.find('[data-figure=on_time]').text()).toContain('0.0 个百分点');
+    expect(page.find('[data-figure=working_days]').text()).toContain('2.7 个工作日');
+    const changes = page.findAll('[data-figure=reported] .change').map((c) => c.text());
+    expect(changes).toEqual(['+100.0%', '–']); // of none before there is no share
+  });
+
+  test('it always says how many have no place, as of when, and what is too few', async () => {
+    const { page } = await opened('county_leader');
+    const text = page.text();
+    for (const part of ['3 件未定位', '2026-11-22 08:00:00', '序号 4,711', '演示旗']) expect(text).toContain(part);
+    expect(page.find('table.groups').text()).toContain('数量过少，不显示');
+    expect(page.findAll('button').some((b) => b.text() === '导出')).toBe(false); // a leader may not have the rows as a file
+  });
+
+  test('a number opens its incidents page by page, and says when they are not as many', async () => {
+    const { server, page } = await opened('dispatcher');
+    await page.find('[data-figure=reported] button.link').trigger('click');
+    await settle();
+    expect(server.last('GET /incidents')?.query).toMatchObject({ rows: 'reported', limit: '20' });
+    expect(page.find('dialog').text()).toContain('共 20 件，已列出 19 件');
+    expect(page.find('dialog .notice').exists()).toBe(false);
+    await page
+      .findAll('dialog button')
+      .find((b) => b.text() === '再列出')
+      ?.trigger('click');
+    await settle();
+    expect(server.last('GET /incidents')?.query).toMatchObject({ rows: 'reported', cursor: 'next+page' });
+    expect(page.find('dialog').text()).toContain('共 20 件，已列出 20 件');
+    expect(page.find('dialog .notice').exists()).toBe(false);
+    await page.find('dialog header button').trigger('click');
+    await page.findAll('[data-figure=not_located] button.link')[0]?.trigger('click');
+    await settle();
+    await page
+      .findAll('dialog button')
+      .find((b) => b.text() === '再列出')
+      ?.trigger('click');
+    await settle();
+    expect(page.find('dialog .notice').text()).toContain('明细与指标不一致');
+  });
+
+  test('a refusal is told, and the figures that were shown stay', async () => {
+    const { server, page } = await opened('county_leader');
+    server.on('GET /figures', () => refuse(422, { detail: 'ask for a shorter period' }));
+    await page.find('form').trigger('submit');
+    await settle();
+    expect(page.find('[role=alert]').text()).toContain('ask for a shorter period');
+    expect(page.find('[data-figure=reported]').text()).toContain('+100.0%');
+  });
+
+  test('a file is asked for with a reason, of what is shown', async () => {
+    URL.createObjectURL = vi.fn(() => 'blob:x');
+    URL.revokeObjectURL = vi.fn();
+    const saved: string[] = [];
+    vi.spyOn(HTMLAnchorElement.prototype, 'click').mockImplementation(function (this: HTMLAnchorElement) {
+      saved.push(this.download);
+    });
+    const { server, page } = await opened('dispatcher', (s) =>
+      s.on(
+        'GET /exports/period-figures.xlsx',
+        () => new Response('x', { headers: { 'content-disposition': 'attachment; filename="period-figures-1-2.xlsx"' } }),
+      ),
+    );
+    await page
+      .findAll('button')
+      .find((b) => b.text() === '导出')
+      ?.trigger('click');
+    await page.find('dialog form').trigger('submit');
+    await settle();
+    expect(page.find('dialog').text()).toContain('请写明理由');
+    expect(server.count('GET /exports/period-figures.xlsx')).toBe(0);
+    await page.find('dialog textarea').setValue('季度研判用');
+    await page.find('dialog form').trigger('submit');
+    await settle();
+    const asked = server.last('GET /exports/period-figures.xlsx')?.query;
+    expect(asked).toMatchObject({
+      reason: '季度研判用',
+      by: 'level',
+      from: server.asked.find((a) => a.path === '/figures')?.query.from,
+    });
+    expect(saved).toEqual(['period-figures-1-2.xlsx']);
+    expect(page.find('dialog').exists()).toBe(false);
+  });
+
+  test('axe finds nothing', async () => {
+    await opened('dispatcher');
+    const found = await axe.run(document.body, { rules: { 'color-contrast': { enabled: false }, region: { enabled: false } } });
+    expect(found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(' ')}`)).toEqual([]);
+  });
+});
+
+test('periods before', () => {
+  const p = (from: string, to: string) => ({ from: `${from}T00:00:00+08:00`, to: `${to}T00:00:00+08:00` });
+  expect(stepsBack(p('2026-11-01', '2026-11-11'))).toEqual({ weeks: 14, year: 364 });
+  expect(stepsBack(p('2025-11-01', '2026-11-02'))).toEqual({ weeks: 371, year: 371 });
+  expect(earlier(p('2026-03-02', '2026-03-09'), 14)).toEqual(p('2026-02-16', '2026-02-23'));
+  expect(change({ n: 3 }, { n: 4 })).toEqual({ by: -25, as: 'share' });
+  expect(change({ n: 1, of: 2, rate: 0.5 }, { n: 1, of: 4, rate: 0.25 })).toEqual({ by: 25, as: 'points' });
+  expect(change({ n: null }, { n: 4 })).toBeNull();
+});
