@@ -378,11 +378,11 @@ func (w figureWriter) line(c analysis.Counts, base url.Values) FigureLine {
 	tells := w.tells(c.Solved[:]...)
 	for level := 1; level <= analysis.MaxLevel; level++ {
 		if level <= max(depth(w.cat.Tree), len(w.cat.Centre.Levels)) || c.Solved[level] > 0 {
-			l.Solved = append(l.Solved, w.solved(c, level, w.cat.Centre.Level(level), tells, closed))
+			l.Solved = append(l.Solved, w.solved(c, level, w.cat.Centre.Level(level), tells, base, closed))
 		}
 	}
 	if c.Solved[0] > 0 {
-		l.Solved = append(l.Solved, w.solved(c, 0, "未知", tells, closed))
+		l.Solved = append(l.Solved, w.solved(c, 0, "未知", tells, base, closed))
 	}
 	if w.shared && (!w.tells(c.NotLocated, c.Outside, c.Reported-c.NotLocated-c.Outside)) { // one of them would tell the other
 		l.NotLocated, l.Outside = FigureShare{}, FigureShare{}
@@ -398,13 +398,13 @@ func (w figureWriter) overridden(c analysis.Counts) FigureShare {
 	return w.share(c.Overridden, c.Advised, "", "")
 }
 
-func (w figureWriter) solved(c analysis.Counts, level int, name string, tells bool, closed func(...string) string) LevelShare {
+func (w figureWriter) solved(c analysis.Counts, level int, name string, tells bool, base url.Values, closed func(...string) string) LevelShare {
 	s := LevelShare{Level: level, Name: name}
 	if !tells {
 		return s
 	}
 	rows := ""
-	if w.in.By != "level" { // there the level of the group is in the query already
+	if !base.Has("level") { // of a group of one level it is in the query already
 		rows = closed("level", strconv.Itoa(level))
 	}
 	s.FigureShare = w.share(c.Solved[level], c.Closed, rows, closed())

@@ -248,6 +248,9 @@ func TestFiguresByHTTPAreThoseWorkedOutByHand(t *testing.T) {
 		t.Errorf("late by the list: %v", late)
 	}
 
+	if rows := figureAt(ask(hall, "&by=level")["total"], "solved.3")["rows"]; rows == nil {
+		t.Error("told by level, what level 3 solved of all does not open")
+	}
 	opened, seen := 0, map[string]int{}
 	for _, more := range []string{"", "&by=level", "&by=grid", "&by=category&grid=A&category=03&department=" + url.QueryEscape(names[0])} {
 		v := ask(hall, more)

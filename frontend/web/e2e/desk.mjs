@@ -17,6 +17,7 @@
 import { mkdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
+import { walkFigures } from './figures.mjs';
 import { axe, button, enter, FLAGS, field, fits, picture as pictureAt, say, visitor } from './person.mjs';
 
 const { values: args } = parseArgs({
@@ -351,6 +352,11 @@ try {
   await step('the desk is in order', async () => {
     await axe(desk, 'the desk at the end');
     await fits(desk, 'the desk', DESK);
+  });
+  await step('the figures open into their incidents, and print', async () => {
+    await walkFigures(desk, args.base, say, args.out);
+    await axe(desk, 'the figures');
+    await picture(desk, 'figures');
   });
   await step('the review counts what was reported, and says what lies in a cell', async () => {
     await desk.goto(`${args.base}/review`);

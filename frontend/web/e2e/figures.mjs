@@ -1,0 +1,35 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+// The figures as a signed-in person sees them: a number opens into as many incidents as
+// it says, and Chromium's own print makes a brief of it.
+
+import { writeFileSync } from 'node:fs';
+
+/** Walks the figures on a page that is signed in; says what was found by say. */
+export async function walkFigures(page, base, say, out) {
+  await page.goto(`${base}/review?view=figures`);
+  await page.locator('table.groups').waitFor();
+  await page.locator('.missing').getByText('未定位').waitFor();
+  const day = new Date(Date.now() + 8 * 3_600_000).toISOString().slice(0, 10); // today in China
+  await page.getByLabel('截止日').fill(day);
+  await page.getByRole('button', { name: '查看', exact: true }).click();
+  await page.getByText('所选时间还没有结束').waitFor();
+  const number = page.locator('[data-figure=reported] button.link').first();
+  const count = await number.innerText();
+  await number.click();
+  await page.getByText(`共 ${count} 件`, { exact: false }).waitFor();
+  await page.locator('dialog .rows li').first().waitFor();
+  const listed = await page.locator('dialog .rows li').count();
+  say('a figure opens into its incidents', listed === Math.min(20, Number(count.replaceAll(',', ''))), `${listed} of ${count}`);
+  await page.keyboard.press('Escape');
+  await page.emulateMedia({ media: 'print' });
+  const hidden = (await page.locator('form.ask').isHidden()) && (await page.locator('header.top').isHidden());
+  const said = await page.locator('.filter').isVisible();
+  say('the brief leaves the form out and says what it is of', hidden && said);
+  await page.emulateMedia({ media: null });
+  const pdf = await page.pdf({ preferCSSPageSize: true });
+  if (out) writeFileSync(`${out}/figures.pdf`, pdf);
+  const pages = pdf.toString('latin1').match(/\/Type\s*\/Page\b/g)?.length ?? 0;
+  say('the brief is a PDF of two pages or more', pdf.subarray(0, 5).toString() === '%PDF-' && pages >= 2, `${pages} pages`);
+}
