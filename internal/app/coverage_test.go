@@ -19,7 +19,6 @@ import (
 
 // covered is an answer of coverage.
 type covered struct {
-	t          *testing.T
 	Counted    int
 	NotCounted []struct {
 		Why   string
