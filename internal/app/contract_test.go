@@ -5,6 +5,7 @@ package app
 
 import (
 	"bytes"
+	"encoding/csv"
 	"encoding/json"
 	"net/url"
 	"slices"
@@ -181,7 +182,19 @@ func with(object, key, value string) string {
 
 // size is how much an answer holds: what another result set would change.
 func size(t *testing.T, a answer) int {
-	if !strings.Contains(a.header.Get("Content-Type"), "json") {
+	switch kind := a.header.Get("Content-Type"); {
+	case a.status == 200 && strings.HasSuffix(kind, "spreadsheetml.sheet"):
+		_, rows := workbook(t, a)
+		return len(rows)
+	case a.status == 200 && strings.HasPrefix(kind, "text/csv"):
+		r := csv.NewReader(bytes.NewReader(a.body))
+		r.FieldsPerRecord = -1
+		rows, err := r.ReadAll()
+		if err != nil {
+			t.Errorf("%v in %.200s", err, a.body)
+		}
+		return len(rows)
+	case !strings.Contains(kind, "json"):
 		return bytes.Count(a.body, []byte("\n"))
 	}
 	var v map[string]any

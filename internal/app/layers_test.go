@@ -261,6 +261,9 @@ func TestALayerComesInTwiceAndChanges(t *testing.T) {
 		l, got := st.features(hall, "pts/features")
 		return got == "1 2 3" && l.Items[1].Name == "贰"
 	})
+	st.wait("the set of the last version", func() bool { // features are read after the version, and may be newer
+		return st.s.namedLayers().Named("pts").Version == int64(st.count("SELECT version FROM layer WHERE code = 'pts'"))
+	})
 	// Another import reads that layer alone again: the sets of the others stay, and so
 	// do their tiles.
 	before := st.s.namedLayers().Named("pts")
