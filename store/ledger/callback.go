@@ -19,8 +19,13 @@ import (
 	"onemap/store"
 )
 
+// mergedInto is an incident and all that were merged into it, and into those.
+const mergedInto = `WITH RECURSIVE down AS (SELECT $1::bigint AS id UNION SELECT i.id FROM incident i JOIN down ON i.merged_into = down.id) SELECT id FROM down`
+
 // callBacks owes each reporter of an incident that has just ended a call, and those of
 // all that were merged into it. One merged into what has ended by then is told at once.
+// A call still owed since an end before waits for the new one: for where it was merged
+// into, too.
 func (l *Ledger) callBacks(ctx context.Context, tx pgx.Tx, b *pgx.Batch, in store.Incident, was dispatch.State, now time.Time) error {
 	if in.State.Open() || !was.Open() {
 		return nil // it goes on, or had ended before
@@ -32,12 +37,15 @@ func (l *Ledger) callBacks(ctx context.Context, tx pgx.Tx, b *pgx.Batch, in stor
 		err := tx.QueryRow(ctx, `WITH RECURSIVE up AS (SELECT id, merged_into, open FROM incident WHERE id = $1
 			UNION SELECT i.id, i.merged_into, i.open FROM incident i JOIN up ON i.id = up.merged_into)
 			SELECT id, NOT open FROM up WHERE merged_into IS NULL`, in.MergedInto).Scan(&closes, &over)
-		if err != nil || !over {
+		if err != nil {
 			return err
 		}
+		if !over {
+			b.Queue("UPDATE call_back SET closes_id = $2 WHERE done_at IS NULL AND incident_id IN ("+mergedInto+")", in.ID, closes)
+			return nil
+		}
 	}
-	rows, err := tx.Query(ctx, `WITH RECURSIVE down AS (SELECT $1::bigint AS id UNION SELECT i.id FROM incident i JOIN down ON i.merged_into = down.id)
-		SELECT id FROM down ORDER BY id`, in.ID)
+	rows, err := tx.Query(ctx, mergedInto+" ORDER BY id", in.ID)
 	if err != nil {
 		return err
 	}
@@ -47,6 +55,7 @@ func (l *Ledger) callBacks(ctx context.Context, tx pgx.Tx, b *pgx.Batch, in stor
 	}
 	due := dispatch.CallBackDue(l.o.Catalogue.Now().Clocks.Calendar, now)
 	for _, id := range ids {
+		b.Queue("UPDATE call_back SET closes_id = $2, due = $3 WHERE incident_id = $1 AND done_at IS NULL", id, closes, due)
 		b.Queue("SELECT set_config('onemap.reporter_of', $1, true)", strconv.FormatInt(id, 10))
 		b.Queue(`INSERT INTO call_back (incident_id, n, reporter_n, closes_id, owed_by, due)
 			SELECT $1, (SELECT coalesce(max(c.n), 0) FROM call_back c WHERE c.incident_id = $1) + row_number() OVER (ORDER BY r.n), r.n, $2, i.first_asked, $3

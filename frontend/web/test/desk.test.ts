@@ -77,8 +77,13 @@ describe('what may be done', () => {
     expect(stepsToOffer('reported')).toEqual(['accept', 'route']);
     expect(stepsToOffer('returned')).toEqual(['route']);
     expect(stepsToOffer('routed')).toEqual([]);
-    for (const s of ['dispatched', 'acknowledged', 'resolved', 'closed']) expect(stepsToOffer(s), s).toBeNull();
-    expect(['routed', 'dispatched', 'on_scene', 'resolved'].filter(mayAssist)).toEqual(['dispatched', 'on_scene']);
+    for (const s of ['dispatched', 'rework']) expect(stepsToOffer(s), s).toEqual([]); // without a lead, that is
+    for (const s of ['acknowledged', 'resolved', 'closed']) expect(stepsToOffer(s), s).toBeNull();
+    expect(['routed', 'dispatched', 'on_scene', 'rework', 'resolved'].filter(mayAssist)).toEqual([
+      'dispatched',
+      'on_scene',
+      'rework',
+    ]);
   });
 
   test('every act has its word in both languages, and every need is asked for', () => {

@@ -384,6 +384,27 @@ describe('a decision', () => {
     w.unmount();
   });
 
+  test('the key waits for the newest look where another overtakes its own', async () => {
+    const s = standOf(placed(), make('8', { state: 'accepted' }));
+    dialogs();
+    const slow: ((r: Response) => void)[] = [];
+    s.server.on('GET /remarks', ({ query }) =>
+      query.kind === 'request' ? new Promise<Response>((r) => slow.push(r)) : json({ counts: { call_backs: 0 }, items: [] }),
+    );
+    s.desk.start();
+    s.desk.open.value = [...s.held.values()];
+    expect(s.desk.begin('decide')).toBe(false);
+    void s.desk.deciding.look(); // as an event of the chosen incident does
+    expect(slow).toHaveLength(3);
+    slow[1]?.(json(listing([])));
+    await settle();
+    slow[2]?.(json(listing([waiting('8')])));
+    await settle();
+    expect(s.desk.chosen.value).toBe('8');
+    expect(s.desk.matter.value?.kind).toBe('decide');
+    s.desk.stop();
+  });
+
   test('is nothing for a town: it has no such part, and asks for none', async () => {
     const s = await panelOf(placed(), { role: 'town_operator', level: 2 });
     await s.desk.deciding.look();

@@ -4,9 +4,11 @@
 
 import { describe, expect, test, vi } from 'vitest';
 import { nextTick } from 'vue';
+import ActDialog from '../src/desk/ActDialog.vue';
 import IncidentPanel from '../src/desk/IncidentPanel.vue';
 import { deskKey, type KeyDesk } from '../src/desk/keys';
 import QueuePanel from '../src/desk/QueuePanel.vue';
+import SelectPanel from '../src/desk/SelectPanel.vue';
 import type { By, Case } from '../src/desk/types';
 import { actorWord } from '../src/desk/words';
 import { makeI18nOf } from '../src/i18n';
@@ -388,6 +390,39 @@ describe('an act that wants more', () => {
     s.w.unmount();
   });
 
+  test('is asked for where the offer was pressed on the map, too, and nobody is said to be sent', async () => {
+    const s = await panelOf(make('7', { state: 'accepted', possible: wanting }));
+    const inside = { count: 1, stale: 0, items: [{ worker_id: '12', badge: 'W12', state: 'on' }] };
+    const marking = s.show(SelectPanel);
+    s.desk.selection.result.value = { workers: inside } as never;
+    s.desk.turnTo('select');
+    await nextTick();
+    const offer = () => marking.findAll('button').find((b) => b.text().includes('W12'));
+    await offer()?.trigger('click');
+    await settle();
+    expect(s.sent).toEqual([]);
+    expect(marking.text()).not.toContain('已派给');
+    expect(s.desk.mode.value).toBe('incident');
+    await s.w.find('dialog select').setValue('民政');
+    await s.submit();
+    expect(s.sent.map((x) => x.body.action)).toEqual(['route']);
+    marking.unmount();
+    s.w.unmount();
+  });
+
+  test('pressed again after its form was closed opens the form again', async () => {
+    const s = await panelOf(make('7', { state: 'accepted', possible: wanting }));
+    for (let i = 0; i < 2; i++) {
+      (s.w.vm as unknown as { offer: () => void }).offer();
+      await settle();
+      expect(s.w.find('dialog').exists()).toBe(true);
+      s.w.findComponent(ActDialog).vm.$emit('close');
+      await nextTick();
+      expect(s.w.find('dialog').exists()).toBe(false);
+    }
+    s.w.unmount();
+  });
+
   test('a refusal of another cause does not say that the incident has moved', async () => {
     const s = await panelOf(make('7', { state: 'routed', possible: [{ action: 'return', needs: ['reason'] }] }));
     s.server.on('POST /incidents/7/actions', () => refuse(409, { detail: 'there is no liaison officer' }));
@@ -409,6 +444,102 @@ describe('an act that wants more', () => {
     await s.submit();
     expect(s.refusal()).toContain('调度员 城川镇（2 号） 在 08:00:00 先办了“更正”');
     s.w.unmount();
+  });
+});
+
+describe('who is asked', () => {
+  const advised = (best: string[], out: object[] = []) =>
+    json({
+      items: best.map((id, i) => ({
+        worker_id: id,
+        badge: `W${id}`,
+        rank: i + 1,
+        score: 1,
+        reasons: [],
+        fix_age_s: 1,
+        relation: 'own_grid',
+      })),
+      excluded: out,
+      left_out: [],
+      of: best.length,
+    });
+  const declined = { worker_id: '12', badge: 'W12', why: 'declined', distance_m: 1, fix_age_s: 1 };
+
+  test('one who has said no is not asked again by a tick that nobody set', async () => {
+    const s = await panelOf(make('7', { state: 'routed' }));
+    expect(s.desk.picked.value).toEqual(['12']);
+    s.server.on('GET /incidents/7/candidates', () => advised(['13'], [declined]));
+    await s.desk.load(true);
+    expect(s.desk.picked.value).toEqual(['13']);
+    s.w.unmount();
+  });
+
+  test('nor by one that somebody set: it is taken away and told, and nobody is ticked instead', async () => {
+    const s = await panelOf(make('7', { state: 'routed', priority: 1 }));
+    s.desk.toggle('12');
+    s.desk.toggle('13');
+    s.desk.toggle('12');
+    s.server.on('GET /incidents/7/candidates', () => advised(['13', '14'], [declined]));
+    await s.desk.load(true);
+    expect(s.desk.picked.value).toEqual(['13']);
+    expect(s.w.find('.send .notice').text()).toContain('W12 已拒单');
+    s.desk.toggle('14');
+    await nextTick();
+    expect(s.w.find('.send .notice').exists()).toBe(false);
+    s.desk.tick(['14']);
+    s.server.on('GET /incidents/7/candidates', () => advised(['13'], [{ ...declined, worker_id: '14', badge: 'W14' }]));
+    await s.desk.load(true);
+    expect(s.desk.picked.value).toEqual([]);
+    s.w.unmount();
+  });
+
+  test('one with an old fix, ticked by hand, stays ticked', async () => {
+    const s = await panelOf(make('7', { state: 'routed' }));
+    s.desk.tick(['12']);
+    s.server.on('GET /incidents/7/candidates', () => advised(['13'], [{ ...declined, why: 'stale_fix' }]));
+    await s.desk.load(true);
+    expect(s.desk.picked.value).toEqual(['12']);
+    s.w.unmount();
+  });
+
+  test('a new lead, where the old one has said no and others assist, or where it was sent back', async () => {
+    for (const state of ['dispatched', 'rework']) {
+      const s = await panelOf(make('7', { state }));
+      expect([state, s.desk.picked.value]).toEqual([state, ['12']]);
+      (s.w.vm as unknown as { offer: () => void }).offer();
+      await settle();
+      expect(s.sent.map((x) => [x.what, x.body.lead])).toEqual([['7/offers', true]]);
+      s.w.unmount();
+    }
+  });
+
+  test('taking an offer back that is refused keeps its form and what was typed', async () => {
+    const s = standOf(make('7', { state: 'acknowledged' }));
+    dialogs();
+    const offer = {
+      id: '5',
+      ver: 2,
+      state: 'accepted',
+      live: true,
+      lead: true,
+      worker_id: '12',
+      badge: 'W12',
+      made_at: AT,
+      expires_at: AT,
+    };
+    s.server
+      .on('GET /incidents/7/offers', () => json({ items: [offer] }))
+      .on('POST /offers/5/withdraw', () => refuse(429, { detail: 'slow down' }));
+    s.desk.choose('7');
+    await settle();
+    const w = s.show(IncidentPanel);
+    await w.findAll('.offers button').at(-1)?.trigger('click');
+    await w.find('dialog textarea').setValue('另有安排');
+    await w.find('dialog form').trigger('submit');
+    await settle();
+    expect((w.find('dialog textarea').element as HTMLTextAreaElement).value).toBe('另有安排');
+    expect(w.find('dialog .refused').text()).toBeTruthy();
+    w.unmount();
   });
 });
 

@@ -64,6 +64,31 @@ describe('the outbox', () => {
     expect(shelf.letters.size).toBe(0);
   });
 
+  test('an answer that comes after its writer has gone is told to nobody', async () => {
+    for (const goes of ['out', 'away'] as const) {
+      const shelf = new Drawer();
+      let answer = (_: unknown) => {};
+      let login = 'wang';
+      const told: string[] = [];
+      const send = () => new Promise((taken) => (answer = taken));
+      const box = new Outbox({
+        shelf,
+        send,
+        timers: new FakeTimers(),
+        login: () => login,
+        changed: () => {},
+        sent: (l) => told.push(l.ref),
+      });
+      await box.post(letter('a'));
+      await settle();
+      if (goes === 'out') await box.forget('wang');
+      else login = 'li';
+      answer({ number: 'SJ1' });
+      await settle();
+      expect([goes, told, shelf.letters.size]).toEqual([goes, [], 0]);
+    }
+  });
+
   test('a letter whose answer was lost goes out again under the same name', async () => {
     const s = stand();
     s.line.state = 'answer lost';

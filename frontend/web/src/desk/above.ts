@@ -67,6 +67,7 @@ export class Deciding {
   readonly stand = shallowRef<'reading' | 'read' | 'failed'>('reading');
   private timer: unknown;
   private turn = 0;
+  private newest = Promise.resolve();
   private running = false;
 
   constructor(
@@ -85,12 +86,18 @@ export class Deciding {
     void this.look();
   }
 
-  async look(): Promise<void> {
+  /** Reads what waits; an answer that a newer look has overtaken is that one's. */
+  look(): Promise<void> {
+    this.newest = this.read();
+    return this.newest;
+  }
+
+  private async read(): Promise<void> {
     const turn = ++this.turn;
     this.timers.clear(this.timer);
     if (this.running) this.timer = this.timers.set(() => void this.look(), LOOK_MS);
     const found = DECIDERS.includes(this.role()) ? await this.api.waiting().catch(() => null) : { items: [], more: false };
-    if (turn !== this.turn) return;
+    if (turn !== this.turn) return this.newest;
     this.stand.value = found ? 'read' : 'failed';
     if (!found) return;
     this.items.value = found.items;
@@ -100,6 +107,7 @@ export class Deciding {
   stop(): void {
     this.running = false;
     this.turn++;
+    this.newest = Promise.resolve();
     this.timers.clear(this.timer);
     this.items.value = [];
     this.more.value = false;

@@ -127,8 +127,9 @@ export function formOf(action: string, i: Case | null): Wanted[] {
 export const asks = (action: string, i: Case | null): boolean => formOf(action, i).length > 0;
 
 /**
- * What has to be done to an incident before its lead can be asked; null where nobody
- * can be sent to it.
+ * What has to be done to an incident without a lead before one can be asked; null where
+ * nobody can be sent to it. It stays dispatched when its lead says no and others assist,
+ * and who had resolved what is sent back holds it no more.
  */
 export function stepsToOffer(state: string): string[] | null {
   switch (state) {
@@ -140,12 +141,14 @@ export function stepsToOffer(state: string): string[] | null {
     case 'escalated':
       return ['route'];
     case 'routed':
+    case 'dispatched':
+    case 'rework':
       return [];
   }
   return null;
 }
 
-const WITH_LEAD = ['dispatched', 'acknowledged', 'on_scene'];
+const WITH_LEAD = ['dispatched', 'acknowledged', 'on_scene', 'rework'];
 
 /** Whether an incident that has a lead may get somebody to assist. */
 export const mayAssist = (state: string): boolean => WITH_LEAD.includes(state);

@@ -27,7 +27,7 @@ import { LEADER, type Matter, matterOf } from './matters';
 import { MapPins } from './pins';
 import { countLanes, laneOf, queueOf, type Tab } from './queue';
 import { Selection } from './selection';
-import type { Advice, Case, Category, JournalEntry, Offer, Owed, Supervision, Waiting } from './types';
+import type { Advice, Case, Category, Excluded, JournalEntry, Offer, Owed, Supervision, Waiting } from './types';
 
 const BEAT_MS = 250;
 const GATHER_MS = 60;
@@ -66,6 +66,10 @@ export class Desk {
   readonly unread = ref(false);
   /** Workers ticked to be asked, the lead first. */
   readonly picked = ref<string[]>([]);
+  /** Whom newer advice rules out of those that were ticked, and for what. */
+  readonly unpicked = ref<Excluded[]>([]);
+  /** Nobody ticked anybody: the best is taken for it. */
+  private byAdvice = true;
   readonly newest = shallowRef<Case | null>(null);
   readonly mode = ref<Mode>('incident');
   readonly categories = shallowRef<Category[]>([]);
@@ -287,7 +291,8 @@ export class Desk {
     this.pending.value = '';
     this.corrected.value = null;
     this.beside.clear();
-    this.picked.value = [];
+    this.tick([], true);
+    this.unpicked.value = [];
     this.journal.value = [];
     this.offers.value = [];
     this.advice.value = null;
@@ -317,9 +322,16 @@ export class Desk {
   toggle(worker: string): void {
     const there = this.picked.value.includes(worker);
     const several = this.detail.value?.priority === 1;
-    if (there) this.picked.value = this.picked.value.filter((w) => w !== worker);
-    else this.picked.value = several ? [...this.picked.value, worker] : [worker];
+    if (there) this.tick(this.picked.value.filter((w) => w !== worker));
+    else this.tick(several ? [...this.picked.value, worker] : [worker]);
+    this.unpicked.value = [];
     this.showPins();
+  }
+
+  /** Ticks these and nobody else; byAdvice, until there is other advice. */
+  tick(workers: string[], byAdvice = false): void {
+    this.picked.value = workers;
+    this.byAdvice = byAdvice;
   }
 
   /** Loads the chosen incident anew; the advice too when asked, or when it has grown old. */
@@ -571,14 +583,15 @@ export class Desk {
   /**
    * Asks the ticked workers, after the steps that have to come first, by the version that
    * the advice on the screen is of. A step that wants something to be said is not taken:
-   * `before` names it, and nobody is asked yet.
+   * `before` names it, nobody is asked yet, and it says so by false.
    */
-  async offer(): Promise<void> {
+  async offer(): Promise<boolean> {
     const i = this.chosenNow();
     const of = { id: i.id, version: this.advised || i.version };
     const workers = this.picked.value;
     const lead = !this.lead.value;
     this.before.value = '';
+    let sent = false;
     await this.once(
       of,
       async () => {
@@ -586,16 +599,20 @@ export class Desk {
         for (const action of lead ? (stepsToOffer(i.state) ?? []) : []) {
           if (at.version !== of.version) at = await this.api.incident(of.id); // what our own step made possible
           if (asks(action, at)) {
-            if (of.id === this.chosen.value) [this.detail.value, this.before.value] = [at, action];
+            if (of.id !== this.chosen.value) return;
+            this.turnTo('incident'); // where its form opens
+            [this.detail.value, this.before.value] = [at, action];
             return;
           }
           this.put(await this.api.act(of.id, of.version, { action }), of);
         }
         await this.api.offer(of.id, of.version, workers, lead);
-        if (of.id === this.chosen.value) this.picked.value = [];
+        sent = true;
+        if (of.id === this.chosen.value) this.tick([], true);
       },
       true,
     );
+    return sent;
   }
 
   async withdraw(offer: Offer, reason: string): Promise<void> {
@@ -622,7 +639,7 @@ export class Desk {
       this.wanted = false;
       this.advice.value = null;
       this.advised = 0;
-      this.picked.value = [];
+      this.tick([], true);
       this.showPins();
       return;
     }
@@ -633,8 +650,7 @@ export class Desk {
       this.advised = i.version;
       this.wanted = false;
       this.adviceProblem.value = null;
-      const first = advice.items[0];
-      if (!this.picked.value.length && first && !this.lead.value && stepsToOffer(i.state)) this.picked.value = [first.worker_id];
+      this.repick(advice, i);
     } catch (e) {
       if (!mine()) return;
       this.advice.value = null;
@@ -642,6 +658,22 @@ export class Desk {
       this.adviceProblem.value = e;
     }
     this.showPins();
+  }
+
+  /**
+   * Takes away the ticks of those whom this advice rules out. A tick that nobody set goes
+   * to the best of it, where a lead is wanted.
+   */
+  private repick(advice: Advice, i: Case): void {
+    const out = advice.excluded.filter((e) => e.why !== 'stale_fix' && this.picked.value.includes(e.worker_id));
+    if (!this.byAdvice && out.length) {
+      this.unpicked.value = out;
+      this.tick(this.picked.value.filter((w) => !out.some((e) => e.worker_id === w)));
+    }
+    if (!this.byAdvice && this.picked.value.length) return;
+    const first = advice.items[0];
+    const wanted = first && !this.unpicked.value.length && !this.lead.value && stepsToOffer(i.state);
+    this.tick(wanted ? [first.worker_id] : [], true);
   }
 
   /** What forms choose from; asked for again until it comes. */

@@ -184,9 +184,10 @@ export class Outbox {
       if (!next) return true;
       try {
         const answer = await this.o.send(next);
+        const held = this.letters.includes(next);
         await this.taken(next, answer);
         w.wait = FIRST_WAIT_MS;
-        this.o.sent(next, answer);
+        if (held && next.login === this.o.login()) this.o.sent(next, answer); // else its writer has gone
         for (const other of this.ways) if (other !== w) void this.run(other);
       } catch (e) {
         const p = e instanceof Problem ? e : new Problem(0, 'about:blank', String(e));

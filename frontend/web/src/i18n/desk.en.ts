@@ -152,6 +152,7 @@ export const deskEn: DeskCatalogue = {
     because_: 'Reason: {reason}',
     send: 'Send {who}',
     sendAssist: 'Ask {who} to assist',
+    unpicked: 'No longer suitable, and unticked: {who}',
     pickFirst: 'Pick somebody first (1-9)',
     stepsFirst: 'First, by itself: {steps}.',
     taken: 'Somebody was first: {number} went to {badge}.',

@@ -144,6 +144,7 @@ export const deskZh = {
     because_: '理由：{reason}',
     send: '派给 {who}',
     sendAssist: '请 {who} 协办',
+    unpicked: '已不合适，取消了选择：{who}',
     pickFirst: '先选一个人（1-9）',
     stepsFirst: '将先自动{steps}。',
     taken: '别人先派了：{number} 已派给 {badge}。',
