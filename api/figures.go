@@ -37,7 +37,8 @@ type TodayFigures struct {
 
 // AsOf says which events an answer holds.
 type AsOf struct {
-	Seq int64 `json:"seq"`
+	Seq  int64     `json:"seq"`
+	Time time.Time `json:"time" doc:"When it was read"`
 }
 
 // CategoryCount counts a top category.
@@ -94,7 +95,7 @@ func (s *Server) today(ctx context.Context, a caller, _ *struct{}) (*todayOutput
 	}
 	cat := s.o.Catalogue.Now()
 	out := TodayFigures{
-		AsOf: AsOf{int64(t.Seq)}, Day: from.Format(time.DateOnly), Reported: t.Reported, Resolved: t.Resolved, Closed: t.Closed,
+		AsOf: AsOf{int64(t.Seq), now}, Day: from.Format(time.DateOnly), Reported: t.Reported, Resolved: t.Resolved, Closed: t.Closed,
 		Open: t.Open, Outside: t.Outside, ByCategory: []CategoryCount{}, ByTown: []TownCount{},
 	}
 	for _, code := range cat.Order {

@@ -25,6 +25,15 @@ type HotCourse struct {
 	Z       *float64 `json:"z,omitempty" doc:"Of the test of Mann and Kendall"`
 	P       *float64 `json:"p,omitempty" doc:"Two-sided probability by chance, of this cell alone"`
 	Pattern string   `json:"pattern" enum:"new,intensifying,persistent,sporadic,diminishing,none,too_short"`
+	// Steps of the cells that were hot alone: those are looked at one by one.
+	Steps []HotStep `json:"steps,omitempty" doc:"What each step has there, in the order of the steps; of cells that were hot in one at least"`
+}
+
+// HotStep is one cell in one step.
+type HotStep struct {
+	Count int      `json:"count"`
+	Z     *float64 `json:"z,omitempty" doc:"Gi*; left out where it is not tested"`
+	Class string   `json:"class" enum:"hot99,hot95,hot90,cold90,cold95,cold99,plain,too_few"`
 }
 
 // HotCourses are the cells of a study area over the steps of a period, as of one
@@ -81,7 +90,11 @@ func (s *Server) emergingHotSpots(ctx context.Context, a caller, in *hotCoursesI
 			b.TooShort++
 		}
 		if all[i] > 0 || c.Hot > 0 {
-			b.Cells = append(b.Cells, hotCourse(h.study.At(i).String(), all[i], c))
+			told := hotCourse(h.study.At(i).String(), all[i], c)
+			if c.Hot > 0 {
+				told.Steps = stepsAt(i, h.periods, steps)
+			}
+			b.Cells = append(b.Cells, told)
 		}
 	}
 	if len(b.Cells) > mostTold {
@@ -99,6 +112,19 @@ func hotCourse(cell string, count float64, c analysis.Course) HotCourse {
 	out := HotCourse{Cell: cell, Count: int(count), Tested: c.Tested, Hot: c.Hot, Pattern: string(c.Pattern)}
 	if c.Pattern != analysis.TooShort {
 		out.Tau, out.Z, out.P = &c.Tau, &c.Z, &c.P
+	}
+	return out
+}
+
+// stepsAt is what the steps have in cell i.
+func stepsAt(i int, periods []counted, steps [][]analysis.Spot) []HotStep {
+	out := make([]HotStep, len(steps))
+	for t, spots := range steps {
+		spot := spots[i]
+		out[t] = HotStep{Count: int(periods[t].counts[i]), Class: string(spot.Class)}
+		if spot.Tested {
+			out[t].Z = &spot.Z
+		}
 	}
 	return out
 }
@@ -122,6 +148,9 @@ func courseFeatures(b HotCourses) (*geojson.FeatureCollection, error) {
 		setGiven(p, "tau", c.Tau)
 		setGiven(p, "z", c.Z)
 		setGiven(p, "p", c.P)
+		if c.Steps != nil {
+			p["steps"] = c.Steps
+		}
 		return c.Cell, p
 	})
 	if err != nil {

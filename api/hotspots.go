@@ -213,7 +213,7 @@ func (s *Server) heatOf(ctx context.Context, a caller, in *heatAsked) (*heat, er
 		return nil, outOfTime(ctx, err, long)
 	}
 	for i, f := range found {
-		h.asOf.Seq = int64(f.Seq)
+		h.asOf = AsOf{int64(f.Seq), s.o.Now()}
 		c := counted{HotPeriod{From: in.periods[i].From, To: in.periods[i].To, NotLocated: f.NotLocated}, make([]float64, h.study.Len()), f.Categories}
 		for at, n := range f.Cells {
 			if i, inside := h.study.Index(at); inside {

@@ -230,6 +230,11 @@ func TestEmergingHotSpotsAreWhatAWalkOverEveryIncidentSays(t *testing.T) {
 				Count, Tested, Hot int
 				Tau, Z, P          *float64
 				Pattern            string
+				Steps              []struct {
+					Count int
+					Z     *float64
+					Class string
+				}
 			}
 		}
 		if a.status != 200 || json.Unmarshal(a.body, &got) != nil || len(got.Steps) != steps {
@@ -239,7 +244,7 @@ func TestEmergingHotSpotsAreWhatAWalkOverEveryIncidentSays(t *testing.T) {
 		if err != nil || study.Len() != got.Study.Cells {
 			t.Fatal(err, study.Len(), got.Study.Cells)
 		}
-		all, spots := map[string]int{}, [][]analysis.Spot{}
+		all, spots, parts := map[string]int{}, [][]analysis.Spot{}, [][]float64{}
 		for i, step := range got.Steps {
 			begin, end := from.Add(time.Duration(i)*long/time.Duration(steps)), from.Add(time.Duration(i+1)*long/time.Duration(steps))
 			if step.From.Sub(begin).Abs() > time.Microsecond || step.To.Sub(end).Abs() > time.Microsecond {
@@ -265,7 +270,7 @@ func TestEmergingHotSpotsAreWhatAWalkOverEveryIncidentSays(t *testing.T) {
 			if step.Counted != inside || step.Elsewhere != outside || step.NotLocated != nowhere {
 				t.Errorf("%s: step %+v; a walk counts %d, %d elsewhere, %d not located", q, step, inside, outside, nowhere)
 			}
-			spots = append(spots, analysis.HotSpots(counts, study.Shares, study.Around))
+			spots, parts = append(spots, analysis.HotSpots(counts, study.Shares, study.Around)), append(parts, counts)
 		}
 		courses, told := analysis.Emerging(spots), 0
 		for _, c := range got.Cells {
@@ -282,6 +287,14 @@ func TestEmergingHotSpotsAreWhatAWalkOverEveryIncidentSays(t *testing.T) {
 				t.Errorf("%s: %+v, a walk says %+v", q, c, want)
 			}
 			patterns[c.Pattern]++
+			if hot := c.Hot > 0; hot != (len(c.Steps) == steps) || !hot && c.Steps != nil {
+				t.Errorf("%s: hot in %d, told of %d steps", q, c.Hot, len(c.Steps))
+			}
+			for i, s := range c.Steps {
+				if want := spots[i][j]; s.Count != int(parts[i][j]) || s.Class != string(want.Class) || want.Tested != (s.Z != nil) || want.Tested && *s.Z != want.Z {
+					t.Errorf("%s: step %d of %s is %+v, a walk says %g and %+v", q, i, c.Cell, s, parts[i][j], want)
+				}
+			}
 		}
 		for j, c := range courses {
 			if all[study.At(j).String()] > 0 || c.Hot > 0 {

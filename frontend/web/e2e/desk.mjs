@@ -19,6 +19,7 @@ import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
 import { walkFigures } from './figures.mjs';
 import { axe, button, enter, FLAGS, field, fits, picture as pictureAt, say, visitor } from './person.mjs';
+import { walkReview } from './review.mjs';
 
 const { values: args } = parseArgs({
   options: {
@@ -370,6 +371,8 @@ try {
     await axe(desk, 'the review');
     await fits(desk, 'the review', DESK);
     await picture(desk, 'review');
+    await walkReview(desk, say, args.out);
+    await axe(desk, 'the review of patterns');
     say('no foreign request', foreign.length === 0, foreign.slice(0, 5));
     say('no error', errors.length === 0, errors.slice(0, 5));
   });

@@ -12,8 +12,9 @@ import { reviewEn } from '../src/i18n/review.en';
 import { reviewZh } from '../src/i18n/review.zh-CN';
 import { REVIEW, ReviewApi } from '../src/review/api';
 import { COLOUR, chance, colourOf, STEPS, stepsOf } from '../src/review/classes';
-import { lastDays, momentsOf } from '../src/review/period';
+import { daysOf, earlierThan, lastDays, momentsOf } from '../src/review/period';
 import ReviewPage from '../src/review/ReviewPage.vue';
+import { ratioOf } from '../src/review/ratio';
 import { SESSION, SessionStore } from '../src/session/store';
 import { FakeTimers } from './helpers';
 import { dialogs, FakeServer, json, refuse, session, settle } from './people';
@@ -40,7 +41,7 @@ const feature = (properties: Record<string, unknown>) => ({
 const answer = (features: unknown[], more: Record<string, unknown> = {}) => ({
   type: 'FeatureCollection',
   features,
-  as_of: { seq: 4711 },
+  as_of: { seq: 4711, time: '2026-11-22T08:31:02Z' },
   study: { grids: [{ code: '990000', name: '演示旗' }], cells: 2898, mean: 0.1 },
   counted: 21,
   elsewhere: 2,
@@ -89,7 +90,14 @@ describe('what the page asks and says', () => {
     expect(asked?.query).toMatchObject({ res: '7', method: 'gi', k: '2' });
     expect(Date.parse(asked?.query.to ?? '') - Date.parse(asked?.query.from ?? '')).toBe(90 * 86_400_000);
     const text = page.text();
-    for (const part of ['热点 1 个，冷点 0 个', '共 21 件', '3 件未定位', '2 件在研究范围之外', '序号 4,711', '演示旗'])
+    for (const part of [
+      '热点 1 个，冷点 0 个',
+      '共 21 件',
+      '3 件未定位',
+      '2 件在研究范围之外',
+      '序号 4,711（2026-11-22 16:31:02）',
+      '演示旗',
+    ])
       expect(text).toContain(part);
     expect(page.findAll('.cells tbody tr')).toHaveLength(1); // hot and cold alone
     expect(page.find('.cells tbody tr').text()).toContain('0.012');
@@ -98,8 +106,8 @@ describe('what the page asks and says', () => {
   test('the form decides what is asked; a period that ends before it begins is not', async () => {
     const { server, page } = await opened('dispatcher');
     const selects = page.findAll('select');
-    await selects[1]?.setValue('03');
-    await selects[3]?.setValue('count');
+    await selects[2]?.setValue('03');
+    await selects[0]?.setValue('count');
     await page.find('form').trigger('submit');
     await settle();
     expect(server.last('GET /hotspots')?.query).toMatchObject({ category: '03', method: 'count' });
@@ -180,7 +188,7 @@ describe('what the page asks and says', () => {
         come = r;
       });
     server.on('GET /hotspots', slow);
-    await page.findAll('select')[3]?.setValue('count');
+    await page.findAll('select')[0]?.setValue('count');
     await page.find('form').trigger('submit');
     await page.find('.cells tbody button').trigger('click');
     await settle();
@@ -192,6 +200,169 @@ describe('what the page asks and says', () => {
     come(json(answer([three[1]])));
     await settle();
     expect(page.find('.why').exists()).toBe(false); // the answer has no such cell
+  });
+
+  test('two periods are compared: as many days before, a year before, or own days, that must not overlap', async () => {
+    const { server, page } = await opened('county_leader', (s) =>
+      s
+        .on('GET /hotspots/compare', () =>
+          json({
+            type: 'FeatureCollection',
+            features: [
+              feature({
+                cell: '8724c395dffffff',
+                before: 10,
+                after: 31,
+                ratio: 3.1,
+                low: 1.48,
+                high: 7.1,
+                p: 0.001,
+                q: 0.01,
+                class: 'more',
+              }),
+              feature({ cell: '8724c3959ffffff', before: 0, after: 6, low: 1.2, p: 0.03, q: 0.2, class: 'plain' }),
+              feature({ cell: '8724c3958ffffff', before: 1, after: 1, ratio: 1, low: 0.01, high: 80, class: 'too_few' }),
+            ],
+            as_of: { seq: 5000, time: '2026-11-22T08:31:02Z' },
+            study: { grids: [{ code: '990000', name: '演示旗' }], cells: 2898 },
+            before: {
+              from: '2026-03-01T00:00:00+08:00',
+              to: '2026-04-01T00:00:00+08:00',
+              counted: 11,
+              elsewhere: 0,
+              not_located: 4,
+            },
+            after: {
+              from: '2026-04-01T00:00:00+08:00',
+              to: '2026-05-01T00:00:00+08:00',
+              counted: 38,
+              elsewhere: 1,
+              not_located: 0,
+            },
+          }),
+        )
+        .on('GET /hotspots/8724c395dffffff', () =>
+          json({
+            cell: '8724c395dffffff',
+            count: 31,
+            near: 0,
+            near_cells: 0,
+            expected: 0,
+            neighbours: [],
+            categories: [],
+            rows: 'cell=8724c395dffffff',
+            centre: [107, 38],
+          }),
+        )
+        .on('GET /incidents', () => json({ items: [] })),
+    );
+    await page.findAll('select')[0]?.setValue('change');
+    const days = () => page.findAll('input[type=date]').map((i) => (i.element as HTMLInputElement).value);
+    await page.findAll('input[type=date]')[0]?.setValue('2026-04-01');
+    await page.findAll('input[type=date]')[1]?.setValue('2026-04-30');
+    expect(days()).toEqual(['2026-04-01', '2026-04-30', '2026-03-02', '2026-03-31']);
+    await page.findAll('select')[2]?.setValue('year');
+    expect(days()).toEqual(['2026-04-01', '2026-04-30', '2025-04-01', '2025-04-30']);
+    await page.findAll('input[type=date]')[3]?.setValue('2026-04-01');
+    expect(days()).toEqual(['2026-04-01', '2026-04-30', '2025-04-01', '2026-04-01']); // own days from here on
+    expect(page.text()).toContain('必须在所选时间开始之前结束');
+    expect(page.find('button[type=submit]').attributes('disabled')).toBeDefined();
+    await page.findAll('input[type=date]')[3]?.setValue('2026-03-31');
+    await page.find('form').trigger('submit');
+    await settle();
+    expect(server.last('GET /hotspots/compare')?.query).toEqual({
+      from: '2025-04-01T00:00:00+08:00',
+      to: '2026-04-01T00:00:00+08:00',
+      from2: '2026-04-01T00:00:00+08:00',
+      to2: '2026-05-01T00:00:00+08:00',
+      res: '7',
+    });
+    for (const part of ['增多 1 个单元，减少 0 个', '2026-03-01 至 2026-03-31', '4 件未定位', '共 38 件', '序号 5,000'])
+      expect(page.text()).toContain(part);
+    expect(page.findAll('.cells tbody tr')).toHaveLength(1);
+    for (const part of ['10', '31', '×3.1', '1.5–7.1', '增多']) expect(page.find('.cells tbody tr').text()).toContain(part);
+    await page.find('.cells tbody button').trigger('click');
+    await settle();
+    expect(server.last('GET /hotspots/8724c395dffffff')?.query).toMatchObject({
+      from: '2026-04-01T00:00:00+08:00',
+      to: '2026-05-01T00:00:00+08:00',
+    });
+    expect(page.find('.why').text()).toContain('由 10 件变为 31 件');
+    await page.findAll('.either button')[0]?.trigger('click');
+    await settle();
+    expect(server.last('GET /hotspots/8724c395dffffff')?.query).toMatchObject({
+      from: '2025-04-01T00:00:00+08:00',
+      to: '2026-04-01T00:00:00+08:00',
+    });
+    expect(page.findAll('.either button').map((b) => b.attributes('aria-pressed'))).toEqual(['true', 'false']);
+    const found = await axe.run(page.element as Element, { rules: { 'color-contrast': { enabled: false } } });
+    expect(found.violations.map((v) => v.id)).toEqual([]);
+  });
+
+  test('how hot spots came about: twelve whole weeks at first, each pattern said in words, a cell step by step', async () => {
+    const step = (count: number, hot: boolean) => ({ count, z: hot ? 4.2 : 0.1, class: hot ? 'hot99' : 'plain' });
+    const { server, page } = await opened('dispatcher', (s) =>
+      s
+        .on('GET /hotspots/emerging', () =>
+          json({
+            type: 'FeatureCollection',
+            features: [
+              feature({
+                cell: '8724c395dffffff',
+                count: 20,
+                tested: 8,
+                hot: 1,
+                tau: 0.5,
+                z: 1.9,
+                p: 0.04,
+                pattern: 'new',
+                steps: [1, 1, 1, 1, 1, 1, 1, 13].map((c) => step(c, c > 1)),
+              }),
+              feature({ cell: '8724c3959ffffff', count: 9, tested: 8, hot: 0, tau: 0, z: 0, p: 1, pattern: 'none' }),
+            ],
+            as_of: { seq: 5001, time: '2026-11-22T08:31:02Z' },
+            study: { grids: [{ code: '990000', name: '演示旗' }], cells: 2898 },
+            steps: [0, 1, 2, 3, 4, 5, 6, 7].map((i) => ({
+              from: `2026-03-0${i + 1}T00:00:00+08:00`,
+              to: `2026-03-0${i + 2}T00:00:00+08:00`,
+              counted: 3,
+              elsewhere: 0,
+              not_located: 1,
+            })),
+          }),
+        )
+        .on('GET /hotspots/8724c395dffffff', () =>
+          json({
+            cell: '8724c395dffffff',
+            count: 20,
+            near: 0,
+            near_cells: 0,
+            expected: 0,
+            neighbours: [],
+            categories: [],
+            rows: 'cell=8724c395dffffff',
+            centre: [107, 38],
+          }),
+        )
+        .on('GET /incidents', () => json({ items: [] })),
+    );
+    await page.findAll('select')[0]?.setValue('course');
+    await page.find('form').trigger('submit');
+    await settle();
+    const asked = server.last('GET /hotspots/emerging')?.query;
+    expect(asked).toMatchObject({ res: '7', k: '2', steps: '12' });
+    expect(Date.parse(asked?.to ?? '') - Date.parse(asked?.from ?? '')).toBe(84 * 86_400_000);
+    for (const part of ['曾为热点的单元 1 个', '共 24 件', '8 件未定位', '只在最后一段是热点', '从未热点'])
+      expect(page.text()).toContain(part);
+    expect(page.find('.cells tbody tr').text()).toContain('1/8');
+    await page.find('.cells tbody button').trigger('click');
+    await settle();
+    const steps = page.findAll('.steps tbody tr').map((r) => r.text());
+    expect(steps).toHaveLength(8);
+    for (const part of ['2026-03-08', '13', '4.2', '热点 99%']) expect(steps[7]).toContain(part);
+    expect(page.find('.why').text()).toContain('τ：0.50');
+    await page.findAll('select')[0]?.setValue('gi');
+    expect(page.findAll('select').map((c) => (c.element as HTMLSelectElement).value)).toContain('90');
   });
 
   test('a refusal is told in its own words, and what was there stays', async () => {
@@ -242,6 +413,21 @@ describe('colours, steps and days', () => {
     expect(momentsOf('', '2026-03-01')).toBeNull();
     expect(lastDays(7, Date.parse('2026-11-22T23:30:00+08:00'))).toEqual({ first: '2026-11-16', last: '2026-11-22' });
     expect(lastDays(1, Date.parse('2026-11-22T16:30:00Z'))).toEqual({ first: '2026-11-23', last: '2026-11-23' });
+  });
+  test('the days before, and those of a year before', () => {
+    expect(earlierThan('2026-03-01', '2026-03-31', 'just')).toEqual({ first: '2026-01-29', last: '2026-02-28' });
+    expect(earlierThan('2024-02-29', '2024-02-29', 'year')).toEqual({ first: '2023-02-28', last: '2023-02-28' });
+    expect(earlierThan('2026-03-02', '2026-03-01', 'just')).toBeNull();
+    expect(daysOf({ from: '2026-03-01T00:00:00+08:00', to: '2026-04-01T00:00:00+08:00' })).toEqual({
+      first: '2026-03-01',
+      last: '2026-03-31',
+    });
+  });
+  test('a ratio without a first period has no end', () => {
+    const cell = { cell: '', before: 0, after: 0, class: 'plain' as const };
+    expect(ratioOf({ ...cell, low: 1.234 })).toEqual({ ratio: '–', interval: '1.2–∞' });
+    expect(ratioOf({ ...cell, ratio: 0.333, low: 0.1, high: 12.6 })).toEqual({ ratio: '×0.33', interval: '0.10–13' });
+    expect(ratioOf(cell)).toEqual({ ratio: '–', interval: '' });
   });
   test('chances', () => {
     expect([undefined, 0, 0.00099, 0.0123, 1].map(chance)).toEqual(['–', '< 0.001', '< 0.001', '0.012', '1.000']);

@@ -19,19 +19,69 @@ export interface HotCell {
   class?: Class;
 }
 
-/** What is said of all cells together. */
-export interface Summary {
-  as_of: { seq: number };
-  study: { grids: { code: string; name: string }[]; cells: number; mean: number };
+export type Change = 'more' | 'less' | 'plain' | 'too_few';
+
+/** How the rate of one cell changed. The ratio and its end are left out where the first period has none. */
+export interface ChangeCell {
+  cell: string;
+  before: number;
+  after: number;
+  ratio?: number;
+  low?: number;
+  high?: number;
+  p?: number;
+  q?: number;
+  class: Change;
+}
+
+export type Pattern = 'new' | 'intensifying' | 'persistent' | 'sporadic' | 'diminishing' | 'none' | 'too_short';
+
+/** One cell in one step. */
+export interface Step {
+  count: number;
+  z?: number;
+  class: Class;
+}
+
+/** How one cell came about; its steps where it was hot in one at least. */
+export interface CourseCell {
+  cell: string;
+  count: number;
+  tested: number;
+  hot: number;
+  tau?: number;
+  z?: number;
+  p?: number;
+  pattern: Pattern;
+  steps?: Step[];
+}
+
+/** What one period has. */
+export interface Counted {
+  from: string;
+  to: string;
   counted: number;
   elsewhere: number;
   not_located: number;
 }
 
-export interface HotShapes extends Summary {
+/** Cells as polygons, as of one number. */
+export interface Shapes<Cell> {
   type: 'FeatureCollection';
-  features: { type: 'Feature'; properties: HotCell; geometry: { type: 'Polygon'; coordinates: [number, number][][] } }[];
+  features: { type: 'Feature'; properties: Cell; geometry: { type: 'Polygon'; coordinates: [number, number][][] } }[];
+  as_of: { seq: number; time: string };
+  study: { grids: { code: string; name: string }[]; cells: number };
 }
+
+export type HotShapes = Shapes<HotCell> & Counted;
+export type ChangeShapes = Shapes<ChangeCell> & { before: Counted; after: Counted };
+export type CourseShapes = Shapes<CourseCell> & { steps: Counted[] };
+
+/** An answer, by what was asked for. */
+export type Answer =
+  | { kind: 'hot'; shapes: HotShapes }
+  | { kind: 'change'; shapes: ChangeShapes }
+  | { kind: 'course'; shapes: CourseShapes };
 
 export interface Why extends HotCell {
   near: number;
@@ -65,31 +115,53 @@ export interface Borders {
   features: { type: 'Feature'; properties: { code: string; name: string; level: number }; geometry: unknown }[];
 }
 
-/** What is asked; moments with their zone. */
-export interface Question {
+/** A period; moments with their zone. */
+export interface Period {
   from: string;
   to: string;
+}
+
+export const METHODS = ['gi', 'count', 'change', 'course'] as const;
+export type Method = (typeof METHODS)[number];
+
+/** What is asked. */
+export interface Question extends Period {
   res: string;
   category: string;
-  method: 'gi' | 'count';
+  method: Method;
   k: string;
+  /** The period that it is compared with. */
+  before?: Period;
+  /** Into how many steps the period is cut. */
+  steps: string;
 }
 
 const root = '/api/v1';
 /** A page of rows is enough to see what kind of matters they are. */
 const ROWS = 20;
 
-const queryOf = (q: Question): Query => ({ ...q, category: q.category || undefined });
+const whichOf = (q: Question): Query => ({ from: q.from, to: q.to, category: q.category || undefined });
 
 export class ReviewApi {
   constructor(private readonly http: Http) {}
 
   categories = async () => (await this.http.get<{ items: Category[] }>(`${root}/categories`)).items;
-  hotspots = (q: Question) => this.http.shapes<HotShapes>(`${root}/hotspots`, queryOf(q));
-  why = (cell: string, q: Question) => {
-    const { method: _, res: __, ...rest } = queryOf(q);
-    return this.http.get<Why>(`${root}/hotspots/${cell}`, rest);
+  look = async (q: Question): Promise<Answer> => {
+    const { res, k, before } = q;
+    if (q.method === 'change' && before) {
+      const both = { ...before, from2: q.from, to2: q.to, category: q.category || undefined, res };
+      return { kind: 'change', shapes: await this.http.shapes<ChangeShapes>(`${root}/hotspots/compare`, both) };
+    }
+    if (q.method === 'course') {
+      const cut = { ...whichOf(q), res, k, steps: q.steps };
+      return { kind: 'course', shapes: await this.http.shapes<CourseShapes>(`${root}/hotspots/emerging`, cut) };
+    }
+    const one = { ...whichOf(q), res, k, method: q.method };
+    return { kind: 'hot', shapes: await this.http.shapes<HotShapes>(`${root}/hotspots`, one) };
   };
+  /** What a cell has in the period asked about, or in another. */
+  why = (cell: string, q: Question, of: Period = q) =>
+    this.http.get<Why>(`${root}/hotspots/${cell}`, { ...whichOf({ ...q, ...of }), k: q.k });
   rows = async (query: string) => {
     const list = await this.http.get<{ items: Row[]; cursor: string | null }>(`${root}/incidents?${query}&limit=${ROWS}`);
     return { items: list.items, more: Boolean(list.cursor) };

@@ -4,7 +4,7 @@
 // How cells are coloured: by class, or by count in steps. The hues of hot and cold are
 // those of a scale that colour-blind readers tell apart; the list says all in words.
 
-import type { Class, HotCell } from './api';
+import type { Answer, Change, Class, HotCell, Method, Pattern } from './api';
 
 export const CLASSES: readonly Class[] = ['hot99', 'hot95', 'hot90', 'plain', 'cold90', 'cold95', 'cold99', 'too_few'];
 
@@ -17,6 +17,23 @@ export const COLOUR: Record<Class, string> = {
   cold95: '#4393C3',
   cold99: '#2166AC',
   too_few: '#E4E9EF',
+};
+
+export const CHANGES: readonly Change[] = ['more', 'less', 'plain', 'too_few'];
+
+export const CHANGE_COLOUR: Record<Change, string> = { more: '#B35806', less: '#542788', plain: '#C9D3DD', too_few: '#E4E9EF' };
+
+/** In the order of the answer: what calls for a look first. */
+export const PATTERNS: readonly Pattern[] = ['new', 'intensifying', 'persistent', 'sporadic', 'diminishing', 'none', 'too_short'];
+
+export const PATTERN_COLOUR: Record<Pattern, string> = {
+  new: '#C51B7D',
+  intensifying: '#8C1D18',
+  persistent: '#E0533D',
+  sporadic: '#F4B183',
+  diminishing: '#5E7FB1',
+  none: '#C9D3DD',
+  too_short: '#E4E9EF',
 };
 
 /** From few to many. */
@@ -44,6 +61,55 @@ export function colourOf(c: HotCell, steps: readonly number[]): string {
   // few steps take the darker end too, so that the most is always dark
   const spread = steps.length > 1 ? Math.round((at * (STEPS.length - 1)) / (steps.length - 1)) : STEPS.length - 1;
   return STEPS[spread] as string;
+}
+
+/** A cell as the map draws it; a faint one was not judged. */
+export interface Painted {
+  type: 'Feature';
+  properties: { cell: string; colour: string; faint: boolean; rank: string };
+  geometry: { type: 'Polygon'; coordinates: [number, number][][] };
+}
+
+/** How many cells the list begins with; they bear their ranks on the map. */
+export const FIRST = 20;
+
+/** The cells that are listed: those that were judged to be something, all where none was. */
+export function listed(answer: Answer, method: Method): { cell: string }[] {
+  const some = <C extends { cell: string }>(features: { properties: C }[], told: (c: C) => boolean): C[] => {
+    const all = features.map((f) => f.properties);
+    const few = all.filter(told);
+    return few.length ? few : all;
+  };
+  switch (answer.kind) {
+    case 'hot':
+      return some(answer.shapes.features, (c) => method === 'count' || isHot(c) || isCold(c));
+    case 'change':
+      return some(answer.shapes.features, (c) => c.class === 'more' || c.class === 'less');
+    case 'course':
+      return some(answer.shapes.features, (c) => c.hot > 0);
+  }
+}
+
+/** The cells of an answer in their colours, the first of the list with their ranks. */
+export function paint(answer: Answer, method: Method, steps: readonly number[]): Painted[] {
+  const ranks = new Map(
+    listed(answer, method)
+      .slice(0, FIRST)
+      .map((c, i) => [c.cell, String(i + 1)]),
+  );
+  const as = (f: Answer['shapes']['features'][number], colour: string, faint: boolean): Painted => ({
+    type: 'Feature',
+    properties: { cell: f.properties.cell, colour, faint, rank: ranks.get(f.properties.cell) ?? '' },
+    geometry: f.geometry,
+  });
+  switch (answer.kind) {
+    case 'hot':
+      return answer.shapes.features.map((f) => as(f, colourOf(f.properties, steps), f.properties.class === 'too_few'));
+    case 'change':
+      return answer.shapes.features.map((f) => as(f, CHANGE_COLOUR[f.properties.class], f.properties.class === 'too_few'));
+    case 'course':
+      return answer.shapes.features.map((f) => as(f, PATTERN_COLOUR[f.properties.pattern], f.properties.pattern === 'too_short'));
+  }
 }
 
 export const isHot = (c: HotCell) => Boolean(c.class?.startsWith('hot'));

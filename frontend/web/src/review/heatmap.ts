@@ -6,8 +6,8 @@
 import type { GeoJSONSource, Map as GLMap, LayerSpecification, MapMouseEvent, StyleSpecification } from 'maplibre-gl';
 import { LIGHT, LIGHT_MAP } from '../look/light';
 import { type Box, lightMap, remPx, still } from '../map/lightmap';
-import type { Borders, HotShapes } from './api';
-import { colourOf } from './classes';
+import type { Borders } from './api';
+import type { Painted } from './classes';
 
 const NONE = { type: 'FeatureCollection', features: [] } as const;
 
@@ -48,15 +48,9 @@ export class HeatMap {
     this.gl.once('idle', () => o.ready());
   }
 
-  /** Draws these cells, in the colours of their classes or of the steps. */
-  draw(shapes: HotShapes, steps: readonly number[]): void {
-    this.cells = {
-      type: 'FeatureCollection',
-      features: shapes.features.map((f) => ({
-        ...f,
-        properties: { cell: f.properties.cell, colour: colourOf(f.properties, steps), faint: f.properties.class === 'too_few' },
-      })),
-    };
+  /** Draws these cells. */
+  draw(features: readonly Painted[]): void {
+    this.cells = { type: 'FeatureCollection', features };
     (this.gl.getSource('cells') as GeoJSONSource | undefined)?.setData(this.cells as never);
   }
 
@@ -80,6 +74,12 @@ export class HeatMap {
   goHome(): void {
     this.atHome = true;
     this.gl.fitBounds(this.home, { padding: this.rem, animate: !still() });
+  }
+
+  /** What is drawn now, as the address of a picture. The map is drawn anew for it: its buffer is empty after each frame. */
+  picture(): string {
+    this.gl.redraw();
+    return this.gl.getCanvas().toDataURL('image/png');
   }
 
   get settled(): boolean {
@@ -134,6 +134,19 @@ export class HeatMap {
         filter: ['==', ['get', 'cell'], this.chosen],
         layout: { 'line-join': 'round' },
         paint: { 'line-color': LIGHT_MAP.chosen, 'line-width': 0.22 * rem },
+      },
+      {
+        id: 'ranks',
+        type: 'symbol',
+        source: 'cells',
+        filter: ['!=', ['get', 'rank'], ''],
+        layout: {
+          'text-field': ['get', 'rank'],
+          'text-font': ['Noto Sans SC Medium'],
+          'text-size': 0.75 * rem,
+          'text-padding': 0,
+        },
+        paint: { 'text-color': LIGHT_MAP.label[2], 'text-halo-color': LIGHT.panel, 'text-halo-width': 0.1 * rem },
       },
       {
         id: 'names',
