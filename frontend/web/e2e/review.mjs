@@ -22,6 +22,12 @@ export async function walkReview(page, say, out) {
   await page.locator('.cells tbody button').first().click();
   await page.locator('.why .either button[aria-pressed=true]').waitFor();
   await page.locator('.why .kinds, .why .rows').first().waitFor({ state: 'attached' });
+  await page.getByRole('button', { name: '制作预警提示单' }).click();
+  const form = page.locator('dialog');
+  await form.getByLabel('区域').waitFor();
+  await form.getByRole('button', { name: '发出' }).click();
+  await page.locator('.why').getByText('已发给').waitFor();
+  say('a notice is made of a cell', true);
   await back.click();
   await look('course');
   await page.locator('.sum').getByText('曾为热点').waitFor();

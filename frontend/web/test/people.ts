@@ -19,6 +19,8 @@ export interface Asked {
   query: Record<string, string>;
   body: unknown;
   accept: string;
+  /** The name of an act, by which it counts once. */
+  key: string;
 }
 type Answer = Response | Promise<Response>;
 type Handler = (asked: Asked) => Answer;
@@ -49,6 +51,7 @@ export class FakeServer {
       query: Object.fromEntries(url.searchParams),
       body: init.body ? JSON.parse(String(init.body)) : undefined,
       accept: new Headers(init.headers).get('accept') ?? '',
+      key: new Headers(init.headers).get('idempotency-key') ?? '',
     };
     this.asked.push(asked);
     const answer = this.routes.get(`${asked.method} ${asked.path}`);

@@ -202,6 +202,77 @@ describe('what the page asks and says', () => {
     expect(page.find('.why').exists()).toBe(false); // the answer has no such cell
   });
 
+  test('a notice is made of a cell by who may: its words are there, and it is sent once though the answer was lost', async () => {
+    const why = {
+      ...three[0]?.properties,
+      near: 40,
+      near_cells: 19,
+      expected: 2,
+      neighbours: [],
+      categories: [{ code: '0301', name: '火情', count: 12 }],
+      rows: 'cell=x',
+      centre: [107.05, 38.05],
+    };
+    const path = [
+      { code: '990000', name: '演示旗', level: 1 },
+      { code: '990001', name: '城川镇', level: 2 },
+      { code: '9900010101', name: '一组', level: 4 },
+    ];
+    const answers = (s: FakeServer) =>
+      s
+        .on('GET /hotspots/8724c395dffffff', () => json(why))
+        .on('GET /incidents', () => json({ items: [] }))
+        .on('GET /grids/locate', () => json({ path }))
+        .on('GET /departments', () => json({ items: [{ name: '消防救援' }] }));
+    const { server, page } = await opened('dispatcher', answers);
+    await page.find('.cells tbody button').trigger('click');
+    await settle();
+    const button = () => page.findAll('.why button').find((b) => b.text().includes('制作预警提示单'));
+    await button()?.trigger('click');
+    await settle();
+    expect(server.last('GET /grids/locate')?.query).toEqual({ lon: '107.05', lat: '38.05', crs: 'wgs84' });
+    const [area, unit] = page.findAll('dialog select');
+    expect((area?.element as HTMLSelectElement | undefined)?.value).toBe('990001');
+    const text = (page.find('dialog textarea').element as HTMLTextAreaElement).value;
+    for (const part of ['上报 12 件', '热点 95%', '107.05000, 38.05000', '火情 12']) expect(text).toContain(part);
+    const sent: { key: string; body: Record<string, unknown> }[] = [];
+    let lost = true;
+    server.on('POST /notices', ({ body, key }) => {
+      sent.push({ key, body: body as Record<string, unknown> });
+      if (lost) throw new TypeError('the line is cut');
+      return json({ id: '7', department: '消防救援' }, 201);
+    });
+    await unit?.setValue('消防救援');
+    await page.find('dialog input[type=datetime-local]').setValue('2020-01-01T00:00');
+    await page.find('dialog form').trigger('submit');
+    await settle();
+    expect(sent).toEqual([]);
+    expect(page.find('dialog').text()).toContain('要晚于现在');
+    await page.find('dialog input[type=datetime-local]').setValue('2030-01-01T18:00');
+    for (let i = 0; i < 2; i++) {
+      await page.find('dialog form').trigger('submit');
+      await page.find('dialog form').trigger('submit'); // a second touch
+      await settle();
+      lost = false;
+    }
+    expect(sent).toHaveLength(2);
+    expect(sent[0]?.key).toBe(sent[1]?.key);
+    expect(sent[1]?.body).toMatchObject({
+      grid: '990001',
+      department: '消防救援',
+      title: '预警提示：热点 95%',
+      due: '2030-01-01T18:00:00+08:00',
+      cell: '8724c395dffffff',
+    });
+    expect(page.find('dialog').exists()).toBe(false);
+    expect(page.find('.why').text()).toContain('提示单 7 已发给消防救援');
+    page.unmount();
+    const leader = await opened('county_leader', answers);
+    await leader.page.find('.cells tbody button').trigger('click');
+    await settle();
+    expect(leader.page.find('.why').text()).not.toContain('制作预警提示单');
+  });
+
   test('two periods are compared: as many days before, a year before, or own days, that must not overlap', async () => {
     const { server, page } = await opened('county_leader', (s) =>
       s

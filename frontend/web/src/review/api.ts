@@ -136,6 +136,20 @@ export interface Question extends Period {
   steps: string;
 }
 
+/** A grid that a place lies in. */
+export interface Area {
+  code: string;
+  name: string;
+  level: number;
+}
+
+/** What was made of a cell. */
+export interface Notice {
+  id: string;
+  department?: string;
+  unit_name?: string;
+}
+
 const root = '/api/v1';
 /** A page of rows is enough to see what kind of matters they are. */
 const ROWS = 20;
@@ -166,6 +180,13 @@ export class ReviewApi {
     const list = await this.http.get<{ items: Row[]; cursor: string | null }>(`${root}/incidents?${query}&limit=${ROWS}`);
     return { items: list.items, more: Boolean(list.cursor) };
   };
+  /** The grids that a place lies in, the widest first; none outside all that the reader may see. */
+  areas = async ([lon, lat]: [number, number]) =>
+    (await this.http.get<{ path: Area[] | null }>(`${root}/grids/locate`, { lon, lat, crs: 'wgs84' })).path ?? [];
+  departments = async () => (await this.http.get<{ items: { name: string }[] }>(`${root}/departments`)).items.map((d) => d.name);
+  /** Directs a notice to a unit; the same key makes one, however often it is sent. */
+  notify = (body: Record<string, unknown>, key: string) =>
+    this.http.post<Notice>(`${root}/notices`, body, { 'Idempotency-Key': key });
   borders = async (): Promise<Borders> => {
     const levels = await Promise.all([1, 2, 3].map((level) => this.http.shapes<Borders>(`${root}/grids`, { level })));
     return { type: 'FeatureCollection', features: levels.flatMap((l) => l.features) };
