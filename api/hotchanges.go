@@ -59,7 +59,17 @@ func (s *Server) compareHotSpots(ctx context.Context, a caller, in *hotChangesIn
 	if err != nil {
 		return nil, err
 	}
+	defer h.done()
 	first, second := h.periods[0], h.periods[1]
+	told := 0
+	for i := range first.counts {
+		if first.counts[i]+second.counts[i] > 0 {
+			told++
+		}
+	}
+	if told > mostTold { // before much is worked out for nobody
+		return nil, errTooManyCells
+	}
 	b := HotChanges{AsOf: h.asOf, Before: first.HotPeriod, After: second.HotPeriod, Res: in.Res, Study: h.area, Cells: []HotChange{}}
 	times := after.To.Sub(after.From).Seconds() / before.To.Sub(before.From).Seconds()
 	for i, c := range analysis.Compare(first.counts, second.counts, times) {
@@ -69,9 +79,6 @@ func (s *Server) compareHotSpots(ctx context.Context, a caller, in *hotChangesIn
 		if first.counts[i]+second.counts[i] > 0 {
 			b.Cells = append(b.Cells, hotChange(h.study.At(i).String(), first.counts[i], second.counts[i], c))
 		}
-	}
-	if len(b.Cells) > mostTold {
-		return nil, errTooManyCells
 	}
 	slices.SortStableFunc(b.Cells, surer)
 	if !wantsFeatures(in.Accept) {

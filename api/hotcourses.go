@@ -72,6 +72,7 @@ func (s *Server) emergingHotSpots(ctx context.Context, a caller, in *hotCoursesI
 	if err != nil {
 		return nil, err
 	}
+	defer h.done()
 	b := HotCourses{AsOf: h.asOf, Res: in.Res, K: in.K, Study: h.area, Cells: []HotCourse{}}
 	all := make([]float64, h.study.Len())
 	var steps [][]analysis.Spot

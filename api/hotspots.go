@@ -144,6 +144,7 @@ type heat struct {
 	area    HotArea
 	asOf    AsOf // of all periods
 	periods []counted
+	done    func() // gives back the place of who counts and judges much
 }
 
 // counted is one period.
@@ -162,8 +163,9 @@ type HotPeriod struct {
 	NotLocated int       `json:"not_located" doc:"Incidents without a place"`
 }
 
-// heatOf counts each of the periods, all as of one moment.
-func (s *Server) heatOf(ctx context.Context, a caller, in *heatAsked) (*heat, error) {
+// heatOf counts each of the periods, all as of one moment. Whoever judges them calls done
+// afterwards.
+func (s *Server) heatOf(ctx context.Context, a caller, in *heatAsked) (h *heat, err error) {
 	var long time.Duration
 	for _, p := range in.periods {
 		d := p.To.Sub(p.From)
@@ -179,7 +181,7 @@ func (s *Server) heatOf(ctx context.Context, a caller, in *heatAsked) (*heat, er
 	if _, known := s.o.Catalogue.Now().Categories[in.Category]; !known && in.Category != "" {
 		return nil, problem(http.StatusUnprocessableEntity, fmt.Sprintf("there is no category %q", in.Category))
 	}
-	h := &heat{tree: s.o.Catalogue.Now().Tree}
+	h = &heat{tree: s.o.Catalogue.Now().Tree, done: func() {}}
 	if h.grids = topmost(h.tree, a.Scope, in.Grid); len(h.grids) == 0 {
 		return nil, errNoGrid
 	}
@@ -187,7 +189,13 @@ func (s *Server) heatOf(ctx context.Context, a caller, in *heatAsked) (*heat, er
 		if err := s.await(ctx, s.counting, "busy_figures"); err != nil {
 			return nil, err
 		}
-		defer func() { <-s.counting }()
+		done := func() { <-s.counting }
+		h.done = done
+		defer func() {
+			if err != nil {
+				done()
+			}
+		}()
 	}
 	h.study, err = s.studies.Of(ctx, h.tree, h.grids, in.res, in.rings)
 	switch {
@@ -279,6 +287,7 @@ func (s *Server) listHotSpots(ctx context.Context, a caller, in *hotSpotsInput) 
 	if err != nil {
 		return nil, err
 	}
+	defer h.done()
 	c := h.periods[0]
 	b := HotSpots{AsOf: h.asOf, HotPeriod: c.HotPeriod, Res: in.Res, Method: in.Method, Study: HotStudy{h.area, fourDigits(h.mean(c))}, Cells: []HotCell{}}
 	var spots []analysis.Spot
@@ -399,6 +408,7 @@ func (s *Server) whyHot(ctx context.Context, a caller, in *whyInput) (*whyOutput
 	if err != nil {
 		return nil, err
 	}
+	defer h.done()
 	of := h.periods[0]
 	spots := h.judge(of)
 	i, _ := h.study.Index(c)

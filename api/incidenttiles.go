@@ -37,20 +37,33 @@ func incidentTileParams() []*huma.Param {
 	}
 }
 
-// drawTile draws a tile of any layer. Of incidents it says as of which event.
-func (s *Server) drawTile(ctx context.Context, c *gin.Context, z, x, y int, a auth.Actor) (body []byte, etag string, err error) {
-	if c.Param("layer") != "incidents" {
-		return s.o.Tiles.Tile(ctx, c.Param("layer"), z, x, y, a)
+// drawerOf is what draws a tile of any layer; of incidents it says as of which event, and
+// has waited for the one that was asked for, so that drawing waits for nothing.
+func (s *Server) drawerOf(ctx context.Context, c *gin.Context, z, x, y int, a auth.Actor) (func() (body []byte, etag string, err error), error) {
+	layer := c.Param("layer")
+	if layer != "incidents" {
+		return func() ([]byte, string, error) { return s.o.Tiles.Tile(ctx, layer, z, x, y, a) }, nil
 	}
-	q, least, err := s.incidentQuery(c.Request.URL.Query())
+	asked, err := url.ParseQuery(c.Request.URL.RawQuery)
 	if err != nil {
-		return nil, "", err
+		return nil, problem(http.StatusBadRequest, "the query of the address cannot be read")
 	}
-	body, etag, seq, err := s.o.Tiles.IncidentTile(ctx, z, x, y, a, q, least)
-	if seq > 0 {
-		c.Header(seqHeader, strconv.FormatInt(int64(seq), 10))
+	q, least, err := s.incidentQuery(asked)
+	if err != nil {
+		return nil, err
 	}
-	return body, etag, err
+	if _, err := auth.Decide(a, auth.Read, auth.LayerIncidents); err == nil { // who may not see them is refused at once
+		if err := s.o.Tiles.AwaitIncidents(ctx, least); err != nil {
+			return nil, err
+		}
+	}
+	return func() ([]byte, string, error) {
+		body, etag, seq, err := s.o.Tiles.IncidentTile(ctx, z, x, y, a, q, least)
+		if seq > 0 {
+			c.Header(seqHeader, strconv.FormatInt(int64(seq), 10))
+		}
+		return body, etag, err
+	}, nil
 }
 
 // incidentQuery reads which incidents are asked for.

@@ -86,20 +86,24 @@ func (s *Server) tileJSON(c *gin.Context) {
 // draw admits a caller to the map at all, and waits for a place. Which layers it
 // may see is looked at with the layer.
 func (s *Server) draw(c *gin.Context, a auth.Actor) (leave func(), err error) {
-	ctx := c.Request.Context()
-	if a.ID == "" {
-		return nil, s.answer(ctx, auth.ErrNobody)
-	}
-	if err := s.pace(ctx, drawing, a.ID); err != nil {
+	if err := s.admit(c, a); err != nil {
 		return nil, err
 	}
-	return s.takeFor(ctx, drawing, a.ID)
+	return s.takeFor(c.Request.Context(), drawing, a.ID)
+}
+
+// admit admits a caller to the map, without a place.
+func (s *Server) admit(c *gin.Context, a auth.Actor) error {
+	ctx := c.Request.Context()
+	if a.ID == "" {
+		return s.answer(ctx, auth.ErrNobody)
+	}
+	return s.pace(ctx, drawing, a.ID)
 }
 
 func (s *Server) tile(c *gin.Context) {
 	a := actorOf(c.Request.Context())
-	leave, err := s.draw(c, a)
-	if err != nil {
+	if err := s.admit(c, a); err != nil {
 		refuse(c, err)
 		return
 	}
@@ -108,14 +112,23 @@ func (s *Server) tile(c *gin.Context) {
 	x, err2 := strconv.Atoi(c.Param("x"))
 	y, err3 := strconv.Atoi(yText)
 	if !isTile || errors.Join(err1, err2, err3) != nil {
-		leave()
 		refuse(c, problem(http.StatusBadRequest, "a tile is /tiles/{layer}/{z}/{x}/{y}.mvt with whole numbers"))
 		return
 	}
 	ctx, cancel := context.WithTimeout(c.Request.Context(), deadline(http.MethodGet))
 	defer cancel()
 	h := c.Writer.Header()
-	body, etag, err := s.drawTile(ctx, c, z, x, y, a)
+	draw, err := s.drawerOf(ctx, c, z, x, y, a)
+	if err != nil {
+		refuse(c, s.tileProblem(ctx, err))
+		return
+	}
+	leave, err := s.takeFor(ctx, drawing, a.ID)
+	if err != nil {
+		refuse(c, err)
+		return
+	}
+	body, etag, err := draw()
 	leave() // its place is not kept for one who reads slowly
 	h.Set("Cache-Control", "private, no-cache")
 	h.Set("Vary", "Cookie, Authorization")

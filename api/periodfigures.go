@@ -156,6 +156,9 @@ func (s *Server) figuresOfPeriod(ctx context.Context, a caller, in *PeriodQuesti
 	if err != nil {
 		return nil, err
 	}
+	if _, known := s.o.Catalogue.Now().Categories[in.Category]; !known && in.Category != "" {
+		return nil, problem(http.StatusUnprocessableEntity, fmt.Sprintf("there is no category %.40q", in.Category))
+	}
 	f := store.FigureFilter{Period: analysis.Period{From: in.From, To: in.To}, Grids: narrow.Grids, Category: in.Category, By: store.FiguresBy(in.By)}
 	if narrow.Department != nil {
 		if f.Department = *narrow.Department; f.Department == 0 {

@@ -22,21 +22,24 @@ type changes struct {
 	last    map[square]uint64
 }
 
-// all says that everything may have changed.
-func (c *changes) all() {
+// all says that everything may have changed. publish shows it, in the same moment: a
+// number is never read with a View that is older.
+func (c *changes) all(publish func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	publish()
 	c.n++
 	c.atLeast, c.last = c.n, map[square]uint64{}
 }
 
-// at says that something changed at the places.
-func (c *changes) at(places []uint64) {
+// at says that something changed at the places, and publish shows it, likewise.
+func (c *changes) at(places []uint64, publish func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	publish()
 	if len(places) == 0 {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.n++
 	if c.last == nil {
 		c.last = map[square]uint64{}
@@ -49,16 +52,20 @@ func (c *changes) at(places []uint64) {
 	}
 }
 
-// Changed is a number that is another one whenever something in the tile z/x/y has
-// changed, or in those around it: a cell that lies in one reaches into the next. A View
-// that is taken after it holds that change.
-func (m *Mirror) Changed(z, x, y int) uint64 {
+// ViewOf is View with a number that is another one whenever something in the tile z/x/y
+// has changed, or in those around it: a cell that lies in one reaches into the next.
+func (m *Mirror) ViewOf(z, x, y int) (*View, uint64, error) {
+	m.changes.mu.RLock()
+	defer m.changes.mu.RUnlock()
+	v, err := m.View()
+	return v, m.changes.in(z, x, y), err
+}
+
+// in is the number of the last change in a tile and those around it.
+func (c *changes) in(z, x, y int) uint64 {
 	if z > finest {
 		x, y, z = x>>(z-finest), y>>(z-finest), finest
 	}
-	c := &m.changes
-	c.mu.RLock()
-	defer c.mu.RUnlock()
 	n := c.atLeast
 	for dx := -1; dx <= 1; dx++ {
 		for dy := -1; dy <= 1; dy++ {

@@ -93,18 +93,32 @@ func Gather(n uint64) uint32 {
 // length: who reads them sees nothing of it.
 func (c *Columns) with(from *Columns, i int) *Columns {
 	next := *c
-	next.Place = append(c.Place, from.Place[i])
-	next.ID = append(c.ID, from.ID[i])
-	next.Grid = append(c.Grid, from.Grid[i])
-	next.Category = append(c.Category, from.Category[i])
-	next.State = append(c.State, from.State[i])
-	next.Priority = append(c.Priority, from.Priority[i])
-	next.Flags = append(c.Flags, from.Flags[i])
-	next.Reported = append(c.Reported, from.Reported[i])
-	for r := range c.Cells {
-		next.Cells[r] = append(c.Cells[r], from.Cells[r][i])
-	}
+	next.add(from, i)
 	return &next
+}
+
+// add puts a row of another behind those of c, which nobody reads yet.
+func (c *Columns) add(from *Columns, i int) {
+	c.Place = append(c.Place, from.Place[i])
+	c.ID = append(c.ID, from.ID[i])
+	c.Grid = append(c.Grid, from.Grid[i])
+	c.Category = append(c.Category, from.Category[i])
+	c.State = append(c.State, from.State[i])
+	c.Priority = append(c.Priority, from.Priority[i])
+	c.Flags = append(c.Flags, from.Flags[i])
+	c.Reported = append(c.Reported, from.Reported[i])
+	for r := range c.Cells {
+		c.Cells[r] = append(c.Cells[r], from.Cells[r][i])
+	}
+}
+
+// grow makes room for n rows.
+func (c *Columns) grow(n int) {
+	c.Place, c.ID, c.Grid, c.Category = slices.Grow(c.Place, n), slices.Grow(c.ID, n), slices.Grow(c.Grid, n), slices.Grow(c.Category, n)
+	c.State, c.Priority, c.Flags, c.Reported = slices.Grow(c.State, n), slices.Grow(c.Priority, n), slices.Grow(c.Flags, n), slices.Grow(c.Reported, n)
+	for r := range c.Cells {
+		c.Cells[r] = slices.Grow(c.Cells[r], n)
+	}
 }
 
 // sorted is the columns in the order of place, rows of one place by id.

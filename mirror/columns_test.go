@@ -4,6 +4,7 @@
 package mirror
 
 import (
+	"context"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -96,23 +97,50 @@ func TestColumnsThatWereReadDoNotChange(t *testing.T) {
 // TestChangesAreToldOfTheirTileAndThoseAroundIt and of no other.
 func TestChangesAreToldOfTheirTileAndThoseAroundIt(t *testing.T) {
 	m := &Mirror{}
+	changed := func(z, x, y int) uint64 {
+		_, n, _ := m.ViewOf(z, x, y)
+		return n
+	}
 	at := PlaceOf(orb.Point{107.5, 38.2})
 	x, y := int(Gather(at)>>(32-10)), int(Gather(at>>1)>>(32-10))
-	before := m.Changed(10, x, y)
-	m.changes.at([]uint64{at})
+	before := changed(10, x, y)
+	m.changes.at([]uint64{at}, func() {})
 	for dx := -2; dx <= 2; dx++ {
 		for dy := -2; dy <= 2; dy++ {
-			told := m.Changed(10, x+dx, y+dy) != before
+			told := changed(10, x+dx, y+dy) != before
 			if near := max(dx, -dx) <= 1 && max(dy, -dy) <= 1; told != near {
 				t.Errorf("%d %d: told %t", dx, dy, told)
 			}
 		}
 	}
-	if m.Changed(18, x<<8, y<<8) == before && m.Changed(18, int(Gather(at)>>(32-18)), int(Gather(at>>1)>>(32-18))) == before {
+	if changed(18, x<<8, y<<8) == before && changed(18, int(Gather(at)>>(32-18)), int(Gather(at>>1)>>(32-18))) == before {
 		t.Error("a deep tile is not told")
 	}
-	m.changes.all()
-	if m.Changed(3, 0, 0) == before {
+	m.changes.all(func() {})
+	if changed(3, 0, 0) == before {
 		t.Error("everything changed, and a far tile is not told")
+	}
+}
+
+// TestWhatNobodyHadTimeToListenToIsDue: a Follow that may not wait any longer leaves the
+// number where it is until everything has been read.
+func TestWhatNobodyHadTimeToListenToIsDue(t *testing.T) {
+	m := &Mirror{missed: map[int64]bool{}}
+	m.view.Store(&View{Seq: 5, Sorted: &Columns{}, Tail: &Columns{}})
+	if err := m.Follow(t.Context(), nil, 6); err != nil {
+		t.Fatal(err)
+	}
+	m.mu.Lock()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+	defer cancel()
+	if err := m.Follow(ctx, []int64{1}, 7); err == nil {
+		t.Error("it listened while something else changed")
+	}
+	m.mu.Unlock()
+	if err := m.Follow(t.Context(), nil, 8); err != nil {
+		t.Fatal(err)
+	}
+	if v, _ := m.View(); v.Seq != 6 || !m.due {
+		t.Errorf("as of %d, due %t", v.Seq, m.due)
 	}
 }

@@ -12,11 +12,13 @@ package mirror
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"onemap/auth"
 	"onemap/feed"
@@ -39,7 +41,10 @@ type Mirror struct {
 	done, about atomic.Int64
 	changes     changes
 
+	lost atomic.Bool // something was told that nobody waited for: everything is due
+
 	mu      sync.Mutex // guards what follows: one change at a time
+	feed    uint64     // another one after Forget
 	told    feed.Seq   // of the newest event that was followed
 	due     bool       // more has changed than was told by id: the sequence number stands until it is read
 	reading bool       // a load is on its way: what is told meanwhile is read again after it
@@ -75,8 +80,9 @@ func (m *Mirror) Due() {
 func (m *Mirror) Forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.view.Store(nil)
+	m.changes.all(func() { m.view.Store(nil) })
 	m.told, m.due = 0, true
+	m.feed++
 }
 
 // Load reads every incident; one at a time. Until it is done the View before it stands,
@@ -84,6 +90,8 @@ func (m *Mirror) Forget() {
 func (m *Mirror) Load(ctx context.Context) (err error) {
 	m.mu.Lock()
 	m.reading, m.due = true, false // what was told until now is in the snapshot to come
+	m.lost.Store(false)
+	of := m.feed
 	clear(m.missed)
 	m.mu.Unlock()
 	defer func() {
@@ -107,25 +115,43 @@ func (m *Mirror) Load(ctx context.Context) (err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.reading = false // what is told from here on is told to the new View
+	if m.feed != of {
+		return errOtherFeed
+	}
+	m.due = m.due || m.lost.Swap(false)
 	if !m.due {
 		seq = max(seq, m.told) // what came meanwhile is read below
 	}
 	v := &View{Seq: seq, Sorted: sorted, Tail: &Columns{}, Categories: next.wordsTold, States: next.statesTold}
 	was := [...]any{m.byID, m.tail}
 	m.byID, m.tail = byID, map[int64]int32{}
-	if err := m.follow(ctx, v, slices.Collect(maps.Keys(m.missed))); err != nil {
+	if _, err := m.change(ctx, v, slices.Collect(maps.Keys(m.missed))); err != nil {
 		m.byID, m.tail = was[0].([]int32), was[1].(map[int64]int32)
+		m.due = true
 		return err
 	}
-	m.changes.all()
+	m.changes.all(func() { m.view.Store(v) })
 	return nil
 }
 
+// errOtherFeed says that what was read is of a feed that was forgotten meanwhile.
+var errOtherFeed = errors.New("mirror: what was read is of another feed by now")
+
 // Follow reads anew the incidents of ids, which events up to seq tell of, and keeps what
-// came of them. Where that cannot be read the View before stands, and everything is due.
+// came of them. Where that cannot be read everything is due, and they are in no View until
+// it is: somebody may have lost the right to them. It waits no longer than ctx; what is
+// told to one that had no time to listen is due too, and its number is not reached.
 func (m *Mirror) Follow(ctx context.Context, ids []int64, seq feed.Seq) error {
-	m.mu.Lock()
+	for !m.mu.TryLock() {
+		select {
+		case <-ctx.Done():
+			m.lost.Store(true)
+			return ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+	}
 	defer m.mu.Unlock()
+	m.due = m.due || m.lost.Swap(false)
 	if m.reading {
 		for _, id := range ids {
 			m.missed[id] = true
@@ -140,30 +166,45 @@ func (m *Mirror) Follow(ctx context.Context, ids []int64, seq feed.Seq) error {
 	if !m.due && !m.reading {
 		next.Seq = max(v.Seq, seq)
 	}
-	if err := m.follow(ctx, &next, ids); err != nil {
+	moved, err := m.change(ctx, &next, ids)
+	if err != nil {
 		m.due = true
-		return err
+		next = *v
+		moved = m.hide(&next, ids)
 	}
-	return nil
+	m.changes.at(moved, func() { m.view.Store(&next) })
+	return err
 }
 
 // compactAt is how long a tail grows before it is put in its place: every tile looks
 // through all of it.
 const compactAt = 4096
 
-// follow makes v, which is nobody's yet, the newest View, with the incidents of ids as
-// they are now.
-func (m *Mirror) follow(ctx context.Context, v *View, ids []int64) error {
+// change puts the incidents of ids into v, which is nobody's yet, as they are now. It
+// returns where they were and are.
+func (m *Mirror) change(ctx context.Context, v *View, ids []int64) (moved []uint64, err error) {
 	if len(ids) == 0 {
-		m.view.Store(v)
-		return nil
+		return nil, nil
 	}
 	b := newBuilder(v)
-	_, err := m.db.EachPlaced(ctx, m.scope, ids, nil, b.add)
-	if err != nil {
-		return err
+	if _, err := m.db.EachPlaced(ctx, m.scope, ids, nil, b.add); err != nil {
+		return nil, err
 	}
-	var moved []uint64
+	moved = m.hide(v, ids)
+	for i, id := range b.c.ID {
+		m.tail[id] = int32(len(v.Tail.ID))
+		v.Tail = v.Tail.with(&b.c, i)
+		moved = append(moved, b.c.Place[i])
+	}
+	v.Categories, v.States = b.wordsTold, b.statesTold
+	if n := len(v.Tail.ID); n > compactAt && n > len(v.Sorted.ID)/64 {
+		m.compact(v)
+	}
+	return moved, nil
+}
+
+// hide takes the incidents of ids out of v, which is nobody's yet, and returns where they were.
+func (m *Mirror) hide(v *View, ids []int64) (moved []uint64) {
 	v.Gone, v.TailGone = slices.Clone(v.Gone), slices.Clone(v.TailGone)
 	for _, id := range ids {
 		if i, is := m.tail[id]; is {
@@ -177,30 +218,20 @@ func (m *Mirror) follow(ctx context.Context, v *View, ids []int64) error {
 			}
 		}
 	}
-	for i, id := range b.c.ID {
-		m.tail[id] = int32(len(v.Tail.ID))
-		v.Tail = v.Tail.with(&b.c, i)
-		moved = append(moved, b.c.Place[i])
-	}
-	v.Categories, v.States = b.wordsTold, b.statesTold
-	if n := len(v.Tail.ID); n > compactAt && n > len(v.Sorted.ID)/64 {
-		m.compact(v)
-	}
-	m.view.Store(v)
-	m.changes.at(moved) // after the View: what is drawn for a newer number is never of an older one
-	return nil
+	return moved
 }
 
 // compact puts the tail in its place.
 func (m *Mirror) compact(v *View) {
 	all := &Columns{}
+	all.grow(len(v.Sorted.ID) + len(v.Tail.ID))
 	for _, part := range []struct {
 		c    *Columns
 		gone []uint64
 	}{{v.Sorted, v.Gone}, {v.Tail, v.TailGone}} {
 		for i := range part.c.ID {
 			if !Marked(part.gone, i) {
-				all = all.with(part.c, i)
+				all.add(part.c, i)
 			}
 		}
 	}

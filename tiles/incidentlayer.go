@@ -35,7 +35,9 @@ func (q IncidentQuery) filter(v *mirror.View) IncidentFilter {
 		f.From = q.From.UnixMicro()
 	}
 	if !q.To.IsZero() {
-		f.To = q.To.UnixMicro()
+		if f.To = q.To.UnixMicro(); f.To == 0 {
+			f.To = -1 // 0 is no end
+		}
 	}
 	if q.Categories != nil {
 		f.Categories = make([]bool, len(v.Categories))
@@ -50,8 +52,9 @@ func (q IncidentQuery) filter(v *mirror.View) IncidentFilter {
 var ErrBehind = errors.New("tiles: this node is behind; ask again")
 
 const (
-	behindWait = time.Second // how long what is not there yet is waited for
-	behindLook = 10 * time.Millisecond
+	behindWait  = time.Second // how long what is not there yet is waited for
+	behindLook  = 10 * time.Millisecond
+	mostWaiting = 256 // at once
 )
 
 // IncidentTile is a tile of incidents as Tile is one of another layer, with the number of
@@ -67,9 +70,12 @@ func (s *Server) IncidentTile(ctx context.Context, z, x, y int, a auth.Actor, q 
 	if s.o.Mirror == nil {
 		return nil, "", 0, ErrEmpty
 	}
-	v, changed, err := s.viewFrom(ctx, z, x, y, least)
+	v, changed, err := s.o.Mirror.ViewOf(z, x, y)
 	if err != nil {
 		return nil, "", 0, err
+	}
+	if v.Seq < least {
+		return nil, "", 0, ErrBehind
 	}
 	k := key{layer: q.key(), tile: tile{z, x, y}, scope: d.Scope.Tag(auth.CaseView), generation: changed}
 	e, err := s.cache.get(ctx, k, func() (ready, error) {
@@ -88,22 +94,29 @@ func (s *Server) IncidentTile(ctx context.Context, z, x, y int, a auth.Actor, q 
 	return e.body, e.etag, v.Seq, err
 }
 
-// viewFrom is a view as of least or later, and the number of the last change in the tile,
-// which the view holds.
-func (s *Server) viewFrom(ctx context.Context, z, x, y int, least feed.Seq) (*mirror.View, uint64, error) {
-	for until := time.Now().Add(behindWait); ; {
-		changed := s.o.Mirror.Changed(z, x, y) // before the view: which then is as new or newer
-		v, err := s.o.Mirror.View()
-		if err != nil || v.Seq >= least {
-			return v, changed, err
-		}
-		if time.Now().After(until) {
-			return nil, 0, ErrBehind
-		}
+// AwaitIncidents waits until this node holds the event with the number least, for a second
+// at most. Who waits keeps no place of those who draw. Errors: ErrBehind, *mirror.Loading.
+func (s *Server) AwaitIncidents(ctx context.Context, least feed.Seq) error {
+	if s.o.Mirror == nil || least == 0 {
+		return nil
+	}
+	if v, err := s.o.Mirror.View(); err != nil || v.Seq >= least {
+		return err
+	}
+	if s.waiting.Add(1) > mostWaiting {
+		s.waiting.Add(-1)
+		return ErrBehind
+	}
+	defer s.waiting.Add(-1)
+	for until := time.Now().Add(behindWait); time.Now().Before(until); {
 		select {
 		case <-ctx.Done():
-			return nil, 0, ctx.Err()
+			return ctx.Err()
 		case <-time.After(behindLook):
 		}
+		if v, err := s.o.Mirror.View(); err != nil || v.Seq >= least {
+			return err
+		}
 	}
+	return ErrBehind
 }

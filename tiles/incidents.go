@@ -45,7 +45,7 @@ func CellsAt(z int) int {
 
 // IncidentFilter narrows a tile of incidents. The zero filter leaves the open ones.
 type IncidentFilter struct {
-	From, To   int64  // reported in [From, To), microseconds; 0 for no end
+	From, To   int64  // reported in [From, To), microseconds since 1970; 0 for no end
 	Categories []bool // by number: those wanted; nil for all
 	Closed     bool   // closed ones too
 }

@@ -97,6 +97,7 @@ type Server struct {
 	building sync.Mutex // one generation is made at a time
 	current  atomic.Pointer[generation]
 	made     atomic.Uint64 // numbers every generation and set
+	waiting  atomic.Int64  // who waits for incidents that are not there yet
 }
 
 // New makes a Server.

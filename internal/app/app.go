@@ -55,7 +55,8 @@ type Server struct {
 	hub          *hub.Hub
 	tiles        *tiles.Server
 	mirror       *mirror.Mirror
-	mirrorDue    chan struct{} // every incident has to be read again
+	mirrorDue    chan struct{}                   // every incident has to be read again
+	hidden       atomic.Pointer[map[string]bool] // of each category, whether its place is never shown
 	fixes        *fixWriter
 	metrics      *metrics
 	sweep        *ledger.Sweeper

@@ -257,7 +257,15 @@ func (s *Server) pumpOnce(ctx context.Context, system auth.Scope, epoch feed.Epo
 // before brings what this node keeps of the configuration up to date, so that
 // nobody is told of a grid that the node does not know yet.
 func (s *Server) before(ctx context.Context, evs []feed.Event) error {
-	s.mirrorFollows(ctx, evs)
+	if err := s.reconfigured(ctx, evs); err != nil {
+		return err
+	}
+	s.mirrorFollows(ctx, evs) // by the categories of now
+	return nil
+}
+
+// reconfigured reads again what of the configuration the events tell of.
+func (s *Server) reconfigured(ctx context.Context, evs []feed.Event) error {
 	reload, clocks := false, false
 	for _, e := range evs {
 		defer s.layersTold(e) // once the new tree is in force

@@ -5,6 +5,7 @@ package app
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -31,10 +32,10 @@ func (s *Server) mirrorAgain() {
 // live stream does not wait for a mirror that cannot follow: it is read again.
 func (s *Server) mirrorFollows(ctx context.Context, evs []feed.Event) {
 	var ids []int64
-	again := false
+	again := s.otherCategories()
 	for _, e := range evs {
 		switch {
-		case e.Kind == "incidents.imported", e.Kind == "config.changed":
+		case e.Kind == "incidents.imported":
 			again = true
 		case e.Entity.Kind == "incident":
 			if id, err := strconv.ParseInt(e.Entity.ID, 10, 64); err == nil {
@@ -52,6 +53,17 @@ func (s *Server) mirrorFollows(ctx context.Context, evs []feed.Event) {
 		s.o.Log.Warn("the mirror cannot follow: every incident is read again", "err", err)
 		s.nudge(s.mirrorDue)()
 	}
+}
+
+// otherCategories reports whether the categories are others than when it was last asked:
+// whose place nobody is shown is kept with each incident.
+func (s *Server) otherCategories() bool {
+	hidden := map[string]bool{}
+	for code, c := range s.catalogue.Now().Categories {
+		hidden[code] = c.Sensitive()
+	}
+	before := s.hidden.Swap(&hidden)
+	return before != nil && !maps.Equal(*before, hidden)
 }
 
 // loadMirror reads every incident into the mirror when that is due.

@@ -13,7 +13,7 @@ import { reviewEn } from '../src/i18n/review.en';
 import { reviewZh } from '../src/i18n/review.zh-CN';
 import { REVIEW, ReviewApi } from '../src/review/api';
 import { FIGURES, FiguresApi } from '../src/review/figures/api';
-import { change, earlier, stepsBack } from '../src/review/figures/told';
+import { change, earlier, levelsOf, stepsBack } from '../src/review/figures/told';
 import ReviewPage from '../src/review/ReviewPage.vue';
 import { SESSION, SessionStore } from '../src/session/store';
 import { FakeTimers } from './helpers';
@@ -119,6 +119,34 @@ describe('the figures', () => {
     expect(page.find('[data-figure=working_days]').text()).toContain('2.7 个工作日');
     const changes = page.findAll('[data-figure=reported] .change').map((c) => c.text());
     expect(changes).toEqual(['+100.0%', '–']); // of none before there is no share
+  });
+
+  test('a period that is not over says so by the moment, in whatever zone the server tells it', async () => {
+    const { page } = await opened('county_leader', (s) =>
+      s.on('GET /figures', (a) =>
+        json({ ...figures(a.query, 9), to: '2026-11-23T00:00:00+08:00', as_of: { seq: 1, time: '2026-11-22T17:00:00+08:00' } }),
+      ),
+    );
+    expect(page.text()).toContain('所选时间还没有结束');
+    const over = await opened('county_leader', (s) =>
+      s.on('GET /figures', (a) =>
+        json({ ...figures(a.query, 9), to: '2026-11-23T00:00:00+08:00', as_of: { seq: 1, time: '2026-11-22T16:00:01Z' } }),
+      ),
+    );
+    expect(over.page.text()).not.toContain('所选时间还没有结束');
+  });
+
+  test('what a level solved stands beside what the same level solved before, wherever it is in the list', () => {
+    const total = (...levels: [number, number][]) => ({
+      total: { ...line(9), solved: levels.map(([level, n]) => ({ level, name: `第${level}级`, ...share(n, 9) })) },
+    });
+    const rows = levelsOf([total([1, 1], [4, 4], [0, 7]), total([1, 2], [4, 5], [5, 6]), total([4, 3], [0, 8])] as never);
+    expect(rows.map((r) => [r.level, r.name, ...r.at.map((f) => f && 'n' in f && f.n)])).toEqual([
+      [1, '第1级', 1, 2, undefined],
+      [4, '第4级', 4, 5, 3],
+      [5, '第5级', undefined, 6, undefined],
+      [0, '第0级', 7, undefined, 8],
+    ]);
   });
 
   test('it always says how many have no place, as of when, and what is too few', async () => {

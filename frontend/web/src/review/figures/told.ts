@@ -27,6 +27,17 @@ export type Shown = (typeof SHOWN)[number];
 
 export const figureOf = (line: Line, name: Shown): Figure => (name === 'late' ? line.on_time.late : line[name]);
 
+/** What each level solved, in each of some periods: a period has a level only where something was solved there, or the grids have it. */
+export function levelsOf(periods: { total: Line }[]): { level: number; name: string; at: (Figure | undefined)[] }[] {
+  const names = new Map(periods.flatMap((p) => p.total.solved.map((s) => [s.level, s.name] as const)));
+  const order = [...names.keys()].sort((a, b) => (a || Number.POSITIVE_INFINITY) - (b || Number.POSITIVE_INFINITY)); // the unknown one last
+  return order.map((level) => ({
+    level,
+    name: names.get(level) ?? '',
+    at: periods.map((p) => p.total.solved.find((s) => s.level === level)),
+  }));
+}
+
 /** A period so many days earlier. */
 export function earlier<P extends { from: string; to: string }>(p: P, days: number): P {
   const back = (moment: string) => `${dayOf(Date.parse(moment) - days * DAY_MS)}T00:00:00+08:00`;

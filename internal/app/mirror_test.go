@@ -1,0 +1,146 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/paulmach/orb"
+	"github.com/paulmach/orb/maptile"
+
+	"onemap/auth"
+	"onemap/dispatch"
+	"onemap/mirror"
+	"onemap/store/ledger"
+)
+
+// columns is the sorted part of the newest view: another one after everything was read anew.
+func (st *stand) columns() *mirror.Columns {
+	st.t.Helper()
+	v, err := st.s.mirror.View()
+	if err != nil {
+		st.t.Fatal(err)
+	}
+	return v.Sorted
+}
+
+// TestWaitingForAnEventKeepsNobodyFromDrawing: more tiles wait for an event that does not
+// come than there are places to draw; everybody else's are drawn meanwhile.
+func TestWaitingForAnEventKeepsNobodyFromDrawing(t *testing.T) {
+	t.Parallel()
+	limits := plenty()
+	limits.Tiles, limits.AtOnce = 2, 8
+	st := newStandWith(t, Options{Limits: limits})
+	waits, draws := st.token(auth.Dispatcher, "C"), st.token(auth.TownOperator, "A")
+	var group sync.WaitGroup
+	for range 6 {
+		group.Go(func() {
+			if a := st.get("/tiles/incidents/14/1/1.mvt?min_seq=9000000", waits); a.status != 503 {
+				t.Errorf("a number that never comes: %d %s", a.status, a.body)
+			}
+		})
+	}
+	time.Sleep(100 * time.Millisecond) // all of them wait, for a second
+	began := time.Now()
+	for i := range 12 {
+		if a := st.get(fmt.Sprintf("/tiles/grids/9/%d/196.mvt", 400+i), draws); a.status != 200 && a.status != 204 {
+			t.Errorf("a tile of grids meanwhile: %d %s", a.status, a.body)
+		}
+	}
+	t.Logf("12 tiles in %v", time.Since(began))
+	group.Wait()
+}
+
+// TestWhatCannotBeReadAgainIsShownToNobody: an incident changes while the database does not
+// answer. It is in no tile until everything has been read again, and the number stands.
+func TestWhatCannotBeReadAgainIsShownToNobody(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	hall := st.token(auth.Dispatcher, "C")
+	at := maptile.At(orb.Point{107.2, 38.3}, 14)
+	a := st.report(hall, 107.2, 38.3)
+	id, _ := strconv.ParseInt(fmt.Sprint(a.json(t)["id"]), 10, 64)
+	st.wait("the incident in its tile", func() bool { dots, _, _ := st.inTile(hall, at, nil); return dots[id] != "" })
+	before, err := st.s.mirror.View()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := st.s.mirror.Follow(dead, []int64{id}, before.Seq+100); err == nil {
+		t.Fatal("read without a database")
+	}
+	if dots, _, _ := st.inTile(hall, at, nil); len(dots) != 0 {
+		t.Errorf("still shown: %v", dots)
+	}
+	if v, _ := st.s.mirror.View(); v.Seq != before.Seq {
+		t.Errorf("as of %d, and was as of %d", v.Seq, before.Seq)
+	}
+	st.s.mirrorAgain()
+	st.wait("the incident back in its tile", func() bool { dots, _, _ := st.inTile(hall, at, nil); return dots[id] != "" })
+}
+
+// TestOnlyOtherCategoriesHaveEveryIncidentReadAgain, and no other setting.
+func TestOnlyOtherCategoriesHaveEveryIncidentReadAgain(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	hall := st.token(auth.Dispatcher, "C")
+	st.report(hall, 107.2, 38.3)
+	at := maptile.At(orb.Point{107.2, 38.3}, 14)
+	st.wait("the incident in its tile", func() bool { dots, _, _ := st.inTile(hall, at, nil); return len(dots) == 1 })
+	before := st.columns()
+	change := func() {
+		t.Helper()
+		err := st.s.db.InTx(t.Context(), func(tx pgx.Tx) error { return ledger.ConfigChanged(t.Context(), tx, time.Now()) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		seq := st.settled()
+		st.wait("the event", func() bool { v, err := st.s.mirror.View(); return err == nil && int(v.Seq) >= seq })
+	}
+	change()
+	if st.columns() != before {
+		t.Error("a setting had every incident read again")
+	}
+	all := dispatch.DefaultCategories()
+	fires := slices.IndexFunc(all, func(c dispatch.Category) bool { return c.Code == "0301" })
+	all[fires].Precision = "none"
+	if err := st.s.db.SaveCategories(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	change()
+	st.wait("the incident to be hidden", func() bool { dots, _, _ := st.inTile(hall, at, nil); return len(dots) == 0 })
+	if st.columns() == before {
+		t.Error("other categories, and nothing was read again")
+	}
+}
+
+// TestTilesWithAQueryThatCannotBeRead are refused, and the first moment of the clock is one.
+func TestTilesWithAQueryThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	hall := st.token(auth.Dispatcher, "C")
+	st.report(hall, 107.2, 38.3)
+	at := maptile.At(orb.Point{107.2, 38.3}, 14)
+	st.wait("the incident in its tile", func() bool { dots, _, _ := st.inTile(hall, at, nil); return len(dots) == 1 })
+	tile := fmt.Sprintf("/tiles/incidents/%d/%d/%d.mvt", at.Z, at.X, at.Y)
+	for query, want := range map[string]int{"?state=all;from=2030-01-01T00:00:00Z": 400, "?from=2030-01-01T00:00:00Z%zz": 400, "?to=1970-01-01T00:00:00Z": 204, "?to=2100-01-01T00:00:00Z": 200} {
+		if a := st.get(tile+query, hall); a.status != want {
+			t.Errorf("%s: %d, want %d: %s", query, a.status, want, a.body)
+		}
+	}
+	period := url.Values{"from": {"2026-01-01T00:00:00Z"}, "to": {"2026-02-01T00:00:00Z"}, "by": {"level"}, "category": {"nope"}}
+	if a := st.get("/api/v1/figures?"+period.Encode(), hall); a.status != 422 || !strings.Contains(string(a.body), "nope") {
+		t.Errorf("figures of a category that there is not: %d %s", a.status, a.body)
+	}
+}
