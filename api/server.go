@@ -36,6 +36,7 @@ import (
 	"onemap/store"
 	"onemap/store/ledger"
 	"onemap/tiles"
+	"onemap/tiles/base"
 	"onemap/track"
 )
 
@@ -53,6 +54,7 @@ type Options struct {
 	Adviser   *store.Adviser
 	Hub       *hub.Hub
 	Tiles     *tiles.Server
+	Base      *base.Map                // beneath the layers; nil for none
 	Dots      func() []track.Dot       // the live positions
 	Roads     func() *road.Graph       // what travel times are worked out along
 	People    func() *people.Directory // workers and devices
@@ -100,6 +102,7 @@ type Server struct {
 	batches   chan struct{}  // and of more than maxBody
 	counting  chan struct{}  // figures of long periods
 	studies   *analysis.Studies
+	baseTiles chan struct{}  // tiles of the base map that are answered
 	proxies   []netip.Prefix // those whose headers are believed
 	comparing comparisons    // of boundary sets
 
@@ -198,6 +201,7 @@ func New(o Options) *Server {
 	s.exports()
 	s.periodExports()
 	s.mapRoutes()
+	s.baseMap()
 	s.pages()
 	return s
 }

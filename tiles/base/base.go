@@ -118,11 +118,29 @@ type Map struct {
 // Open makes the base map of settings, or says what is wrong with them. It is nil
 // when there is none.
 func Open(s Settings) (*Map, error) {
+	if s.CacheDir == "" && (s.Kind == XYZ || s.Kind == Tianditu) {
+		return nil, errors.New("base map: there is no folder to keep tiles in")
+	}
 	m, err := open(s)
 	if err != nil {
 		return nil, fmt.Errorf("base map: %w", err)
 	}
 	return m, nil
+}
+
+// Check says what is wrong with settings, or what map they make, without keeping
+// anything on the disk.
+func Check(s Settings) (Info, error) {
+	s.CacheDir = ""
+	m, err := open(s)
+	if err != nil {
+		return Info{}, fmt.Errorf("base map: %w", err)
+	}
+	if m == nil {
+		return Info{Kind: None}, nil
+	}
+	defer m.Close()
+	return m.info, nil
 }
 
 func open(s Settings) (*Map, error) {
@@ -213,9 +231,11 @@ func (m *Map) openUpstream(s Settings) error {
 		return errors.New("the cache needs a MiB or more")
 	}
 	m.info.Tag = tagOf(strings.Join(addresses, " "), string(s.Datum))
-	k, err := openKeep(s.CacheDir, m.info.Tag, s.CacheBytes, s.Now)
-	if err != nil {
-		return err
+	var k *keep
+	if s.CacheDir != "" { // Check has none
+		if k, err = openKeep(s.CacheDir, m.info.Tag, s.CacheBytes, s.Now); err != nil {
+			return err
+		}
 	}
 	m.link, err = newLink(addresses, key, s.Now)
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"container/list"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -49,9 +48,6 @@ var keptTypes = []string{"", "image/png", "image/jpeg", "image/webp"}
 
 // openKeep opens the store of one base map and drops those of others.
 func openKeep(dir, tag string, limit int64, now func() time.Time) (*keep, error) {
-	if dir == "" {
-		return nil, errors.New("there is no folder to keep tiles in")
-	}
 	k := &keep{dir: filepath.Join(dir, tag), limit: limit, now: now, files: map[string]*list.Element{}, order: list.New()}
 	if err := os.MkdirAll(k.dir, 0o700); err != nil {
 		return nil, err
