@@ -66,7 +66,7 @@ export class PocketMap {
       localIdeographFontFamily: FONT,
       locale: { 'Map.Title': o.title },
     });
-    this.endNote = noteBase(this.gl, base);
+    this.endNote = noteBase(this.gl, base, false);
     this.gl.touchZoomRotate.disableRotation();
     this.gl.on('click', (e) => o.picked([e.lngLat.lng, e.lngLat.lat]));
     this.gl.on('error', () => {}); // a tile that does not come: the words beside the map stand

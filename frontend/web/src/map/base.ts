@@ -72,7 +72,7 @@ const picture = (dark: boolean): LayerSpecification => ({
   type: 'raster',
   source: BASE,
   paint: dark
-    ? { 'raster-brightness-max': 0.42, 'raster-saturation': -0.6, 'raster-contrast': 0.1, 'raster-fade-duration': 0 }
+    ? { 'raster-brightness-max': 0.24, 'raster-saturation': -0.5, 'raster-contrast': 0.1, 'raster-fade-duration': 0 }
     : { 'raster-saturation': -0.25, 'raster-opacity': 0.85, 'raster-fade-duration': 0 },
 });
 
@@ -122,7 +122,7 @@ function drawn(base: BaseMap, dark: boolean): LayerSpecification[] {
 }
 
 /** Writes on a map whose base map it is, and says while its server doesn't answer. Returns what ends that. */
-export function noteBase(gl: GLMap, base: BaseMap | null): () => void {
+export function noteBase(gl: GLMap, base: BaseMap | null, dark: boolean): () => void {
   if (!base) return () => {};
   const words = BASE_WORDS[localeOf(location.search)];
   const note = document.createElement('p');
@@ -130,7 +130,7 @@ export function noteBase(gl: GLMap, base: BaseMap | null): () => void {
   const away = document.createElement('strong');
   whose.textContent = [base.attribution, base.approval && words.approval + base.approval].filter(Boolean).join(' · ');
   away.setAttribute('role', 'status');
-  note.className = 'base-note';
+  note.className = dark ? 'base-note dark' : 'base-note';
   note.append(away, whose);
   gl.getContainer().append(note);
   let was = base.away;

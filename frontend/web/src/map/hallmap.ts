@@ -108,7 +108,7 @@ export class HallMap {
       draw: () => this.draw(),
       power: (p) => this.lower(p),
     });
-    this.endNote = noteBase(this.gl, o.base);
+    this.endNote = noteBase(this.gl, o.base, true);
     this.listen();
     this.restyle();
     this.raf = requestAnimationFrame(this.tick);

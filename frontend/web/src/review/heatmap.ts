@@ -38,7 +38,7 @@ export class HeatMap {
     void getBase().then((base) => {
       if (!base || this.gone) return;
       this.base = base;
-      this.endNote = noteBase(this.gl, base);
+      this.endNote = noteBase(this.gl, base, false);
       this.dress();
     });
     this.gl.on('resize', () => {
