@@ -124,7 +124,9 @@ func (s *Server) baseTile(c *gin.Context) {
 	case errors.Is(err, base.ErrOutOfRange):
 		refuse(c, problem(http.StatusNotFound, "there is no such tile of the base map"))
 	case err != nil:
-		s.o.Log.Warn("base map", "err", err) // of package base: without address and key
+		if now, last := s.o.Now().Unix(), s.baseWarned.Load(); now-last >= 60 && s.baseWarned.CompareAndSwap(last, now) { // once a minute is enough
+			s.o.Log.Warn("base map", "err", err) // of package base: without address and key
+		}
 		refuse(c, retryLater("the base map is not reachable just now"))
 	default:
 		h.Set("ETag", t.ETag)

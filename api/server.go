@@ -19,6 +19,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -89,22 +90,23 @@ type Loading struct {
 
 // Server answers HTTP requests.
 type Server struct {
-	o         Options
-	huma      huma.API
-	gin       *gin.Engine
-	gates     *gates
-	known     knowledge
-	unknown   *auth.Lockout // wrong secrets, by address
-	strangers chan struct{} // places for secrets from an address that sends many wrong ones
-	door      *door
-	large     chan struct{}  // bodies of more than openBody that are read
-	openings  *auth.Throttle // of cameras, by person
-	batches   chan struct{}  // and of more than maxBody
-	counting  chan struct{}  // figures of long periods
-	studies   *analysis.Studies
-	baseTiles chan struct{}  // tiles of the base map that are answered
-	proxies   []netip.Prefix // those whose headers are believed
-	comparing comparisons    // of boundary sets
+	o          Options
+	huma       huma.API
+	gin        *gin.Engine
+	gates      *gates
+	known      knowledge
+	unknown    *auth.Lockout // wrong secrets, by address
+	strangers  chan struct{} // places for secrets from an address that sends many wrong ones
+	door       *door
+	large      chan struct{}  // bodies of more than openBody that are read
+	openings   *auth.Throttle // of cameras, by person
+	batches    chan struct{}  // and of more than maxBody
+	counting   chan struct{}  // figures of long periods
+	studies    *analysis.Studies
+	baseWarned atomic.Int64   // when it was last logged that the base map does not come
+	baseTiles  chan struct{}  // tiles of the base map that are answered
+	proxies    []netip.Prefix // those whose headers are believed
+	comparing  comparisons    // of boundary sets
 
 	open  context.Context // what goes on without a request ends with it
 	close context.CancelFunc
