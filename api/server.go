@@ -19,6 +19,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -36,6 +37,7 @@ import (
 	"onemap/store"
 	"onemap/store/ledger"
 	"onemap/tiles"
+	"onemap/tiles/base"
 	"onemap/track"
 )
 
@@ -53,6 +55,7 @@ type Options struct {
 	Adviser   *store.Adviser
 	Hub       *hub.Hub
 	Tiles     *tiles.Server
+	Base      *base.Map                // beneath the layers; nil for none
 	Dots      func() []track.Dot       // the live positions
 	Roads     func() *road.Graph       // what travel times are worked out along
 	People    func() *people.Directory // workers and devices
@@ -87,21 +90,23 @@ type Loading struct {
 
 // Server answers HTTP requests.
 type Server struct {
-	o         Options
-	huma      huma.API
-	gin       *gin.Engine
-	gates     *gates
-	known     knowledge
-	unknown   *auth.Lockout // wrong secrets, by address
-	strangers chan struct{} // places for secrets from an address that sends many wrong ones
-	door      *door
-	large     chan struct{}  // bodies of more than openBody that are read
-	openings  *auth.Throttle // of cameras, by person
-	batches   chan struct{}  // and of more than maxBody
-	counting  chan struct{}  // figures of long periods
-	studies   *analysis.Studies
-	proxies   []netip.Prefix // those whose headers are believed
-	comparing comparisons    // of boundary sets
+	o          Options
+	huma       huma.API
+	gin        *gin.Engine
+	gates      *gates
+	known      knowledge
+	unknown    *auth.Lockout // wrong secrets, by address
+	strangers  chan struct{} // places for secrets from an address that sends many wrong ones
+	door       *door
+	large      chan struct{}  // bodies of more than openBody that are read
+	openings   *auth.Throttle // of cameras, by person
+	batches    chan struct{}  // and of more than maxBody
+	counting   chan struct{}  // figures of long periods
+	studies    *analysis.Studies
+	baseWarned atomic.Int64   // when it was last logged that the base map does not come
+	baseTiles  chan struct{}  // tiles of the base map that are answered
+	proxies    []netip.Prefix // those whose headers are believed
+	comparing  comparisons    // of boundary sets
 
 	open  context.Context // what goes on without a request ends with it
 	close context.CancelFunc
@@ -198,6 +203,7 @@ func New(o Options) *Server {
 	s.exports()
 	s.periodExports()
 	s.mapRoutes()
+	s.baseMap()
 	s.pages()
 	return s
 }

@@ -58,6 +58,7 @@ const (
 	LayerRoads     Resource = "layer_roads"
 	LayerIncidents Resource = "layer_incidents" // incidents one by one, where they are
 	LayerCameras   Resource = "layer_cameras"
+	BaseMap        Resource = "base_map"      // the map beneath the layers: the same for everybody
 	NamedLayer     Resource = "named_layer"   // what a centre brought in; each narrows it: see DecideLayer
 	Selection      Resource = "selection"     // what lies inside something marked on the map; each kind by its own row too
 	Call           Resource = "call"          // roll calls and messages to workers inside a mark
@@ -154,6 +155,7 @@ layer_grids   read    -            -              -         grid          grid  
 layer_roads   read    -            -              -         grid          grid          grid       grid          grid         grid           grid            grid
 layer_incidents read  -            -              -         grid+sens     grid+flag     grid+flag  grid+flag     grid         -              -               -
 layer_cameras read    -            -              -         grid          grid          grid       grid          grid         grid           -               grid
+base_map      read    -            -              -         grid          grid          grid       grid          grid         grid           grid            grid
 named_layer   read    -            -              -         grid          grid          grid       grid          grid         grid           -               grid
 selection     read    -            -              -         grid          grid          grid       grid          grid         -              -               -
 call          read    -            -              -         -             grid          grid       grid          grid         self           -               -

@@ -26,7 +26,10 @@ import (
 // doctorCmd looks at everything a server relies on and changes none of it. It
 // works beside a running server and alone; alone it starts the private database
 // for the moment.
-type doctorCmd struct{ place }
+type doctorCmd struct {
+	place
+	baseFlags
+}
 
 const (
 	spaceLow  = 1 << 30   // bytes; less is worth a warning
@@ -38,7 +41,7 @@ const (
 func (c *doctorCmd) Run(ctx context.Context, out io.Writer) error {
 	found := examineFolder(c.dir(), time.Now())
 	key, seal := examineKey(c.dir())
-	found = append(append(found, key), c.examineDatabase(ctx, seal)...)
+	found = append(append(append(found, key), examineBase(c.baseFlags)...), c.examineDatabase(ctx, seal)...)
 	faults := 0
 	for _, f := range found {
 		if f.Level == store.Fault {

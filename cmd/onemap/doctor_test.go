@@ -220,3 +220,31 @@ func TestRoomOnTheDisk(t *testing.T) {
 		}
 	}
 }
+
+func TestDoctorSaysWhatIsWrongWithTheBaseMap(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "empty"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	text := filepath.Join(dir, "text.pmtiles")
+	if err := os.WriteFile(text, bytes.Repeat([]byte("no map "), 100), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		f    baseFlags
+		want string
+		is   store.Level
+	}{
+		{baseFlags{}, "no base map is configured", store.Good},
+		{baseFlags{Kind: "pmtiles", Path: filepath.Join(dir, "gone")}, "no such file", store.Fault},
+		{baseFlags{Kind: "pmtiles", Path: text}, "not a PMTiles file", store.Fault},
+		{baseFlags{Kind: "folder", Path: filepath.Join(dir, "empty")}, "has no tiles", store.Fault},
+		{baseFlags{Kind: "tianditu"}, "needs a key", store.Fault},
+		{baseFlags{Kind: "xyz", URL: "https://tiles.example/{z}/{x}/{y}"}, "审图号", store.Warning},
+	} {
+		got := examineBase(c.f)
+		if len(got) != 1 || got[0].Level != c.is || !strings.Contains(got[0].What, c.want) {
+			t.Errorf("%+v: %+v", c.f, got)
+		}
+	}
+}

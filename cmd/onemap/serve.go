@@ -18,6 +18,7 @@ import (
 
 type serveCmd struct {
 	place
+	baseFlags
 	Listen       string         `help:"Pages and API." default:"127.0.0.1:8080" env:"ONEMAP_LISTEN"`
 	DeviceListen string         `help:"Phones and trackers (OsmAnd, Traccar Client)." default:"127.0.0.1:5055" env:"ONEMAP_DEVICE_LISTEN"`
 	AdminListen  string         `help:"Metrics and profiles; 'off' for none." default:"127.0.0.1:9090" env:"ONEMAP_ADMIN_LISTEN"`
@@ -53,7 +54,7 @@ func (c *serveCmd) Run(ctx context.Context, say messages) error {
 	s, err := app.Start(ctx, app.Options{
 		Listen: c.Listen, DeviceListen: c.DeviceListen, AdminListen: c.AdminListen, Data: c.dir(), DatabaseURL: c.DatabaseURL,
 		Demo: c.Demo, DemoSeed: c.DemoSeed, DemoPast: c.DemoPast, DemoField: c.DemoField, TLSCert: c.TLSCert, TLSKey: c.TLSKey, TrustedProxies: c.Proxies,
-		MediaGateway: c.MediaGateway, MediaKeyFile: c.MediaKeyFile, MediaTTL: c.MediaTTL, NotifyURL: c.NotifyURL, NotifyHosts: c.NotifyHosts, NotifyKeyFile: c.NotifyKey, Limits: limits, Version: version, Log: c.log(), Out: say,
+		MediaGateway: c.MediaGateway, MediaKeyFile: c.MediaKeyFile, MediaTTL: c.MediaTTL, NotifyURL: c.NotifyURL, NotifyHosts: c.NotifyHosts, NotifyKeyFile: c.NotifyKey, Limits: limits, Base: c.settings(), Version: version, Log: c.log(), Out: say,
 	})
 	if err != nil {
 		return err

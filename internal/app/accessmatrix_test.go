@@ -293,6 +293,10 @@ func (r *run) walk(t *testing.T) {
 			r.eachUpload(l)
 		case "open remarks":
 			r.openRemarks(l)
+		case "base map":
+			r.once(l, l.path, "", 200)
+		case "base tile":
+			r.once(l, strings.NewReplacer("{z}", "9", "{x}", "408", "{y}", "197").Replace(l.path), "", 404) // this server has no base map
 		case "steps":
 			r.once(l, l.path, `{"preset":"nothing"}`, 422)
 		case "rules":

@@ -38,6 +38,7 @@ import (
 	"onemap/store"
 	"onemap/store/ledger"
 	"onemap/tiles"
+	"onemap/tiles/base"
 	"onemap/track"
 	"onemap/track/osmand"
 )
@@ -54,6 +55,7 @@ type Server struct {
 	files        *attach.Keeper // of attachments
 	hub          *hub.Hub
 	tiles        *tiles.Server
+	base         *base.Map
 	mirror       *mirror.Mirror
 	mirrorDue    chan struct{}                   // every incident has to be read again
 	hidden       atomic.Pointer[map[string]bool] // of each category, whether its place is never shown
@@ -204,6 +206,9 @@ func (s *Server) Stop(ctx context.Context) error {
 func (s *Server) checkOptions(context.Context) error {
 	if _, err := api.Networks(s.o.TrustedProxies); err != nil {
 		return fmt.Errorf("--trusted-proxies: %w: name an address or a network, for example 10.1.2.3 or 10.1.2.0/24", err)
+	}
+	if _, err := base.Check(s.o.Base); err != nil {
+		return err
 	}
 	var err error
 	s.media, err = api.NewMedia(s.o.MediaGateway, s.o.MediaKeyFile, s.o.MediaTTL)
@@ -368,10 +373,14 @@ func (s *Server) startListeners(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.base, err = OpenBase(s.o.Base, s.o.Data); err != nil {
+		return err
+	}
+	s.onStop("base map", func(context.Context) error { s.base.Close(); return nil })
 	s.api = api.New(api.Options{
 		DB: s.pools.changes, Reports: s.pools.reports, Reads: s.pools.reads, WallReads: s.pools.walls, Care: s.pools.care, Sealer: s.seal,
 		Places: s.places.Load, Overlays: s.overlays.Load, Layers: s.namedLayers, Media: s.media, Files: s.files, Due: s.nudge(s.plansDue), Now: s.o.Now, Log: s.o.Log, Pages: pages, Ready: s.isReady, Status: func() api.Loading { return *s.load.Load() }, Sweep: s.sweep.State,
-		Catalogue: s.catalogue, Ledger: s.ledger, Adviser: s.adviser(), Hub: s.hub, Tiles: s.tiles, Dots: s.fixes.Live().Dots, Roads: s.roads, People: s.fixes.Directory, Fixes: s.keepFixes,
+		Catalogue: s.catalogue, Ledger: s.ledger, Adviser: s.adviser(), Hub: s.hub, Tiles: s.tiles, Base: s.base, Dots: s.fixes.Live().Dots, Roads: s.roads, People: s.fixes.Directory, Fixes: s.keepFixes,
 		Version: s.o.Version, Link: s.URL, Limits: s.o.Limits, Proxies: s.o.TrustedProxies, Refused: func(rule string) { s.metrics.refused.WithLabelValues(rule).Inc() },
 	})
 	if s.secure, err = s.certificate(); err != nil {

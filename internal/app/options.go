@@ -19,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"onemap/api"
+	"onemap/tiles/base"
 )
 
 // Options are all settings of a server. The command line fills them from flags,
@@ -43,6 +44,8 @@ type Options struct {
 	NotifyURL       string        // where word of offers is posted, for SMS, voice or 政务微信; "" writes it to a file of the data folder
 	NotifyHosts     []string      // the hosts that it may be posted to; none but those
 	NotifyKeyFile   string        // the key that what is posted is signed with
+
+	Base base.Settings // the map beneath the layers; none when empty
 
 	Version string
 	Log     *slog.Logger

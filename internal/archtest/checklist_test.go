@@ -29,6 +29,7 @@ import (
 // No other code fetches anything, so that no request can make it fetch.
 var clients = map[string]string{
 	"internal/demo":   "the pretend field sends to this very server; other machines are refused before the connection",
+	"tiles/base":      "tiles of the base map, from the one host that whoever runs the server named; a redirect to another is refused, what comes back is a picture or nothing",
 	"internal/notify": "word of offers, to the one address that whoever runs the server named and whose host they allowed; no redirect is followed",
 }
 

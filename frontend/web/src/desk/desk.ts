@@ -5,6 +5,7 @@
 // one incident with its journal, offers and advice, and every act goes through here.
 
 import { computed, type InjectionKey, inject, reactive, ref, shallowRef } from 'vue';
+import { getBase } from '../map/base';
 import { HallMap } from '../map/hallmap';
 import { IncidentMarks } from '../map/incidents';
 import { loadFonts, loadTiles } from '../map/prepare';
@@ -218,12 +219,13 @@ export class Desk {
       return;
     }
     const bbox = await this.bbox();
-    const [tiles, named] = await Promise.all([loadTiles(), getLayers().catch(() => []), loadFonts(this.timers)]);
+    const [tiles, base, named] = await Promise.all([loadTiles(), getBase(), getLayers().catch(() => []), loadFonts(this.timers)]);
     if (!container.isConnected) return;
     this.map = new HallMap({
       container,
       bbox,
       tiles,
+      base,
       named: named.filter((l) => l.code !== 'cameras'),
       workers: this.dots,
       incidents: this.marks,

@@ -17,6 +17,7 @@ import {
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
 import 'maplibre-gl/dist/maplibre-gl.css';
 import { LIGHT, LIGHT_MAP, LIGHT_STATUS } from '../look/light';
+import { type BaseMap, getBase, noteBase, withBase } from '../map/base';
 import { FONT } from '../map/font';
 import { loadTiles } from '../map/prepare';
 import { type Tiles, tileURL } from '../map/style';
@@ -43,15 +44,18 @@ export class PocketMap {
   private readonly marks = new Map<string, Marker>();
 
   static async open(o: PocketMapOptions): Promise<PocketMap> {
-    return new PocketMap(o, await loadTiles());
+    const [tiles, base] = await Promise.all([loadTiles(), getBase()]);
+    return new PocketMap(o, tiles, base);
   }
 
   private readonly gl: GLMap;
 
-  private constructor(o: PocketMapOptions, tiles: Tiles) {
+  private readonly endNote: () => void;
+
+  private constructor(o: PocketMapOptions, tiles: Tiles, base: BaseMap | null) {
     this.gl = new GLMap({
       container: o.container,
-      style: style(tiles, location.origin),
+      style: withBase(style(tiles, location.origin), base, location.origin, false),
       bounds: o.home ?? ANYWHERE,
       attributionControl: false,
       dragRotate: false,
@@ -62,6 +66,7 @@ export class PocketMap {
       localIdeographFontFamily: FONT,
       locale: { 'Map.Title': o.title },
     });
+    this.endNote = noteBase(this.gl, base, false);
     this.gl.touchZoomRotate.disableRotation();
     this.gl.on('click', (e) => o.picked([e.lngLat.lng, e.lngLat.lat]));
     this.gl.on('error', () => {}); // a tile that does not come: the words beside the map stand
@@ -81,6 +86,7 @@ export class PocketMap {
   }
 
   remove(): void {
+    this.endNote();
     this.gl.remove();
   }
 

@@ -8,6 +8,7 @@ import { type GeoJSONSource, Map as GLMap, type LngLatBoundsLike, setWorkerUrl, 
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
 import 'maplibre-gl/dist/maplibre-gl.css';
 import { markOf, roughly } from '../wall/incident';
+import { type BaseMap, noteBase, withBase } from './base';
 import { FONT } from './font';
 import { type Fold, INCIDENT_STYLES, type IncidentMarks } from './incidents';
 import { MarkLayer } from './marklayer';
@@ -33,6 +34,7 @@ export interface HallMapOptions {
   bbox: [number, number, number, number];
   tiles: Tiles;
   named: NamedLayer[];
+  base: BaseMap | null;
   workers: Workers;
   incidents: IncidentMarks;
   title: string;
@@ -62,6 +64,7 @@ export class HallMap {
   private announced = false;
   private folds: Fold[] = [];
   private named: NamedLayer[];
+  private readonly endNote: () => void;
 
   constructor(private readonly o: HallMapOptions) {
     this.unit = o.unit;
@@ -105,6 +108,7 @@ export class HallMap {
       draw: () => this.draw(),
       power: (p) => this.lower(p),
     });
+    this.endNote = noteBase(this.gl, o.base, true);
     this.listen();
     this.restyle();
     this.raf = requestAnimationFrame(this.tick);
@@ -203,11 +207,13 @@ export class HallMap {
   remove(): void {
     cancelAnimationFrame(this.raf);
     clearTimeout(this.giveUp);
+    this.endNote();
     this.gl.remove();
   }
 
   private restyle(): void {
-    this.gl.setStyle(makeStyle(this.o.tiles, this.named, location.origin, this.unit, this.home), { diff: false });
+    const own = makeStyle(this.o.tiles, this.named, location.origin, this.unit, this.home);
+    this.gl.setStyle(withBase(own, this.o.base, location.origin, true), { diff: false });
   }
 
   private listen(): void {

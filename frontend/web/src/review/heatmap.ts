@@ -5,6 +5,7 @@
 
 import type { GeoJSONSource, Map as GLMap, LayerSpecification, MapMouseEvent, StyleSpecification } from 'maplibre-gl';
 import { LIGHT, LIGHT_MAP } from '../look/light';
+import { type BaseMap, getBase, noteBase, withBase } from '../map/base';
 import { type Box, lightMap, remPx, still } from '../map/lightmap';
 import type { Borders } from './api';
 import type { Painted } from './classes';
@@ -26,11 +27,20 @@ export class HeatMap {
   private chosen = '';
   private atHome = true;
   private rem = remPx();
+  private base: BaseMap | null = null;
+  private endNote = () => {};
+  private gone = false;
 
   constructor(private readonly o: HeatMapOptions) {
     this.home = boxOf(o.borders);
     this.gl = lightMap(o.container, o.title, this.home);
     this.dress();
+    void getBase().then((base) => {
+      if (!base || this.gone) return;
+      this.base = base;
+      this.endNote = noteBase(this.gl, base, false);
+      this.dress();
+    });
     this.gl.on('resize', () => {
       if (this.rem !== remPx()) {
         this.rem = remPx();
@@ -87,6 +97,8 @@ export class HeatMap {
   }
 
   remove(): void {
+    this.gone = true;
+    this.endNote();
     this.gl.remove();
   }
 
@@ -96,7 +108,7 @@ export class HeatMap {
   }
 
   private dress(): void {
-    this.gl.setStyle(this.style(), { diff: false });
+    this.gl.setStyle(withBase(this.style(), this.base, location.origin, false), { diff: false });
   }
 
   private style(): StyleSpecification {

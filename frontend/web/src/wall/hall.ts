@@ -5,6 +5,7 @@
 // together here, and the panels read plain summaries of them.
 
 import { type InjectionKey, inject, ref, shallowRef } from 'vue';
+import { getBase } from '../map/base';
 import { HallMap } from '../map/hallmap';
 import { IncidentMarks } from '../map/incidents';
 import { loadFonts, loadTiles } from '../map/prepare';
@@ -136,12 +137,13 @@ export class Hall {
     const turn = ++this.mounting;
     const bbox = await this.bbox(() => turn === this.mounting);
     if (!bbox) return;
-    const [tiles] = await Promise.all([loadTiles(), this.layers.start(), loadFonts(timers)]);
+    const [tiles, base] = await Promise.all([loadTiles(), getBase(), this.layers.start(), loadFonts(timers)]);
     if (turn !== this.mounting) return; // its element has gone meanwhile
     this.map = new HallMap({
       container,
       bbox,
       tiles,
+      base,
       named: this.layers.now,
       workers: this.dots,
       incidents: this.marks,

@@ -1,0 +1,221 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package base
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"image/draw"
+	"image/jpeg"
+	"image/png"
+	"math"
+
+	"github.com/paulmach/orb"
+
+	"onemap/geo"
+)
+
+const (
+	block     = 64 // pixels that are shifted as one: within them the shift differs by less than half a pixel
+	widest    = 1024
+	doneSet   = "done"
+	jpegShare = 88
+)
+
+// composed draws a tile from those of all sources, shifted where they are in GCJ-02.
+func (m *Map) composed(ctx context.Context, z, x, y int) (piece, error) {
+	name := nameOf(doneSet, z, x, y)
+	if m.done != nil {
+		if p, fresh, ok := m.done.get(name); ok && fresh {
+			return known(p)
+		}
+	}
+	d := &drawn{ctx: ctx, m: m, z: z, tiles: map[[3]int]image.Image{}, photo: true}
+	if err := d.gather(x, y); err != nil {
+		return piece{}, err
+	}
+	select {
+	case m.drawing <- struct{}{}:
+		defer func() { <-m.drawing }()
+	case <-ctx.Done():
+		return piece{}, ctx.Err()
+	}
+	p, err := d.draw(x, y)
+	if err == nil && !d.old && m.done != nil {
+		_ = m.done.put(name, p) // see put
+	}
+	return p, err
+}
+
+// drawn is one tile being drawn: z, and the pictures it is made of.
+type drawn struct {
+	ctx    context.Context
+	m      *Map
+	z      int
+	pieces map[[3]int]piece // by source, x, y
+	tiles  map[[3]int]image.Image
+	size   int
+	photo  bool // all are photographs
+	old    bool
+}
+
+// gather gets all tiles that lie under this one, at the same time.
+func (d *drawn) gather(x, y int) error {
+	want := d.under(x, y)
+	type answer struct {
+		at  [3]int
+		p   piece
+		err error
+	}
+	got := make(chan answer, len(want))
+	for _, at := range want {
+		go func() {
+			p, err := d.m.sources[at[0]].tile(d.ctx, d.z, at[1], at[2])
+			got <- answer{at, p, err}
+		}()
+	}
+	d.pieces = map[[3]int]piece{}
+	var failed error
+	for range want {
+		a := <-got
+		switch {
+		case a.err == nil:
+			d.pieces[a.at] = a.p
+			d.old = d.old || a.p.old
+			d.photo = d.photo && a.p.mime == "image/jpeg"
+		case !errors.Is(a.err, ErrEmpty):
+			failed = a.err
+		}
+	}
+	if failed == nil && len(d.pieces) == 0 {
+		return ErrEmpty
+	}
+	return failed
+}
+
+// under lists the tiles that a tile is made of; one that is missed by less than two
+// pixels is among them.
+func (d *drawn) under(x, y int) (out [][3]int) {
+	const parts, margin = 4, 2.0 / 256
+	n := 1 << d.z
+	seen := map[[2]int]bool{}
+	add := func(tx, ty int) {
+		at := [2]int{(tx%n + n) % n, ty}
+		if ty < 0 || ty >= n || seen[at] {
+			return
+		}
+		seen[at] = true
+		for s := range d.m.sources {
+			out = append(out, [3]int{s, at[0], at[1]})
+		}
+	}
+	if !d.m.gcj {
+		add(x, y)
+		return out
+	}
+	for i := range parts * parts {
+		mx, my := float64(x)+(float64(i%parts)+0.5)/parts, float64(y)+(float64(i/parts)+0.5)/parts
+		dx, dy := d.shift(mx, my)
+		for c := range 4 {
+			reach := 0.5/parts + margin
+			add(int(math.Floor(mx+dx+reach*float64(c%2*2-1))), int(math.Floor(my+dy+reach*float64(c/2*2-1))))
+		}
+	}
+	return out
+}
+
+// shift is how far away the map has what lies at a place, both in tiles of this zoom.
+func (d *drawn) shift(x, y float64) (dx, dy float64) {
+	if !d.m.gcj {
+		return 0, 0
+	}
+	n := math.Exp2(float64(d.z))
+	lat := math.Atan(math.Sinh(math.Pi*(1-2*y/n))) * 180 / math.Pi
+	w := geo.WGS84{x/n*360 - 180, lat}
+	if !shifted(w) {
+		return 0, 0
+	}
+	g := geo.Mercator(orb.Point(w.GCJ02()))
+	return g[0]*n - x, g[1]*n - y
+}
+
+// shifted reports whether maps in GCJ-02 are shifted at a place at all: they are not
+// far from China.
+func shifted(p geo.WGS84) bool {
+	return p[0] > 72.004 && p[0] < 137.8347 && p[1] > 0.8293 && p[1] < 55.8271
+}
+
+// draw puts the picture together from what was gathered.
+func (d *drawn) draw(x, y int) (piece, error) {
+	for at, p := range d.pieces {
+		i, err := decode(p.data)
+		if err != nil {
+			return piece{}, err
+		}
+		if d.size == 0 {
+			d.size = i.Bounds().Dx()
+		}
+		if i.Bounds().Dx() != d.size {
+			return piece{}, errors.New("base: tiles of different sizes lie beside each other")
+		}
+		d.tiles[at] = i
+	}
+	out := image.NewNRGBA(image.Rect(0, 0, d.size, d.size))
+	step := min(block, d.size)
+	for s := range d.m.sources {
+		for top := 0; top < d.size; top += step {
+			for left := 0; left < d.size; left += step {
+				d.block(out, s, x, y, image.Rect(left, top, min(left+step, d.size), min(top+step, d.size)))
+			}
+		}
+	}
+	var b bytes.Buffer
+	p := piece{mime: "image/png", old: d.old}
+	var err error
+	if d.photo {
+		p.mime = "image/jpeg"
+		err = jpeg.Encode(&b, out, &jpeg.Options{Quality: jpegShare})
+	} else {
+		err = (&png.Encoder{CompressionLevel: png.BestSpeed}).Encode(&b, out)
+	}
+	p.data = b.Bytes()
+	return p, err
+}
+
+// block draws one block of one source, moved by the shift at its middle.
+func (d *drawn) block(out draw.Image, s, x, y int, r image.Rectangle) {
+	size, n := float64(d.size), 1<<d.z
+	dx, dy := d.shift(float64(x)+float64(r.Min.X+r.Max.X)/2/size, float64(y)+float64(r.Min.Y+r.Max.Y)/2/size)
+	from := r.Add(image.Pt(int(math.Round(dx*size)), int(math.Round(dy*size)))) // in pixels of tile x, y
+	floor := func(v int) int { return int(math.Floor(float64(v) / size)) }
+	for ty := floor(from.Min.Y); ty <= floor(from.Max.Y-1); ty++ {
+		for tx := floor(from.Min.X); tx <= floor(from.Max.X-1); tx++ {
+			tile := d.tiles[[3]int{s, ((x+tx)%n + n) % n, y + ty}]
+			if tile == nil {
+				continue
+			}
+			origin := image.Pt(tx*d.size, ty*d.size)
+			part := from.Intersect(image.Rect(0, 0, d.size, d.size).Add(origin))
+			to := part.Sub(from.Min).Add(r.Min)
+			draw.Draw(out, to, tile, part.Min.Sub(origin).Add(tile.Bounds().Min), draw.Over)
+		}
+	}
+}
+
+// decode reads a picture that is square and of no more than so many pixels; its size
+// is looked at before anything is unpacked.
+func decode(data []byte) (image.Image, error) {
+	c, kind, err := image.DecodeConfig(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("base: a tile is no picture in png or jpeg: %w", err)
+	}
+	if c.Width != c.Height || c.Width < 64 || c.Width > widest || kind != "png" && kind != "jpeg" {
+		return nil, fmt.Errorf("base: a tile of %d x %d pixels is not drawn", c.Width, c.Height)
+	}
+	i, _, err := image.Decode(bytes.NewReader(data))
+	return i, err
+}

@@ -1,0 +1,277 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package base
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+const (
+	fetchTime  = 8 * time.Second // one tile, from the question to the last byte
+	waitTime   = 2 * time.Second // how long somebody waits for it
+	fetching   = 8               // tiles at a time
+	failsToo   = 3               // failures in a row after which it's away
+	tryAgain   = 15 * time.Second
+	tianditu   = "https://t0.tianditu.gov.cn"
+	maxHops    = 3
+	maxFetched = 2 << 20
+)
+
+var braces = regexp.MustCompile(`\{[^}]*\}`)
+
+// addressesOf are the addresses of the layers that are drawn over each other.
+func addressesOf(s Settings) ([]string, error) {
+	if s.Kind == XYZ {
+		return []string{s.URL}, checkAddress(s.URL, true)
+	}
+	names := map[string][]string{"": {"vec", "cva"}, "vec": {"vec", "cva"}, "img": {"img", "cia"}, "ter": {"ter", "cta"}}[s.Layer]
+	if names == nil {
+		return nil, fmt.Errorf("tianditu has no layer %.40q here: say vec, img or ter", s.Layer)
+	}
+	service := s.URL
+	if service == "" {
+		service = tianditu
+	}
+	if err := checkAddress(service, false); err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, n := range names {
+		out = append(out, strings.TrimRight(service, "/")+"/"+n+"_w/wmts?SERVICE=WMTS&REQUEST=GetTile&VERSION=1.0.0&LAYER="+n+
+			"&STYLE=default&TILEMATRIXSET=w&FORMAT=tiles&TILEMATRIX={z}&TILEROW={y}&TILECOL={x}&tk={key}")
+	}
+	return out, nil
+}
+
+// checkAddress holds an address to what may be asked for: its host is fixed. It isn't
+// repeated in what is said, for somebody may have written a key into it.
+func checkAddress(address string, tiles bool) error {
+	host, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(address, "https://"), "http://"), "/")
+	u, err := url.Parse(braces.ReplaceAllString(address, "0"))
+	switch {
+	case address == "":
+		return errors.New("xyz needs an address, as https://tiles.example/{z}/{x}/{y}.png")
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" || strings.ContainsAny(host, "{}"):
+		return errors.New("the address is not one of http or https with a host of its own, without a name or a password")
+	}
+	for _, b := range braces.FindAllString(address, -1) {
+		if !tiles || !slices.Contains([]string{"{z}", "{x}", "{y}", "{key}"}, b) {
+			return fmt.Errorf("the address has %.20s in it, which nobody fills in", b)
+		}
+	}
+	for _, b := range []string{"{z}", "{x}", "{y}"} {
+		if tiles && !strings.Contains(address, b) {
+			return fmt.Errorf("the address has no %s in it", b)
+		}
+	}
+	return nil
+}
+
+// link is the way to the server of a base map.
+type link struct {
+	addresses []string
+	key       string
+	client    *http.Client
+	now       func() time.Time
+	same      singleflight.Group
+	places    chan struct{}
+	ctx       context.Context
+	cancel    context.CancelFunc
+
+	mu       sync.Mutex // guards the rest
+	ended    bool
+	running  sync.WaitGroup
+	failures int
+	retry    time.Time
+	last     [4]int // the last tile that didn't come: the layer, z, x, y
+}
+
+func newLink(addresses []string, key string, now func() time.Time) (*link, error) {
+	l := &link{addresses: addresses, key: key, now: now, places: make(chan struct{}, fetching)}
+	first, err := url.Parse(braces.ReplaceAllString(addresses[0], "0"))
+	if err != nil {
+		return nil, errors.New("the address cannot be read")
+	}
+	l.client = &http.Client{
+		Timeout: fetchTime,
+		Transport: &http.Transport{
+			Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: fetching, MaxConnsPerHost: fetching, IdleConnTimeout: time.Minute,
+			TLSHandshakeTimeout: 5 * time.Second, ResponseHeaderTimeout: fetchTime, MaxResponseHeaderBytes: 64 << 10,
+		},
+		CheckRedirect: func(r *http.Request, via []*http.Request) error {
+			if r.URL.Host != first.Host || r.URL.Scheme != first.Scheme || len(via) > maxHops {
+				return errors.New("it sends to another host")
+			}
+			return nil
+		},
+	}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	return l, nil
+}
+
+func (l *link) stop() {
+	l.mu.Lock()
+	l.ended = true
+	l.mu.Unlock()
+	l.cancel()
+	l.running.Wait()
+	l.client.CloseIdleConnections()
+}
+
+func (l *link) away() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failures >= failsToo
+}
+
+// may reports whether to ask now: an upstream that is away is tried once in a while.
+func (l *link) may() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return false
+	}
+	if l.failures >= failsToo {
+		if now := l.now(); now.Before(l.retry) {
+			return false
+		} else {
+			l.retry = now.Add(tryAgain)
+		}
+	}
+	l.running.Add(1)
+	return true
+}
+
+// came notes how a question ended.
+func (l *link) came(err error, tile [4]int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case err == nil || errors.Is(err, ErrEmpty):
+		l.failures = 0
+	case l.ctx.Err() == nil:
+		l.failures, l.last, l.retry = l.failures+1, tile, l.now().Add(tryAgain)
+	}
+}
+
+// probe has the tile that didn't come asked for again while the server is away.
+func (l *link) probe(sources []source) {
+	l.mu.Lock()
+	t, due := l.last, !l.ended && l.failures >= failsToo && !l.now().Before(l.retry)
+	if due {
+		l.running.Add(1)
+	}
+	l.mu.Unlock()
+	if !due {
+		return
+	}
+	go func() {
+		defer l.running.Done()
+		_, _ = sources[t[0]].tile(l.ctx, t[1], t[2], t[3]) // what comes of it is in failures
+	}()
+}
+
+// upstream is one layer of the pictures of another server.
+type upstream struct {
+	link *link
+	keep *keep
+	at   int
+}
+
+func (u *upstream) tile(ctx context.Context, z, x, y int) (piece, error) {
+	name := nameOf(strconv.Itoa(u.at), z, x, y)
+	old, fresh, there := u.keep.get(name)
+	if there && fresh {
+		return known(old)
+	}
+	got := u.link.same.DoChan(name, func() (any, error) {
+		if !u.link.may() {
+			return piece{}, ErrAway
+		}
+		defer u.link.running.Done()
+		p, err := u.link.fetch(u.at, z, x, y)
+		u.link.came(err, [4]int{u.at, z, x, y})
+		if err == nil || errors.Is(err, ErrEmpty) {
+			_ = u.keep.put(name, p) // see put
+		}
+		return p, err
+	})
+	wait := time.NewTimer(waitTime)
+	defer wait.Stop()
+	err := error(ErrAway)
+	select {
+	case r := <-got:
+		if r.Err == nil || errors.Is(r.Err, ErrEmpty) {
+			return r.Val.(piece), r.Err
+		}
+		err = r.Err
+	case <-wait.C: // it's kept for the next one who asks
+	case <-ctx.Done():
+	}
+	if there {
+		old.old = true
+		return known(old)
+	}
+	return piece{}, err
+}
+
+func known(p piece) (piece, error) {
+	if len(p.data) == 0 {
+		return p, ErrEmpty
+	}
+	return p, nil
+}
+
+// fetch asks for one tile. No error of it names the address, which has the key in it.
+func (l *link) fetch(at, z, x, y int) (piece, error) {
+	ctx, cancel := context.WithTimeout(l.ctx, fetchTime)
+	defer cancel()
+	select {
+	case l.places <- struct{}{}:
+		defer func() { <-l.places }()
+	case <-ctx.Done():
+		return piece{}, ErrAway
+	}
+	address := strings.NewReplacer("{z}", strconv.Itoa(z), "{x}", strconv.Itoa(x), "{y}", strconv.Itoa(y), "{key}", url.QueryEscape(l.key)).Replace(l.addresses[at])
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return piece{}, ErrAway
+	}
+	r.Header.Set("User-Agent", "OneMap")
+	r.Header.Set("Accept", "image/png, image/jpeg, image/webp")
+	a, err := l.client.Do(r)
+	if err != nil {
+		return piece{}, ErrAway
+	}
+	defer a.Body.Close()
+	switch {
+	case a.StatusCode == http.StatusNotFound || a.StatusCode == http.StatusNoContent:
+		return piece{}, ErrEmpty
+	case a.StatusCode != http.StatusOK:
+		return piece{}, fmt.Errorf("%w: it answers %d", ErrAway, a.StatusCode)
+	}
+	data, err := io.ReadAll(io.LimitReader(a.Body, maxFetched+1))
+	if err != nil {
+		return piece{}, ErrAway
+	}
+	said, _, _ := strings.Cut(a.Header.Get("Content-Type"), ";")
+	is := http.DetectContentType(data)
+	if len(data) > maxFetched || !strings.HasPrefix(said, "image/") || is == "" || !slices.Contains(keptTypes, is) {
+		return piece{}, fmt.Errorf("%w: what it sends is no picture, or too large", ErrAway)
+	}
+	return piece{data: data, mime: is}, nil
+}
