@@ -24,6 +24,8 @@ import (
 	"time"
 
 	"github.com/paulmach/orb"
+	"github.com/paulmach/orb/encoding/mvt"
+	"github.com/paulmach/orb/geojson"
 
 	"onemap/geo"
 )
@@ -66,6 +68,39 @@ func mustOpen(t *testing.T, s Settings) *Map {
 	}
 	t.Cleanup(m.Close)
 	return m
+}
+
+// TestAFolderOfVectorTilesNamesItsLayers by metadata.json as GDAL or a TileJSON writes it,
+// and without one by what is in the tiles: a page draws what is named alone.
+func TestAFolderOfVectorTilesNamesItsLayers(t *testing.T) {
+	tile := func(names ...string) []byte {
+		var layers mvt.Layers
+		for _, n := range names {
+			layers = append(layers, &mvt.Layer{Name: n, Version: 2, Extent: 4096, Features: []*geojson.Feature{geojson.NewFeature(orb.LineString{{0, 0}, {100, 100}})}})
+		}
+		raw, err := mvt.Marshal(layers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw
+	}
+	for metadata, want := range map[string]string{
+		"": "roads water buildings",
+		`{"vector_layers":[{"id":"a"},{"id":"b"}]}`:           "a b",
+		`{"json":"{\"vector_layers\":[{\"id\":\"roads\"}]}"}`: "roads",
+		`{"json":"nothing"`: "roads water buildings",
+	} {
+		dir := t.TempDir()
+		put(t, filepath.Join(dir, "3", "6", "2.pbf"), packed(tile("roads", "water")))
+		put(t, filepath.Join(dir, "3", "6", "3.pbf"), []byte("no tile"))
+		put(t, filepath.Join(dir, "7", "1", "1.pbf"), tile("water", "buildings"))
+		if metadata != "" {
+			put(t, filepath.Join(dir, "metadata.json"), []byte(metadata))
+		}
+		if i := mustOpen(t, Settings{Kind: Folder, Path: dir}).Info(); !i.Vector || strings.Join(i.Layers, " ") != want {
+			t.Errorf("%s: layers %v, want %s", metadata, i.Layers, want)
+		}
+	}
 }
 
 func TestFolderAnswersItsTilesAndNothingOutside(t *testing.T) {

@@ -5,6 +5,7 @@ package base
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/paulmach/orb/encoding/mvt"
 )
 
 // folder is a folder of tiles: {z}/{x}/{y}.png, as most tools write them. Nothing
@@ -48,9 +51,73 @@ func openFolder(path string, m *Map) (*folder, error) {
 	}
 	m.close = func() { root.Close() }
 	m.info.MinZoom, m.info.MaxZoom = zooms[0], zooms[len(zooms)-1]
-	m.info.Vector = mimeOf[f.ext] == vectorType
+	if m.info.Vector = mimeOf[f.ext] == vectorType; m.info.Vector {
+		if m.info.Layers = f.layersTold(); m.info.Layers == nil {
+			m.info.Layers = f.layersSeen(zooms)
+		}
+	}
 	m.info.Tag = tagOf(path, f.ext)
 	return f, nil
+}
+
+// layersTold are the layers that metadata.json names: as TileJSON has them, or in a text
+// of its own, as MBTiles and GDAL do.
+func (f *folder) layersTold() (ids []string) {
+	file, err := f.root.Open("metadata.json")
+	if err != nil {
+		return nil
+	}
+	defer file.Close()
+	type told struct {
+		Layers []struct {
+			ID string `json:"id"`
+		} `json:"vector_layers"`
+		JSON string `json:"json"`
+	}
+	var all, inner told
+	if json.NewDecoder(io.LimitReader(file, maxTile)).Decode(&all) != nil {
+		return nil
+	}
+	_ = json.Unmarshal([]byte(all.JSON), &inner) // a text that is none has no layers
+	for _, l := range append(all.Layers, inner.Layers...) {
+		ids = append(ids, l.ID)
+	}
+	return ids
+}
+
+// layersLooked is how many tiles of a zoom are looked into for their layers.
+const layersLooked = 40
+
+// layersSeen are the layers of some tiles of the least and the greatest zoom.
+func (f *folder) layersSeen(zooms []int) (ids []string) {
+	for _, z := range []int{zooms[0], zooms[len(zooms)-1]} {
+		looked := 0
+		for _, x := range numbers(f.root.FS(), strconv.Itoa(z)) {
+			list, _ := fs.ReadDir(f.root.FS(), fmt.Sprintf("%d/%d", z, x))
+			for _, e := range list {
+				y, err := strconv.Atoi(strings.TrimSuffix(e.Name(), f.ext))
+				if err != nil || looked == layersLooked {
+					continue
+				}
+				looked++
+				p, err := f.tile(context.Background(), z, x, y)
+				if err != nil {
+					continue
+				}
+				read := mvt.Unmarshal
+				if p.gzip {
+					read = mvt.UnmarshalGzipped
+				}
+				layers, _ := read(p.data) // one that cannot be read names none
+				for _, l := range layers {
+					if !slices.Contains(ids, l.Name) {
+						ids = append(ids, l.Name)
+					}
+				}
+			}
+		}
+	}
+	return ids
 }
 
 // numbers are the folders named by a number, in order.
