@@ -249,6 +249,16 @@ func idOrder(c *Columns) []int32 {
 	return out
 }
 
+func flagsOf(p *store.Placed) (f Flags) {
+	if p.Open {
+		f |= Open
+	}
+	if p.Sensitive {
+		f |= Sensitive
+	}
+	return f
+}
+
 // builder makes columns of rows.
 type builder struct {
 	c                     Columns
@@ -282,13 +292,6 @@ func (b *builder) add(p *store.Placed) {
 		b.states[p.State] = st
 		b.statesTold = append(b.statesTold, p.State)
 	}
-	var f Flags
-	if p.Open {
-		f |= Open
-	}
-	if p.Sensitive {
-		f |= Sensitive
-	}
 	c := &b.c
 	c.Place = append(c.Place, PlaceOf(p.At))
 	c.ID = append(c.ID, p.ID)
@@ -296,7 +299,7 @@ func (b *builder) add(p *store.Placed) {
 	c.Category = append(c.Category, w)
 	c.State = append(c.State, st)
 	c.Priority = append(c.Priority, uint8(p.Priority))
-	c.Flags = append(c.Flags, f)
+	c.Flags = append(c.Flags, flagsOf(p))
 	c.Reported = append(c.Reported, p.Reported.UnixMicro())
 	for r := range c.Cells {
 		c.Cells[r] = append(c.Cells[r], p.Cells[r])

@@ -63,6 +63,7 @@ func (s *Server) startLoops(ctx context.Context) error {
 	}).Run)
 	s.loop("pump", s.pump)
 	s.loop("mirror", s.loadMirror)
+	s.loop("mirror check", func(ctx context.Context) { s.every(ctx, mirrorCheck, "mirror check", s.checkMirror) })
 	s.loop("places", s.followPlaces)
 	s.loop("layers", s.followNamed)
 	s.loop("audit seal", (&ledger.AuditSealer{

@@ -9,6 +9,7 @@ import (
 	"net/http/pprof"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -20,6 +21,8 @@ type metrics struct {
 	registry *prometheus.Registry
 	fixes    *prometheus.CounterVec
 	refused  *prometheus.CounterVec
+
+	mirrorLooked, mirrorWrong prometheus.Counter
 }
 
 func newMetrics(s *Server) *metrics {
@@ -28,11 +31,16 @@ func newMetrics(s *Server) *metrics {
 		refused:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "onemap_refused_total", Help: "Requests refused by a limit, by its rule."}, []string{"rule"}),
 		fixes:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "onemap_device_reports_total", Help: "Reports of devices by what became of them."}, []string{"fate"}),
 	}
+	count := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
+	m.mirrorLooked = count("onemap_mirror_checked_total", "Incidents in memory that were held against the database.")
+	m.mirrorWrong = count("onemap_mirror_wrong_total", "Those of them that were other than there: an alarm.")
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
 	m.registry.MustRegister(
-		m.fixes, m.refused, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		m.fixes, m.refused, m.mirrorLooked, m.mirrorWrong, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("onemap_live_sockets", "Open sockets of the live stream.", func() float64 { return float64(s.hub.Stats().Clients) }),
 		gauge("onemap_live_messages", "Messages written to sockets since the start.", func() float64 { return float64(s.hub.Stats().Sent) }),
 		gauge("onemap_live_bytes", "Bytes written to sockets since the start.", func() float64 { return float64(s.hub.Stats().Bytes) }),
@@ -42,6 +50,10 @@ func newMetrics(s *Server) *metrics {
 		gauge("onemap_sweep_fired", "Rungs of limits that this node carried out since the start.", func() float64 { return float64(s.sweep.State().Fired) }),
 		gauge("onemap_sweep_late_seconds", "How late the last one was.", func() float64 { return s.sweep.State().Late.Seconds() }),
 		gauge("onemap_sweep_clock_off_seconds", "How far this node's clock is ahead of the database's; beyond 2 it does not sweep.", func() float64 { return s.sweep.State().Off.Seconds() }),
+		gauge("onemap_mirror_incidents", "Incidents in memory.", func() float64 { rows, _ := s.mirror.Size(); return float64(rows) }),
+		gauge("onemap_mirror_bytes", "What their columns take.", func() float64 { _, bytes := s.mirror.Size(); return float64(bytes) }),
+		gauge("onemap_mirror_seq", "The event that they are as of; 0 before they are read.", func() float64 { return float64(s.mirrorSeq()) }),
+		gauge("onemap_mirror_load_seconds", "How long reading all of them took the last time.", func() float64 { return time.Duration(s.mirrorTook.Load()).Seconds() }),
 		gauge("onemap_pool_connections", "Database connections in use.", func() float64 { return float64(s.inUse()) }),
 	)
 	return m

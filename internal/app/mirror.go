@@ -5,12 +5,15 @@ package app
 
 import (
 	"context"
+	"errors"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"time"
 
 	"onemap/feed"
+	"onemap/mirror"
 )
 
 // mirrorRest is how long there is no second load after one, at most.
@@ -66,6 +69,38 @@ func (s *Server) otherCategories() bool {
 	return before != nil && !maps.Equal(*before, hidden)
 }
 
+// mirrorSeq is the event that the mirror is as of, 0 without one.
+func (s *Server) mirrorSeq() feed.Seq {
+	v, err := s.mirror.View()
+	if err != nil {
+		return 0
+	}
+	return v.Seq
+}
+
+const (
+	mirrorCheck  = time.Minute // how often some incidents of the mirror are held against the database
+	mirrorSample = 2000        // how many
+)
+
+// checkMirror holds some of the mirror against the database. Where it is wrong nobody is
+// shown it any more: it is read anew, and until then tiles of incidents say so.
+func (s *Server) checkMirror(ctx context.Context) error {
+	looked, wrong, err := s.mirror.Check(ctx, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), mirrorSample)
+	s.metrics.mirrorLooked.Add(float64(looked))
+	if errors.Is(err, mirror.ErrNotNow) {
+		return nil
+	}
+	if err != nil || len(wrong) == 0 {
+		return err
+	}
+	s.metrics.mirrorWrong.Add(float64(len(wrong)))
+	s.o.Log.Error("incidents in memory are other than in the database: all are read again", "checked", looked, "wrong", len(wrong), "first", wrong[0])
+	s.mirror.Forget()
+	s.nudge(s.mirrorDue)()
+	return nil
+}
+
 // loadMirror reads every incident into the mirror when that is due.
 func (s *Server) loadMirror(ctx context.Context) {
 	for {
@@ -78,6 +113,7 @@ func (s *Server) loadMirror(ctx context.Context) {
 		err := s.mirror.Load(ctx)
 		if err == nil {
 			took := time.Since(began)
+			s.mirrorTook.Store(int64(took))
 			s.o.Log.Debug("incidents are in the mirror", "took", took.Round(time.Millisecond))
 			select { // an import has its batches read a few at a time
 			case <-ctx.Done():

@@ -6,6 +6,8 @@ package app
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strconv"
@@ -143,4 +145,62 @@ func TestTilesWithAQueryThatCannotBeRead(t *testing.T) {
 	if a := st.get("/api/v1/figures?"+period.Encode(), hall); a.status != 422 || !strings.Contains(string(a.body), "nope") {
 		t.Errorf("figures of a category that there is not: %d %s", a.status, a.body)
 	}
+}
+
+// TestAMirrorThatIsWrongIsFoundAndReadAgain: rows change behind the server's back, as no
+// event tells. The check finds them, says so, and nobody is shown what is wrong from then on.
+func TestAMirrorThatIsWrongIsFoundAndReadAgain(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	hall := st.token(auth.Dispatcher, "C")
+	at := maptile.At(orb.Point{107.2, 38.3}, 14)
+	var ids []int64
+	for range 5 {
+		id, _ := strconv.ParseInt(fmt.Sprint(st.report(hall, 107.2, 38.3).json(t)["id"]), 10, 64)
+		ids = append(ids, id)
+	}
+	st.wait("the incidents in their tile", func() bool { dots, _, _ := st.inTile(hall, at, nil); return len(dots) == 5 })
+	st.settled()
+	stop := make(chan struct{})
+	once := sync.OnceFunc(func() { close(stop) })
+	var group sync.WaitGroup
+	group.Go(func() { // the hall goes on
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(50 * time.Millisecond):
+				st.report(hall, 107.7, 38.3)
+			}
+		}
+	})
+	defer func() { once(); group.Wait() }()
+	rnd := rand.New(rand.NewPCG(1, 2))
+	if looked, wrong, err := st.s.mirror.Check(t.Context(), rnd, mirrorSample); err != nil || looked < 5 || len(wrong) > 0 {
+		t.Errorf("of %d looked at %v are wrong, %v", looked, wrong, err)
+	}
+	st.close("id = $1", ids[0])
+	st.exec("UPDATE incident SET category = '0101' WHERE id = $1", ids[1])
+	st.exec("UPDATE incident SET priority = 4 WHERE id = $1", ids[2])
+	if _, wrong, err := st.s.mirror.Check(t.Context(), rnd, mirrorSample); err != nil || !slices.Equal(wrong, ids[:3]) {
+		t.Errorf("wrong are %v, want %v; %v", wrong, ids[:3], err)
+	}
+	if err := st.s.checkMirror(t.Context()); err != nil {
+		t.Error(err)
+	}
+	once()
+	group.Wait()
+	metrics := httptest.NewRecorder()
+	st.s.adminHandler().ServeHTTP(metrics, httptest.NewRequest("GET", "http://127.0.0.1/metrics", nil))
+	if !strings.Contains(metrics.Body.String(), "\nonemap_mirror_wrong_total 3\n") {
+		t.Error("the alarm is not told")
+	}
+	st.wait("the tile to be right again", func() bool {
+		a := st.get(fmt.Sprintf("/tiles/incidents/%d/%d/%d.mvt", at.Z, at.X, at.Y), hall)
+		if a.status == 503 {
+			return false
+		}
+		dots, _, _ := st.inTile(hall, at, nil)
+		return len(dots) == 4 && strings.HasSuffix(dots[ids[1]], "0101")
+	})
 }

@@ -253,7 +253,13 @@ describe('what the page asks and says', () => {
       await page.find('dialog form').trigger('submit');
       await page.find('dialog form').trigger('submit'); // a second touch
       await settle();
+      if (!lost) break;
       lost = false;
+      await page.findAll('dialog .acts button')[1]?.trigger('click'); // and opened again, with the same words
+      await button()?.trigger('click');
+      await settle();
+      await page.findAll('dialog select')[1]?.setValue('消防救援');
+      await page.find('dialog input[type=datetime-local]').setValue('2030-01-01T18:00');
     }
     expect(sent).toHaveLength(2);
     expect(sent[0]?.key).toBe(sent[1]?.key);
@@ -274,7 +280,7 @@ describe('what the page asks and says', () => {
   });
 
   test('two periods are compared: as many days before, a year before, or own days, that must not overlap', async () => {
-    const { server, page } = await opened('county_leader', (s) =>
+    const { server, page } = await opened('dispatcher', (s) =>
       s
         .on('GET /hotspots/compare', () =>
           json({
@@ -325,6 +331,8 @@ describe('what the page asks and says', () => {
             centre: [107, 38],
           }),
         )
+        .on('GET /grids/locate', () => json({ path: [{ code: '990000', name: '演示旗', level: 1 }] }))
+        .on('GET /departments', () => json({ items: [] }))
         .on('GET /incidents', () => json({ items: [] })),
     );
     await page.findAll('select')[0]?.setValue('change');
@@ -366,6 +374,19 @@ describe('what the page asks and says', () => {
       to: '2026-04-01T00:00:00+08:00',
     });
     expect(page.findAll('.either button').map((b) => b.attributes('aria-pressed'))).toEqual(['true', 'false']);
+    await page
+      .findAll('.why button')
+      .find((b) => b.text().includes('制作预警提示单'))
+      ?.trigger('click');
+    await settle();
+    const words = (page.find('dialog textarea').element as HTMLTextAreaElement).value;
+    for (const part of [
+      '2025-04-01 至 2026-03-31 上报 10 件',
+      '2026-04-01 至 2026-04-30 上报 31 件',
+      '×3.1（95% 区间 1.5–7.1），判断为：增多',
+    ])
+      expect(words).toContain(part);
+    await page.findAll('dialog .acts button')[1]?.trigger('click');
     const found = await axe.run(page.element as Element, { rules: { 'color-contrast': { enabled: false } } });
     expect(found.violations.map((v) => v.id)).toEqual([]);
   });

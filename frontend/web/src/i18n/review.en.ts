@@ -83,6 +83,8 @@ export const reviewEn: typeof reviewZh = {
       nowhere: 'The middle of this cell does not lie in your grids: no notice can be made of it.',
       titleOf: 'Notice: {judged}',
       found: '{first} to {last}: {n} reported in the cell around {at}, judged: {judged}. Please look into the cause and act.',
+      changed:
+        'In the cell around {at} {before} were reported from {first0} to {last0} and {after} from {first} to {last}; the ratio by day is {ratio} (95 % interval {interval}), judged: {judged}. Please look into the cause and act.',
       most: 'Of them: {most}.',
       made: 'Notice {n} was sent to {unit}.',
     },
