@@ -136,7 +136,7 @@ try {
     });
     const rank = await row.locator('.rank').textContent();
     if ((await row.getAttribute('aria-pressed')) !== 'true') await desk.keyboard.press(rank);
-    await desk.locator('.send').getByText(args.badge).waitFor();
+    await desk.locator('.send button.main').getByText(args.badge).waitFor();
     await picture(desk, 'desk-candidates');
     await axe(desk, 'the desk with advice');
     await desk.keyboard.press('Enter');

@@ -231,7 +231,8 @@ try {
     await page.goto(`${args.base}/admin`);
     await page.locator('.me button').last().click();
     await button(page, '退出登录').click();
-    await page.getByText('还有 2 件没有传到中心').waitFor(); // the letter, and the draft
+    const said = await page.getByText(/还有 \d+ 件没有传到中心/).innerText(); // the letter, and the draft
+    if (!said.includes(' 2 ')) throw new Error(`${said} Of ${await lying('letters', 'kept')}`);
     await picture('leaving');
     await page.waitForTimeout(800); // sooner it is the second touch of a double one
     await button(page, '仍要退出').click();

@@ -15,6 +15,12 @@ export async function walkReview(page, say, out) {
     await page.getByRole('button', { name: '查看', exact: true }).click();
   };
   const back = page.getByRole('button', { name: '返回列表' });
+  const heat = page.getByRole('button', { name: '热力图' });
+  await heat.click();
+  await page.locator('.map-note').getByText('只作示意').waitFor();
+  if (out) await page.screenshot({ path: `${out}/review-heat.png` });
+  await heat.click();
+  say('a heat picture says that it is one', await page.locator('.map-note').isHidden());
   await look('change');
   await page.locator('.sum').getByText('增多').waitFor();
   if (await back.isVisible()) await back.click();

@@ -493,6 +493,41 @@ describe('who is asked', () => {
     s.w.unmount();
   });
 
+  test('what sending them would leave open is told of who is ticked now, and what is thin already', async () => {
+    const s = await panelOf(make('7', { state: 'routed' }));
+    const asked: string[] = [];
+    const grid = (code: string, thin: boolean, travel_s: number | null) => ({
+      code,
+      name: `${code}组`,
+      thin,
+      first: { badge: 'W9', travel_s },
+    });
+    s.server.on('GET /coverage', ({ query }) => {
+      asked.push(query.without ?? '');
+      const uncovered = query.without === '13' ? ['A1', 'A2'] : [];
+      return json({
+        beyond_s: 1800,
+        uncovered,
+        items: [grid('A1', false, 60), grid('A2', false, 90), grid('B1', true, null), grid('B2', true, 4000)],
+      });
+    });
+    s.timers.advance(1000);
+    await settle();
+    expect(s.w.find('.cover').text()).toContain('情况不变');
+    s.desk.toggle('13');
+    await nextTick();
+    expect(s.w.find('.cover').text()).toBe(''); // not of who was ticked before
+    s.timers.advance(1000);
+    await settle();
+    expect(asked).toEqual(['12', '13']);
+    expect(s.w.find('.cover').text()).toContain('有 2 个网格 30 分钟内无人能到：A1组、A2组');
+    expect(s.w.findAll('.cover li').map((l) => l.text())).toEqual(['B1组 无人可派', 'B2组 1时7分 W9']);
+    s.desk.tick([]);
+    await nextTick();
+    expect(s.w.find('.cover').text()).toBe('');
+    s.w.unmount();
+  });
+
   test('one with an old fix, ticked by hand, stays ticked', async () => {
     const s = await panelOf(make('7', { state: 'routed' }));
     s.desk.tick(['12']);

@@ -11,7 +11,7 @@ import { makeI18nOf } from '../src/i18n';
 import { reviewEn } from '../src/i18n/review.en';
 import { reviewZh } from '../src/i18n/review.zh-CN';
 import { REVIEW, ReviewApi } from '../src/review/api';
-import { COLOUR, chance, colourOf, STEPS, stepsOf } from '../src/review/classes';
+import { COLOUR, chance, colourOf, heatOf, STEPS, stepsOf } from '../src/review/classes';
 import { daysOf, earlierThan, lastDays, momentsOf } from '../src/review/period';
 import ReviewPage from '../src/review/ReviewPage.vue';
 import { ratioOf } from '../src/review/ratio';
@@ -444,7 +444,7 @@ describe('what the page asks and says', () => {
     const asked = server.last('GET /hotspots/emerging')?.query;
     expect(asked).toMatchObject({ res: '7', k: '2', steps: '12' });
     expect(Date.parse(asked?.to ?? '') - Date.parse(asked?.from ?? '')).toBe(84 * 86_400_000);
-    for (const part of ['曾为热点的单元 1 个', '共 24 件', '8 件未定位', '只在最后一段是热点', '从未热点'])
+    for (const part of ['曾为热点的单元 1 个', '共 24 件', '8 件未定位', '只在最后一期是热点', '从未热点'])
       expect(page.text()).toContain(part);
     expect(page.find('.cells tbody tr').text()).toContain('1/8');
     await page.find('.cells tbody button').trigger('click');
@@ -514,6 +514,29 @@ describe('colours, steps and days', () => {
       first: '2026-03-01',
       last: '2026-03-31',
     });
+  });
+  test('a heat picture is of the middles of the cells with incidents, by their part of the most', () => {
+    const cells = [4, 1, 0].map((count) => ({
+      type: 'Feature' as const,
+      properties: { cell: String(count), colour: '', faint: false, rank: '', count },
+      geometry: {
+        type: 'Polygon' as const,
+        coordinates: [
+          [
+            [0, 0],
+            [count, 0],
+            [count, 2],
+            [0, 2],
+            [0, 0],
+          ] as [number, number][],
+        ],
+      },
+    }));
+    expect(heatOf(cells).features).toEqual([
+      { type: 'Feature', properties: { part: 1 }, geometry: { type: 'Point', coordinates: [2, 1] } },
+      { type: 'Feature', properties: { part: 0.25 }, geometry: { type: 'Point', coordinates: [0.5, 1] } },
+    ]);
+    expect(heatOf([]).features).toEqual([]);
   });
   test('a ratio without a first period has no end', () => {
     const cell = { cell: '', before: 0, after: 0, class: 'plain' as const };

@@ -84,6 +84,24 @@ async function opened(role: string, set: (s: FakeServer) => void = () => {}) {
           : { items: Array.from({ length: 19 }, (_, i) => row(i)), cursor: 'next+page' },
       ),
     );
+  const spread = { n: 7, p50_s: 45, p90_s: 600, p95_s: 7200, p99_s: 259_200 };
+  const none = { n: 0, p50_s: null, p90_s: null, p95_s: null, p99_s: null };
+  server
+    .on('GET /figures/response', () =>
+      json({
+        report_to_dispatch: spread,
+        report_to_signed: none,
+        report_to_arrival: none,
+        dispatch_to_arrival: none,
+        report_to_resolved: none,
+      }),
+    )
+    .on('GET /notices/figures', () =>
+      json({
+        total: { due: 8, read: 7, in_time: 6, late: 1, rate: 0.75 },
+        units: [{ department: '民政', due: 8, read: 7, in_time: 6, late: 1, rate: 0.75 }],
+      }),
+    );
   set(server);
   const store = new SessionStore(new FakeTimers(), server.fetch);
   const page = mount(ReviewPage, {
@@ -147,6 +165,39 @@ describe('the figures', () => {
       [5, '第5级', undefined, 6, undefined],
       [0, '第0级', 7, undefined, 8],
     ]);
+  });
+
+  test('how long it took and how notices were answered stand beside them, where one may read it', async () => {
+    const { server, page } = await opened('county_leader');
+    const asked = server.last('GET /figures/response')?.query;
+    const first = server.asked.find((a) => a.path === '/figures')?.query;
+    expect([asked?.from, asked?.to]).toEqual([first?.from, first?.to]);
+    const row = page.find('[data-way=report_to_dispatch]').text();
+    for (const part of ['7', '45 秒', '10 分钟', '2.0 小时', '3.0 天']) expect(row).toContain(part);
+    expect(page.find('[data-way=report_to_signed]').text()).toContain('–');
+    expect(page.find('.answered').text()).toContain('民政');
+    expect(page.findAll('.answered tbody td').map((c) => c.text())).toEqual([
+      '8',
+      '7',
+      '6',
+      '1',
+      '75.0%',
+      '8',
+      '7',
+      '6',
+      '1',
+      '75.0%',
+    ]);
+    const found = await axe.run(page.element as Element, { rules: { 'color-contrast': { enabled: false } } });
+    expect(found.violations.map((v) => v.id)).toEqual([]);
+    page.unmount();
+    const less = await opened('town_operator', (s) =>
+      s
+        .on('GET /figures/response', () => refuse(403, { detail: 'no' }))
+        .on('GET /notices/figures', () => refuse(403, { detail: 'no' })),
+    );
+    expect(less.page.find('.response').exists() || less.page.find('.answered').exists()).toBe(false);
+    expect(less.page.find('table.groups').exists()).toBe(true);
   });
 
   test('it always says how many have no place, as of when, and what is too few', async () => {

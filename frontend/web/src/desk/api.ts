@@ -10,6 +10,7 @@ import type {
   Attached,
   Case,
   Category,
+  Coverage,
   Described,
   JointSession,
   JournalEntry,
@@ -102,6 +103,11 @@ export class DeskApi {
   advice = (id: string, k: number) => this.http.get<Advice>(`/api/v1/incidents/${id}/candidates`, { k });
   categories = () => this.items<Category>('/api/v1/categories');
   departments = async () => (await this.items<{ name: string }>('/api/v1/departments')).map((d) => d.name);
+
+  /** Which leaf grids somebody reaches in time now, and which without these workers. */
+  coverage(without: string[]): Promise<Coverage> {
+    return this.http.get('/api/v1/coverage', { without: without.join(',') });
+  }
 
   /** Takes a report down; the same key makes one incident, however often it is sent. */
   report(body: Record<string, unknown>, key: string): Promise<Case> {

@@ -145,7 +145,7 @@ export class Desk {
   constructor(
     private readonly session: SessionStore,
     readonly api: DeskApi,
-    private readonly timers: Timers,
+    readonly timers: Timers,
   ) {
     this.selection = new Selection(api, timers);
     this.beside = new Beside(api);

@@ -114,6 +114,13 @@ export interface Candidate {
   reasons: string[];
 }
 
+/** Who would be first in each leaf grid, and what taking some workers away would leave. */
+export interface Coverage {
+  beyond_s: number;
+  uncovered: string[];
+  items: { code: string; name: string; thin: boolean; first: { badge?: string; travel_s: number | null } }[];
+}
+
 export interface Excluded {
   worker_id: string;
   badge: string;

@@ -152,6 +152,13 @@ export const deskEn: DeskCatalogue = {
     because_: 'Reason: {reason}',
     send: 'Send {who}',
     sendAssist: 'Ask {who} to assist',
+    cover: {
+      leaves: 'Sending leaves {n} grids without anybody within {m} min: {names}',
+      none: 'Sending changes nothing of who is where within {m} min',
+      thin: '{n} grids have nobody within {m} min already',
+      nobody: 'nobody',
+      failed: 'What it would leave open could not be read; sending works all the same',
+    },
     unpicked: 'No longer suitable, and unticked: {who}',
     pickFirst: 'Pick somebody first (1-9)',
     stepsFirst: 'First, by itself: {steps}.',

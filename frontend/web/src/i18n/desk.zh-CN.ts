@@ -144,6 +144,13 @@ export const deskZh = {
     because_: '理由：{reason}',
     send: '派给 {who}',
     sendAssist: '请 {who} 协办',
+    cover: {
+      leaves: '派出后有 {n} 个网格 {m} 分钟内无人能到：{names}',
+      none: '派出后各网格 {m} 分钟内到场的情况不变',
+      thin: '现在就有 {n} 个网格 {m} 分钟内无人能到',
+      nobody: '无人可派',
+      failed: '没能读到覆盖情况，不影响派出',
+    },
     unpicked: '已不合适，取消了选择：{who}',
     pickFirst: '先选一个人（1-9）',
     stepsFirst: '将先自动{steps}。',

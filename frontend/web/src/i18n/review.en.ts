@@ -40,6 +40,8 @@ export const reviewEn: typeof reviewZh = {
     zoomIn: 'Zoom in',
     zoomOut: 'Zoom out',
     home: 'Whole map',
+    heat: 'Heat picture',
+    heatNote: 'A heat picture, blurred from the counts of the cells: dark does not mean significant, the cells decide.',
     found: 'Result',
     verdict: '{hot} hot, {cold} cold',
     allTooFew: 'Too few incidents to judge. Take a longer period, larger cells or more rings.',

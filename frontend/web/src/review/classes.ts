@@ -66,7 +66,7 @@ export function colourOf(c: HotCell, steps: readonly number[]): string {
 /** A cell as the map draws it; a faint one was not judged. */
 export interface Painted {
   type: 'Feature';
-  properties: { cell: string; colour: string; faint: boolean; rank: string };
+  properties: { cell: string; colour: string; faint: boolean; rank: string; count: number };
   geometry: { type: 'Polygon'; coordinates: [number, number][][] };
 }
 
@@ -90,6 +90,28 @@ export function listed(answer: Answer, method: Method): { cell: string }[] {
   }
 }
 
+const countOf = (c: { count: number } | { after: number }): number => ('count' in c ? c.count : c.after);
+
+/**
+ * The middles of the cells with incidents, each with its part of the greatest count: what a heat picture is drawn of.
+ * It shows counts and nothing else.
+ */
+export function heatOf(cells: readonly Painted[]): { type: 'FeatureCollection'; features: unknown[] } {
+  const most = Math.max(1, ...cells.map((c) => c.properties.count));
+  const features = cells
+    .filter((c) => c.properties.count > 0)
+    .map((c) => {
+      const corners = (c.geometry.coordinates[0] ?? []).slice(0, -1);
+      const mean = (i: 0 | 1) => corners.reduce((sum, p) => sum + p[i], 0) / corners.length;
+      return {
+        type: 'Feature',
+        properties: { part: c.properties.count / most },
+        geometry: { type: 'Point', coordinates: [mean(0), mean(1)] },
+      };
+    });
+  return { type: 'FeatureCollection', features };
+}
+
 /** The cells of an answer in their colours, the first of the list with their ranks. */
 export function paint(answer: Answer, method: Method, steps: readonly number[]): Painted[] {
   const ranks = new Map(
@@ -99,7 +121,13 @@ export function paint(answer: Answer, method: Method, steps: readonly number[]):
   );
   const as = (f: Answer['shapes']['features'][number], colour: string, faint: boolean): Painted => ({
     type: 'Feature',
-    properties: { cell: f.properties.cell, colour, faint, rank: ranks.get(f.properties.cell) ?? '' },
+    properties: {
+      cell: f.properties.cell,
+      colour,
+      faint,
+      rank: ranks.get(f.properties.cell) ?? '',
+      count: countOf(f.properties),
+    },
     geometry: f.geometry,
   });
   switch (answer.kind) {

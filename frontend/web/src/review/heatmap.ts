@@ -8,7 +8,7 @@ import { LIGHT, LIGHT_MAP } from '../look/light';
 import { type BaseMap, getBase, noteBase, withBase } from '../map/base';
 import { type Box, lightMap, remPx, still } from '../map/lightmap';
 import type { Borders } from './api';
-import type { Painted } from './classes';
+import { heatOf, type Painted, STEPS } from './classes';
 
 const NONE = { type: 'FeatureCollection', features: [] } as const;
 
@@ -24,6 +24,8 @@ export class HeatMap {
   private readonly gl: GLMap;
   private readonly home: Box;
   private cells: unknown = NONE;
+  private heat: unknown = NONE;
+  private smooth = false;
   private chosen = '';
   private atHome = true;
   private rem = remPx();
@@ -61,7 +63,17 @@ export class HeatMap {
   /** Draws these cells. */
   draw(features: readonly Painted[]): void {
     this.cells = { type: 'FeatureCollection', features };
+    this.heat = heatOf(features);
+    (this.gl.getSource('heat') as GeoJSONSource | undefined)?.setData(this.heat as never);
     (this.gl.getSource('cells') as GeoJSONSource | undefined)?.setData(this.cells as never);
+  }
+
+  /** Draws a heat picture of the cells' counts instead of the cells, or the cells again. */
+  asHeat(on: boolean): void {
+    this.smooth = on;
+    if (!this.gl.getLayer('heat')) return;
+    this.gl.setLayoutProperty('heat', 'visibility', on ? 'visible' : 'none');
+    for (const layer of ['cells', 'ranks']) this.gl.setLayoutProperty(layer, 'visibility', on ? 'none' : 'visible');
   }
 
   /** Outlines a cell; none when empty. */
@@ -126,7 +138,28 @@ export class HeatMap {
         id: 'cells',
         type: 'fill',
         source: 'cells',
+        layout: { visibility: this.smooth ? 'none' : 'visible' },
         paint: { 'fill-color': ['get', 'colour'], 'fill-opacity': ['case', ['get', 'faint'], 0.5, 0.75], 'fill-antialias': true },
+      },
+      {
+        id: 'heat',
+        type: 'heatmap',
+        source: 'heat',
+        layout: { visibility: this.smooth ? 'visible' : 'none' },
+        paint: {
+          'heatmap-weight': ['get', 'part'],
+          'heatmap-intensity': ['interpolate', ['linear'], ['zoom'], 6, 1, 12, 2],
+          'heatmap-radius': ['interpolate', ['exponential', 2], ['zoom'], 6, rem, 12, 8 * rem],
+          'heatmap-opacity': 0.75,
+          'heatmap-color': [
+            'interpolate',
+            ['linear'],
+            ['heatmap-density'],
+            0,
+            'rgba(254, 217, 118, 0)',
+            ...STEPS.flatMap((colour, i) => [(i + 1) / STEPS.length, colour]),
+          ] as never,
+        },
       },
       ...([3, 2, 1] as const).map(
         (level): LayerSpecification => ({
@@ -153,6 +186,7 @@ export class HeatMap {
         source: 'cells',
         filter: ['!=', ['get', 'rank'], ''],
         layout: {
+          visibility: this.smooth ? 'none' : 'visible',
           'text-field': ['get', 'rank'],
           'text-font': ['Noto Sans SC Medium'],
           'text-size': 0.75 * rem,
@@ -178,6 +212,7 @@ export class HeatMap {
       sources: {
         borders: { type: 'geojson', data: this.o.borders as never },
         cells: { type: 'geojson', data: this.cells as never },
+        heat: { type: 'geojson', data: this.heat as never },
         names: { type: 'geojson', data: namesOf(this.o.borders) as never },
       },
       layers,

@@ -5,6 +5,7 @@
 
 import { type InjectionKey, inject } from 'vue';
 import type { Http, Query } from '../../session/http';
+import { Problem } from '../../session/problem';
 import type { Row } from '../api';
 
 /** n of something; null when it is too small to be told, or was not counted. */
@@ -59,6 +60,35 @@ export interface Asked {
   category: string;
 }
 
+/** How long one way took, in seconds; null where nobody went it. */
+export interface Spread {
+  n: number;
+  p50_s: number | null;
+  p90_s: number | null;
+  p95_s: number | null;
+  p99_s: number | null;
+}
+export type Responses = Record<
+  'report_to_dispatch' | 'report_to_signed' | 'report_to_arrival' | 'dispatch_to_arrival' | 'report_to_resolved',
+  Spread
+>;
+
+/** How one unit answered the notices that were due. */
+export interface UnitAnswered {
+  department?: string;
+  grid?: string;
+  name?: string;
+  due: number;
+  read: number;
+  in_time: number;
+  late: number;
+  rate: number | null;
+}
+export interface Answered {
+  total: UnitAnswered;
+  units: UnitAnswered[];
+}
+
 /** One page of the incidents behind a figure. */
 export interface RowPage {
   items: Row[];
@@ -72,6 +102,17 @@ export class FiguresApi {
   constructor(private readonly http: Http) {}
 
   figures = (q: Asked) => this.http.get<Figures>(`${root}/figures`, { ...q });
+  /** Null where this person may not read it. */
+  responses = (q: Asked) =>
+    this.allowed(
+      this.http.get<Responses>(`${root}/figures/response`, { from: q.from, to: q.to, category: q.category || undefined }),
+    );
+  notices = (q: Asked) => this.allowed(this.http.get<Answered>(`${root}/notices/figures`, { from: q.from, to: q.to }));
+  private allowed = <T>(answer: Promise<T>): Promise<T | null> =>
+    answer.catch((e) => {
+      if (e instanceof Problem && e.status === 403) return null;
+      throw e;
+    });
   rows = (query: string, cursor?: string) =>
     this.http.get<RowPage>(`${root}/incidents?${query}&limit=${PAGE}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ''}`);
   /** The figures as a file, and the name it is given. */

@@ -38,6 +38,20 @@ export function levelsOf(periods: { total: Line }[]): { level: number; name: str
   }));
 }
 
+/** A time in the unit one says it in, to two or three digits. */
+export function timeTaken(seconds: number): { unit: 's' | 'm' | 'h' | 'd'; by: string } {
+  const [unit, v] = (
+    seconds < 90
+      ? ['s', seconds]
+      : seconds < 5400
+        ? ['m', seconds / 60]
+        : seconds < 172_800
+          ? ['h', seconds / 3600]
+          : ['d', seconds / 86_400]
+  ) as ['s' | 'm' | 'h' | 'd', number];
+  return { unit, by: v < 10 ? v.toFixed(1) : v.toFixed(0) };
+}
+
 /** A period so many days earlier. */
 export function earlier<P extends { from: string; to: string }>(p: P, days: number): P {
   const back = (moment: string) => `${dayOf(Date.parse(moment) - days * DAY_MS)}T00:00:00+08:00`;
