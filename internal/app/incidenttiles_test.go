@@ -66,7 +66,10 @@ func (st *stand) settled() (seq int) {
 // inTile asks a tile of incidents: the dots by id, and the counts by place.
 func (st *stand) inTile(token string, at maptile.Tile, q url.Values) (dots map[int64]string, counts map[[2]int]int, a answer) {
 	st.t.Helper()
-	a = st.get(fmt.Sprintf("/tiles/incidents/%d/%d/%d.mvt?%s", at.Z, at.X, at.Y, q.Encode()), token)
+	path := fmt.Sprintf("/tiles/incidents/%d/%d/%d.mvt?%s", at.Z, at.X, at.Y, q.Encode())
+	for a = st.get(path, token); a.status == 503 && strings.Contains(string(a.body), "are being read"); a = st.get(path, token) {
+		time.Sleep(5 * time.Millisecond) // the server has just started
+	}
 	dots, counts = map[int64]string{}, map[[2]int]int{}
 	if a.status == 204 {
 		return dots, counts, a
