@@ -90,14 +90,15 @@ func HotSpots(counts, shares []float64, around Around) []Spot {
 		near := around.Of(i)
 		w := float64(len(near))
 		spots[i].Class = TooFew
-		var local, share float64
+		var local, parts float64
 		for _, j := range near {
 			local += counts[j]
-			share += part(j) / whole
+			parts += part(j)
 		}
-		if !(sum*share >= FewExpected) || w == n || share >= 1 {
+		if !(sum*parts >= FewExpected*whole) || w == n || parts >= whole { // not divided: just 5 are enough
 			continue
 		}
+		share := parts / whole
 		z := 0.0
 		if s > 0 {
 			z = (local - mean*w) / (s * math.Sqrt((n*w-w*w)/(n-1)))

@@ -319,3 +319,32 @@ func TestAPlantedClusterIsFound(t *testing.T) {
 		t.Errorf("found with %d seeds of %d; a share of %.3f of the hot cells is false", found, seeds, share)
 	}
 }
+
+// TestJustFiveExpectedAreEnough for every area and neighbourhood that expects five exactly:
+// no rounding takes a test away.
+func TestJustFiveExpectedAreEnough(t *testing.T) {
+	tried := 0
+	for n := 2; n <= 80; n++ {
+		for w := 1; w < n; w++ {
+			if 5*n%w != 0 {
+				continue
+			}
+			counts, near := make([]float64, n), make(rounds, n)
+			for i := range 5 * n / w {
+				counts[i%n]++
+			}
+			for i := range n {
+				for k := range w {
+					near[i] = append(near[i], int32((i+k)%n))
+				}
+			}
+			tried++
+			for i, s := range analysis.HotSpots(counts, nil, near) {
+				if !s.Tested {
+					t.Fatalf("%d cells, %d incidents, %d cells in a neighbourhood: cell %d is not tested", n, 5*n/w, w, i)
+				}
+			}
+		}
+	}
+	t.Logf("%d areas", tried)
+}

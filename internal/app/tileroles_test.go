@@ -98,7 +98,7 @@ func (r *mapReader) mark(layer string, id int64, at maptile.Tile) {
 
 // TestNoTileShowsAnybodyWhatIsNotTheirs lets every role, over the county, a town and a
 // village, ask for the same tiles of every layer at once, warm and cold, while incidents
-// are reported, moved and ended, layers are brought again and the incidents are read anew.
+// are reported and moved, layers are brought again and the incidents are read anew.
 // Whatever anybody was shown is held against the database afterwards: against where each
 // incident has ever been, and where each camera and feature lies.
 func TestNoTileShowsAnybodyWhatIsNotTheirs(t *testing.T) {
