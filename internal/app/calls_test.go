@@ -24,7 +24,7 @@ func TestARollIsCalledAnsweredAndCloses(t *testing.T) {
 	hall, townA, townB := st.token(auth.HallOperator, ""), st.token(auth.TownOperator, "A"), st.token(auth.TownOperator, "B")
 	st.crew("A1", "A1", "B1")
 	phone := func(n int) string {
-		secret, until := store.NewSecret(), time.Now().Add(time.Hour)
+		secret, until := store.NewSecret(), time.Now().Add(tokenLife)
 		id := st.count("SELECT id FROM worker WHERE badge = 'W' || $1::int", n)
 		_, err := st.s.db.SaveCredential(t.Context(), st.s.db.Pool, secret, store.Credential{Kind: store.Token, Role: auth.GridWorker, Worker: uint32(id), ExpiresAt: &until})
 		if err != nil {

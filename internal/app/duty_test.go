@@ -19,7 +19,7 @@ import (
 // workerToken makes a token of the worker with this badge.
 func (st *stand) workerToken(badge, grid string) string {
 	st.t.Helper()
-	secret, until := store.NewSecret(), time.Now().Add(time.Hour)
+	secret, until := store.NewSecret(), time.Now().Add(tokenLife)
 	_, err := st.s.db.SaveCredential(st.t.Context(), st.s.db.Pool, secret, store.Credential{
 		Kind: store.Token, Role: auth.GridWorker, GridCode: grid, RootCode: "C", ExpiresAt: &until, Worker: uint32(st.count("SELECT id FROM worker WHERE badge = $1", badge)),
 	})

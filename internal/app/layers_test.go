@@ -182,7 +182,7 @@ func TestAnImportedLayerIsServedByScopeAndAccess(t *testing.T) {
 		}
 	}
 	for _, set := range [][]string{{"grids"}, {"stations"}} {
-		secret, until := store.NewSecret(), time.Now().Add(time.Hour)
+		secret, until := store.NewSecret(), time.Now().Add(tokenLife)
 		c := store.Credential{Kind: store.Token, Role: auth.Wall, Layers: set, ExpiresAt: &until}
 		if _, err := st.s.db.SaveCredential(t.Context(), st.s.db.Pool, secret, c); err != nil {
 			t.Fatal(err)

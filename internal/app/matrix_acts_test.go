@@ -282,7 +282,7 @@ func (w *world) session(t *testing.T, a *actor, login string) string {
 	}
 	w.exec(t, w.s.db, `INSERT INTO account_grant (account_id, role, grid_code, root_code, state, proposed_by, security_by, active_at)
 		VALUES ($1, $2, $3, $4, 'active', 'test', 'test', now())`, id, a.role, g.code, g.county)
-	secret, until := store.NewSecret(), time.Now().Add(time.Hour)
+	secret, until := store.NewSecret(), time.Now().Add(tokenLife)
 	_, err = w.s.db.SaveCredential(t.Context(), w.s.db.Pool, secret, store.Credential{
 		Kind: store.Session, Role: a.role, GridCode: g.code, RootCode: g.county, ExpiresAt: &until, Account: id, Epoch: 1,
 	})

@@ -312,7 +312,7 @@ func (w *world) cast(t *testing.T) {
 func (w *world) secret(t *testing.T, a *actor) (token, id string) {
 	t.Helper()
 	g := w.grids[a.home]
-	until := time.Now().Add(time.Hour)
+	until := time.Now().Add(tokenLife)
 	c := store.Credential{
 		Kind: store.Token, Role: a.role, GridCode: g.code, RootCode: g.county, ExpiresAt: &until, Sensitive: a.flag, Worker: uint32(a.worker),
 		Layers: a.layers, Note: a.name,

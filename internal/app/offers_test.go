@@ -38,7 +38,7 @@ func fieldStand(t testing.TB, o Options, n int) *stand {
 // phone is the token of the worker with this id.
 func (st *stand) phone(worker int) string {
 	st.t.Helper()
-	secret, until := store.NewSecret(), time.Now().Add(time.Hour)
+	secret, until := store.NewSecret(), time.Now().Add(tokenLife)
 	c := store.Credential{Kind: store.Token, Role: auth.GridWorker, GridCode: "A1", RootCode: "C", ExpiresAt: &until, Worker: uint32(worker)}
 	if _, err := st.s.db.SaveCredential(st.t.Context(), st.s.db.Pool, secret, c); err != nil {
 		st.t.Fatal(err)

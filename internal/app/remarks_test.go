@@ -120,7 +120,7 @@ func TestAWorkerResolvesOnTheSpot(t *testing.T) {
 	st.exec("INSERT INTO worker (id, badge) OVERRIDING SYSTEM VALUE VALUES (1, 'W1'), (2, 'W2')")
 	st.exec("INSERT INTO worker_grid (worker_id, grid_code) VALUES (1, 'A1')")
 	as := func(worker uint32) string {
-		secret, until := store.NewSecret(), time.Now().Add(time.Hour)
+		secret, until := store.NewSecret(), time.Now().Add(tokenLife)
 		_, err := st.s.db.SaveCredential(t.Context(), st.s.db.Pool, secret, store.Credential{Kind: store.Token, Role: auth.GridWorker, GridCode: "A1", Worker: worker, ExpiresAt: &until})
 		if err != nil {
 			t.Fatal(err)
@@ -231,7 +231,7 @@ func TestInstructionsSessionsAndAssistants(t *testing.T) {
 	x.say(hall, "sessions/1/confirm", `{"ver":2}`, 200, "")
 	x.say(hall, "PUT sessions/1", seats+`],"ver":2}`, 409, "confirmed")
 	dept := func(name string) string {
-		secret, until := store.NewSecret(), time.Now().Add(time.Hour)
+		secret, until := store.NewSecret(), time.Now().Add(tokenLife)
 		id := int64(st.count("SELECT id FROM department WHERE name = $1", name))
 		_, err := st.s.db.SaveCredential(t.Context(), st.s.db.Pool, secret, store.Credential{Kind: store.Token, Role: auth.DeptHandler, Department: id, ExpiresAt: &until})
 		if err != nil {

@@ -167,10 +167,13 @@ func startStand(t testing.TB, o Options) *stand {
 	return &stand{t: t, s: s, url: s.URL(), http: &http.Client{Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
+// tokenLife is how long tests' tokens hold: clocks that are moved by hand don't end them.
+const tokenLife = 30 * 24 * time.Hour
+
 // token makes a token of this role over the grid with this code, "" for all.
 func (st *stand) token(role auth.Role, code string) string {
 	st.t.Helper()
-	secret, until := store.NewSecret(), time.Now().Add(time.Hour)
+	secret, until := store.NewSecret(), time.Now().Add(tokenLife)
 	if _, err := st.s.db.SaveCredential(st.t.Context(), st.s.db.Pool, secret, store.Credential{Kind: store.Token, Role: role, GridCode: code, ExpiresAt: &until}); err != nil {
 		st.t.Fatal(err)
 	}
@@ -353,7 +356,7 @@ func checkedStand(t *testing.T, o Options) (*stand, *logBook) {
 // cookie makes a session of this role and returns it as a Cookie header.
 func (st *stand) cookie(role auth.Role, from string) string {
 	st.t.Helper()
-	secret, until := store.NewSecret(), time.Now().Add(time.Hour)
+	secret, until := store.NewSecret(), time.Now().Add(tokenLife)
 	c := store.Credential{Kind: store.Session, Role: role, ExpiresAt: &until}
 	if from != "" {
 		c.Address = netip.MustParseAddr(from)

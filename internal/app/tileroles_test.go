@@ -130,7 +130,7 @@ func TestNoTileShowsAnybodyWhatIsNotTheirs(t *testing.T) {
 				if _, flagged := (&mapReader{role: role, flag: true}).sees(); flag && (!flagged || role == auth.CountyLeader) {
 					continue // the flag changes nothing
 				}
-				secret, until := store.NewSecret(), time.Now().Add(time.Hour)
+				secret, until := store.NewSecret(), time.Now().Add(tokenLife)
 				c := store.Credential{Kind: store.Token, Role: role, GridCode: string(n.Code), Sensitive: flag, ExpiresAt: &until}
 				if _, err := st.s.db.SaveCredential(t.Context(), st.s.db.Pool, secret, c); err != nil {
 					continue // an office that has no such grant

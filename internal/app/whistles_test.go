@@ -26,7 +26,7 @@ func (st *stand) must(status int, method, path, token, body string, headers ...s
 // handler is the token of a department's handler in the county.
 func (st *stand) handler(department string) string {
 	st.t.Helper()
-	secret, until := store.NewSecret(), time.Now().Add(time.Hour)
+	secret, until := store.NewSecret(), time.Now().Add(tokenLife)
 	c := store.Credential{Kind: store.Token, Role: auth.DeptHandler, GridCode: "C", RootCode: "C", ExpiresAt: &until, Department: int64(st.count("SELECT id FROM department WHERE name = $1", department))}
 	if _, err := st.s.db.SaveCredential(st.t.Context(), st.s.db.Pool, secret, c); err != nil {
 		st.t.Fatal(err)

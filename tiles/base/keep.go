@@ -40,6 +40,8 @@ const (
 	keepHead = sha256.Size + 8 + 1
 	freshFor = 30 * 24 * time.Hour
 	keptSome = ".tile"
+
+	diskBlock = 4 << 10 // a file takes so much or more, however little is in it
 )
 
 // keptTypes are the types that are kept, by their number in a file; the first is of
@@ -148,10 +150,7 @@ func (k *keep) put(name string, p piece) error {
 		return nil
 	}
 	path := k.path(name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), "new-*")
+	f, err := k.create(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
@@ -172,12 +171,24 @@ func (k *keep) put(name string, p piece) error {
 	return nil
 }
 
+// create begins a file in a folder, which is not dropped from now on.
+func (k *keep) create(dir string) (*os.File, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	return os.CreateTemp(dir, "new-*")
+}
+
 func (k *keep) path(name string) string {
 	return filepath.Join(k.dir, filepath.FromSlash(name)+keptSome)
 }
 
-// note takes a file into the count and drops the oldest beyond the limit.
+// note takes a file into the count, by the blocks of the disk that it fills, and drops
+// the oldest beyond the limit.
 func (k *keep) note(name string, size int64) {
+	size = (size + diskBlock - 1) / diskBlock * diskBlock
 	if e, there := k.files[name]; there {
 		k.bytes -= e.Value.(kept).size
 		k.order.Remove(e)
@@ -195,6 +206,7 @@ func (k *keep) drop(name string) {
 		return
 	}
 	os.Remove(k.path(name))
+	os.Remove(filepath.Dir(k.path(name))) // if it was the last there
 	k.bytes -= e.Value.(kept).size
 	k.order.Remove(e)
 	delete(k.files, name)

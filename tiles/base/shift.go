@@ -29,24 +29,22 @@ const (
 // composed draws a tile from those of all sources, shifted where they are in GCJ-02.
 func (m *Map) composed(ctx context.Context, z, x, y int) (piece, error) {
 	name := nameOf(doneSet, z, x, y)
+	var old piece
+	var there bool
 	if m.done != nil {
-		if p, fresh, ok := m.done.get(name); ok && fresh {
-			return known(p)
+		var fresh bool
+		if old, fresh, there = m.done.get(name); there && fresh {
+			return known(old)
 		}
 	}
 	d := &drawn{ctx: ctx, m: m, z: z, tiles: map[[3]int]image.Image{}, photo: true}
-	if err := d.gather(x, y); err != nil {
-		return piece{}, err
-	}
-	select {
-	case m.drawing <- struct{}{}:
-		defer func() { <-m.drawing }()
-	case <-ctx.Done():
-		return piece{}, ctx.Err()
-	}
-	p, err := d.draw(x, y)
-	if err == nil && !d.old && m.done != nil {
+	p, err := d.compose(x, y)
+	switch {
+	case err == nil && !d.old && m.done != nil:
 		_ = m.done.put(name, p) // see put
+	case err != nil && !errors.Is(err, ErrEmpty) && there: // what it was drawn of may be kept no longer
+		old.old = true
+		return known(old)
 	}
 	return p, err
 }
@@ -59,8 +57,22 @@ type drawn struct {
 	pieces map[[3]int]piece // by source, x, y
 	tiles  map[[3]int]image.Image
 	size   int
-	photo  bool // all are photographs
+	photo  bool // all are photographs, and the lowest layer has no hole: JPEG knows no clear pixel
 	old    bool
+}
+
+// compose gathers what lies under a tile and draws it.
+func (d *drawn) compose(x, y int) (piece, error) {
+	if err := d.gather(x, y); err != nil {
+		return piece{}, err
+	}
+	select {
+	case d.m.drawing <- struct{}{}:
+		defer func() { <-d.m.drawing }()
+	case <-d.ctx.Done():
+		return piece{}, d.ctx.Err()
+	}
+	return d.draw(x, y)
 }
 
 // gather gets all tiles that lie under this one, at the same time.
@@ -87,7 +99,9 @@ func (d *drawn) gather(x, y int) error {
 			d.pieces[a.at] = a.p
 			d.old = d.old || a.p.old
 			d.photo = d.photo && a.p.mime == "image/jpeg"
-		case !errors.Is(a.err, ErrEmpty):
+		case errors.Is(a.err, ErrEmpty):
+			d.photo = d.photo && a.at[0] > 0
+		default:
 			failed = a.err
 		}
 	}
