@@ -5,30 +5,15 @@ package tiles
 
 import (
 	"math"
-	"slices"
 
 	"github.com/paulmach/orb"
-	"github.com/paulmach/orb/clip"
-	"github.com/paulmach/orb/encoding/mvt"
-	"github.com/paulmach/orb/geojson"
 
 	"onemap/auth"
+	"onemap/geo/grid"
 )
 
 // tile is an address; x and y are within the zoom's range.
 type tile struct{ z, x, y int }
-
-// part is a source layer of a tile.
-type part struct {
-	name     string
-	features []*geojson.Feature
-}
-
-func (p *part) add(id int64, g orb.Geometry, props geojson.Properties) {
-	if g != nil && len(p.features) < maxFeatures {
-		p.features = append(p.features, &geojson.Feature{ID: id, Type: "Feature", Geometry: g, Properties: props})
-	}
-}
 
 // From which zoom what is shown. A banner of 110 km fills a screen at z8 to z9
 // and shows its towns there.
@@ -85,8 +70,16 @@ var frame = orb.Bound{Min: orb.Point{-Buffer, -Buffer}, Max: orb.Point{Extent + 
 
 func (g *generation) number() uint64 { return g.id }
 
-func (g *generation) draw(t tile, s auth.Scope) []part {
-	grids, labels := part{name: "grids"}, part{name: "labels"}
+var gridKeys = []string{"no", "code", "name", "level"}
+
+func (g *generation) draw(sh *sheet, t tile, s auth.Scope) {
+	grids, labels := sh.layer("grids", gridKeys...), sh.layer("labels", gridKeys...)
+	tell := func(l *layerWriter, n *grid.Node) {
+		l.whole(0, n.No)
+		l.word(1, string(n.Code))
+		l.word(2, n.Name)
+		l.whole(3, int32(n.Level))
+	}
 	shapes := g.thin.at(t.z, g.shapes, g.joints.thin)
 	box := t.box()
 	for i := range g.tree.Nodes() {
@@ -94,163 +87,13 @@ func (g *generation) draw(t tile, s auth.Scope) []part {
 		if t.z < gridsFrom(n.Level) || !sees(s, n) {
 			continue
 		}
-		inside, named := shapes[i].bound.Intersects(box), t.holds(g.labels[i])
-		if !inside && !named {
-			continue
+		if shapes[i].bound.Intersects(box) && !grids.full() && sh.polygons(t, shapes[i].geom) {
+			tell(grids, n)
+			grids.put(int64(n.No), typePolygon, sh.pen.out)
 		}
-		props := geojson.Properties{"no": n.No, "code": string(n.Code), "name": n.Name, "level": n.Level}
-		if inside {
-			if mp := t.polygons(shapes[i].geom); len(mp) > 0 {
-				grids.add(int64(n.No), mp, props)
-			}
-		}
-		if named {
-			labels.add(int64(n.No), t.dot(g.labels[i]), props)
+		if t.holds(g.labels[i]) && !labels.full() {
+			tell(labels, n)
+			labels.put(int64(n.No), typePoint, sh.dot(t, g.labels[i]))
 		}
 	}
-	return []part{grids, labels}
-}
-
-// dot is a point the tile holds, rounded down so that it stays inside.
-func (t tile) dot(p orb.Point) orb.Point {
-	q := t.place(p)
-	return orb.Point{math.Floor(q[0]), math.Floor(q[1])}
-}
-
-// polygons clips to the tile and its buffer, in whole units, outer rings turned
-// the way the format wants.
-func (t tile) polygons(mp orb.MultiPolygon) orb.MultiPolygon {
-	var out orb.MultiPolygon
-	for _, p := range mp {
-		var q orb.Polygon
-		for i, r := range p {
-			c := t.ring(r)
-			if c == nil && i == 0 {
-				break // nothing of the shell is left: nor of its holes
-			}
-			if c == nil {
-				continue
-			}
-			if (area(c) > 0) != (i == 0) {
-				slices.Reverse(c)
-			}
-			q = append(q, c)
-		}
-		if len(q) > 0 {
-			out = append(out, q)
-		}
-	}
-	return out
-}
-
-// ring returns what of r lies in the frame; nil when that has no area.
-func (t tile) ring(r orb.Ring) orb.Ring {
-	near := t.near(r)
-	for i, p := range near {
-		near[i] = t.place(p)
-	}
-	if len(near) < 4 || !near.Bound().Intersects(frame) {
-		return nil
-	}
-	whole := rounded(clip.Ring(frame, near))
-	if len(whole) > 1 && whole[0] != whole[len(whole)-1] {
-		whole = append(whole, whole[0])
-	}
-	if len(whole) < 4 || area(orb.Ring(whole)) == 0 {
-		return nil
-	}
-	return orb.Ring(whole)
-}
-
-// near drops the vertices that lie beyond one side of the tile together with the
-// vertex kept before them and the one after: what is then cut off lies beyond
-// that side too. Of a long border little is left to be clipped.
-func (t tile) near(r orb.Ring) orb.Ring {
-	box := t.box()
-	out := make(orb.Ring, 0, 64)
-	var kept, now byte
-	for i, p := range r {
-		next := byte(0)
-		if i == 0 {
-			now = beyond(box, p)
-		}
-		if i+1 < len(r) {
-			next = beyond(box, r[i+1])
-		}
-		if i == 0 || i == len(r)-1 || kept&now&next == 0 {
-			out = append(out, p)
-			kept = now
-		}
-		now = next
-	}
-	return out
-}
-
-// beyond has a bit for each side of the box that p lies beyond.
-func beyond(b orb.Bound, p orb.Point) (sides byte) {
-	if p[0] < b.Min[0] {
-		sides = 1
-	} else if p[0] > b.Max[0] {
-		sides = 2
-	}
-	if p[1] < b.Min[1] {
-		sides |= 4
-	} else if p[1] > b.Max[1] {
-		sides |= 8
-	}
-	return sides
-}
-
-// rounded puts points on whole units and drops those that fall together.
-func rounded[T ~[]orb.Point](ps T) []orb.Point {
-	out := make([]orb.Point, 0, len(ps)+1)
-	for _, p := range ps {
-		q := orb.Point{math.Round(p[0]), math.Round(p[1])}
-		if len(out) == 0 || out[len(out)-1] != q {
-			out = append(out, q)
-		}
-	}
-	return out
-}
-
-// area is twice the area of a closed ring, positive when it turns clockwise on a
-// screen, where y points down.
-func area(r orb.Ring) float64 {
-	sum := 0.0
-	for i := 1; i < len(r); i++ {
-		sum += r[i-1][0]*r[i][1] - r[i][0]*r[i-1][1]
-	}
-	return sum
-}
-
-func (t tile) lines(l orb.LineString) orb.MultiLineString {
-	placed := make(orb.LineString, len(l))
-	for i, p := range l {
-		placed[i] = t.place(p)
-	}
-	var out orb.MultiLineString
-	for _, c := range clip.LineString(frame, placed) {
-		if ls := rounded(c); len(ls) > 1 {
-			out = append(out, orb.LineString(ls))
-		}
-	}
-	return out
-}
-
-// encode makes a ready tile of its parts; a tile without a feature has no body.
-func encode(parts []part) (ready, error) {
-	var ls mvt.Layers
-	for _, p := range parts {
-		if len(p.features) > 0 {
-			ls = append(ls, &mvt.Layer{Name: p.name, Version: 2, Extent: Extent, Features: p.features})
-		}
-	}
-	if len(ls) == 0 {
-		return ready{}, nil
-	}
-	raw, err := mvt.Marshal(ls)
-	if err != nil {
-		return ready{}, err
-	}
-	return small.pack(raw)
 }

@@ -137,7 +137,7 @@ func each(v *mirror.View, t tile, a *asked, do func(c *mirror.Columns, i int)) {
 
 // drawer is what drawing a tile needs beside the tile; it is used again.
 type drawer struct {
-	dots, counts pointLayer
+	dots, counts layerWriter
 	rows         []row
 	cells        map[cell.Cell]int
 	order        []cell.Cell
@@ -241,7 +241,7 @@ func (d *drawer) draw(v *mirror.View, t tile, a *asked) {
 	}
 }
 
-// Names of texts among the values of the layer: see pointLayer.text.
+// Names of texts among the values of the layer: see layerWriter.text.
 const (
 	stateText    = 1 << 32
 	categoryText = 1 << 33

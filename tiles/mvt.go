@@ -20,33 +20,49 @@ const (
 	featureGeometry = 4<<3 | 2
 	valueString     = 1<<3 | 2
 	valueUint       = 5 << 3
+	valueSint       = 6 << 3
 
-	typePoint = 1
+	typePoint   = 1
+	typeLine    = 2
+	typePolygon = 3
+
 	moveOnce  = 1<<3 | 1 // the command MoveTo, once
+	lineTo    = 2        // LineTo; how often is put before it
+	closePath = 1<<3 | 7
 )
 
-// pointLayer writes a layer of points as bytes, without a value made for each
+// layerWriter writes a source layer as bytes, without a value made for each
 // feature. Values are numbered as they come; it is used again for the next tile.
-type pointLayer struct {
+type layerWriter struct {
+	name     string // of layers that are parts of a sheet, as keys
+	keys     []string
+	count    int // features
 	features []byte
 	values   []byte
 	numbers  map[uint64]uint32 // of a value: its place among the values
+	texts    map[string]uint32 // of those that came by word
+	tags     []uint32          // of the next feature that put writes
 	one      []byte            // the feature being written
 }
 
-func (l *pointLayer) reset() {
+func (l *layerWriter) reset() {
+	l.count, l.tags = 0, l.tags[:0]
 	l.features, l.values = l.features[:0], l.values[:0]
 	if l.numbers == nil {
-		l.numbers = map[uint64]uint32{}
+		l.numbers, l.texts = map[uint64]uint32{}, map[string]uint32{}
 	}
 	clear(l.numbers)
+	clear(l.texts)
 }
 
+// next is the place of the next value.
+func (l *layerWriter) next() uint32 { return uint32(len(l.numbers) + len(l.texts)) }
+
 // number is the place of a whole number among the values.
-func (l *pointLayer) number(n uint64) uint32 {
+func (l *layerWriter) number(n uint64) uint32 {
 	i, known := l.numbers[n]
 	if !known {
-		i = uint32(len(l.numbers))
+		i = l.next()
 		l.numbers[n] = i
 		l.values = append(l.values, layerValue, byte(1+sizeOf(n)), valueUint)
 		l.values = binary.AppendUvarint(l.values, n)
@@ -56,20 +72,59 @@ func (l *pointLayer) number(n uint64) uint32 {
 
 // text is the place of a text among the values. name tells it from every other
 // value of the layer, number or text, and is above every number given.
-func (l *pointLayer) text(name uint64, s string) uint32 {
+func (l *layerWriter) text(name uint64, s string) uint32 {
 	i, known := l.numbers[name]
 	if !known {
-		i = uint32(len(l.numbers))
+		i = l.next()
 		l.numbers[name] = i
-		l.values = append(l.values, layerValue)
-		l.values = binary.AppendUvarint(l.values, uint64(1+sizeOf(uint64(len(s)))+len(s)))
-		l.values = appendText(append(l.values, valueString), s)
+		l.addText(s)
 	}
 	return i
 }
 
+func (l *layerWriter) addText(s string) {
+	l.values = append(l.values, layerValue)
+	l.values = binary.AppendUvarint(l.values, uint64(1+sizeOf(uint64(len(s)))+len(s)))
+	l.values = appendText(append(l.values, valueString), s)
+}
+
+// word gives the next feature a text under the key in that place.
+func (l *layerWriter) word(key uint32, s string) {
+	i, known := l.texts[s]
+	if !known {
+		i = l.next()
+		l.texts[s] = i
+		l.addText(s)
+	}
+	l.tags = append(l.tags, key, i)
+}
+
+// whole gives the next feature a whole number, that may be negative, under the key in that place.
+func (l *layerWriter) whole(key uint32, n int32) {
+	name := 1<<32 | uint64(uint32(n)) // another than number's
+	i, known := l.numbers[name]
+	if !known {
+		i = l.next()
+		l.numbers[name] = i
+		v := zigzag(n)
+		l.values = binary.AppendUvarint(append(l.values, layerValue, byte(1+sizeOf(v)), valueSint), v)
+	}
+	l.tags = append(l.tags, key, i)
+}
+
+// put writes a feature with the tags it was given.
+func (l *layerWriter) put(id int64, kind byte, geometry []byte) {
+	l.write(uint64(id), kind, geometry, l.tags)
+	l.tags = l.tags[:0]
+}
+
 // add writes a point. id 0 is left out; tags are places of keys and values in turn.
-func (l *pointLayer) add(id uint64, x, y int32, tags ...uint32) {
+func (l *layerWriter) add(id uint64, x, y int32, tags ...uint32) {
+	var room [1 + 2*binary.MaxVarintLen32]byte
+	l.write(id, typePoint, appendDot(room[:0], unit{x, y}), tags)
+}
+
+func (l *layerWriter) write(id uint64, kind byte, geometry []byte, tags []uint32) {
 	f := l.one[:0]
 	if id != 0 {
 		f = binary.AppendUvarint(append(f, featureID), id)
@@ -82,16 +137,54 @@ func (l *pointLayer) add(id uint64, x, y int32, tags ...uint32) {
 	for _, t := range tags {
 		f = binary.AppendUvarint(f, uint64(t))
 	}
-	dx, dy := zigzag(x), zigzag(y)
-	f = append(f, featureType, typePoint, featureGeometry, byte(1+sizeOf(dx)+sizeOf(dy)), moveOnce)
-	f = binary.AppendUvarint(binary.AppendUvarint(f, dx), dy)
+	f = binary.AppendUvarint(append(f, featureType, kind, featureGeometry), uint64(len(geometry)))
+	f = append(f, geometry...)
 	l.one = f
+	l.count++
 	l.features = append(l.features, layerFeature)
 	l.features = append(binary.AppendUvarint(l.features, uint64(len(f))), f...)
 }
 
+// unit is a place in a tile's own units.
+type unit struct{ x, y int32 }
+
+// appendDot puts the geometry of a point behind dst.
+func appendDot(dst []byte, u unit) []byte {
+	dst = binary.AppendUvarint(append(dst, moveOnce), zigzag(u.x))
+	return binary.AppendUvarint(dst, zigzag(u.y))
+}
+
+// pen writes the geometry of lines and polygons, whose places are told by how far
+// they are from the one before.
+type pen struct {
+	out []byte
+	at  unit
+}
+
+func (p *pen) reset() { p.out, p.at = p.out[:0], unit{} }
+
+func (p *pen) line(us []unit) {
+	for i, u := range us {
+		switch i {
+		case 0:
+			p.out = append(p.out, moveOnce)
+		case 1:
+			p.out = binary.AppendUvarint(p.out, uint64(len(us)-1)<<3|lineTo)
+		}
+		p.out = binary.AppendUvarint(p.out, zigzag(u.x-p.at.x))
+		p.out = binary.AppendUvarint(p.out, zigzag(u.y-p.at.y))
+		p.at = u
+	}
+}
+
+// ring writes a ring, given without its first place at the end again.
+func (p *pen) ring(us []unit) {
+	p.line(us)
+	p.out = append(p.out, closePath)
+}
+
 // appendTo puts the layer behind dst; one without a feature is left out.
-func (l *pointLayer) appendTo(dst []byte, name string, keys ...string) []byte {
+func (l *layerWriter) appendTo(dst []byte, name string, keys ...string) []byte {
 	if len(l.features) == 0 {
 		return dst
 	}

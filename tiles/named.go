@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/paulmach/orb"
-	"github.com/paulmach/orb/geojson"
 
 	"onemap/auth"
 	"onemap/geo"
@@ -138,46 +137,44 @@ func (n *namedSet) thinShape(g orb.Geometry, tol float64) orb.Geometry {
 
 func (n *namedSet) number() uint64 { return n.id }
 
-func (n *namedSet) draw(t tile, s auth.Scope) []part {
-	out := part{name: n.set.Code}
-	props := func(f *layer.Feature) geojson.Properties {
-		p := geojson.Properties{"id": strconv.FormatInt(f.ID, 10), "name": f.Name, "kind": string(f.Kind)}
+func (n *namedSet) draw(sh *sheet, t tile, s auth.Scope) {
+	out := sh.layer(n.set.Code, "id", "name", "kind", "duty_mode", "label")
+	put := func(f *layer.Feature, kind byte) {
+		out.word(0, strconv.FormatInt(f.ID, 10))
+		out.word(1, f.Name)
+		out.word(2, string(f.Kind))
 		if f.Duty != "" {
-			p["duty_mode"] = string(f.Duty)
+			out.word(3, string(f.Duty))
 		}
 		if f.Label != "" {
-			p["label"] = f.Label
+			out.word(4, f.Label)
 		}
-		return p
+		out.put(f.ID, kind, sh.pen.out)
 	}
 	if n.set.Geometry == layer.Point {
 		for i, at := range n.spots {
-			if f := &n.set.Features[i]; t.holds(at) && f.In(s) {
-				out.add(f.ID, t.dot(at), props(f))
+			if f := &n.set.Features[i]; t.holds(at) && f.In(s) && !out.full() {
+				sh.dot(t, at)
+				put(f, typePoint)
 			}
 		}
-		return []part{out}
+		return
 	}
 	frame := t.box()
 	for i, g := range n.thin.at(t.z, n.shape, n.thinShape) {
 		f := &n.set.Features[i]
-		if !g.bound.Intersects(frame) || !f.In(s) {
+		if !g.bound.Intersects(frame) || !f.In(s) || out.full() {
 			continue
 		}
 		switch g := g.geom.(type) {
 		case orb.MultiLineString:
-			var ls orb.MultiLineString
-			for _, l := range g {
-				ls = append(ls, t.lines(l)...)
-			}
-			if len(ls) > 0 {
-				out.add(f.ID, ls, props(f))
+			if sh.lines(t, g...) {
+				put(f, typeLine)
 			}
 		case orb.MultiPolygon:
-			if mp := t.polygons(g); len(mp) > 0 {
-				out.add(f.ID, mp, props(f))
+			if sh.polygons(t, g) {
+				put(f, typePolygon)
 			}
 		}
 	}
-	return []part{out}
 }

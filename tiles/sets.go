@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/paulmach/orb"
-	"github.com/paulmach/orb/geojson"
 
 	"onemap/auth"
 	"onemap/geo"
@@ -57,20 +56,21 @@ func newLineSet(id uint64, rows []Line, _ *generation) *lineSet {
 
 func (l *lineSet) number() uint64 { return l.id }
 
-func (l *lineSet) draw(t tile, s auth.Scope) []part {
-	roads := part{name: "roads"}
+func (l *lineSet) draw(sh *sheet, t tile, s auth.Scope) {
+	roads := sh.layer("roads", "class", "name")
 	lines := l.thin.at(t.z, l.lines, func(g orb.LineString, tol float64) orb.LineString { return thinLine(g, tol) })
 	box := t.box()
 	for i := range l.rows {
 		r := &l.rows[i]
-		if t.z < classFrom(r.Class) || !lines[i].bound.Intersects(box) || r.Grid != 0 && !s.Sees(r.Grid) {
+		if t.z < classFrom(r.Class) || !lines[i].bound.Intersects(box) || r.Grid != 0 && !s.Sees(r.Grid) || roads.full() {
 			continue
 		}
-		if ls := t.lines(lines[i].geom); len(ls) > 0 {
-			roads.add(r.ID, ls, geojson.Properties{"class": r.Class, "name": r.Name})
+		if sh.lines(t, lines[i].geom) {
+			roads.word(0, r.Class)
+			roads.word(1, r.Name)
+			roads.put(r.ID, typeLine, sh.pen.out)
 		}
 	}
-	return []part{roads}
 }
 
 // spotSet is all cameras, projected.
@@ -92,17 +92,18 @@ func newSpotSet(id uint64, rows []Spot, g *generation) *spotSet {
 func (c *spotSet) number() uint64 { return c.id }
 
 // draw shows a camera in no known grid only to those who see a whole county.
-func (c *spotSet) draw(t tile, s auth.Scope) []part {
-	cameras := part{name: "cameras"}
+func (c *spotSet) draw(sh *sheet, t tile, s auth.Scope) {
+	cameras := sh.layer("cameras", "id", "name", "heading", "fov")
 	whole := c.grids.whole(s)
 	for i := range c.rows {
 		r := &c.rows[i]
-		if !t.holds(c.spots[i]) || !s.Sees(r.Grid) && (r.Grid != 0 || !whole) {
+		if !t.holds(c.spots[i]) || !s.Sees(r.Grid) && (r.Grid != 0 || !whole) || cameras.full() {
 			continue
 		}
-		cameras.add(r.ID, t.dot(c.spots[i]), geojson.Properties{
-			"id": strconv.FormatInt(r.ID, 10), "name": r.Name, "heading": r.Heading, "fov": r.FOV,
-		})
+		cameras.word(0, strconv.FormatInt(r.ID, 10))
+		cameras.word(1, r.Name)
+		cameras.whole(2, int32(r.Heading))
+		cameras.whole(3, int32(r.FOV))
+		cameras.put(r.ID, typePoint, sh.dot(t, c.spots[i]))
 	}
-	return []part{cameras}
 }

@@ -136,7 +136,7 @@ type plan struct {
 // source is one state of what a layer shows.
 type source interface {
 	number() uint64
-	draw(t tile, s auth.Scope) []part
+	draw(sh *sheet, t tile, s auth.Scope)
 }
 
 type vectorLayer struct {
@@ -250,7 +250,12 @@ func (s *Server) Tile(ctx context.Context, name string, z, x, y int, a auth.Acto
 	src, t := l.source(s), tile{z, x, y}
 	// The view makes no difference to what these layers show.
 	k := key{layer: name, tile: t, scope: d.Scope.Tag(auth.NoView), generation: src.number()}
-	e, err := s.cache.get(ctx, k, func() (ready, error) { return encode(src.draw(t, d.Scope)) })
+	e, err := s.cache.get(ctx, k, func() (ready, error) {
+		sh := takeSheet()
+		defer sh.layAway()
+		src.draw(sh, t, d.Scope)
+		return sh.encode()
+	})
 	if err == nil && e.body == nil {
 		err = ErrEmpty
 	}
