@@ -3,7 +3,11 @@
 
 package analysis
 
-import "math"
+import (
+	"math"
+	"runtime"
+	"sync"
+)
 
 // Class is how sure it is that a neighbourhood has more, or fewer, than chance brings.
 type Class string
@@ -62,61 +66,112 @@ type Around interface {
 // where each is whole. What a neighbourhood expects, and its exact chance, go by the
 // shares, Gi* does not: so a class needs both to point the same way.
 func HotSpots(counts, shares []float64, around Around) []Spot {
-	n := float64(len(counts))
-	spots := make([]Spot, len(counts))
-	var sum, squares float64
+	j := judging{counts: counts, shares: shares, around: around, n: float64(len(counts)), spots: make([]Spot, len(counts)), more: make([]bool, len(counts)), greater: make([]float64, len(counts))}
+	for i, x := range counts {
+		j.sum += x
+		j.whole += j.part(int32(i))
+	}
+	var squares float64
 	for _, x := range counts {
-		sum += x
+		squares += (x - j.sum/j.n) * (x - j.sum/j.n)
 	}
-	part := func(i int32) float64 {
-		if shares == nil {
-			return 1
-		}
-		return shares[i]
-	}
-	whole := 0.0
-	for i := range counts {
-		whole += part(int32(i))
-	}
-	mean := sum / n
-	for _, x := range counts {
-		squares += (x - mean) * (x - mean)
-	}
-	s := math.Sqrt(squares / n)
+	j.s = math.Sqrt(squares / j.n)
+	together(len(counts), j.judge)
+
 	var tested []int
-	var more []bool
-	var normal, greater []float64
-	for i := range counts {
-		near := around.Of(i)
-		w := float64(len(near))
-		spots[i].Class = TooFew
-		var local, parts float64
-		for _, j := range near {
-			local += counts[j]
-			parts += part(j)
+	var ps [2][]float64 // P, and the greater of that and the exact chance
+	for i := range j.spots {
+		if spot := &j.spots[i]; spot.Tested {
+			tested, ps[0], ps[1] = append(tested, i), append(ps[0], spot.P), append(ps[1], j.greater[i])
 		}
-		if !(sum*parts >= FewExpected*whole) || w == n || parts >= whole { // not divided: just 5 are enough
+	}
+	var qs [2][]float64
+	var wait sync.WaitGroup
+	for k := range ps {
+		wait.Go(func() { qs[k] = falseDiscoveries(ps[k]) })
+	}
+	wait.Wait()
+	for k, i := range tested {
+		spot := &j.spots[i]
+		spot.Q, spot.Strict = qs[0][k], qs[1][k]
+		spot.Class = Plain
+		if j.more[i] == (spot.Z >= 0) {
+			spot.Class = classOf(spot.Z, spot.Strict)
+		}
+	}
+	return j.spots
+}
+
+// judging is a study area being judged.
+type judging struct {
+	counts, shares []float64
+	around         Around
+	n              float64 // cells
+	sum, s         float64 // of the counts, their standard deviation
+	whole          float64 // of the shares
+	spots          []Spot
+	more           []bool    // more than is expected, of those tested
+	greater        []float64 // of P and the exact chance, likewise
+}
+
+func (j *judging) part(i int32) float64 {
+	if j.shares == nil {
+		return 1
+	}
+	return j.shares[i]
+}
+
+// judge works out the cells from one number to another, without what depends on others'
+// probabilities.
+func (j *judging) judge(from, to int) {
+	known := map[[2]float64]float64{} // most neighbourhoods are like another: whole, and with as many in them
+	mean := j.sum / j.n
+	for i := from; i < to; i++ {
+		near := j.around.Of(i)
+		w := float64(len(near))
+		j.spots[i].Class = TooFew
+		var local, parts float64
+		for _, k := range near {
+			local += j.counts[k]
+			parts += j.part(k)
+		}
+		if !(j.sum*parts >= FewExpected*j.whole) || w == j.n || parts >= j.whole { // not divided: just 5 are enough
 			continue
 		}
-		share := parts / whole
+		share := parts / j.whole
 		z := 0.0
-		if s > 0 {
-			z = (local - mean*w) / (s * math.Sqrt((n*w-w*w)/(n-1)))
+		if j.s > 0 {
+			z = (local - mean*w) / (j.s * math.Sqrt((j.n*w-w*w)/(j.n-1)))
 		}
 		p := math.Erfc(math.Abs(z) / math.Sqrt2)
-		spots[i] = Spot{Z: z, P: p, Tested: true}
-		more = append(more, local >= sum*share)
-		tested, normal, greater = append(tested, i), append(normal, p), append(greater, max(p, binomial(local, sum, share)))
-	}
-	q, strict := falseDiscoveries(normal), falseDiscoveries(greater)
-	for k, i := range tested {
-		spots[i].Q, spots[i].Strict = q[k], strict[k]
-		spots[i].Class = Plain
-		if more[k] == (spots[i].Z >= 0) {
-			spots[i].Class = classOf(spots[i].Z, strict[k])
+		j.spots[i] = Spot{Z: z, P: p, Tested: true}
+		j.more[i], j.greater[i] = local >= j.sum*share, p
+		if binomialAtMost(local, j.sum, share) < 0.999*p {
+			continue // the exact chance is the smaller one
 		}
+		chance, is := known[[2]float64{local, share}]
+		if !is {
+			chance = binomial(local, j.sum, share)
+			known[[2]float64{local, share}] = chance
+		}
+		j.greater[i] = max(p, chance)
 	}
-	return spots
+}
+
+// worthSharing is how many cells are judged by more than one goroutine.
+const worthSharing = 4000
+
+// together has n things done in as many parts as there are processors.
+func together(n int, do func(from, to int)) {
+	parts := 1
+	if n >= worthSharing {
+		parts = runtime.GOMAXPROCS(0)
+	}
+	var wait sync.WaitGroup
+	for k := range parts {
+		wait.Go(func() { do(n*k/parts, n*(k+1)/parts) })
+	}
+	wait.Wait()
 }
 
 func classOf(z, q float64) Class {

@@ -22,6 +22,7 @@ import (
 	"onemap/auth"
 	"onemap/geo/cell"
 	"onemap/geo/grid"
+	"onemap/mirror"
 	"onemap/store"
 )
 
@@ -215,25 +216,60 @@ func (s *Server) heatOf(ctx context.Context, a caller, in *heatAsked) (h *heat, 
 		n := h.tree.Nodes()[i]
 		h.area.Grids = append(h.area.Grids, GridName{string(n.Code), n.Name})
 	}
-	filter := store.CellFilter{Res: in.res, Grids: narrow.Grids, Category: in.Category, Why: in.why}
-	found, err := s.reads(a).CellCounts(ctx, a.Scope, a.View, filter, in.periods...)
+	filter := store.CellFilter{Res: in.res, Grids: narrow.Grids, Categories: s.below(in.Category), Why: in.why}
+	found, err := s.cellCounts(ctx, a, filter, in.periods)
 	if err != nil {
 		return nil, outOfTime(ctx, err, long)
 	}
 	for i, f := range found {
 		h.asOf = AsOf{int64(f.Seq), s.o.Now()}
 		c := counted{HotPeriod{From: in.periods[i].From, To: in.periods[i].To, NotLocated: f.NotLocated}, make([]float64, h.study.Len()), f.Categories}
-		for at, n := range f.Cells {
-			if i, inside := h.study.Index(at); inside {
-				c.counts[i] = float64(n)
-				c.Counted += n
+		for _, k := range f.Cells {
+			if i, inside := h.study.Index(k.Cell); inside {
+				c.counts[i] = float64(k.N)
+				c.Counted += k.N
 			} else {
-				c.Elsewhere += n
+				c.Elsewhere += k.N
 			}
 		}
 		h.periods = append(h.periods, c)
 	}
 	return h, nil
+}
+
+// mirrorWait is how long counts wait for the incidents in memory to have what the
+// database had when they were asked for.
+const mirrorWait = 300 * time.Millisecond
+
+// cellCounts counts in memory where that can be done, and else in the database: while
+// incidents are read, or many come at once, and for who reads his own alone.
+func (s *Server) cellCounts(ctx context.Context, a caller, f store.CellFilter, periods []analysis.Period) ([]store.CellCounts, error) {
+	db := s.reads(a)
+	if s.o.Mirror != nil {
+		end, err := db.FeedEnd(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if v, err := s.o.Mirror.Await(ctx, end, mirrorWait); err == nil {
+			if found, err := v.CellCounts(a.Scope, a.View, f, periods...); !errors.Is(err, mirror.ErrNarrowed) {
+				return found, err
+			}
+		}
+	}
+	return db.CellCounts(ctx, a.Scope, a.View, f, periods...)
+}
+
+// below are a category's code and those of the categories below it; nil for none.
+func (s *Server) below(code string) (codes []string) {
+	if code == "" {
+		return nil
+	}
+	for _, c := range s.o.Catalogue.Now().Categories {
+		if c.Code == code || c.Parent == code {
+			codes = append(codes, c.Code)
+		}
+	}
+	return codes
 }
 
 // judge is Gi* of one period.

@@ -152,7 +152,7 @@ func (s *Server) tileProblem(ctx context.Context, err error) error {
 	case errors.Is(err, tiles.ErrUnknownLayer), errors.Is(err, tiles.ErrOutOfRange):
 		return problem(http.StatusNotFound, err.Error())
 	}
-	if errors.Is(err, tiles.ErrBehind) {
+	if errors.Is(err, mirror.ErrBehind) {
 		return retryLater("this server has not come to that event yet")
 	}
 	if l := (*mirror.Loading)(nil); errors.As(err, &l) {

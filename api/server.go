@@ -33,6 +33,7 @@ import (
 	"onemap/hub"
 	"onemap/internal/attach"
 	"onemap/layer"
+	"onemap/mirror"
 	"onemap/people"
 	"onemap/store"
 	"onemap/store/ledger"
@@ -55,6 +56,7 @@ type Options struct {
 	Adviser   *store.Adviser
 	Hub       *hub.Hub
 	Tiles     *tiles.Server
+	Mirror    *mirror.Mirror           // incidents in memory; nil for none
 	Base      *base.Map                // beneath the layers; nil for none
 	Dots      func() []track.Dot       // the live positions
 	Roads     func() *road.Graph       // what travel times are worked out along

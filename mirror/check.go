@@ -4,12 +4,16 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
 
+	"onemap/analysis"
+	"onemap/auth"
 	"onemap/feed"
 	"onemap/geo/cell"
 	"onemap/store"
@@ -40,7 +44,7 @@ func (m *Mirror) Check(ctx context.Context, rnd *rand.Rand, n int) (looked int, 
 	}
 	m.mu.Unlock()
 	if last == 0 {
-		return 0, nil, nil // none has a place
+		return 0, nil, nil // there is none
 	}
 	from := first + rnd.Int64N(max(1, last-first-int64(n)+2))
 	ids := make([]int64, 0, n)
@@ -64,8 +68,8 @@ func (m *Mirror) Check(ctx context.Context, rnd *rand.Rand, n int) (looked int, 
 // differ are those of ids that the View as of the database's own moment has otherwise.
 func (m *Mirror) differ(ctx context.Context, ids []int64) ([]int64, error) {
 	for range checkTries {
-		want := map[int64]store.Placed{}
-		seq, err := m.db.EachPlaced(ctx, m.scope, ids, nil, func(p *store.Placed) { want[p.ID] = *p })
+		want := map[int64]store.Mirrored{}
+		seq, err := m.db.EachMirrored(ctx, m.scope, ids, nil, func(p *store.Mirrored) { want[p.ID] = *p })
 		if err != nil {
 			return nil, err
 		}
@@ -87,8 +91,75 @@ func (m *Mirror) differ(ctx context.Context, ids []int64) ([]int64, error) {
 	return nil, ErrNotNow
 }
 
+// checkLongest is how long a period may be that counts are checked over: the database is to
+// count it beside its work.
+const checkLongest = 31 * 24 * time.Hour
+
+// CheckCounts holds a count by cell, drawn at random, against the database's, and says what
+// was counted when they differ; "" when they don't. What differs is counted again before
+// it is said.
+func (m *Mirror) CheckCounts(ctx context.Context, rnd *rand.Rand) (wrong string, err error) {
+	v, err := m.View()
+	if err != nil {
+		return "", ErrNotNow
+	}
+	some := v.Sorted
+	if len(v.Tail.ID) > 0 && (len(some.ID) == 0 || rnd.IntN(4) == 0) {
+		some = v.Tail
+	}
+	if len(some.ID) == 0 {
+		return "", nil
+	}
+	near := time.UnixMicro(some.Reported[rnd.IntN(len(some.ID))])
+	p := analysis.Period{From: near.Add(-time.Duration(rnd.Int64N(int64(checkLongest))))}
+	p.To = p.From.Add(time.Duration(1 + rnd.Int64N(int64(checkLongest))))
+	f := store.CellFilter{Res: 6 + rnd.IntN(4)}
+	if rnd.IntN(2) == 0 {
+		f.Categories = []string{v.Categories[rnd.IntN(len(v.Categories))]}
+	}
+	if rnd.IntN(2) == 0 {
+		no := some.Grid[rnd.IntN(len(some.ID))]
+		f.Grids = []auth.Interval{{Lo: no - rnd.Int32N(20), Hi: no + rnd.Int32N(20)}}
+	}
+	for range checkAgain {
+		same, err := m.countSame(ctx, f, p)
+		if err != nil || same {
+			return "", err
+		}
+		select {
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case <-time.After(checkRest):
+		}
+	}
+	return fmt.Sprintf("%+v from %v to %v", f, p.From.UTC(), p.To.UTC()), nil
+}
+
+// countSame reports whether the View of the database's own moment counts what it counts.
+func (m *Mirror) countSame(ctx context.Context, f store.CellFilter, p analysis.Period) (bool, error) {
+	for range checkTries {
+		want, err := m.db.CellCounts(ctx, m.scope, auth.CaseView, f, p)
+		if err != nil {
+			return false, err
+		}
+		v, err := m.Await(ctx, want[0].Seq, checkWait)
+		if errors.Is(err, ErrBehind) || err == nil && v.Seq > want[0].Seq {
+			continue // it has gone on, or is being read
+		}
+		if err != nil {
+			return false, ErrNotNow
+		}
+		got, err := v.CellCounts(m.scope, auth.CaseView, f, p)
+		if err != nil {
+			return false, err
+		}
+		return got[0].Equal(want[0]), nil
+	}
+	return false, ErrNotNow
+}
+
 // holdAgainst compares the View with rows of the moment seq, when it is of that moment.
-func (m *Mirror) holdAgainst(ids []int64, want map[int64]store.Placed, seq feed.Seq) (wrong []int64, at feed.Seq, ok bool) {
+func (m *Mirror) holdAgainst(ids []int64, want map[int64]store.Mirrored, seq feed.Seq) (wrong []int64, at feed.Seq, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	v := m.view.Load()
@@ -116,11 +187,15 @@ type rowKept struct {
 	priority        int16
 	flags           Flags
 	reported        int64
-	cells           [3]cell.Cell
+	cells           [4]cell.Cell
 }
 
-func kept(p *store.Placed) rowKept {
-	return rowKept{PlaceOf(p.At), p.Grid, p.Category, p.State, p.Priority, flagsOf(p), p.Reported.UnixMicro(), p.Cells}
+func kept(p *store.Mirrored) rowKept {
+	r := rowKept{0, p.Grid, p.Category, p.State, p.Priority, flagsOf(p), p.Reported.UnixMicro(), p.Cells}
+	if p.Placed {
+		r.place = PlaceOf(p.At)
+	}
+	return r
 }
 
 // row is an incident as v has it, which is the newest View.
@@ -129,15 +204,15 @@ func (m *Mirror) row(v *View, id int64) (r rowKept, is bool) {
 	if at, inTail := m.tail[id]; inTail {
 		i = int(at)
 	} else {
-		k, known := slices.BinarySearchFunc(m.byID, id, func(i int32, id int64) int { return compare(v.Sorted.ID[i], id) })
+		k, known := slices.BinarySearchFunc(m.byID, id, func(i int32, id int64) int { return cmp.Compare(v.Sorted.ID[i], id) })
 		if !known || Marked(v.Gone, int(m.byID[k])) {
 			return r, false
 		}
 		c, i = v.Sorted, int(m.byID[k])
 	}
-	r = rowKept{c.Place[i], c.Grid[i], v.Categories[c.Category[i]], v.States[c.State[i]], int16(c.Priority[i]), c.Flags[i], c.Reported[i], [3]cell.Cell{}}
-	for l := range r.cells {
-		r.cells[l] = c.Cells[l][i]
+	r = rowKept{c.Place[i], c.Grid[i], v.Categories[c.Category[i]], v.States[c.State[i]], int16(c.Priority[i]), c.Flags[i], c.Reported[i], [4]cell.Cell{}}
+	for k := range r.cells {
+		r.cells[k] = v.Cells.At(c.Cells[i], 6+k)
 	}
 	return r, true
 }
@@ -152,10 +227,7 @@ func (m *Mirror) Size() (rows int, bytes int64) {
 	}
 	for _, c := range []*Columns{v.Sorted, v.Tail} {
 		rows += len(c.ID)
-		bytes += int64(cap(c.Place)+cap(c.ID)+cap(c.Reported))*8 + int64(cap(c.Grid))*4 + int64(cap(c.Category))*2 + int64(cap(c.State)+cap(c.Priority)+cap(c.Flags))
-		for _, cells := range c.Cells {
-			bytes += int64(cap(cells)) * 8
-		}
+		bytes += int64(cap(c.Place)+cap(c.ID)+cap(c.Reported))*8 + int64(cap(c.Grid)+cap(c.Cells))*4 + int64(cap(c.Category))*2 + int64(cap(c.State)+cap(c.Priority)+cap(c.Flags))
 	}
 	return rows, bytes + int64(cap(m.byID))*4 + int64(cap(v.Gone)+cap(v.TailGone))*8
 }

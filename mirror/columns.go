@@ -4,6 +4,7 @@
 package mirror
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/paulmach/orb"
@@ -13,18 +14,18 @@ import (
 	"onemap/geo/cell"
 )
 
-// Columns are incidents that have a place, by column: what is at one index of every
-// column is one incident. Nothing of a column is changed once it is read.
+// Columns are incidents by column: what is at one index of every column is one incident,
+// in 37 bytes. Nothing of a column is changed once it is read.
 type Columns struct {
-	Place    []uint64 // see PlaceOf
+	Place    []uint64 // see PlaceOf; 0 without a place
 	ID       []int64
 	Grid     []int32 // number of the deepest grid; the county's root outside every leaf
 	Category []uint16
 	State    []uint8
 	Priority []uint8
 	Flags    []Flags
-	Reported []int64        // microseconds since 1970
-	Cells    [3][]cell.Cell // of resolution 6, 7 and 8
+	Reported []int64 // microseconds since 1970
+	Cells    []int32 // number of its cells in Cells; 0 without a place
 }
 
 // Flags are what a scope and a filter ask of an incident.
@@ -33,7 +34,24 @@ type Flags uint8
 const (
 	Open      Flags = 1 << iota
 	Sensitive       // of a category whose place is never shown on a shared screen
+	NoPlace
 )
+
+// Cells numbers the cells that incidents lie in. An incident's cells of the resolutions 6
+// to 9 are found from its place, each by itself, and those that many have are one set. A
+// number never comes to mean another.
+type Cells struct {
+	Sets [][4]int32     // by number: of a set's cells of each resolution, the number; of set 0, which is of no place, -1
+	Of   [4][]cell.Cell // by number: the cells of each resolution
+}
+
+// At is the cell of resolution 6 to 9 of the set with that number; 0 for none.
+func (c *Cells) At(set int32, res int) cell.Cell {
+	if set == 0 {
+		return 0
+	}
+	return c.Of[res-6][c.Sets[set][res-6]]
+}
 
 // View is the incidents as of one sequence number: they hold everything up to Seq, at
 // least. A part is sorted by place, and some of its rows no longer count; a short tail is
@@ -45,6 +63,7 @@ type View struct {
 	TailGone     []uint64 // likewise of Tail
 	Categories   []string // codes, by the number in the column
 	States       []string
+	Cells        Cells
 }
 
 // Marked reports whether bit i of Gone or TailGone is set.
@@ -107,50 +126,49 @@ func (c *Columns) add(from *Columns, i int) {
 	c.Priority = append(c.Priority, from.Priority[i])
 	c.Flags = append(c.Flags, from.Flags[i])
 	c.Reported = append(c.Reported, from.Reported[i])
-	for r := range c.Cells {
-		c.Cells[r] = append(c.Cells[r], from.Cells[r][i])
-	}
+	c.Cells = append(c.Cells, from.Cells[i])
 }
 
 // grow makes room for n rows.
 func (c *Columns) grow(n int) {
 	c.Place, c.ID, c.Grid, c.Category = slices.Grow(c.Place, n), slices.Grow(c.ID, n), slices.Grow(c.Grid, n), slices.Grow(c.Category, n)
 	c.State, c.Priority, c.Flags, c.Reported = slices.Grow(c.State, n), slices.Grow(c.Priority, n), slices.Grow(c.Flags, n), slices.Grow(c.Reported, n)
-	for r := range c.Cells {
-		c.Cells[r] = slices.Grow(c.Cells[r], n)
-	}
+	c.Cells = slices.Grow(c.Cells, n)
 }
 
 // sorted is the columns in the order of place, rows of one place by id.
 func (c *Columns) sorted() *Columns {
-	order := make([]int32, len(c.ID))
-	for i := range order {
-		order[i] = int32(i)
-	}
-	slices.SortFunc(order, func(a, b int32) int {
-		if d := compare(c.Place[a], c.Place[b]); d != 0 {
-			return d
-		}
-		return compare(c.ID[a], c.ID[b])
-	})
-	out := &Columns{
+	order := c.byPlace(nil)
+	return &Columns{
 		Place: taken(c.Place, order), ID: taken(c.ID, order), Grid: taken(c.Grid, order), Category: taken(c.Category, order),
 		State: taken(c.State, order), Priority: taken(c.Priority, order), Flags: taken(c.Flags, order), Reported: taken(c.Reported, order),
+		Cells: taken(c.Cells, order),
 	}
-	for r := range c.Cells {
-		out.Cells[r] = taken(c.Cells[r], order)
-	}
-	return out
 }
 
-func compare[T uint64 | int64](a, b T) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
+// byPlace are the rows that are not gone, in the order of place and id.
+func (c *Columns) byPlace(gone []uint64) []int32 {
+	type placed struct {
+		at uint64
+		i  int32
 	}
-	return 0
+	rows := make([]placed, 0, len(c.ID))
+	for i, at := range c.Place {
+		if !Marked(gone, i) {
+			rows = append(rows, placed{at, int32(i)})
+		}
+	}
+	slices.SortFunc(rows, func(a, b placed) int {
+		if d := cmp.Compare(a.at, b.at); d != 0 {
+			return d
+		}
+		return cmp.Compare(c.ID[a.i], c.ID[b.i])
+	})
+	order := make([]int32, len(rows))
+	for k, r := range rows {
+		order[k] = r.i
+	}
+	return order
 }
 
 func taken[T any](from []T, order []int32) []T {

@@ -4,6 +4,7 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"slices"
@@ -17,15 +18,15 @@ import (
 )
 
 // rowsOf are the rows of a view that count, by id.
-func rowsOf(v *View) map[int64][10]any {
-	out := map[int64][10]any{}
+func rowsOf(v *View) map[int64][9]any {
+	out := map[int64][9]any{}
 	for _, part := range []struct {
 		c    *Columns
 		gone []uint64
 	}{{v.Sorted, v.Gone}, {v.Tail, v.TailGone}} {
 		for i, id := range part.c.ID {
 			if c := part.c; !Marked(part.gone, i) {
-				out[id] = [10]any{c.Place[i], c.Grid[i], c.Category[i], c.State[i], c.Priority[i], c.Flags[i], c.Reported[i], c.Cells[0][i], c.Cells[1][i], c.Cells[2][i]}
+				out[id] = [9]any{c.Place[i], c.Grid[i], c.Category[i], c.State[i], c.Priority[i], c.Flags[i], c.Reported[i], v.Cells.At(c.Cells[i], 9)}
 			}
 		}
 	}
@@ -39,17 +40,17 @@ func TestATailIsPutInItsPlace(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 3))
 	for range 50 {
 		v := &View{Sorted: &Columns{}, Tail: &Columns{}}
-		id := int64(0)
+		id, numbers := int64(0), &CellNumbers{}
 		some := func(n int) *Columns {
-			b := newBuilder(v)
+			b := newBuilder(v, numbers)
 			for range n {
 				id += 1 + r.Int64N(3)
-				b.add(&store.Placed{
-					ID: id, At: orb.Point{107 + r.Float64(), 38 + float64(r.IntN(3))}, Cells: [3]cell.Cell{1, 2, cell.Cell(r.IntN(9))}, Grid: r.Int32N(9),
+				b.add(&store.Mirrored{
+					ID: id, Placed: true, At: orb.Point{107 + r.Float64(), 38 + float64(r.IntN(3))}, Cells: [4]cell.Cell{1, 2, 3, cell.Cell(r.IntN(9))}, Grid: r.Int32N(9),
 					Category: string(rune('a' + r.IntN(5))), State: "routed", Priority: int16(1 + r.IntN(4)), Open: r.IntN(2) == 0, Sensitive: r.IntN(2) == 0, Reported: time.UnixMicro(r.Int64N(1e15)),
 				})
 			}
-			v.Categories, v.States = b.wordsTold, b.statesTold
+			v.Categories, v.States, v.Cells = b.wordsTold, b.statesTold, numbers.Cells
 			return &b.c
 		}
 		v.Sorted = some(r.IntN(200)).sorted()
@@ -65,7 +66,7 @@ func TestATailIsPutInItsPlace(t *testing.T) {
 			}
 		}
 		want := rowsOf(v)
-		m := &Mirror{tail: map[int64]int32{1: 1}}
+		m := &Mirror{tail: map[int64]int32{1: 1}, byID: idOrder(v.Sorted)}
 		m.compact(v)
 		got := rowsOf(v)
 		if len(got) != len(want) || len(v.Sorted.ID) != len(want) || len(v.Tail.ID) != 0 || len(m.tail) != 0 {
@@ -76,7 +77,7 @@ func TestATailIsPutInItsPlace(t *testing.T) {
 				t.Fatalf("incident %d: %v, was %v", id, got[id], row)
 			}
 		}
-		if !slices.IsSorted(v.Sorted.Place) || !slices.IsSortedFunc(m.byID, func(a, b int32) int { return compare(v.Sorted.ID[a], v.Sorted.ID[b]) }) {
+		if !slices.IsSorted(v.Sorted.Place) || !slices.IsSortedFunc(m.byID, func(a, b int32) int { return cmp.Compare(v.Sorted.ID[a], v.Sorted.ID[b]) }) {
 			t.Fatal("out of order")
 		}
 	}
@@ -84,13 +85,13 @@ func TestATailIsPutInItsPlace(t *testing.T) {
 
 // TestColumnsThatWereReadDoNotChange: a view holds what it held, whatever comes behind.
 func TestColumnsThatWereReadDoNotChange(t *testing.T) {
-	b := newBuilder(&View{})
-	b.add(&store.Placed{ID: 1, Category: "a", State: "routed"})
+	b := newBuilder(&View{}, &CellNumbers{})
+	b.add(&store.Mirrored{ID: 1, Category: "a", State: "routed"})
 	first := (&Columns{}).with(&b.c, 0)
 	second := first.with(&b.c, 0)
 	third := first.with(&b.c, 0)
-	if len(first.ID) != 1 || len(second.ID) != 2 || len(third.Cells[2]) != 2 {
-		t.Error(len(first.ID), len(second.ID), len(third.Cells[2]))
+	if len(first.ID) != 1 || len(second.ID) != 2 || len(third.Cells) != 2 {
+		t.Error(len(first.ID), len(second.ID), len(third.Cells))
 	}
 }
 

@@ -1,16 +1,17 @@
 // SPDX-FileCopyrightText: The OneMap authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package mirror keeps every incident that has a place in memory, by column, for what
-// looks at many of them at once. PostgreSQL stays the truth: the mirror is read from it at
+// Package mirror keeps every incident in memory, by column, for what looks at many of
+// them at once. PostgreSQL stays the truth: the mirror is read from it at
 // the start and whenever much changes at once, and follows the feed, reading anew what an
 // event tells of. Whoever asks gets a View as of one sequence number.
 //
-//	store.EachPlaced -> Columns, sorted by place -> View -> tiles
+//	store.EachMirrored -> Columns, sorted by place -> View -> tiles, counts by cell
 //	feed: ids of a batch -> the same query -> tail, rows gone -> the next View
 package mirror
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 
 	"onemap/auth"
 	"onemap/feed"
+	"onemap/geo/cell"
 	"onemap/store"
 )
 
@@ -51,12 +53,13 @@ type Mirror struct {
 	missed  map[int64]bool
 	byID    []int32         // rows of the sorted part in the order of their ids
 	tail    map[int64]int32 // rows of the tail that count
+	numbers *CellNumbers
 }
 
 // New makes a Mirror that holds nothing yet. The scope is that of the whole database: who
 // reads a View cuts it to the reader's.
 func New(db *store.DB, whole auth.Scope) *Mirror {
-	return &Mirror{db: db, scope: whole, missed: map[int64]bool{}}
+	return &Mirror{db: db, scope: whole, missed: map[int64]bool{}, numbers: &CellNumbers{}}
 }
 
 // View is the newest state. Error: *Loading until everything has been read once.
@@ -65,6 +68,30 @@ func (m *Mirror) View() (*View, error) {
 		return v, nil
 	}
 	return nil, &Loading{m.done.Load(), m.about.Load()}
+}
+
+// ErrBehind says that the newest View is older than was asked for.
+var ErrBehind = errors.New("mirror: it is behind; ask again")
+
+const awaitLook = 2 * time.Millisecond
+
+// Await is View as of the event with that number or a later one, which is waited for so
+// long. Errors: ErrBehind, *Loading, the context's.
+func (m *Mirror) Await(ctx context.Context, least feed.Seq, wait time.Duration) (*View, error) {
+	for until := time.Now().Add(wait); ; {
+		v, err := m.View()
+		if err != nil || v.Seq >= least {
+			return v, err
+		}
+		if !time.Now().Before(until) {
+			return nil, ErrBehind
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(awaitLook):
+		}
+	}
 }
 
 // Due says that more has changed than events tell by id. Until Load has read it, the View
@@ -100,9 +127,9 @@ func (m *Mirror) Load(ctx context.Context) (err error) {
 		m.reading, m.due = false, m.due || err != nil
 	}()
 
-	next := newBuilder(&View{})
+	next := newBuilder(&View{}, &CellNumbers{})
 	m.done.Store(0)
-	seq, err := m.db.EachPlaced(ctx, m.scope, nil, func(about int) { m.about.Store(int64(about)) }, func(p *store.Placed) {
+	seq, err := m.db.EachMirrored(ctx, m.scope, nil, func(about int) { m.about.Store(int64(about)); next.c.grow(about) }, func(p *store.Mirrored) {
 		next.add(p)
 		m.done.Add(1)
 	})
@@ -110,6 +137,7 @@ func (m *Mirror) Load(ctx context.Context) (err error) {
 		return err
 	}
 	sorted := next.c.sorted()
+	numbers := next.numbers.inOrder(sorted.Cells)
 	byID := idOrder(sorted)
 
 	m.mu.Lock()
@@ -122,11 +150,11 @@ func (m *Mirror) Load(ctx context.Context) (err error) {
 	if !m.due {
 		seq = max(seq, m.told) // what came meanwhile is read below
 	}
-	v := &View{Seq: seq, Sorted: sorted, Tail: &Columns{}, Categories: next.wordsTold, States: next.statesTold}
-	was := [...]any{m.byID, m.tail}
-	m.byID, m.tail = byID, map[int64]int32{}
+	v := &View{Seq: seq, Sorted: sorted, Tail: &Columns{}, Categories: next.wordsTold, States: next.statesTold, Cells: numbers.Cells}
+	byIDWas, tailWas, numbersWas := m.byID, m.tail, m.numbers
+	m.byID, m.tail, m.numbers = byID, map[int64]int32{}, numbers
 	if _, err := m.change(ctx, v, slices.Collect(maps.Keys(m.missed))); err != nil {
-		m.byID, m.tail = was[0].([]int32), was[1].(map[int64]int32)
+		m.byID, m.tail, m.numbers = byIDWas, tailWas, numbersWas
 		m.due = true
 		return err
 	}
@@ -186,17 +214,17 @@ func (m *Mirror) change(ctx context.Context, v *View, ids []int64) (moved []uint
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	b := newBuilder(v)
-	if _, err := m.db.EachPlaced(ctx, m.scope, ids, nil, b.add); err != nil {
+	b := newBuilder(v, m.numbers)
+	if _, err := m.db.EachMirrored(ctx, m.scope, ids, nil, b.add); err != nil {
 		return nil, err
 	}
 	moved = m.hide(v, ids)
 	for i, id := range b.c.ID {
 		m.tail[id] = int32(len(v.Tail.ID))
 		v.Tail = v.Tail.with(&b.c, i)
-		moved = append(moved, b.c.Place[i])
+		moved = b.c.moved(moved, i)
 	}
-	v.Categories, v.States = b.wordsTold, b.statesTold
+	v.Categories, v.States, v.Cells = b.wordsTold, b.statesTold, b.numbers.Cells
 	if n := len(v.Tail.ID); n > compactAt && n > len(v.Sorted.ID)/64 {
 		m.compact(v)
 	}
@@ -208,12 +236,12 @@ func (m *Mirror) hide(v *View, ids []int64) (moved []uint64) {
 	v.Gone, v.TailGone = slices.Clone(v.Gone), slices.Clone(v.TailGone)
 	for _, id := range ids {
 		if i, is := m.tail[id]; is {
-			moved = append(moved, v.Tail.Place[i])
+			moved = v.Tail.moved(moved, int(i))
 			v.TailGone = withMark(v.TailGone, int(i))
 			delete(m.tail, id)
-		} else if k, is := slices.BinarySearchFunc(m.byID, id, func(i int32, id int64) int { return compare(v.Sorted.ID[i], id) }); is {
+		} else if k, is := slices.BinarySearchFunc(m.byID, id, func(i int32, id int64) int { return cmp.Compare(v.Sorted.ID[i], id) }); is {
 			if i := int(m.byID[k]); !Marked(v.Gone, i) {
-				moved = append(moved, v.Sorted.Place[i])
+				moved = v.Sorted.moved(moved, i)
 				v.Gone = withMark(v.Gone, i)
 			}
 		}
@@ -221,42 +249,143 @@ func (m *Mirror) hide(v *View, ids []int64) (moved []uint64) {
 	return moved
 }
 
-// compact puts the tail in its place.
-func (m *Mirror) compact(v *View) {
-	all := &Columns{}
-	all.grow(len(v.Sorted.ID) + len(v.Tail.ID))
-	for _, part := range []struct {
-		c    *Columns
-		gone []uint64
-	}{{v.Sorted, v.Gone}, {v.Tail, v.TailGone}} {
-		for i := range part.c.ID {
-			if !Marked(part.gone, i) {
-				all.add(part.c, i)
-			}
-		}
+// moved adds the place of row i, if it has one.
+func (c *Columns) moved(places []uint64, i int) []uint64 {
+	if c.Flags[i]&NoPlace != 0 {
+		return places
 	}
-	v.Sorted, v.Tail, v.Gone, v.TailGone = all.sorted(), &Columns{}, nil, nil
-	m.byID, m.tail = idOrder(v.Sorted), map[int64]int32{}
+	return append(places, c.Place[i])
+}
+
+// compact puts the tail in its place: two parts in order are made one.
+func (m *Mirror) compact(v *View) {
+	old, tail := v.Sorted, v.Tail
+	late := tail.byPlace(v.TailGone)
+	all := &Columns{}
+	all.grow(len(old.ID) + len(late))
+	now := make([]int32, len(old.ID)) // where the rows of old are now
+	lateIDs := make([]int32, 0, len(late))
+	addLate := func() {
+		lateIDs = append(lateIDs, int32(len(all.ID)))
+		all.add(tail, int(late[0]))
+		late = late[1:]
+	}
+	for i, at := range old.Place {
+		if Marked(v.Gone, i) {
+			now[i] = -1
+			continue
+		}
+		for len(late) > 0 && (tail.Place[late[0]] < at || tail.Place[late[0]] == at && tail.ID[late[0]] < old.ID[i]) {
+			addLate()
+		}
+		now[i] = int32(len(all.ID))
+		all.add(old, i)
+	}
+	for len(late) > 0 {
+		addLate()
+	}
+	slices.SortFunc(lateIDs, func(a, b int32) int { return cmp.Compare(all.ID[a], all.ID[b]) })
+	byID := make([]int32, 0, len(all.ID))
+	for _, i := range m.byID {
+		if now[i] < 0 {
+			continue
+		}
+		for len(lateIDs) > 0 && all.ID[lateIDs[0]] < all.ID[now[i]] {
+			byID, lateIDs = append(byID, lateIDs[0]), lateIDs[1:]
+		}
+		byID = append(byID, now[i])
+	}
+	m.byID, m.tail = append(byID, lateIDs...), map[int64]int32{}
+	v.Sorted, v.Tail, v.Gone, v.TailGone = all, &Columns{}, nil, nil
 }
 
 // idOrder is the rows in the order of their ids.
 func idOrder(c *Columns) []int32 {
-	out := make([]int32, len(c.ID))
-	for i := range out {
-		out[i] = int32(i)
+	type row struct {
+		id int64
+		i  int32
 	}
-	slices.SortFunc(out, func(a, b int32) int { return compare(c.ID[a], c.ID[b]) })
+	rows := make([]row, len(c.ID))
+	for i, id := range c.ID {
+		rows[i] = row{id, int32(i)}
+	}
+	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.id, b.id) })
+	out := make([]int32, len(rows))
+	for k, r := range rows {
+		out[k] = r.i
+	}
 	return out
 }
 
-func flagsOf(p *store.Placed) (f Flags) {
+func flagsOf(p *store.Mirrored) (f Flags) {
 	if p.Open {
 		f |= Open
 	}
 	if p.Sensitive {
 		f |= Sensitive
 	}
+	if !p.Placed {
+		f |= NoPlace
+	}
 	return f
+}
+
+// CellNumbers is Cells being filled. Whoever reads a copy of them sees nothing of what is
+// numbered later.
+type CellNumbers struct {
+	Cells
+	sets map[[4]cell.Cell]int32
+	of   [4]map[cell.Cell]int32
+}
+
+// Number is that of a set of cells, of those that are new a new one.
+func (n *CellNumbers) Number(set [4]cell.Cell) int32 {
+	i, known := n.sets[set]
+	if known {
+		return i
+	}
+	if n.sets == nil {
+		n.sets = map[[4]cell.Cell]int32{}
+		for r := range n.of {
+			n.of[r] = map[cell.Cell]int32{}
+		}
+		n.Sets = append(n.Sets, [4]int32{-1, -1, -1, -1})
+	}
+	var numbers [4]int32
+	for r, at := range set {
+		k, known := n.of[r][at]
+		if !known {
+			k = int32(len(n.Of[r]))
+			n.of[r][at] = k
+			n.Of[r] = append(n.Of[r], at)
+		}
+		numbers[r] = k
+	}
+	i = int32(len(n.Sets))
+	n.sets[set] = i
+	n.Sets = append(n.Sets, numbers)
+	return i
+}
+
+// inOrder numbers anew, as rows in the order of place come upon them, and puts the new
+// numbers into the column: who goes through rows in that order finds what is told of
+// their cells side by side.
+func (n *CellNumbers) inOrder(column []int32) *CellNumbers {
+	next, now := &CellNumbers{}, make([]int32, len(n.Sets))
+	for i, set := range column {
+		if set == 0 {
+			continue
+		}
+		if now[set] == 0 {
+			var cells [4]cell.Cell
+			for k := range cells {
+				cells[k] = n.At(set, 6+k)
+			}
+			now[set] = next.Number(cells)
+		}
+		column[i] = now[set]
+	}
+	return next
 }
 
 // builder makes columns of rows.
@@ -265,11 +394,15 @@ type builder struct {
 	words                 map[string]uint16
 	states                map[string]uint8
 	wordsTold, statesTold []string
+	numbers               *CellNumbers
 }
 
-// newBuilder makes one that goes on with the words of a View.
-func newBuilder(v *View) *builder {
-	b := &builder{words: map[string]uint16{}, states: map[string]uint8{}, wordsTold: slices.Clone(v.Categories), statesTold: slices.Clone(v.States)}
+// newBuilder makes one that goes on with the words and the cells of a View.
+func newBuilder(v *View, numbers *CellNumbers) *builder {
+	b := &builder{
+		words: map[string]uint16{}, states: map[string]uint8{}, wordsTold: slices.Clone(v.Categories), statesTold: slices.Clone(v.States),
+		numbers: numbers,
+	}
 	for i, w := range b.wordsTold {
 		b.words[w] = uint16(i)
 	}
@@ -279,7 +412,7 @@ func newBuilder(v *View) *builder {
 	return b
 }
 
-func (b *builder) add(p *store.Placed) {
+func (b *builder) add(p *store.Mirrored) {
 	w, known := b.words[p.Category]
 	if !known {
 		w = uint16(len(b.wordsTold))
@@ -292,8 +425,12 @@ func (b *builder) add(p *store.Placed) {
 		b.states[p.State] = st
 		b.statesTold = append(b.statesTold, p.State)
 	}
+	place, cells := uint64(0), int32(0)
+	if p.Placed {
+		place, cells = PlaceOf(p.At), b.numbers.Number(p.Cells)
+	}
 	c := &b.c
-	c.Place = append(c.Place, PlaceOf(p.At))
+	c.Place = append(c.Place, place)
 	c.ID = append(c.ID, p.ID)
 	c.Grid = append(c.Grid, p.Grid)
 	c.Category = append(c.Category, w)
@@ -301,7 +438,5 @@ func (b *builder) add(p *store.Placed) {
 	c.Priority = append(c.Priority, uint8(p.Priority))
 	c.Flags = append(c.Flags, flagsOf(p))
 	c.Reported = append(c.Reported, p.Reported.UnixMicro())
-	for r := range c.Cells {
-		c.Cells[r] = append(c.Cells[r], p.Cells[r])
-	}
+	c.Cells = append(c.Cells, cells)
 }

@@ -4,8 +4,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -17,19 +20,43 @@ import (
 
 // CellFilter says which incidents are counted by cell.
 type CellFilter struct {
-	Res      int             // of the cells: 6 to 9
-	Grids    []auth.Interval // grid numbers; none for any
-	Category string          // a category, or a top category with all below it
-	Why      cell.Cell       // of resolution Res: whose categories are counted too; 0 for none
+	Res        int             // of the cells: 6 to 9
+	Grids      []auth.Interval // grid numbers; none for any
+	Categories []string        // codes; nil for any
+	Why        cell.Cell       // of resolution Res: whose categories are counted too; 0 for none
 }
 
 // CellCounts are incidents by the cell they lie in, as of one sequence number: they
 // hold everything up to Seq, at least.
 type CellCounts struct {
 	Seq        feed.Seq
-	Cells      map[cell.Cell]int
+	Cells      []CellCount
 	NotLocated int            // without a place, and so in no cell
 	Categories map[string]int // of what lies in the cell Why
+}
+
+// Equal reports whether both count the same, whatever they are as of.
+func (c CellCounts) Equal(d CellCounts) bool {
+	order := func(cs []CellCount) []CellCount {
+		return slices.SortedFunc(slices.Values(cs), func(a, b CellCount) int { return cmp.Compare(a.Cell, b.Cell) })
+	}
+	return c.NotLocated == d.NotLocated && maps.Equal(c.Categories, d.Categories) && slices.Equal(order(c.Cells), order(d.Cells))
+}
+
+// CellCount is how many incidents lie in a cell.
+type CellCount struct {
+	Cell cell.Cell
+	N    int
+}
+
+// FeedEnd is the number that the newest event has, or will have when it is numbered: what
+// is as of it holds everything that was committed when it was asked for.
+func (db *DB) FeedEnd(ctx context.Context) (end feed.Seq, err error) {
+	err = db.Pool.QueryRow(ctx, "SELECT coalesce((SELECT seq FROM feed_head), 0) + (SELECT count(*) FROM outbox)").Scan(&end)
+	if err != nil {
+		return 0, fmt.Errorf("store: the end of the feed: %w", err)
+	}
+	return end, nil
 }
 
 // cellColumns are where an incident's cells are.
@@ -52,7 +79,7 @@ func (db *DB) CellCounts(ctx context.Context, s auth.Scope, v auth.View, f CellF
 			return err
 		}
 		for _, p := range periods {
-			c := CellCounts{Seq: seq, Cells: map[cell.Cell]int{}, Categories: map[string]int{}}
+			c := CellCounts{Seq: seq, Categories: map[string]int{}}
 			if err := c.count(ctx, tx, s, f, p); err != nil {
 				return err
 			}
@@ -80,7 +107,7 @@ func (c *CellCounts) count(ctx context.Context, tx pgx.Tx, s auth.Scope, f CellF
 		if at == 0 {
 			c.NotLocated = n
 		} else {
-			c.Cells[cell.Cell(at)] = n
+			c.Cells = append(c.Cells, CellCount{cell.Cell(at), n})
 		}
 		return nil
 	})
@@ -103,8 +130,8 @@ func (q *query) heat(f CellFilter, p analysis.Period) *query {
 	if len(f.Grids) > 0 {
 		q.add(" AND ").within(f.Grids, "i.grid_no")
 	}
-	if f.Category != "" {
-		q.add(" AND i.category IN (SELECT code FROM category WHERE code = ? OR parent_code = ?)", f.Category, f.Category)
+	if f.Categories != nil {
+		q.add(" AND i.category = ANY(?)", f.Categories)
 	}
 	return q
 }

@@ -29,8 +29,8 @@ func (q IncidentQuery) key() string {
 }
 
 // filter is the query in the words of a view.
-func (q IncidentQuery) filter(v *mirror.View) IncidentFilter {
-	f := IncidentFilter{Closed: q.Closed}
+func (q IncidentQuery) filter(v *mirror.View) mirror.Filter {
+	f := mirror.Filter{Closed: q.Closed}
 	if !q.From.IsZero() {
 		f.From = q.From.UnixMicro()
 	}
@@ -48,17 +48,13 @@ func (q IncidentQuery) filter(v *mirror.View) IncidentFilter {
 	return f
 }
 
-// ErrBehind says that this node does not hold what was asked for yet.
-var ErrBehind = errors.New("tiles: this node is behind; ask again")
-
 const (
 	behindWait  = time.Second // how long what is not there yet is waited for
-	behindLook  = 10 * time.Millisecond
-	mostWaiting = 256 // at once
+	mostWaiting = 256         // at once
 )
 
 // IncidentTile is a tile of incidents as Tile is one of another layer, with the number of
-// the event it is as of: least or later. Errors: those of Tile, *mirror.Loading, ErrBehind.
+// the event it is as of: least or later. Errors: those of Tile, *mirror.Loading, mirror.ErrBehind.
 func (s *Server) IncidentTile(ctx context.Context, z, x, y int, a auth.Actor, q IncidentQuery, least feed.Seq) (body []byte, etag string, seq feed.Seq, err error) {
 	_, d, err := s.find("incidents", a)
 	if z < 0 || z > MaxZoom || x < 0 || y < 0 || x >= 1<<z || y >= 1<<z {
@@ -75,7 +71,7 @@ func (s *Server) IncidentTile(ctx context.Context, z, x, y int, a auth.Actor, q 
 		return nil, "", 0, err
 	}
 	if v.Seq < least {
-		return nil, "", 0, ErrBehind
+		return nil, "", 0, mirror.ErrBehind
 	}
 	k := key{layer: q.key(), tile: tile{z, x, y}, scope: d.Scope.Tag(auth.CaseView), generation: changed}
 	e, err := s.cache.get(ctx, k, func() (ready, error) {
@@ -86,7 +82,7 @@ func (s *Server) IncidentTile(ctx context.Context, z, x, y int, a auth.Actor, q 
 		return quick.pack(raw)
 	})
 	switch {
-	case errors.Is(err, ErrNarrowed):
+	case errors.Is(err, mirror.ErrNarrowed):
 		err = fmt.Errorf("%w: %w", ErrForbidden, err)
 	case err == nil && e.body == nil:
 		err = ErrEmpty
@@ -95,7 +91,7 @@ func (s *Server) IncidentTile(ctx context.Context, z, x, y int, a auth.Actor, q 
 }
 
 // AwaitIncidents waits until this node holds the event with the number least, for a second
-// at most. Who waits keeps no place of those who draw. Errors: ErrBehind, *mirror.Loading.
+// at most. Who waits keeps no place of those who draw. Errors: mirror.ErrBehind, *mirror.Loading.
 func (s *Server) AwaitIncidents(ctx context.Context, least feed.Seq) error {
 	if s.o.Mirror == nil || least == 0 {
 		return nil
@@ -105,18 +101,9 @@ func (s *Server) AwaitIncidents(ctx context.Context, least feed.Seq) error {
 	}
 	if s.waiting.Add(1) > mostWaiting {
 		s.waiting.Add(-1)
-		return ErrBehind
+		return mirror.ErrBehind
 	}
 	defer s.waiting.Add(-1)
-	for until := time.Now().Add(behindWait); time.Now().Before(until); {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(behindLook):
-		}
-		if v, err := s.o.Mirror.View(); err != nil || v.Seq >= least {
-			return err
-		}
-	}
-	return ErrBehind
+	_, err := s.o.Mirror.Await(ctx, least, behindWait)
+	return err
 }

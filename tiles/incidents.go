@@ -4,7 +4,6 @@
 package tiles
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
@@ -14,10 +13,6 @@ import (
 	"onemap/geo/cell"
 	"onemap/mirror"
 )
-
-// ErrNarrowed says that the scope is narrowed to a worker's or a department's own
-// incidents, which columns don't know: they are to be had by the list.
-var ErrNarrowed = errors.New("tiles: whose an incident is, is not known here")
 
 const (
 	// DotsFrom is the first zoom that shows incidents one by one. A tile further out
@@ -43,13 +38,6 @@ func CellsAt(z int) int {
 	return 8
 }
 
-// IncidentFilter narrows a tile of incidents. The zero filter leaves the open ones.
-type IncidentFilter struct {
-	From, To   int64  // reported in [From, To), microseconds since 1970; 0 for no end
-	Categories []bool // by number: those wanted; nil for all
-	Closed     bool   // closed ones too
-}
-
 // ends are the least and the greatest place in the tile.
 func (t tile) ends() (first, last uint64) {
 	shift := 64 - 2*t.z
@@ -67,68 +55,20 @@ func (t tile) unitsOf(place uint64) (x, y int32) {
 	return cut(mirror.Gather(place)), cut(mirror.Gather(place >> 1))
 }
 
-// asked is a scope and a filter, ready to be held against rows.
-type asked struct {
-	all    bool
-	within []auth.Interval
-	must   mirror.Flags // flags a row must have
-	not    mirror.Flags // and must not
-	f      IncidentFilter
-}
-
-func newAsked(s auth.Scope, f IncidentFilter) (asked, error) {
-	a := asked{all: s.All(), within: s.Intervals(), f: f}
-	if _, narrowed := s.Worker(); narrowed && !s.All() {
-		return a, ErrNarrowed
-	}
-	if _, narrowed := s.Department(); narrowed && !s.All() {
-		return a, ErrNarrowed
-	}
-	if !s.Sensitive() {
-		a.not = mirror.Sensitive
-	}
-	if s.OpenOnly() || !f.Closed {
-		a.must = mirror.Open
-	}
-	return a, nil
-}
-
-// shows reports whether row i is in the scope and wanted by the filter.
-func (a *asked) shows(c *mirror.Columns, i int) bool {
-	if flags := c.Flags[i]; flags&a.must != a.must || flags&a.not != 0 {
-		return false
-	}
-	if at := c.Reported[i]; a.f.From != 0 && at < a.f.From || a.f.To != 0 && at >= a.f.To {
-		return false
-	}
-	if a.f.Categories != nil && (int(c.Category[i]) >= len(a.f.Categories) || !a.f.Categories[c.Category[i]]) {
-		return false
-	}
-	if a.all {
-		return true
-	}
-	for _, iv := range a.within {
-		if iv.Lo <= c.Grid[i] && c.Grid[i] <= iv.Hi {
-			return true
-		}
-	}
-	return false
-}
-
 // each calls do with every row of v in the tile that a shows.
-func each(v *mirror.View, t tile, a *asked, do func(c *mirror.Columns, i int)) {
+func each(v *mirror.View, t tile, a *mirror.Asked, do func(c *mirror.Columns, i int)) {
 	first, last := t.ends()
 	if c := v.Sorted; c != nil {
 		from, _ := slices.BinarySearch(c.Place, first)
 		for i := from; i < len(c.Place) && c.Place[i] <= last; i++ {
-			if !mirror.Marked(v.Gone, i) && a.shows(c, i) {
+			if !mirror.Marked(v.Gone, i) && a.Shows(c, i) {
 				do(c, i)
 			}
 		}
 	}
 	if c := v.Tail; c != nil {
 		for i, p := range c.Place {
-			if first <= p && p <= last && !mirror.Marked(v.TailGone, i) && a.shows(c, i) {
+			if first <= p && p <= last && !mirror.Marked(v.TailGone, i) && a.Shows(c, i) {
 				do(c, i)
 			}
 		}
@@ -184,15 +124,16 @@ func (d *drawer) layAway() {
 // tile. A centre takes fewer bytes than a hexagon, needs no cutting at a
 // tile's edge, and is drawn as a circle by its count, as dots are.
 //
-// Errors: ErrOutOfRange, ErrNarrowed.
-func AppendIncidents(dst []byte, v *mirror.View, z, x, y int, s auth.Scope, f IncidentFilter) ([]byte, error) {
+// Errors: ErrOutOfRange, mirror.ErrNarrowed.
+func AppendIncidents(dst []byte, v *mirror.View, z, x, y int, s auth.Scope, f mirror.Filter) ([]byte, error) {
 	if z < 0 || z > MaxZoom || x < 0 || y < 0 || x >= 1<<z || y >= 1<<z {
 		return dst, fmt.Errorf("%w: %d/%d/%d", ErrOutOfRange, z, x, y)
 	}
-	a, err := newAsked(s, f)
+	a, err := mirror.NewAsked(s, f)
 	if err != nil {
 		return dst, err
 	}
+	a = a.Without(mirror.NoPlace)
 	d, t := takeDrawer(), tile{z, x, y}
 	defer d.layAway()
 	d.dots.reset()
@@ -210,7 +151,7 @@ func AppendIncidents(dst []byte, v *mirror.View, z, x, y int, s auth.Scope, f In
 }
 
 // draw shows incidents one by one, and together where they are too many.
-func (d *drawer) draw(v *mirror.View, t tile, a *asked) {
+func (d *drawer) draw(v *mirror.View, t tile, a *mirror.Asked) {
 	d.rows = d.rows[:0]
 	each(v, t, a, func(c *mirror.Columns, i int) { d.rows = append(d.rows, row{c, i}) })
 	if len(d.rows) <= mostDots {
@@ -260,13 +201,13 @@ func (d *drawer) dot(v *mirror.View, t tile, r row) {
 // count counts by cell. A cell is told in the tile of its centre, with all that lies in
 // it: so the tile's surroundings are looked at too, an eighth of it wide. That is more than
 // a cell's half width up to 69 degrees of latitude.
-func (d *drawer) count(v *mirror.View, t tile, a *asked) error {
+func (d *drawer) count(v *mirror.View, t tile, a *mirror.Asked) error {
 	clear(d.cells)
 	res := CellsAt(t.z)
 	var last cell.Cell // rows in order of place lie in the same cell by runs
 	run := 0
 	add := func(c *mirror.Columns, i int) {
-		k := c.Cells[res-6][i]
+		k := v.Cells.At(c.Cells[i], res)
 		if k != last {
 			if run > 0 {
 				d.cells[last] += run

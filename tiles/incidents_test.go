@@ -72,11 +72,31 @@ func columns(t testing.TB, rs []report) *mirror.Columns {
 		c.ID, c.Grid, c.Category = append(c.ID, p.id), append(c.Grid, p.grid), append(c.Category, p.category)
 		c.State, c.Priority, c.Flags = append(c.State, p.state), append(c.Priority, p.priority), append(c.Flags, p.flags)
 		c.Reported = append(c.Reported, p.reported)
-		for i := range c.Cells {
-			c.Cells[i] = append(c.Cells[i], cellOf(t, p.at, 6+i))
-		}
+		c.Cells = append(c.Cells, setOf(t, p.at))
 	}
 	return c
+}
+
+// numbers are those of the cells of all reports.
+var numbers struct {
+	sync.Mutex
+	mirror.CellNumbers
+}
+
+func setOf(t testing.TB, at orb.Point) int32 {
+	var set [4]cell.Cell
+	for k := range set {
+		set[k] = cellOf(t, at, 6+k)
+	}
+	numbers.Lock()
+	defer numbers.Unlock()
+	return numbers.Number(set)
+}
+
+func viewOf(sorted *mirror.Columns) mirror.View {
+	numbers.Lock()
+	defer numbers.Unlock()
+	return mirror.View{Sorted: sorted, Categories: categoryCodes, States: states, Cells: numbers.Cells}
 }
 
 func cellOf(t testing.TB, at orb.Point, res int) cell.Cell {
@@ -102,7 +122,7 @@ func begin(t testing.TB, rs []report) stand {
 		}
 		return 1
 	})
-	return stand{mirror.View{Sorted: columns(t, rs), Categories: categoryCodes, States: states}, rs}
+	return stand{viewOf(columns(t, rs)), rs}
 }
 
 // changed is another state, made of s by putting the reports of the same ids in place of
@@ -120,12 +140,13 @@ func (s stand) changed(t testing.TB, sorted []report, moved map[int]report, adde
 		next.rows = append(next.rows, r)
 	}
 	next.view.Tail = columns(t, tail)
+	next.view.Cells = viewOf(nil).Cells
 	next.rows = append(next.rows, tail...)
 	return next
 }
 
 // wanted says by the plainest words what a reader is to be shown.
-func wanted(r report, s auth.Scope, f tiles.IncidentFilter) bool {
+func wanted(r report, s auth.Scope, f mirror.Filter) bool {
 	return s.Sees(r.grid) && (s.Sensitive() || categoryCodes[r.category] != "0201") && (f.Closed || states[r.state] != "closed") &&
 		(f.From == 0 || r.reported >= f.From) && (f.To == 0 || r.reported < f.To) && (f.Categories == nil || f.Categories[r.category])
 }
@@ -157,7 +178,7 @@ func decode(raw []byte) (dots map[int64]string, counts map[orb.Point]int, sum in
 }
 
 // check holds a tile against all rows, looked at one by one.
-func (s stand) check(t testing.TB, at maptile.Tile, scope auth.Scope, f tiles.IncidentFilter) {
+func (s stand) check(t testing.TB, at maptile.Tile, scope auth.Scope, f mirror.Filter) {
 	raw, err := tiles.AppendIncidents(nil, &s.view, int(at.Z), int(at.X), int(at.Y), scope, f)
 	if err != nil {
 		t.Error(err)
@@ -226,7 +247,7 @@ func readers(t testing.TB) (out []auth.Scope) {
 	return out
 }
 
-func someFilter(r *rand.Rand) (f tiles.IncidentFilter) {
+func someFilter(r *rand.Rand) (f mirror.Filter) {
 	f.Closed = r.IntN(2) == 0
 	if r.IntN(2) == 0 {
 		f.From, f.To = 1+r.Int64N(500), 500+r.Int64N(500)
@@ -278,7 +299,7 @@ func TestIncidentTilesEqualAllRows(t *testing.T) {
 	}
 	wg.Wait()
 	// Where they are too many for dots: the middle of the town, all of them.
-	last, f := now.Load(), tiles.IncidentFilter{Closed: true}
+	last, f := now.Load(), mirror.Filter{Closed: true}
 	at := maptile.At(orb.Point{107.5, 38.2}, 12)
 	raw, err := tiles.AppendIncidents(nil, &last.view, 12, int(at.X), int(at.Y), scopes[0], f)
 	_, counts, _, err2 := decode(raw)
@@ -292,7 +313,7 @@ func TestIncidentTilesThatAreRefused(t *testing.T) {
 	s := begin(t, []report{someReport(rand.New(rand.NewPCG(1, 1)), 1)})
 	scope := readers(t)[0]
 	for _, at := range [][3]int{{-1, 0, 0}, {19, 0, 0}, {3, 8, 0}, {3, 0, 8}, {3, -1, 0}, {3, 0, -1}} {
-		if _, err := tiles.AppendIncidents(nil, &s.view, at[0], at[1], at[2], scope, tiles.IncidentFilter{}); !errors.Is(err, tiles.ErrOutOfRange) {
+		if _, err := tiles.AppendIncidents(nil, &s.view, at[0], at[1], at[2], scope, mirror.Filter{}); !errors.Is(err, tiles.ErrOutOfRange) {
 			t.Errorf("%v: %v", at, err)
 		}
 	}
@@ -301,11 +322,11 @@ func TestIncidentTilesThatAreRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if raw, err := tiles.AppendIncidents(nil, &s.view, 0, 0, 0, d.Scope, tiles.IncidentFilter{}); !errors.Is(err, tiles.ErrNarrowed) || len(raw) > 0 {
+		if raw, err := tiles.AppendIncidents(nil, &s.view, 0, 0, 0, d.Scope, mirror.Filter{}); !errors.Is(err, mirror.ErrNarrowed) || len(raw) > 0 {
 			t.Errorf("%s: %d bytes, %v", role, len(raw), err)
 		}
 	}
-	if raw, err := tiles.AppendIncidents(nil, &s.view, 0, 0, 0, auth.Scope{}, tiles.IncidentFilter{Closed: true}); err != nil || len(raw) > 0 {
+	if raw, err := tiles.AppendIncidents(nil, &s.view, 0, 0, 0, auth.Scope{}, mirror.Filter{Closed: true}); err != nil || len(raw) > 0 {
 		t.Errorf("a reader without a scope: %d bytes, %v", len(raw), err)
 	}
 }
@@ -329,7 +350,7 @@ func goldenTiles(t *testing.T) map[string][]byte {
 		z  maptile.Zoom
 	}{"incidents-13": {few, 13}, "incidents-many-12": {many, 12}, "incidents-9": {many, 9}} {
 		s, at := begin(t, of.rs), maptile.At(orb.Point{107.5, 38.2}, of.z)
-		raw, err := tiles.AppendIncidents(nil, &s.view, int(at.Z), int(at.X), int(at.Y), scope, tiles.IncidentFilter{Closed: true})
+		raw, err := tiles.AppendIncidents(nil, &s.view, int(at.Z), int(at.X), int(at.Y), scope, mirror.Filter{Closed: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -437,7 +458,7 @@ func BenchmarkIncidentTile(b *testing.B) {
 				at := maptile.At(s.rows[i*7919%len(s.rows)].at, z)
 				begin := time.Now()
 				var err error
-				if raw, err = tiles.AppendIncidents(raw[:0], &s.view, int(at.Z), int(at.X), int(at.Y), scope, tiles.IncidentFilter{}); err != nil {
+				if raw, err = tiles.AppendIncidents(raw[:0], &s.view, int(at.Z), int(at.X), int(at.Y), scope, mirror.Filter{}); err != nil {
 					b.Fatal(err)
 				}
 				worst = max(worst, time.Since(begin))

@@ -381,7 +381,7 @@ func (s *Server) startListeners(ctx context.Context) error {
 	s.api = api.New(api.Options{
 		DB: s.pools.changes, Reports: s.pools.reports, Reads: s.pools.reads, WallReads: s.pools.walls, Care: s.pools.care, Sealer: s.seal,
 		Places: s.places.Load, Overlays: s.overlays.Load, Layers: s.namedLayers, Media: s.media, Files: s.files, Due: s.nudge(s.plansDue), Now: s.o.Now, Log: s.o.Log, Pages: pages, Ready: s.isReady, Status: func() api.Loading { return *s.load.Load() }, Sweep: s.sweep.State,
-		Catalogue: s.catalogue, Ledger: s.ledger, Adviser: s.adviser(), Hub: s.hub, Tiles: s.tiles, Base: s.base, Dots: s.fixes.Live().Dots, Roads: s.roads, People: s.fixes.Directory, Fixes: s.keepFixes,
+		Catalogue: s.catalogue, Ledger: s.ledger, Adviser: s.adviser(), Hub: s.hub, Tiles: s.tiles, Mirror: s.mirror, Base: s.base, Dots: s.fixes.Live().Dots, Roads: s.roads, People: s.fixes.Directory, Fixes: s.keepFixes,
 		Version: s.o.Version, Link: s.URL, Limits: s.o.Limits, Proxies: s.o.TrustedProxies, Refused: func(rule string) { s.metrics.refused.WithLabelValues(rule).Inc() },
 	})
 	if s.secure, err = s.certificate(); err != nil {

@@ -43,7 +43,7 @@ func (s *Server) startLoops(ctx context.Context) error {
 	if err := s.reloadPlaces(ctx); err != nil {
 		return err
 	}
-	s.mirror = mirror.New(s.pools.care, auth.System("tiles of incidents are cut to each reader's scope"))
+	s.mirror = mirror.New(s.pools.care, auth.System("tiles and counts of incidents are cut to each reader's scope"))
 	s.tiles = tiles.New(tiles.Options{
 		Mirror:  s.mirror,
 		Tree:    func() *grid.Tree { return s.catalogue.Now().Tree },

@@ -83,19 +83,29 @@ const (
 	mirrorSample = 2000        // how many
 )
 
-// checkMirror holds some of the mirror against the database. Where it is wrong nobody is
+// checkMirror holds some of the mirror against the database, and one count of it. Where it is wrong nobody is
 // shown it any more: it is read anew, and until then tiles of incidents say so.
 func (s *Server) checkMirror(ctx context.Context) error {
-	looked, wrong, err := s.mirror.Check(ctx, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), mirrorSample)
+	rnd := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	looked, wrong, err := s.mirror.Check(ctx, rnd, mirrorSample)
 	s.metrics.mirrorLooked.Add(float64(looked))
+	count := ""
+	if err == nil && len(wrong) == 0 {
+		count, err = s.mirror.CheckCounts(ctx, rnd)
+	}
 	if errors.Is(err, mirror.ErrNotNow) {
 		return nil
 	}
-	if err != nil || len(wrong) == 0 {
+	if err != nil || len(wrong) == 0 && count == "" {
 		return err
 	}
-	s.metrics.mirrorWrong.Add(float64(len(wrong)))
-	s.o.Log.Error("incidents in memory are other than in the database: all are read again", "checked", looked, "wrong", len(wrong), "first", wrong[0])
+	if count != "" {
+		s.metrics.mirrorWrong.Inc()
+		s.o.Log.Error("incidents in memory are counted otherwise than in the database: all are read again", "count", count)
+	} else {
+		s.metrics.mirrorWrong.Add(float64(len(wrong)))
+		s.o.Log.Error("incidents in memory are other than in the database: all are read again", "checked", looked, "wrong", len(wrong), "first", wrong[0])
+	}
 	s.mirror.Forget()
 	s.nudge(s.mirrorDue)()
 	return nil
