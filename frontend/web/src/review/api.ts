@@ -8,8 +8,20 @@ import type { Http, Query } from '../session/http';
 
 export type Class = 'hot99' | 'hot95' | 'hot90' | 'cold90' | 'cold95' | 'cold99' | 'plain' | 'too_few';
 
+/** What incidents are counted by, if by anything. */
+export const PERS = ['', 'area', 'patrol_hours'] as const;
+export type Per = (typeof PERS)[number];
+
+/** Incidents by exposure with the exact 95 % interval; left out where the exposure is not known or too small. */
+export interface Rated {
+  exposure?: number;
+  rate?: number;
+  low?: number;
+  high?: number;
+}
+
 /** One cell with what is told of it; z, p, q and the strict q that its class goes by, where it was tested. */
-export interface HotCell {
+export interface HotCell extends Rated {
   cell: string;
   count: number;
   z?: number;
@@ -70,10 +82,17 @@ export interface Shapes<Cell> {
   type: 'FeatureCollection';
   features: { type: 'Feature'; properties: Cell; geometry: { type: 'Polygon'; coordinates: [number, number][][] } }[];
   as_of: { seq: number; time: string };
-  study: { grids: { code: string; name: string }[]; cells: number };
+  study: { grids: { code: string; name: string }[]; cells: number } & Rated;
 }
 
-export type HotShapes = Shapes<HotCell> & Counted;
+/** What rates are by: so many units of exposure, of which a cell has to have the least. */
+export interface RatedBy {
+  by: Exclude<Per, ''>;
+  unit: number;
+  least: number;
+}
+
+export type HotShapes = Shapes<HotCell> & Counted & { per?: RatedBy };
 export type ChangeShapes = Shapes<ChangeCell> & { before: Counted; after: Counted };
 export type CourseShapes = Shapes<CourseCell> & { steps: Counted[] };
 
@@ -91,6 +110,9 @@ export interface Why extends HotCell {
   categories: { code: string; name: string; count: number }[];
   rows: string;
   centre: [number, number];
+  per?: RatedBy;
+  /** Of the whole area. */
+  study?: Rated;
 }
 
 export interface Row {
@@ -130,6 +152,8 @@ export interface Question extends Period {
   category: string;
   method: Method;
   k: string;
+  /** What counts are put in relation to; of method count. */
+  per: Per;
   /** The period that it is compared with. */
   before?: Period;
   /** Into how many steps the period is cut. */
@@ -154,6 +178,8 @@ const root = '/api/v1';
 /** A page of rows is enough to see what kind of matters they are. */
 const ROWS = 20;
 
+/** What incidents are counted by, where a view tells rates. */
+const perOf = (q: Question) => (q.method === 'count' && q.per ? { per: q.per } : {});
 const whichOf = (q: Question): Query => ({ from: q.from, to: q.to, category: q.category || undefined });
 
 export class ReviewApi {
@@ -170,12 +196,12 @@ export class ReviewApi {
       const cut = { ...whichOf(q), res, k, steps: q.steps };
       return { kind: 'course', shapes: await this.http.shapes<CourseShapes>(`${root}/hotspots/emerging`, cut) };
     }
-    const one = { ...whichOf(q), res, k, method: q.method };
+    const one = { ...whichOf(q), res, k, method: q.method, ...perOf(q) };
     return { kind: 'hot', shapes: await this.http.shapes<HotShapes>(`${root}/hotspots`, one) };
   };
   /** What a cell has in the period asked about, or in another. */
   why = (cell: string, q: Question, of: Period = q) =>
-    this.http.get<Why>(`${root}/hotspots/${cell}`, { ...whichOf({ ...q, ...of }), k: q.k });
+    this.http.get<Why>(`${root}/hotspots/${cell}`, { ...whichOf({ ...q, ...of }), k: q.k, ...perOf(q) });
   rows = async (query: string) => {
     const list = await this.http.get<{ items: Row[]; cursor: string | null }>(`${root}/incidents?${query}&limit=${ROWS}`);
     return { items: list.items, more: Boolean(list.cursor) };
