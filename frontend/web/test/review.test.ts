@@ -55,6 +55,7 @@ const three = [
 ];
 
 async function opened(role: string, set: (s: FakeServer) => void = () => {}) {
+  history.replaceState(null, '', '/review');
   const server = new FakeServer();
   server
     .on('GET /session', () => json(session({ role, login: 'wu', view: 'case', grid: { code: '990000', name: '演示旗' } })))
@@ -184,7 +185,7 @@ describe('what the page asks and says', () => {
       ['1', '0.125', '0.00316–0.696', '800'],
       ['8', '–', '–', '–'],
     ]);
-    for (const part of ['全区每百小时巡查 2.33 件（95% 区间 1.44–3.57），共巡查 900 小时', '率只作描述', '率低不等于平安'])
+    for (const part of ['全区每百小时巡查 2.33 件（95% 区间 1.44–3.57），巡查 900 小时', '率只作描述', '率低不等于平安'])
       expect(page.find('.sum').text()).toContain(part);
     const legend = page.findAll('.legend li').map((l) => l.text());
     expect(legend).toEqual(['每百小时巡查 0.125 件起，不到 30 件', '每百小时巡查 30 件及以上', '巡查不足 10 小时，不算率']);

@@ -134,7 +134,11 @@ export interface Category {
 /** Borders of the levels that are drawn under the cells. */
 export interface Borders {
   type: 'FeatureCollection';
-  features: { type: 'Feature'; properties: { code: string; name: string; level: number }; geometry: unknown }[];
+  features: {
+    type: 'Feature';
+    properties: { code: string; name: string; level: number; parent?: string | null };
+    geometry: unknown;
+  }[];
 }
 
 /** A period; moments with their zone. */
@@ -150,6 +154,8 @@ export type Method = (typeof METHODS)[number];
 export interface Question extends Period {
   res: string;
   category: string;
+  /** Code of a grid, with all below it; empty for all the reader's own. */
+  grid: string;
   method: Method;
   k: string;
   /** What counts are put in relation to; of method count. */
@@ -180,16 +186,23 @@ const ROWS = 20;
 
 /** What incidents are counted by, where a view tells rates. */
 const perOf = (q: Question) => (q.method === 'count' && q.per ? { per: q.per } : {});
-const whichOf = (q: Question): Query => ({ from: q.from, to: q.to, category: q.category || undefined });
+const whichOf = (q: Question): Query => ({
+  from: q.from,
+  to: q.to,
+  category: q.category || undefined,
+  grid: q.grid || undefined,
+});
 
 export class ReviewApi {
+  private drawn: Promise<Borders> | undefined;
+
   constructor(private readonly http: Http) {}
 
   categories = async () => (await this.http.get<{ items: Category[] }>(`${root}/categories`)).items;
   look = async (q: Question): Promise<Answer> => {
     const { res, k, before } = q;
     if (q.method === 'change' && before) {
-      const both = { ...before, from2: q.from, to2: q.to, category: q.category || undefined, res };
+      const both = { ...whichOf({ ...q, ...before }), from2: q.from, to2: q.to, res };
       return { kind: 'change', shapes: await this.http.shapes<ChangeShapes>(`${root}/hotspots/compare`, both) };
     }
     if (q.method === 'course') {
@@ -213,9 +226,17 @@ export class ReviewApi {
   /** Directs a notice to a unit; the same key makes one, however often it is sent. */
   notify = (body: Record<string, unknown>, key: string) =>
     this.http.post<Notice>(`${root}/notices`, body, { 'Idempotency-Key': key });
-  borders = async (): Promise<Borders> => {
-    const levels = await Promise.all([1, 2, 3].map((level) => this.http.shapes<Borders>(`${root}/grids`, { level })));
-    return { type: 'FeatureCollection', features: levels.flatMap((l) => l.features) };
+  /** Read once, for the map and the choice of a grid; again after a refusal. */
+  borders = (): Promise<Borders> => {
+    const read = async (): Promise<Borders> => {
+      const levels = await Promise.all([1, 2, 3].map((level) => this.http.shapes<Borders>(`${root}/grids`, { level })));
+      return { type: 'FeatureCollection', features: levels.flatMap((l) => l.features) };
+    };
+    this.drawn ??= read().catch((e) => {
+      this.drawn = undefined;
+      throw e;
+    });
+    return this.drawn;
   };
 }
 
