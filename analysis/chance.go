@@ -51,6 +51,14 @@ func clopperPearson(k, n float64) (low, high float64) {
 	return low, high
 }
 
+// garwood is the exact 95 % interval of the mean of a Poisson count.
+func garwood(k float64) (low, high float64) {
+	if k > 0 {
+		low = mathext.GammaIncRegInv(k, 0.025)
+	}
+	return low, mathext.GammaIncRegInv(k+1, 0.975)
+}
+
 // falseDiscoveries turns probabilities by chance into the least false discovery rates at
 // which each is one of the discoveries. (Benjamini and Hochberg, Controlling the False
 // Discovery Rate, Journal of the Royal Statistical Society B 57, 1995.)

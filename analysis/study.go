@@ -31,6 +31,23 @@ type Study struct {
 	Around cell.Neighbours
 	Shares []float64
 	Whole  float64
+	inside func(p geo.WGS84) bool
+}
+
+// Inside says whether a place lies in one of the study's grids.
+func (s *Study) Inside(p geo.WGS84) bool { return s.inside(p) }
+
+// LandKm2 is how much of each cell lies in the study's grids: its area times its share.
+func (s *Study) LandKm2() ([]float64, error) {
+	land := make([]float64, s.Len())
+	for i, share := range s.Shares {
+		km2, err := s.At(i).AreaKm2()
+		if err != nil {
+			return nil, fmt.Errorf("analysis: %w", err)
+		}
+		land[i] = km2 * share
+	}
+	return land, nil
 }
 
 // cellArea is the mean area in square metres of the cells of resolutions 6 to 9.
@@ -54,10 +71,10 @@ func NewStudy(ctx context.Context, tree *grid.Tree, grids []int, res, k int) (*S
 	if area/one > MostCells {
 		return nil, ErrTooFine
 	}
-	s := &Study{}
+	s := &Study{inside: inside(tree, grids)}
 	for _, step := range []func() error{
 		func() (err error) { s.Area, err = cell.Covering(res, shapes...); return err },
-		func() (err error) { s.Shares, err = s.Area.Shares(inside(tree, grids)); return err },
+		func() (err error) { s.Shares, err = s.Area.Shares(s.inside); return err },
 		func() (err error) { s.Around, err = s.Rings(k); return err },
 	} {
 		if err := step(); err != nil {

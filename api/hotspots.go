@@ -34,7 +34,8 @@ type HotCell struct {
 	P      *float64 `json:"p,omitempty" doc:"Two-sided probability by chance"`
 	Q      *float64 `json:"q,omitempty" doc:"P with the false discovery rate held over the study area"`
 	Strict *float64 `json:"strict,omitempty" doc:"As q, of p or the exact chance, whichever is greater: the class goes by it"`
-	Class  string   `json:"class,omitempty" enum:"hot99,hot95,hot90,cold90,cold95,cold99,plain,too_few"`
+	Class  string   `json:"class,omitempty" enum:"hot99,hot95,hot90,cold90,cold95,cold99,plain,too_few" doc:"Of method gi. Of method count too_few alone: the exposure is not known, or too small for a rate"`
+	HotRate
 }
 
 // HotArea is the study area: the reader's grids, or those of them that were asked for.
@@ -47,6 +48,7 @@ type HotArea struct {
 type HotStudy struct {
 	HotArea
 	Mean float64 `json:"mean" doc:"Incidents a whole cell, empty cells included"`
+	HotRate
 }
 
 // GridName names a grid.
@@ -62,9 +64,10 @@ type HotSpots struct {
 	Res    int       `json:"res"`
 	Method string    `json:"method"`
 	K      int       `json:"k,omitempty" doc:"Rings of neighbours; of method gi"`
+	Per    *RatedBy  `json:"per,omitempty" doc:"What incidents are counted by; left out where nothing was asked for"`
 	Study  HotStudy  `json:"study"`
-	TooFew int       `json:"too_few,omitempty" doc:"Cells that are not tested: fewer than 5 are expected in the cell and those round it, or those are the whole study area"`
-	Cells  []HotCell `json:"cells" doc:"Those with incidents, and those that are hot or cold"`
+	TooFew int       `json:"too_few,omitempty" doc:"Of method gi: cells that are not tested, as fewer than 5 are expected in the cell and those round it, or those are the whole study area. Of method count: told cells without a rate"`
+	Cells  []HotCell `json:"cells" doc:"Those with incidents, and those that are hot or cold. The hottest first; of method count with per the greatest low first"`
 }
 
 // HotWhich says of which incidents.
@@ -89,6 +92,7 @@ type HotRes struct {
 type hotSpotsInput struct {
 	HotQuery
 	HotRes
+	HotPer
 	Method string `query:"method" enum:"count,gi" default:"gi" doc:"count: how many; gi: where more or fewer than chance brings"`
 	Accept string `header:"Accept"`
 }
@@ -135,6 +139,7 @@ type heatAsked struct {
 	res, rings int
 	why        cell.Cell // that has to be in the study area, or 0
 	most       int       // cells of the study area; 0 for as many as there may be
+	per        string    // what incidents are counted by; "" for nothing
 }
 
 // heat is one question answered: the study area, and what was counted in it.
@@ -145,7 +150,8 @@ type heat struct {
 	area    HotArea
 	asOf    AsOf // of all periods
 	periods []counted
-	done    func() // gives back the place of who counts and judges much
+	exposed *exposed // of the first period; nil where nothing was asked for
+	done    func()   // gives back the place of who counts and judges much
 }
 
 // counted is one period.
@@ -175,6 +181,10 @@ func (s *Server) heatOf(ctx context.Context, a caller, in *heatAsked) (h *heat, 
 		}
 		long += d
 	}
+	by, err := s.ratedBy(a, in)
+	if err != nil {
+		return nil, err
+	}
 	narrow, err := s.filter(ctx, a, &listInput{Grid: in.Grid})
 	if err != nil {
 		return nil, err
@@ -182,11 +192,11 @@ func (s *Server) heatOf(ctx context.Context, a caller, in *heatAsked) (h *heat, 
 	if _, known := s.o.Catalogue.Now().Categories[in.Category]; !known && in.Category != "" {
 		return nil, problem(http.StatusUnprocessableEntity, fmt.Sprintf("there is no category %q", in.Category))
 	}
-	h = &heat{tree: s.o.Catalogue.Now().Tree, done: func() {}}
+	h = &heat{tree: s.o.Catalogue.Now().Tree, done: func() {}, exposed: by}
 	if h.grids = topmost(h.tree, a.Scope, in.Grid); len(h.grids) == 0 {
 		return nil, errNoGrid
 	}
-	if long > shortCount || len(in.periods) > 2 { // many steps are much to judge, however short
+	if long > shortCount || len(in.periods) > 2 || in.per == perPatrol { // many steps are much to judge, however short, and fixes are many
 		if err := s.await(ctx, s.counting, "busy_figures"); err != nil {
 			return nil, err
 		}
@@ -234,7 +244,10 @@ func (s *Server) heatOf(ctx context.Context, a caller, in *heatAsked) (h *heat, 
 		}
 		h.periods = append(h.periods, c)
 	}
-	return h, nil
+	if h.exposed != nil {
+		err = s.expose(ctx, a, h.exposed, h)
+	}
+	return h, err
 }
 
 // mirrorWait is how long counts wait for the incidents in memory to have what the
@@ -311,11 +324,17 @@ func (h *heat) hotCell(i int, count float64, spots []analysis.Spot) HotCell {
 			c.Z, c.P, c.Q, c.Strict = &spot.Z, &spot.P, &spot.Q, &spot.Strict
 		}
 	}
+	if h.exposed != nil {
+		c.HotRate = h.exposed.rate(count, h.exposed.of[i])
+		if spots == nil && c.Rate == nil {
+			c.Class = string(analysis.TooFew)
+		}
+	}
 	return c
 }
 
 func (s *Server) listHotSpots(ctx context.Context, a caller, in *hotSpotsInput) (*listOutput, error) {
-	ask := heatAsked{periods: []analysis.Period{{From: in.From, To: in.To}}, HotWhich: in.HotWhich, res: in.Res, rings: 1} // as few as can be where nobody asks for neighbours
+	ask := heatAsked{periods: []analysis.Period{{From: in.From, To: in.To}}, HotWhich: in.HotWhich, res: in.Res, rings: 1, per: in.Per} // as few as can be where nobody asks for neighbours
 	if in.Method == "gi" {
 		ask.rings = in.K
 	}
@@ -325,10 +344,13 @@ func (s *Server) listHotSpots(ctx context.Context, a caller, in *hotSpotsInput) 
 	}
 	defer h.done()
 	c := h.periods[0]
-	b := HotSpots{AsOf: h.asOf, HotPeriod: c.HotPeriod, Res: in.Res, Method: in.Method, Study: HotStudy{h.area, fourDigits(h.mean(c))}, Cells: []HotCell{}}
+	b := HotSpots{AsOf: h.asOf, HotPeriod: c.HotPeriod, Res: in.Res, Method: in.Method, Study: HotStudy{HotArea: h.area, Mean: fourDigits(h.mean(c))}, Cells: []HotCell{}}
 	var spots []analysis.Spot
 	if in.Method == "gi" {
 		b.K, spots = in.K, h.judge(c)
+	}
+	if h.exposed != nil {
+		b.Per, b.Study.HotRate = &h.exposed.RatedBy, h.exposed.rate(float64(c.Counted), h.exposed.whole)
 	}
 	for i, n := range c.counts {
 		told := n > 0
@@ -342,13 +364,20 @@ func (s *Server) listHotSpots(ctx context.Context, a caller, in *hotSpotsInput) 
 			}
 		}
 		if told {
-			b.Cells = append(b.Cells, h.hotCell(i, n, spots))
+			cell := h.hotCell(i, n, spots)
+			if b.Cells = append(b.Cells, cell); spots == nil && cell.Class != "" {
+				b.TooFew++
+			}
 		}
 	}
 	if len(b.Cells) > mostTold {
 		return nil, errTooManyCells
 	}
-	slices.SortStableFunc(b.Cells, func(x, y HotCell) int { return hotter(y, x) })
+	order := hotter
+	if spots == nil && h.exposed != nil {
+		order = oftener
+	}
+	slices.SortStableFunc(b.Cells, func(x, y HotCell) int { return order(y, x) })
 	if !wantsFeatures(in.Accept) {
 		return &listOutput{ContentType: "application/json", Body: b}, nil
 	}
@@ -379,12 +408,19 @@ func hotFeatures(b HotSpots) (*geojson.FeatureCollection, error) {
 		setGiven(p, "p", c.P)
 		setGiven(p, "q", c.Q)
 		setGiven(p, "strict", c.Strict)
+		setGiven(p, "exposure", c.Exposure)
+		setGiven(p, "rate", c.Rate)
+		setGiven(p, "low", c.Low)
+		setGiven(p, "high", c.High)
 		return c.Cell, p
 	})
 	if err != nil {
 		return nil, err
 	}
 	all.ExtraMembers = geojson.Properties{"as_of": b.AsOf, "from": b.From, "to": b.To, "res": b.Res, "method": b.Method, "k": b.K, "too_few": b.TooFew, "study": b.Study, "counted": b.Counted, "elsewhere": b.Elsewhere, "not_located": b.NotLocated}
+	if b.Per != nil {
+		all.ExtraMembers["per"] = b.Per
+	}
 	return all, nil
 }
 
@@ -419,6 +455,8 @@ func setGiven(p geojson.Properties, name string, v *float64) {
 type WhyHot struct {
 	HotCell
 	AsOf       AsOf            `json:"as_of"`
+	Per        *RatedBy        `json:"per,omitempty" doc:"What incidents are counted by, left out where nothing was asked for"`
+	Study      *HotRate        `json:"study,omitempty" doc:"The rate of the whole study area, beside it"`
 	Near       int             `json:"near" doc:"Incidents in the cell and those round it"`
 	NearCells  int             `json:"near_cells" doc:"How many cells those are; fewer at the edge of the study area"`
 	Expected   float64         `json:"expected" doc:"Incidents there by the mean of the study area; of a cell that lies in it by a part, that part"`
@@ -431,6 +469,7 @@ type WhyHot struct {
 type whyInput struct {
 	Cell string `path:"cell" maxLength:"16" pattern:"^[0-9a-f]{15,16}$" doc:"H3 index"`
 	HotQuery
+	HotPer
 }
 
 type whyOutput struct{ Body WhyHot }
@@ -440,7 +479,7 @@ func (s *Server) whyHot(ctx context.Context, a caller, in *whyInput) (*whyOutput
 	if err != nil || c.Res() < 6 || c.Res() > 9 {
 		return nil, problem(http.StatusUnprocessableEntity, "cell must be an H3 index of resolution 6 to 9")
 	}
-	h, err := s.heatOf(ctx, a, &heatAsked{periods: []analysis.Period{{From: in.From, To: in.To}}, HotWhich: in.HotWhich, res: c.Res(), rings: in.K, why: c})
+	h, err := s.heatOf(ctx, a, &heatAsked{periods: []analysis.Period{{From: in.From, To: in.To}}, HotWhich: in.HotWhich, res: c.Res(), rings: in.K, why: c, per: in.Per})
 	if err != nil {
 		return nil, err
 	}
@@ -454,6 +493,10 @@ func (s *Server) whyHot(ctx context.Context, a caller, in *whyInput) (*whyOutput
 	}
 	out := &whyOutput{Body: WhyHot{HotCell: h.hotCell(i, of.counts[i], spots), AsOf: h.asOf, Neighbours: []HotCell{}, Categories: []CategoryCount{}, Centre: []float64{at.Lon(), at.Lat()}}}
 	b := &out.Body
+	if h.exposed != nil {
+		b.Per, b.Study = &h.exposed.RatedBy, new(HotRate)
+		*b.Study = h.exposed.rate(float64(of.Counted), h.exposed.whole)
+	}
 	whole := 0.0
 	for _, j := range h.study.Around.Of(i) {
 		whole += h.study.Shares[j]

@@ -95,3 +95,15 @@ func (c Cell) Boundary() (orb.Ring, error) {
 	}
 	return ring, nil
 }
+
+// AreaKm2 is how large the cell is on the sphere of the earth.
+func (c Cell) AreaKm2() (float64, error) {
+	if !c.Valid() {
+		return 0, fmt.Errorf("%s is no cell", c)
+	}
+	km2, err := h3.CellAreaKm2(h3.Cell(c))
+	if err != nil {
+		return 0, fmt.Errorf("area of cell %s: %w", c, err)
+	}
+	return km2, nil
+}

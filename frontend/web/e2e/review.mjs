@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The OneMap authors
 // SPDX-License-Identifier: Apache-2.0
 
-// The review of a signed-in person: two periods compared, how hot spots came about, and
+// The review of a signed-in person: two periods compared, how hot spots came about, the address, and
 // the brief that chromium's own print makes, with a picture of the map.
 
 import { writeFileSync } from 'node:fs';
@@ -39,6 +39,17 @@ export async function walkReview(page, say, out) {
   await page.locator('.sum').getByText('曾为热点').waitFor();
   const defined = await page.locator('.legend li').count();
   say('every pattern is defined beside its colour', defined === 7, defined);
+  const link = page.url();
+  await page.goBack();
+  await page.locator('.sum').getByText('增多').waitFor();
+  const earlier = await page.getByLabel('看什么').inputValue();
+  await page.goForward();
+  await page.locator('.sum').getByText('曾为热点').waitFor();
+  say(
+    'the address asks: a step back asks what was asked before',
+    earlier === 'change' && page.url() === link && link.includes('method=course'),
+    link,
+  );
   await page.evaluate(() => {
     window.print = () => {
       window.printed = true;

@@ -14,7 +14,7 @@ import { REVIEW, ReviewApi } from '../src/review/api';
 import { COLOUR, chance, colourOf, heatOf, STEPS, stepsOf } from '../src/review/classes';
 import { daysOf, earlierThan, lastDays, momentsOf } from '../src/review/period';
 import ReviewPage from '../src/review/ReviewPage.vue';
-import { ratioOf } from '../src/review/ratio';
+import { figure, rateOf, ratioOf } from '../src/review/ratio';
 import { SESSION, SessionStore } from '../src/session/store';
 import { FakeTimers } from './helpers';
 import { dialogs, FakeServer, json, refuse, session, settle } from './people';
@@ -55,6 +55,7 @@ const three = [
 ];
 
 async function opened(role: string, set: (s: FakeServer) => void = () => {}) {
+  history.replaceState(null, '', '/review');
   const server = new FakeServer();
   server
     .on('GET /session', () => json(session({ role, login: 'wu', view: 'case', grid: { code: '990000', name: '演示旗' } })))
@@ -81,6 +82,21 @@ async function opened(role: string, set: (s: FakeServer) => void = () => {}) {
   await settle();
   return { server, page };
 }
+
+describe('rates in figures', () => {
+  test('three digits of any size, and dashes where there is none', () => {
+    expect([0, 0.00123456, 0.125, 9.999, 31.46, 421.5, 4210.2].map(figure)).toEqual([
+      '0',
+      '0.00123',
+      '0.125',
+      '10',
+      '31.5',
+      '422',
+      '4,210',
+    ]);
+    expect(rateOf({ exposure: 3 })).toEqual({ rate: '–', interval: '–' });
+  });
+});
 
 describe('what the page asks and says', () => {
   test('it looks at ninety days at once, and says what is missing from the map', async () => {
@@ -120,6 +136,73 @@ describe('what the page asks and says', () => {
     await page.find('form').trigger('submit');
     await settle();
     expect(server.count('GET /hotspots')).toBe(before);
+  });
+
+  test('counts are told by area or hours of patrol: a rate, its interval, and where there is none', async () => {
+    const rated = { type: 'FeatureCollection', per: { by: 'patrol_hours', unit: 100, least: 10 } };
+    const cells = [
+      feature({ cell: '8724c395dffffff', count: 12, exposure: 40, rate: 30, low: 15.5, high: 52.4 }),
+      feature({ cell: '8724c3959ffffff', count: 1, exposure: 800, rate: 0.125, low: 0.00316, high: 0.696 }),
+      feature({ cell: '8724c3958ffffff', count: 8, class: 'too_few' }),
+    ];
+    const study = {
+      grids: [{ code: '990000', name: '演示旗' }],
+      cells: 9,
+      mean: 1,
+      exposure: 900,
+      rate: 2.333,
+      low: 1.44,
+      high: 3.57,
+    };
+    const { server, page } = await opened('dispatcher', (s) =>
+      s
+        .on('GET /hotspots/8724c395dffffff', () =>
+          json({
+            ...cells[0]?.properties,
+            near: 20,
+            near_cells: 7,
+            expected: 9,
+            neighbours: [],
+            categories: [],
+            rows: '',
+            centre: [107, 38],
+            per: rated.per,
+            study: { rate: 2.333 },
+          }),
+        )
+        .on('GET /incidents', () => json({ items: [] })),
+    );
+    await page.findAll('select')[0]?.setValue('count');
+    const per = page.findAll('select').find((s) => s.text().includes('每平方公里'));
+    expect(per?.text()).toContain('每百小时巡查');
+    await per?.setValue('patrol_hours');
+    server.on('GET /hotspots', () => json(answer(cells, { ...rated, study })));
+    await page.find('form').trigger('submit');
+    await settle();
+    expect(server.last('GET /hotspots')?.query).toMatchObject({ method: 'count', per: 'patrol_hours' });
+    expect(page.findAll('.cells tbody tr').map((r) => r.findAll('td').map((c) => c.text()))).toEqual([
+      ['12', '30', '15.5–52.4', '40'],
+      ['1', '0.125', '0.00316–0.696', '800'],
+      ['8', '–', '–', '–'],
+    ]);
+    for (const part of ['全区每百小时巡查 2.33 件（95% 区间 1.44–3.57），巡查 900 小时', '率只作描述', '率低不等于平安'])
+      expect(page.find('.sum').text()).toContain(part);
+    const legend = page.findAll('.legend li').map((l) => l.text());
+    expect(legend).toEqual(['每百小时巡查 0.125 件起，不到 30 件', '每百小时巡查 30 件及以上', '巡查不足 10 小时，不算率']);
+    await page.find('.cells tbody button').trigger('click');
+    await settle();
+    expect(server.last('GET /hotspots/8724c395dffffff')?.query).toMatchObject({ per: 'patrol_hours' });
+    expect(page.find('.why .rate').text()).toContain('30 件（95% 区间 15.5–52.4），本单元巡查 40 小时');
+    expect(page.find('.why .rate').text()).toContain('全区为 2.33 件');
+    await page.findAll('select')[0]?.setValue('gi');
+    await page.find('form').trigger('submit');
+    await settle();
+    expect(server.last('GET /hotspots')?.query.per).toBeUndefined();
+    page.unmount();
+    const leader = await opened('county_leader');
+    await leader.page.findAll('select')[0]?.setValue('count');
+    expect(leader.page.text()).toContain('每平方公里');
+    expect(leader.page.text()).not.toContain('每百小时巡查'); // who sees no worker's place sees no hours
   });
 
   test('a cell says why, with its incidents; the same period is asked', async () => {

@@ -8,8 +8,20 @@ import type { Http, Query } from '../session/http';
 
 export type Class = 'hot99' | 'hot95' | 'hot90' | 'cold90' | 'cold95' | 'cold99' | 'plain' | 'too_few';
 
+/** What incidents are counted by, if by anything. */
+export const PERS = ['', 'area', 'patrol_hours'] as const;
+export type Per = (typeof PERS)[number];
+
+/** Incidents by exposure with the exact 95 % interval; left out where the exposure is not known or too small. */
+export interface Rated {
+  exposure?: number;
+  rate?: number;
+  low?: number;
+  high?: number;
+}
+
 /** One cell with what is told of it; z, p, q and the strict q that its class goes by, where it was tested. */
-export interface HotCell {
+export interface HotCell extends Rated {
   cell: string;
   count: number;
   z?: number;
@@ -70,10 +82,17 @@ export interface Shapes<Cell> {
   type: 'FeatureCollection';
   features: { type: 'Feature'; properties: Cell; geometry: { type: 'Polygon'; coordinates: [number, number][][] } }[];
   as_of: { seq: number; time: string };
-  study: { grids: { code: string; name: string }[]; cells: number };
+  study: { grids: { code: string; name: string }[]; cells: number } & Rated;
 }
 
-export type HotShapes = Shapes<HotCell> & Counted;
+/** What rates are by: so many units of exposure, of which a cell has to have the least. */
+export interface RatedBy {
+  by: Exclude<Per, ''>;
+  unit: number;
+  least: number;
+}
+
+export type HotShapes = Shapes<HotCell> & Counted & { per?: RatedBy };
 export type ChangeShapes = Shapes<ChangeCell> & { before: Counted; after: Counted };
 export type CourseShapes = Shapes<CourseCell> & { steps: Counted[] };
 
@@ -91,6 +110,9 @@ export interface Why extends HotCell {
   categories: { code: string; name: string; count: number }[];
   rows: string;
   centre: [number, number];
+  per?: RatedBy;
+  /** Of the whole area. */
+  study?: Rated;
 }
 
 export interface Row {
@@ -112,7 +134,11 @@ export interface Category {
 /** Borders of the levels that are drawn under the cells. */
 export interface Borders {
   type: 'FeatureCollection';
-  features: { type: 'Feature'; properties: { code: string; name: string; level: number }; geometry: unknown }[];
+  features: {
+    type: 'Feature';
+    properties: { code: string; name: string; level: number; parent?: string | null };
+    geometry: unknown;
+  }[];
 }
 
 /** A period; moments with their zone. */
@@ -128,8 +154,12 @@ export type Method = (typeof METHODS)[number];
 export interface Question extends Period {
   res: string;
   category: string;
+  /** Code of a grid, with all below it; empty for all the reader's own. */
+  grid: string;
   method: Method;
   k: string;
+  /** What counts are put in relation to; of method count. */
+  per: Per;
   /** The period that it is compared with. */
   before?: Period;
   /** Into how many steps the period is cut. */
@@ -154,28 +184,37 @@ const root = '/api/v1';
 /** A page of rows is enough to see what kind of matters they are. */
 const ROWS = 20;
 
-const whichOf = (q: Question): Query => ({ from: q.from, to: q.to, category: q.category || undefined });
+/** What incidents are counted by, where a view tells rates. */
+const perOf = (q: Question) => (q.method === 'count' && q.per ? { per: q.per } : {});
+const whichOf = (q: Question): Query => ({
+  from: q.from,
+  to: q.to,
+  category: q.category || undefined,
+  grid: q.grid || undefined,
+});
 
 export class ReviewApi {
+  private drawn: Promise<Borders> | undefined;
+
   constructor(private readonly http: Http) {}
 
   categories = async () => (await this.http.get<{ items: Category[] }>(`${root}/categories`)).items;
   look = async (q: Question): Promise<Answer> => {
     const { res, k, before } = q;
     if (q.method === 'change' && before) {
-      const both = { ...before, from2: q.from, to2: q.to, category: q.category || undefined, res };
+      const both = { ...whichOf({ ...q, ...before }), from2: q.from, to2: q.to, res };
       return { kind: 'change', shapes: await this.http.shapes<ChangeShapes>(`${root}/hotspots/compare`, both) };
     }
     if (q.method === 'course') {
       const cut = { ...whichOf(q), res, k, steps: q.steps };
       return { kind: 'course', shapes: await this.http.shapes<CourseShapes>(`${root}/hotspots/emerging`, cut) };
     }
-    const one = { ...whichOf(q), res, k, method: q.method };
+    const one = { ...whichOf(q), res, k, method: q.method, ...perOf(q) };
     return { kind: 'hot', shapes: await this.http.shapes<HotShapes>(`${root}/hotspots`, one) };
   };
   /** What a cell has in the period asked about, or in another. */
   why = (cell: string, q: Question, of: Period = q) =>
-    this.http.get<Why>(`${root}/hotspots/${cell}`, { ...whichOf({ ...q, ...of }), k: q.k });
+    this.http.get<Why>(`${root}/hotspots/${cell}`, { ...whichOf({ ...q, ...of }), k: q.k, ...perOf(q) });
   rows = async (query: string) => {
     const list = await this.http.get<{ items: Row[]; cursor: string | null }>(`${root}/incidents?${query}&limit=${ROWS}`);
     return { items: list.items, more: Boolean(list.cursor) };
@@ -187,9 +226,17 @@ export class ReviewApi {
   /** Directs a notice to a unit; the same key makes one, however often it is sent. */
   notify = (body: Record<string, unknown>, key: string) =>
     this.http.post<Notice>(`${root}/notices`, body, { 'Idempotency-Key': key });
-  borders = async (): Promise<Borders> => {
-    const levels = await Promise.all([1, 2, 3].map((level) => this.http.shapes<Borders>(`${root}/grids`, { level })));
-    return { type: 'FeatureCollection', features: levels.flatMap((l) => l.features) };
+  /** Read once, for the map and the choice of a grid; again after a refusal. */
+  borders = (): Promise<Borders> => {
+    const read = async (): Promise<Borders> => {
+      const levels = await Promise.all([1, 2, 3].map((level) => this.http.shapes<Borders>(`${root}/grids`, { level })));
+      return { type: 'FeatureCollection', features: levels.flatMap((l) => l.features) };
+    };
+    this.drawn ??= read().catch((e) => {
+      this.drawn = undefined;
+      throw e;
+    });
+    return this.drawn;
   };
 }
 

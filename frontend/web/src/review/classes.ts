@@ -36,11 +36,14 @@ export const PATTERN_COLOUR: Record<Pattern, string> = {
   too_short: '#E4E9EF',
 };
 
-/** From few to many. */
+/** From few to many, or from seldom to often. */
 export const STEPS = ['#FDD49E', '#FDBB84', '#FC8D59', '#D7301F', '#7F0000'] as const;
 
+/** What a cell is coloured by where it has no class: its rate where rates are told, else its count. */
+export const amountOf = (c: HotCell): number => c.rate ?? c.count;
+
 /**
- * The least counts of the steps: fifths of the cells that have incidents, each step above the one before.
+ * The least counts, or rates, of the steps: fifths of the cells that have incidents, each step above the one before.
  * Fewer steps than five where the counts are few.
  */
 export function stepsOf(counts: readonly number[]): number[] {
@@ -53,11 +56,11 @@ export function stepsOf(counts: readonly number[]): number[] {
   return from;
 }
 
-/** A cell's colour by its class, or without one by its count. */
+/** A cell's colour by its class, or without one by its rate or count. */
 export function colourOf(c: HotCell, steps: readonly number[]): string {
   if (c.class) return COLOUR[c.class];
   let at = 0;
-  for (const [i, least] of steps.entries()) if (c.count >= least) at = i;
+  for (const [i, least] of steps.entries()) if (amountOf(c) >= least) at = i;
   // few steps take the darker end too, so that the most is always dark
   const spread = steps.length > 1 ? Math.round((at * (STEPS.length - 1)) / (steps.length - 1)) : STEPS.length - 1;
   return STEPS[spread] as string;

@@ -1,9 +1,18 @@
 // SPDX-FileCopyrightText: The OneMap authors
 // SPDX-License-Identifier: Apache-2.0
 
-// A change of rate in figures.
+// Rates, and changes of rate, in figures.
 
-import type { ChangeCell } from './api';
+import type { ChangeCell, Rated } from './api';
+
+/** A number of any size to three digits: 0.00123, 0.42, 31.5, 4,210. */
+export const figure = (v: number): string => (v >= 100 ? Math.round(v).toLocaleString('en') : String(Number(v.toPrecision(3))));
+
+/** A rate and its 95 % interval; dashes where there is none. */
+export function rateOf(c: Rated): { rate: string; interval: string } {
+  if (c.rate === undefined || c.low === undefined || c.high === undefined) return { rate: '–', interval: '–' };
+  return { rate: figure(c.rate), interval: `${figure(c.low)}–${figure(c.high)}` };
+}
 
 /** A factor to two or three digits: 0.42, 3.1, 12. */
 const times = (v: number): string => (v < 1 ? v.toFixed(2) : v < 10 ? v.toFixed(1) : v.toFixed(0));

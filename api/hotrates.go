@@ -1,0 +1,151 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"net/http"
+	"time"
+
+	"onemap/analysis"
+	"onemap/auth"
+	"onemap/geo"
+	"onemap/geo/cell"
+	"onemap/track"
+)
+
+// HotPer says what incidents are counted by.
+type HotPer struct {
+	Per string `query:"per" enum:"area,households,patrol_hours" doc:"Tell rates too: by km2, by 1000 households, by 100 hours of patrol. Households are not in the record yet: 422. docs/HOTSPOTS.md says how each is counted"`
+}
+
+const (
+	perArea       = "area"
+	perHouseholds = "households"
+	perPatrol     = "patrol_hours"
+)
+
+// RatedBy is what incidents are counted by.
+type RatedBy struct {
+	By    string  `json:"by" enum:"area,patrol_hours"`
+	Unit  float64 `json:"unit" doc:"A rate is incidents by so much exposure: 1 km2, 100 hours"`
+	Least float64 `json:"least" doc:"A cell with less exposure has no rate"`
+}
+
+// HotRate is incidents by exposure; left out where nothing was asked for, and where the
+// exposure is not known or too small.
+type HotRate struct {
+	Exposure *float64 `json:"exposure,omitempty" doc:"What they are counted by: km2 in the study area, hours of patrol"`
+	Rate     *float64 `json:"rate,omitempty" doc:"Incidents by unit of exposure"`
+	Low      *float64 `json:"low,omitempty" doc:"The rate's exact 95 % interval begins here"`
+	High     *float64 `json:"high,omitempty" doc:"It ends here"`
+}
+
+// ratings are what incidents may be counted by. Of patrol less than ten hours are told to
+// nobody: they would say where one person was.
+var ratings = map[string]RatedBy{perArea: {perArea, 1, 0.01}, perPatrol: {perPatrol, 100, 10}}
+
+const (
+	leastPatrol  = 7 * 24 * time.Hour // that hours of patrol are counted over
+	finestPatrol = 8                  // resolution of the cells that they are counted in
+)
+
+// exposed is what the incidents of a study area are counted by, cell by cell.
+type exposed struct {
+	RatedBy
+	of    []float64
+	whole float64
+	scope auth.Scope // of whose fixes hours of patrol are counted
+}
+
+// rate is what is told of a count and its exposure.
+func (e *exposed) rate(count, exposure float64) (told HotRate) {
+	r := analysis.RateOf(count, exposure, e.Unit, e.Least)
+	if !r.Known {
+		return told
+	}
+	exposure = fourDigits(exposure)
+	return HotRate{&exposure, &r.Rate, &r.Low, &r.High}
+}
+
+// ratedBy refuses what incidents cannot be counted by; nil where nothing was asked for.
+func (s *Server) ratedBy(a caller, in *heatAsked) (*exposed, error) {
+	switch in.per {
+	case "":
+		return nil, nil
+	case perHouseholds:
+		return nil, problem(http.StatusUnprocessableEntity, "there are no numbers of households in the record: grids have none, and no import brings them. Rates are told by area and by patrol_hours")
+	case perPatrol:
+		d, err := auth.Decide(a.Actor, auth.Read, auth.Position)
+		if err != nil {
+			return nil, err
+		}
+		p := in.periods[0]
+		switch {
+		case p.From.Before(s.o.Now().Add(-track.Retention)):
+			return nil, problem(http.StatusUnprocessableEntity, fmt.Sprintf("fixes are kept for %.0f days: hours of patrol cannot be counted from further back", track.Retention.Hours()/24))
+		case p.To.Sub(p.From) < leastPatrol:
+			return nil, problem(http.StatusUnprocessableEntity, "hours of patrol are told of seven days or more: of fewer they would say where one person was")
+		case in.res > finestPatrol:
+			return nil, problem(http.StatusUnprocessableEntity, fmt.Sprintf("hours of patrol are told of cells of resolution %d or coarser: smaller ones would say where one person was", finestPatrol))
+		}
+		return &exposed{RatedBy: ratings[perPatrol], scope: d.Scope}, nil
+	}
+	return &exposed{RatedBy: ratings[in.per]}, nil
+}
+
+// expose counts the exposure of each cell of the study area in the first period.
+func (s *Server) expose(ctx context.Context, a caller, e *exposed, h *heat) (err error) {
+	if e.By == perArea {
+		e.of, err = h.study.LandKm2()
+	} else {
+		e.of, err = s.patrolHours(ctx, a, e.scope, h)
+	}
+	for _, v := range e.of {
+		e.whole += v
+	}
+	return err
+}
+
+// patrolHours are whole hours, by cell, that workers in scope were on duty in the study's
+// grids.
+func (s *Server) patrolHours(ctx context.Context, a caller, scope auth.Scope, h *heat) ([]float64, error) {
+	hours := make([]float64, h.study.Len())
+	period := analysis.Period{From: h.periods[0].From, To: s.past(h.periods[0].To)}
+	err := s.reads(a).PatrolTime(ctx, scope, s.o.People(), period, func(at geo.WGS84, long time.Duration) error {
+		if !h.study.Inside(at) {
+			return nil
+		}
+		c, err := cell.At(at, h.study.Res())
+		if err != nil {
+			return err
+		}
+		if i, in := h.study.Index(c); in {
+			hours[i] += long.Hours()
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, outOfTime(ctx, err, longestHeat) // however short: a shorter one may do
+	}
+	for i := range hours {
+		hours[i] = math.Round(hours[i])
+	}
+	return hours, nil
+}
+
+// oftener puts cells in order by the low ends of their rates, which a few incidents by
+// little exposure do not lift; those without a rate come last.
+func oftener(x, y HotCell) int {
+	low := func(c HotCell) float64 {
+		if c.Low == nil {
+			return -1
+		}
+		return *c.Low
+	}
+	return cmp.Or(cmp.Compare(low(x), low(y)), cmp.Compare(x.Count, y.Count))
+}
