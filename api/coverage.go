@@ -43,6 +43,7 @@ type Coverage struct {
 type CoverageItem struct {
 	Code      string        `json:"code"`
 	Name      string        `json:"name"`
+	Above     []string      `json:"above" doc:"Names of the grids it lies in, the town first: others may have its name"`
 	Point     [2]float64    `json:"point" doc:"Where in the grid the way ends: its label point, a place inside; WGS-84, longitude first"`
 	Thin      bool          `json:"thin"`
 	Uncovered bool          `json:"uncovered" doc:"Thin only without those taken away"`
@@ -116,7 +117,7 @@ func (s *Server) readCoverage(ctx context.Context, a caller, in *coverageInput) 
 	thin := func(t road.Answer) bool { return math.Round(t.Seconds) > float64(in.BeyondS) } // as it is told; nobody takes for ever
 	seconds := map[string]float64{}                                                         // that put a grid in its list
 	for i, n := range leaves {
-		item := CoverageItem{Code: string(n.Code), Name: n.Name, Point: [2]float64(n.Label), First: coverageWay(first[i], who)}
+		item := CoverageItem{Code: string(n.Code), Name: n.Name, Above: namesAbove(tree, n), Point: [2]float64(n.Label), First: coverageWay(first[i], who)}
 		item.Thin, item.Uncovered = thin(first[i]), thin(then[i]) && !thin(first[i])
 		if first[i].Index >= 0 && away[who[first[i].Index].ID] {
 			item.Then = []CoverageWay{coverageWay(then[i], rest)}
@@ -233,6 +234,17 @@ func leavesBelow(tree *grid.Tree, scope auth.Scope, top []int) (leaves []*grid.N
 	return leaves, points
 }
 
+// namesAbove are the names between the county and a grid.
+func namesAbove(tree *grid.Tree, n *grid.Node) []string {
+	names := []string{}
+	if n.Parent >= 0 {
+		for _, i := range tree.Path(n.Parent)[1:] {
+			names = append(names, tree.Nodes()[i].Name)
+		}
+	}
+	return names
+}
+
 func placesOf(who []covering) []geo.WGS84 {
 	out := make([]geo.WGS84, len(who))
 	for i, w := range who {
@@ -258,7 +270,7 @@ func coverageFeatures(c Coverage) *geojson.FeatureCollection {
 	var fs []*geojson.Feature
 	for _, i := range c.Items {
 		f := geojson.NewFeature(orb.Point(i.Point))
-		f.Properties = geojson.Properties{"code": i.Code, "name": i.Name, "thin": i.Thin, "uncovered": i.Uncovered, "by": i.First.By, "travel_s": i.First.TravelS}
+		f.Properties = geojson.Properties{"code": i.Code, "name": i.Name, "above": i.Above, "thin": i.Thin, "uncovered": i.Uncovered, "by": i.First.By, "travel_s": i.First.TravelS}
 		if i.First.WorkerID != "" {
 			f.Properties["worker_id"], f.Properties["badge"] = i.First.WorkerID, i.First.Badge
 		}

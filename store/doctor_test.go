@@ -16,6 +16,7 @@ import (
 	"onemap/internal/pgtest"
 	"onemap/migrations"
 	"onemap/store"
+	"onemap/track"
 )
 
 // patient is a database as a running server keeps it, and its key.
@@ -61,6 +62,27 @@ func TestAHealthyDatabaseHasNoFaultAndIsOnlyRead(t *testing.T) {
 	}
 }
 
+// TestTheTableOfASessionIsNoFault: the app keeps a temporary table on the connection
+// that wrote fixes. It is nobody's to take away while the server runs.
+func TestTheTableOfASessionIsNoFault(t *testing.T) {
+	t.Parallel()
+	db, e, url := patient(t)
+	app := opened(t, url, store.AppRole)
+	now := time.Now()
+	if err := (store.Positions{DB: app}).Append(t.Context(), []track.Fix{{Device: 1, Worker: 1, At: now, ServerAt: now, Battery: -1, Verdict: track.Jump}}); err != nil {
+		t.Fatal(err)
+	}
+	var temporary int
+	if err := db.Pool.QueryRow(t.Context(), "SELECT count(*) FROM pg_class WHERE relpersistence = 't' AND relowner = 'onemap_app'::regrole").Scan(&temporary); err != nil || temporary == 0 {
+		t.Fatalf("%d temporary tables, %v", temporary, err)
+	}
+	for _, f := range db.Examine(t.Context(), e) {
+		if f.Level != store.Good {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
 func TestEachFaultIsNamedWithWhatToDo(t *testing.T) {
 	t.Parallel()
 	other, err := store.OpenSealer(t.TempDir())
@@ -101,6 +123,12 @@ func TestEachFaultIsNamedWithWhatToDo(t *testing.T) {
 		"the journal may be deleted": {func(t *testing.T, db *store.DB, _ *store.Examination) {
 			run(t, db, "ALTER TABLE incident_journal DISABLE TRIGGER incident_journal_append_only")
 		}, store.Fault, "what keeps the records from change is off: trigger incident_journal_append_only", "ALTER TABLE incident_journal ENABLE TRIGGER incident_journal_append_only;"},
+		"the app owns a table": {func(t *testing.T, db *store.DB, _ *store.Examination) {
+			run(t, db, "CREATE TABLE bait (n int)")
+			run(t, db, "GRANT CREATE ON SCHEMA public TO onemap_app")
+			run(t, db, "ALTER TABLE bait OWNER TO onemap_app")
+			run(t, db, "REVOKE CREATE ON SCHEMA public FROM onemap_app")
+		}, store.Fault, "onemap_app has rights it must not have: OWNER objects", "REASSIGN OWNED BY onemap_app TO "},
 		"a partition is open": {func(t *testing.T, db *store.DB, _ *store.Examination) {
 			run(t, db, "GRANT SELECT ON worker_position_default TO onemap_auditor")
 		}, store.Fault, "worker_position/*", "REVOKE"},

@@ -189,7 +189,9 @@ func readRights(ctx context.Context, tx pgx.Tx) (rights, error) {
 }
 
 // rightsSQL asks the database's own functions, which see through memberships and
-// what PUBLIC may do. Tables of extensions are not ours.
+// what PUBLIC may do. Tables of extensions are not ours. A temporary table is its
+// session's own and goes with it: the batches of fixes and of imports have one, and
+// whoever gave it to another owner would take it from a session at work.
 const rightsSQL = `
 WITH lesser AS (SELECT oid, rolname::text AS role FROM pg_roles WHERE rolname = ANY ($1)),
 rel AS (
@@ -224,7 +226,8 @@ SELECT role, 'role', a.what FROM lesser l JOIN pg_roles r ON r.oid = l.oid,
 UNION
 SELECT role, 'objects', 'OWNER' FROM lesser l WHERE EXISTS (SELECT FROM pg_shdepend s
   WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = l.oid AND s.deptype = 'o'
-    AND s.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())))
+    AND s.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+    AND NOT EXISTS (SELECT FROM pg_class c WHERE s.classid = 'pg_class'::regclass AND c.oid = s.objid AND c.relpersistence = 't'))
 UNION
 SELECT 'everyone', 'table ' || name, 'ROW-SECURITY' FROM rel WHERE relrowsecurity
 UNION

@@ -26,7 +26,8 @@ type covered struct {
 	} `json:"not_counted"`
 	Without, Thin, Uncovered []string
 	Items                    []struct {
-		Code            string
+		Code, Name      string
+		Above           []string
 		Point           [2]float64
 		Thin, Uncovered bool
 		First           way
@@ -100,6 +101,13 @@ func TestCoverageSaysWhoIsWhereFirst(t *testing.T) {
 		if at := tree.Locate(i.Point); string(tree.Nodes()[at.Index].Code) != i.Code {
 			t.Errorf("the point of %s lies elsewhere: %v", i.Code, i.Point)
 		}
+	}
+	var named []string // two towns may have grids of one name
+	for _, i := range c.Items {
+		named = append(named, strings.Join(append(i.Above, i.Name), "/"))
+	}
+	if got := strings.Join(named, " "); got != "甲镇/甲一 甲镇/甲二 乙镇/乙一 乙镇/乙二" {
+		t.Errorf("the grids are named %s", got)
 	}
 	if _, _, c := st.coverage(op, "beyond_s=86400"); len(c.Thin) != 0 {
 		t.Errorf("beyond a day: %v", c.Thin)

@@ -375,11 +375,41 @@ describe('a decision', () => {
     await settle();
     expect(w.text()).toContain('没能读到待审批的申请');
     expect(w.text()).not.toContain('没有等您审批');
-    answer = () => json(listing([waiting('8')]));
+    let late = (_: Response) => {};
+    answer = () =>
+      new Promise<Response>((r) => {
+        late = r;
+      });
     expect(s.desk.begin('decide')).toBe(false);
+    await settle();
+    expect(w.text()).toContain('正在读取待审批'); // and no more that it failed: it is being read
+    expect(w.text()).not.toContain('没能读到');
+    late(json(listing([waiting('8')])));
     await settle();
     expect(s.desk.chosen.value).toBe('8');
     expect(s.desk.matter.value?.kind).toBe('decide');
+    s.desk.stop();
+    w.unmount();
+  });
+
+  test('a list that could not be read is looked for again soon, and is not blinked at meanwhile', async () => {
+    const s = standOf(placed());
+    let answer: () => Promise<Response> | Response = lost;
+    s.server.on('GET /remarks', ({ query }) =>
+      query.kind === 'request' ? answer() : json({ counts: { call_backs: 0 }, items: [] }),
+    );
+    s.desk.start();
+    s.desk.open.value = [...s.held.values()];
+    s.desk.lane.value = 'ask';
+    const w = s.show(QueuePanel);
+    await settle();
+    expect(w.text()).toContain('没能读到待审批的申请');
+    answer = () => json(listing([waiting('7')]));
+    s.timers.advance(5000);
+    expect(w.text()).toContain('没能读到待审批的申请');
+    await settle();
+    expect(w.text()).not.toContain('没能读到');
+    expect(w.findAll('.row')).toHaveLength(1);
     s.desk.stop();
     w.unmount();
   });

@@ -499,6 +499,7 @@ describe('who is asked', () => {
     const grid = (code: string, thin: boolean, travel_s: number | null) => ({
       code,
       name: `${code}组`,
+      above: code < 'B' ? ['城川镇', '黑梁头嘎查'] : ['昂素镇'],
       thin,
       first: { badge: 'W9', travel_s },
     });
@@ -520,8 +521,8 @@ describe('who is asked', () => {
     s.timers.advance(1000);
     await settle();
     expect(asked).toEqual(['12', '13']);
-    expect(s.w.find('.cover').text()).toContain('有 2 个网格 30 分钟内无人能到：A1组、A2组');
-    expect(s.w.findAll('.cover li').map((l) => l.text())).toEqual(['B1组 无人可派', 'B2组 1时7分 W9']);
+    expect(s.w.find('.cover').text()).toContain('有 2 个网格 30 分钟内无人能到：城川镇 · A1组、城川镇 · A2组');
+    expect(s.w.findAll('.cover li').map((l) => l.text())).toEqual(['昂素镇 · B1组 无人可派', '昂素镇 · B2组 1时7分 W9']);
     s.desk.tick([]);
     await nextTick();
     expect(s.w.find('.cover').text()).toBe('');

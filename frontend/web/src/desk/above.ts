@@ -57,6 +57,7 @@ export function aboveOf(
 }
 
 const LOOK_MS = 30_000;
+const AGAIN_MS = 5_000; // after a look that failed
 
 /** The requests that wait for whoever sits here, looked for again after a while. */
 export class Deciding {
@@ -86,6 +87,12 @@ export class Deciding {
     void this.look();
   }
 
+  /** Reads again what could not be read, and says so until the answer. */
+  again(): Promise<void> {
+    if (this.stand.value === 'failed') this.stand.value = 'reading';
+    return this.look();
+  }
+
   /** Reads what waits; an answer that a newer look has overtaken is that one's. */
   look(): Promise<void> {
     this.newest = this.read();
@@ -99,7 +106,11 @@ export class Deciding {
     const found = DECIDERS.includes(this.role()) ? await this.api.waiting().catch(() => null) : { items: [], more: false };
     if (turn !== this.turn) return this.newest;
     this.stand.value = found ? 'read' : 'failed';
-    if (!found) return;
+    if (!found) {
+      this.timers.clear(this.timer);
+      if (this.running) this.timer = this.timers.set(() => void this.look(), AGAIN_MS);
+      return;
+    }
     this.items.value = found.items;
     this.more.value = found.more;
   }

@@ -470,7 +470,7 @@ export class Desk {
     const chosen = this.chosen.value;
     this.typed.value = '';
     this.lane.value = 'ask';
-    await this.deciding.look();
+    await this.deciding.again();
     if (stint !== this.stint || this.deciding.stand.value !== 'read') return;
     if (chosen === this.chosen.value && this.lane.value === 'ask' && this.ready()) this.begin('decide');
   }

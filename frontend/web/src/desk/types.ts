@@ -118,7 +118,7 @@ export interface Candidate {
 export interface Coverage {
   beyond_s: number;
   uncovered: string[];
-  items: { code: string; name: string; thin: boolean; first: { badge?: string; travel_s: number | null } }[];
+  items: { code: string; name: string; above: string[]; thin: boolean; first: { badge?: string; travel_s: number | null } }[];
 }
 
 export interface Excluded {
