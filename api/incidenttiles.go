@@ -30,9 +30,11 @@ func incidentTileParams() []*huma.Param {
 	}
 	state := is("state", "string", "", "open ones, as without it, or all")
 	state.Schema.Enum = []any{"open", "all"}
+	shown := is("shown", "string", "", "without categories whose place is never shown, as hot spots are counted")
+	shown.Schema.Enum = []any{"true"}
 	return []*huma.Param{
 		is("from", "string", "date-time", "reported at or after"), is("to", "string", "date-time", "reported before"),
-		is("category", "string", "", "a category, or a top category with all below it"), state,
+		is("category", "string", "", "a category, or a top category with all below it"), state, shown,
 		is("min_seq", "integer", "int64", "not older than this event; waited for up to a second"),
 	}
 }
@@ -96,13 +98,18 @@ func (s *Server) incidentQuery(v url.Values) (q tiles.IncidentQuery, least feed.
 	default:
 		return q, 0, problem(http.StatusBadRequest, "state is open or all")
 	}
-	if code := v.Get("category"); code != "" {
+	shown := v.Get("shown")
+	if shown != "" && shown != "true" {
+		return q, 0, problem(http.StatusBadRequest, "shown is true or left out")
+	}
+	if code := v.Get("category"); code != "" || shown != "" {
 		categories := s.o.Catalogue.Now().Categories
-		if _, known := categories[code]; !known {
+		if _, known := categories[code]; !known && code != "" {
 			return q, 0, problem(http.StatusUnprocessableEntity, fmt.Sprintf("there is no category %.40q", code))
 		}
+		q.Categories = []string{}
 		for k, c := range categories {
-			if k == code || c.Parent == code {
+			if (code == "" || k == code || c.Parent == code) && (shown == "" || !c.Sensitive()) {
 				q.Categories = append(q.Categories, k)
 			}
 		}

@@ -25,7 +25,7 @@ type IncidentQuery struct {
 
 // key names what is asked for.
 func (q IncidentQuery) key() string {
-	return fmt.Sprintf("incidents %d %d %t %s", q.From.UnixMicro(), q.To.UnixMicro(), q.Closed, strings.Join(q.Categories, ","))
+	return fmt.Sprintf("incidents %d %d %t %t %s", q.From.UnixMicro(), q.To.UnixMicro(), q.Closed, q.Categories == nil, strings.Join(q.Categories, ","))
 }
 
 // filter is the query in the words of a view.

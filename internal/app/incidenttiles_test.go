@@ -176,9 +176,13 @@ func TestTilesOfIncidentsHoldWhatAWalkOverEveryIncidentFinds(t *testing.T) {
 			category = some(all).category[:2+2*rnd.IntN(2)]
 			q.Set("category", category)
 		}
+		hiding := rnd.IntN(3) == 0
+		if hiding {
+			q.Set("shown", "true")
+		}
 		want, cells := map[int64]string{}, map[[2]int]int{}
 		for _, p := range all {
-			if p.no < node.No || p.no > node.Last || p.hidden && !who.sensitive || !p.open && !closed || !strings.HasPrefix(p.category, category) || p.reported.Before(from) || !p.reported.Before(to) {
+			if p.no < node.No || p.no > node.Last || p.hidden && (hiding || !who.sensitive) || !p.open && !closed || !strings.HasPrefix(p.category, category) || p.reported.Before(from) || !p.reported.Before(to) {
 				continue
 			}
 			if at.Z >= tiles.DotsFrom {
@@ -245,6 +249,9 @@ func TestANewIncidentIsInItsTile(t *testing.T) {
 	if dots, _, _ := st.inTile(hall, at, url.Values{"state": {"all"}}); len(dots) != 1 {
 		t.Errorf("of all states: %v", slices.Collect(maps.Keys(dots)))
 	}
+	if dots, _, _ := st.inTile(hall, at, url.Values{"state": {"all"}, "shown": {"true"}, "category": {"0801"}}); len(dots) != 0 {
+		t.Errorf("of a category whose place is never shown: %v", dots) // all categories of the query, which are none, are not all there are
+	}
 
 	for path, want := range map[string]int{
 		"/tiles/incidents/14/1/-1.mvt":                                                        404,
@@ -252,6 +259,7 @@ func TestANewIncidentIsInItsTile(t *testing.T) {
 		"/tiles/incidents/1e3/0/0.mvt":                                                        400,
 		"/tiles/incidents/19/0/0.mvt":                                                         404,
 		"/tiles/incidents/9/0/0.mvt?state=closed":                                             400,
+		"/tiles/incidents/9/0/0.mvt?shown=false":                                              400,
 		"/tiles/incidents/9/0/0.mvt?nonsense=1":                                               400,
 		"/tiles/incidents/9/0/0.mvt?state=all&state=open":                                     400,
 		"/tiles/incidents/9/0/0.mvt?category=nothing":                                         422,

@@ -8,6 +8,46 @@ import { writeFileSync } from 'node:fs';
 
 const BRIEF_BYTES = 20_000; // of the picture's address: an empty map is a few thousand
 
+/** Incidents as dots: of the cell that is looked at, in whose middle the map is, at zoom 10. A dot opens its incident. */
+async function dots(page, say, out) {
+  const cell = new URL(page.url()).searchParams.get('cell');
+  await page.getByRole('button', { name: '事件点' }).click();
+  await page.locator('.map-note').getByText('放大地图').waitFor();
+  const tile = page.waitForResponse((r) => new URL(r.url()).pathname.startsWith('/tiles/incidents/13/'));
+  for (let i = 0; i < 3; i++) await page.getByRole('button', { name: '放大' }).click();
+  await tile;
+  await page.locator('.map-note').getByText('可以点开').waitFor();
+  const at = await page.evaluate(async (c) => {
+    const get = async (path) => (await fetch(`/api/v1/${path}`)).json();
+    const query = new URLSearchParams(location.search);
+    const days = { from: `${query.get('from')}T00:00:00+08:00`, to: `${query.get('to')}T23:59:59+08:00` };
+    const why = await get(`hotspots/${c}?${new URLSearchParams(days)}`);
+    const { items } = await get(`incidents?limit=200&${why.rows}`);
+    const merc = ([lon, lat]) => [lon / 360, -Math.asinh(Math.tan((lat * Math.PI) / 180)) / (2 * Math.PI)];
+    const [x0, y0] = merc(why.centre);
+    const off = items
+      .map((i) => [i.id, ...merc(i.point)])
+      .map(([id, x, y]) => [id, (x - x0) * 512 * 2 ** 13, (y - y0) * 512 * 2 ** 13]);
+    return off.sort((a, b) => Math.hypot(a[1], a[2]) - Math.hypot(b[1], b[2]))[0];
+  }, cell);
+  await page.waitForTimeout(1500); // the map is drawn
+  const box = await page.locator('.heat .map-box').boundingBox();
+  await page.mouse.click(box.x + box.width / 2 + at[1], box.y + box.height / 2 + at[2]);
+  await page.locator('.dot-card h2').waitFor();
+  const desk = await page.locator('.dot-card a').getAttribute('href');
+  if (out) await page.screenshot({ path: `${out}/review-dots.png` });
+  say('a dot opens its incident, and the way to the desk', desk?.startsWith('/desk?incident='), desk);
+  const number = (await page.locator('.dot-card h2').innerText()).split(' ')[0];
+  const opened = page.context().waitForEvent('page');
+  await page.locator('.dot-card a').click();
+  const tab = await opened;
+  await tab.locator('.panel').getByText(number).first().waitFor();
+  await tab.close();
+  await page.locator('.dot-card').getByRole('button', { name: '关闭' }).click();
+  await page.getByRole('button', { name: '事件点' }).click();
+  await page.getByRole('button', { name: '全图' }).click();
+}
+
 /** Walks the review on a page that shows it, drawn; says what was found by say. */
 export async function walkReview(page, say, out) {
   const look = async (what) => {
@@ -21,6 +61,7 @@ export async function walkReview(page, say, out) {
   if (out) await page.screenshot({ path: `${out}/review-heat.png` });
   await heat.click();
   say('a heat picture says that it is one', await page.locator('.map-note').isHidden());
+  await dots(page, say, out);
   await look('change');
   await page.locator('.sum').getByText('增多').waitFor();
   if (await back.isVisible()) await back.click();

@@ -124,6 +124,12 @@ export interface Row {
   title?: string;
 }
 
+/** An incident by itself, as far as its reader may see it. */
+export interface Seen extends Row {
+  address?: string;
+  grid: { path: Area[] };
+}
+
 export interface Category {
   code: string;
   name: string;
@@ -219,6 +225,7 @@ export class ReviewApi {
     const list = await this.http.get<{ items: Row[]; cursor: string | null }>(`${root}/incidents?${query}&limit=${ROWS}`);
     return { items: list.items, more: Boolean(list.cursor) };
   };
+  incident = (id: string) => this.http.get<Seen>(`${root}/incidents/${id}`);
   /** The grids that a place lies in, the widest first; none outside all that the reader may see. */
   areas = async ([lon, lat]: [number, number]) =>
     (await this.http.get<{ path: Area[] | null }>(`${root}/grids/locate`, { lon, lat, crs: 'wgs84' })).path ?? [];

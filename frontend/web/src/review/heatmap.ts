@@ -9,6 +9,7 @@ import { type BaseMap, getBase, noteBase, withBase } from '../map/base';
 import { type Box, lightMap, remPx, still } from '../map/lightmap';
 import type { Borders } from './api';
 import { heatOf, type Painted, STEPS } from './classes';
+import { DOT_LAYERS, DOTS_ZOOM, type DotsAsked, dotLayers, dotSource } from './dots';
 
 const NONE = { type: 'FeatureCollection', features: [] } as const;
 
@@ -17,6 +18,10 @@ export interface HeatMapOptions {
   title: string;
   borders: Borders;
   clicked(cell: string): void;
+  /** An incident's dot was clicked. */
+  dotted(id: string): void;
+  /** Whether the map is close enough for dots. */
+  close(close: boolean): void;
   ready(): void;
 }
 
@@ -26,6 +31,7 @@ export class HeatMap {
   private cells: unknown = NONE;
   private heat: unknown = NONE;
   private smooth = false;
+  private dots: DotsAsked | null = null;
   private chosen = '';
   private atHome = true;
   private rem = remPx();
@@ -54,10 +60,19 @@ export class HeatMap {
       if ((e as { originalEvent?: unknown }).originalEvent) this.atHome = false;
     });
     this.gl.on('mousemove', (e) => {
-      this.gl.getCanvas().style.cursor = this.at(e) ? 'pointer' : '';
+      this.gl.getCanvas().style.cursor = this.dotAt(e) || this.at(e) ? 'pointer' : '';
     });
-    this.gl.on('click', (e) => o.clicked(this.at(e)));
-    this.gl.once('idle', () => o.ready());
+    this.gl.on('click', (e) => {
+      const dot = this.dotAt(e);
+      if (!dot) o.clicked(this.at(e));
+      else if (dot.layer.id === 'dots') o.dotted(String(dot.id));
+      else this.gl.easeTo({ center: e.lngLat, zoom: this.gl.getZoom() + 2, animate: !still() });
+    });
+    this.gl.on('zoom', () => o.close(this.gl.getZoom() >= DOTS_ZOOM));
+    this.gl.once('idle', () => {
+      o.close(this.gl.getZoom() >= DOTS_ZOOM);
+      o.ready();
+    });
   }
 
   /** Draws these cells. */
@@ -74,6 +89,12 @@ export class HeatMap {
     if (!this.gl.getLayer('heat')) return;
     this.gl.setLayoutProperty('heat', 'visibility', on ? 'visible' : 'none');
     for (const layer of ['cells', 'ranks']) this.gl.setLayoutProperty(layer, 'visibility', on ? 'none' : 'visible');
+  }
+
+  /** Draws these incidents over the cells, or none. */
+  asDots(dots: DotsAsked | null): void {
+    this.dots = dots;
+    this.dress();
   }
 
   /** Outlines a cell; none when empty. */
@@ -117,6 +138,11 @@ export class HeatMap {
   private at(e: MapMouseEvent): string {
     if (!this.gl.getLayer('cells')) return '';
     return String(this.gl.queryRenderedFeatures(e.point, { layers: ['cells'] })[0]?.properties.cell ?? '');
+  }
+
+  private dotAt(e: MapMouseEvent) {
+    if (!this.gl.getLayer('dots')) return undefined;
+    return this.gl.queryRenderedFeatures(e.point, { layers: DOT_LAYERS })[0];
   }
 
   private dress(): void {
@@ -180,6 +206,7 @@ export class HeatMap {
         layout: { 'line-join': 'round' },
         paint: { 'line-color': LIGHT_MAP.chosen, 'line-width': 0.22 * rem },
       },
+      ...(this.dots ? dotLayers(this.dots, rem) : []),
       {
         id: 'ranks',
         type: 'symbol',
@@ -214,6 +241,7 @@ export class HeatMap {
         cells: { type: 'geojson', data: this.cells as never },
         heat: { type: 'geojson', data: this.heat as never },
         names: { type: 'geojson', data: namesOf(this.o.borders) as never },
+        ...(this.dots ? { incidents: dotSource(this.dots, location.origin) } : {}),
       },
       layers,
     };
