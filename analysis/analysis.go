@@ -166,6 +166,8 @@ type Counts struct {
 	Provisional, Extended                        int // of InTime, Unchecked and Late
 	// acts of choosing whom to send, in the period
 	Chosen, Advised, Overridden int
+	// open now, whenever reported; and of these, past their limit
+	Open, Overdue int
 }
 
 // Due is how many limits ended in the period, of incidents that had to keep them.
@@ -190,7 +192,7 @@ func (c *Counts) ints() []*int {
 		&c.Reported, &c.NotLocated, &c.Outside, &c.Closed, &c.OnTheSpot, &c.Reopened, &c.NoLimit,
 		&c.Satisfied, &c.Basically, &c.Unsatisfied, &c.Unreached, &c.Owed,
 		&c.InTime, &c.Unchecked, &c.Late, &c.Standing, &c.Elsewhere, &c.Provisional, &c.Extended,
-		&c.Chosen, &c.Advised, &c.Overridden,
+		&c.Chosen, &c.Advised, &c.Overridden, &c.Open, &c.Overdue,
 	}
 }
 
@@ -223,7 +225,8 @@ type Side struct {
 // Of counts the period's figures over the incidents, by key of the incident and of the
 // side that the figure is of: what was reported and advised is of who owns it now,
 // what was closed of the level that solved it, what was due of the stage whose limit
-// it was. A limit counts once it has ended: none after now does.
+// it was. A limit counts once it has ended: none after now does. What is open
+// is counted as of now, whatever the period, of who owns it.
 func Of(p Period, incidents []Incident, cal calendar.Calendar, now time.Time, key func(i int, s Side) string) map[string]Counts {
 	out := map[string]Counts{}
 	for i, in := range incidents {
@@ -238,6 +241,7 @@ func Of(p Period, incidents []Incident, cal calendar.Calendar, now time.Time, ke
 		}
 		own := Side{in.OwnerLevel, in.Department}
 		add(own, in.reportedIn(p))
+		add(own, in.openAt(now))
 		if c, ok := in.closedIn(p, cal); ok {
 			add(Side{in.ResolvedLevel, in.Department}, c)
 		}
@@ -258,6 +262,14 @@ func Of(p Period, incidents []Incident, cal calendar.Calendar, now time.Time, ke
 func (in Incident) reportedIn(p Period) (c Counts) {
 	if p.Holds(&in.ReportedAt) {
 		c.Reported, c.NotLocated, c.Outside = 1, one(in.Place == dispatch.NoPlace), one(in.Place == dispatch.Outside)
+	}
+	return c
+}
+
+// openAt is whether it is open, and past the limit of the stage it is in.
+func (in Incident) openAt(now time.Time) (c Counts) {
+	if in.State.Open() {
+		c.Open, c.Overdue = 1, one(in.Due != nil && in.Due.Before(now))
 	}
 	return c
 }

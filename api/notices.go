@@ -111,21 +111,12 @@ func (s *Server) noticeOf(a caller, in *makeNoticeInput) (n store.Notice, err er
 	if strings.TrimSpace(n.Title) == "" {
 		return n, problem(http.StatusUnprocessableEntity, "title: say what the notice is about")
 	}
-	var found []int
-	for i, node := range cat.Tree.Nodes() {
-		if string(node.Code) == b.Grid && a.Scope.Sees(node.No) {
-			found = append(found, i)
-		}
+	at, err := s.oneGrid(a, b.Grid)
+	if err != nil {
+		return n, err
 	}
-	switch len(found) {
-	case 0:
-		return n, errNoGrid
-	case 1:
-	default:
-		return n, problem(http.StatusUnprocessableEntity, "grid: several counties use this code: act for one of them")
-	}
-	path := cat.Tree.Path(found[0])
-	area := cat.Tree.Nodes()[found[0]]
+	path := cat.Tree.Path(at)
+	area := cat.Tree.Nodes()[at]
 	n.GridID, n.GridNo = area.ID, area.No
 	switch {
 	case b.Department != "" && b.Level != 0:
@@ -215,6 +206,24 @@ type noticesOutput struct {
 	}
 }
 
+// numbersSeen are the numbers, in every version, of the grids with this code that the
+// caller sees or that lie above what they see.
+func (s *Server) numbersSeen(ctx context.Context, a caller, code string) (out []auth.Interval, err error) {
+	t := s.o.Catalogue.Now().Tree
+	grids := visible(t, a.Scope, code)
+	if len(grids) == 0 {
+		return nil, errNoGrid
+	}
+	for _, i := range grids {
+		numbers, err := s.o.Reads.NumbersOf(ctx, string(t.Nodes()[t.Path(i)[0]].Code), code)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, numbers...)
+	}
+	return out, nil
+}
+
 func (s *Server) listNotices(ctx context.Context, a caller, in *noticesInput) (*noticesOutput, error) {
 	before, err := in.afterID()
 	if err != nil {
@@ -222,17 +231,8 @@ func (s *Server) listNotices(ctx context.Context, a caller, in *noticesInput) (*
 	}
 	f := store.NoticeFilter{State: in.State, Overdue: in.Overdue == "true", Before: before, Limit: in.Limit + 1} // one more tells whether there is a next page
 	if in.Grid != "" {
-		t := s.o.Catalogue.Now().Tree
-		grids := visible(t, a.Scope, in.Grid)
-		if len(grids) == 0 {
-			return nil, errNoGrid
-		}
-		for _, i := range grids {
-			numbers, err := s.o.Reads.NumbersOf(ctx, string(t.Nodes()[t.Path(i)[0]].Code), in.Grid)
-			if err != nil {
-				return nil, err
-			}
-			f.Grids = append(f.Grids, numbers...)
+		if f.Grids, err = s.numbersSeen(ctx, a, in.Grid); err != nil {
+			return nil, err
 		}
 	}
 	rows, err := s.reads(a).Notices(ctx, a.Scope, f)

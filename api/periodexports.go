@@ -144,6 +144,10 @@ func figureRows(table, code, name string, l FigureLine) (rows [][]any) {
 	count("satisfied.owed", l.Satisfied.Owed)
 	count("chosen", l.Chosen)
 	share("overridden", l.Overridden)
+	if l.Open != nil && l.Overdue != nil {
+		count("open", *l.Open)
+		share("overdue", *l.Overdue)
+	}
 	return rows
 }
 

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"net/url"
@@ -88,6 +89,8 @@ type FigureLine struct {
 	Satisfied   RatingFigure `json:"satisfied" doc:"Call-backs that were satisfied or basically so, of those rated, about those closed"`
 	Chosen      FigureCount  `json:"chosen" doc:"Acts of choosing whom to send, in the period"`
 	Overridden  FigureShare  `json:"overridden" doc:"Others were chosen than those advised first, of the acts in which anybody was advised"`
+	Open        *FigureCount `json:"open,omitempty" doc:"Open as of as_of.time, whenever reported; not of a period to compare with"`
+	Overdue     *FigureShare `json:"overdue,omitempty" doc:"Of those open: past the limit of the stage they are in"`
 }
 
 // FigureGroup is the figures of one level, grid, department or category.
@@ -183,10 +186,10 @@ func (s *Server) figuresOfPeriod(ctx context.Context, a caller, in *PeriodQuesti
 	for _, c := range counted.Groups {
 		all.Add(c)
 	}
-	if narrow.MustFind && all.Reported+all.Closed+all.Due()+all.Standing+all.Elsewhere+all.Chosen == 0 {
+	if narrow.MustFind && all.Reported+all.Closed+all.Due()+all.Standing+all.Elsewhere+all.Chosen+all.Open == 0 {
 		return nil, errNoGrid
 	}
-	w := figureWriter{cat: cat, in: in, shared: a.View != auth.CaseView}
+	w := figureWriter{cat: cat, in: in, shared: a.View != auth.CaseView, now: true}
 	b.Total = w.line(all, rowsOf(in, "", ""))
 	groups, err := s.figureGroups(ctx, in, counted.Groups)
 	if err != nil {
@@ -324,6 +327,7 @@ type figureWriter struct {
 	cat    *store.Catalog
 	in     *PeriodQuestion
 	shared bool // the reader is told no small number
+	now    bool // what is open now is told too
 }
 
 // tells says whether the parts of a whole may all be told: none of them is from 1 to 4
@@ -387,6 +391,11 @@ func (w figureWriter) line(c analysis.Counts, base url.Values) FigureLine {
 	if c.Solved[0] > 0 {
 		l.Solved = append(l.Solved, w.solved(c, 0, "未知", tells, base, closed))
 	}
+	if w.now && !w.shared { // it changes by the minute: one answer less another would tell who reads no cases a small number
+		open := w.nowOpen(base)
+		count, share := w.count(c.Open, open("open", "true")), w.share(c.Overdue, c.Open, open("overdue", "true"), open("open", "true"))
+		l.Open, l.Overdue = &count, &share
+	}
 	if w.shared && (!w.tells(c.NotLocated, c.Outside, c.Reported-c.NotLocated-c.Outside)) { // one of them would tell the other
 		l.NotLocated, l.Outside = FigureShare{}, FigureShare{}
 	}
@@ -441,6 +450,18 @@ func (w figureWriter) ratings(c analysis.Counts) RatingFigure {
 		f.Fully, f.Basically, f.Unsatisfied = w.count(c.Satisfied, ""), w.count(c.Basically, ""), w.count(c.Unsatisfied, "")
 	}
 	return f
+}
+
+// nowOpen makes queries of the list of what is open, whenever it was reported.
+func (w figureWriter) nowOpen(base url.Values) func(name, value string) string {
+	return func(name, value string) string {
+		if base == nil || w.shared {
+			return ""
+		}
+		v := maps.Clone(base)
+		v.Set(name, value)
+		return v.Encode()
+	}
 }
 
 // query makes queries of the list for one period, with more parameters as pairs; empty

@@ -183,6 +183,7 @@ func New(o Options) *Server {
 	s.places()
 	s.figures()
 	s.periodFigures()
+	s.bulletins()
 	s.hotSpots()
 	s.response()
 	s.workers()

@@ -50,6 +50,7 @@ const (
 	Contact        Resource = "contact"       // name and phone of who heads a unit or a building
 	Handover       Resource = "handover"      // what one turn of a county's desk tells the next
 	Figures        Resource = "figures"       // counts of incidents
+	BulletinData   Resource = "bulletin"      // weekly bulletins, which count nothing sensitive, and making one
 	HotSpots       Resource = "hotspots"      // counts of incidents by cell
 	Events         Resource = "events"        // the live stream's topic of changes
 	RowExport      Resource = "export_rows"   // incidents as a file
@@ -147,6 +148,8 @@ contact       reveal  -            -              -         -             grid? 
 handover      read    -            -              -         grid          grid          grid       -             -            -              -               -
 handover      write   -            -              -         -             grid          grid       -             -            -              -               -
 figures       read    -            -              grid+sens grid+sens     grid+flag     grid+flag  grid+flag     grid         -              dept+sens       grid+sens
+bulletin      read    -            -              -         grid          grid          grid       grid          grid         -              -               -
+bulletin      write   -            -              -         grid          grid          grid       grid          -            -              -               -
 hotspots      read    -            -              -         grid+sens     grid+flag     grid+flag  grid+flag     grid         -              dept+sens       -
 events        read    -            -              -         grid+sens     grid+flag     grid+flag  grid+flag     grid         own+sens       dept+sens       grid+sens
 export_rows   read    -            -              -         -             grid+flag?    grid+flag? grid+flag?    -            -              dept+sens?      -

@@ -74,15 +74,16 @@ func (db *DB) CellCounts(ctx context.Context, s auth.Scope, v auth.View, f CellF
 	}
 	var out []CellCounts
 	err := pgx.BeginTxFunc(ctx, db.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		var seq feed.Seq
-		if err := tx.QueryRow(ctx, "SELECT coalesce((SELECT seq FROM feed_head), 0)").Scan(&seq); err != nil {
+		seq, err := Head(ctx, tx)
+		if err != nil {
 			return err
 		}
 		for _, p := range periods {
-			c := CellCounts{Seq: seq, Categories: map[string]int{}}
-			if err := c.count(ctx, tx, s, f, p); err != nil {
+			c, err := CountCells(ctx, tx, s, f, p)
+			if err != nil {
 				return err
 			}
+			c.Seq = seq
 			out = append(out, c)
 		}
 		return nil
@@ -91,6 +92,14 @@ func (db *DB) CellCounts(ctx context.Context, s auth.Scope, v auth.View, f CellF
 		return nil, fmt.Errorf("store: incidents by cell: %w", err)
 	}
 	return out, nil
+}
+
+// CountCells counts one period inside tx, for who reads incidents one by one; Seq is left
+// to the caller.
+func CountCells(ctx context.Context, tx pgx.Tx, s auth.Scope, f CellFilter, p analysis.Period) (CellCounts, error) {
+	c := CellCounts{Categories: map[string]int{}}
+	err := c.count(ctx, tx, s, f, p)
+	return c, err
 }
 
 // count counts one period.

@@ -42,38 +42,60 @@ type FigureFilter struct {
 type PeriodFigures struct {
 	Seq    feed.Seq
 	Groups map[string]analysis.Counts
+	Before []map[string]analysis.Counts // of the periods to compare with, without what is open now
 }
 
 // PeriodFigures counts what analysis.Of counts, over the incidents in scope, in one
-// snapshot of the database. The shared view is told of all incidents together, those
-// of categories whose place is not shown apart; more is ErrFinerThanView there.
-func (db *DB) PeriodFigures(ctx context.Context, s auth.Scope, v auth.View, f FigureFilter, cal calendar.Calendar, now time.Time) (PeriodFigures, error) {
+// snapshot of the database, and of the periods before in the same. The shared view is
+// told of all incidents together, those of categories whose place is not shown apart;
+// more is ErrFinerThanView there.
+func (db *DB) PeriodFigures(ctx context.Context, s auth.Scope, v auth.View, f FigureFilter, cal calendar.Calendar, now time.Time, before ...analysis.Period) (PeriodFigures, error) {
 	if v != auth.CaseView && (f.By != ByNothing || len(f.Grids) > 0 || f.Category != "" || f.Department != 0) {
 		return PeriodFigures{}, fmt.Errorf("store: figures of a period: %w", ErrFinerThanView)
 	}
-	c := figureCount{FigureFilter: f, scope: s, view: v, now: now, out: map[string]analysis.Counts{}}
-	var seq feed.Seq
+	var out PeriodFigures
 	err := pgx.BeginTxFunc(ctx, db.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		if err := tx.QueryRow(ctx, "SELECT coalesce((SELECT seq FROM feed_head), 0)").Scan(&seq); err != nil {
+		var err error
+		if out.Seq, err = Head(ctx, tx); err != nil {
 			return err
 		}
-		for _, count := range []func() error{
-			func() error { return c.reported(ctx, tx) },
-			func() error { return c.closed(ctx, tx, cal) },
-			func() error { return c.callBacks(ctx, tx) },
-			func() error { return c.due(ctx, tx) },
-			func() error { return c.advised(ctx, tx) },
-		} {
-			if err := count(); err != nil {
-				return err
-			}
-		}
-		return nil
+		out.Groups, out.Before, err = CountFigures(ctx, tx, s, v, f, cal, now, before...)
+		return err
 	})
 	if err != nil {
 		return PeriodFigures{}, fmt.Errorf("store: figures of a period: %w", err)
 	}
-	return PeriodFigures{seq, c.out}, nil
+	return out, nil
+}
+
+// Head is the number up to which a snapshot holds everything, at least: an event's
+// change is committed before it is numbered.
+func Head(ctx context.Context, tx Querier) (seq feed.Seq, err error) {
+	err = tx.QueryRow(ctx, "SELECT coalesce((SELECT seq FROM feed_head), 0)").Scan(&seq)
+	return seq, err
+}
+
+// CountFigures counts a period and those before it inside tx, which has to be one
+// snapshot.
+func CountFigures(ctx context.Context, tx pgx.Tx, s auth.Scope, v auth.View, f FigureFilter, cal calendar.Calendar, now time.Time,
+	before ...analysis.Period,
+) (groups map[string]analysis.Counts, then []map[string]analysis.Counts, err error) {
+	c := figureCount{FigureFilter: f, scope: s, view: v, now: now, out: map[string]analysis.Counts{}}
+	if err := c.open(ctx, tx); err != nil {
+		return nil, nil, err
+	}
+	if err := c.period(ctx, tx, cal); err != nil {
+		return nil, nil, err
+	}
+	for _, p := range before {
+		b := c
+		b.Period, b.out = p, map[string]analysis.Counts{}
+		if err := b.period(ctx, tx, cal); err != nil {
+			return nil, nil, err
+		}
+		then = append(then, b.out)
+	}
+	return c.out, then, nil
 }
 
 // figureCount is one count under way.
@@ -83,6 +105,22 @@ type figureCount struct {
 	view  auth.View
 	now   time.Time
 	out   map[string]analysis.Counts
+}
+
+// period counts what the period brought.
+func (c *figureCount) period(ctx context.Context, tx pgx.Tx, cal calendar.Calendar) error {
+	for _, count := range []func() error{
+		func() error { return c.reported(ctx, tx) },
+		func() error { return c.closed(ctx, tx, cal) },
+		func() error { return c.callBacks(ctx, tx) },
+		func() error { return c.due(ctx, tx) },
+		func() error { return c.advised(ctx, tx) },
+	} {
+		if err := count(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // add adds counts to those of a key.
@@ -146,6 +184,24 @@ func (c *figureCount) reported(ctx context.Context, tx pgx.Tx) error {
 	var key string
 	var n analysis.Counts
 	_, err = pgx.ForEachRow(rows, []any{&key, &n.Reported, &n.NotLocated, &n.Outside}, func() error {
+		c.add(key, n)
+		return nil
+	})
+	return err
+}
+
+// open counts what is open now, and of these what is past its limit.
+func (c *figureCount) open(ctx context.Context, tx pgx.Tx) error {
+	var q query
+	q.add("SELECT ").add(c.key(ownLevel, ownDepartment)).add(", count(*), count(*) FILTER (WHERE i.stage_due < ?) FROM incident i WHERE i.open AND ", c.now)
+	c.narrow(&q, ownDepartment).add(" GROUP BY 1")
+	rows, err := tx.Query(ctx, q.sql.String(), q.args...)
+	if err != nil {
+		return err
+	}
+	var key string
+	var n analysis.Counts
+	_, err = pgx.ForEachRow(rows, []any{&key, &n.Open, &n.Overdue}, func() error {
 		c.add(key, n)
 		return nil
 	})

@@ -279,6 +279,12 @@ func (r *run) walk(t *testing.T) {
 			r.marked(l)
 		case "period figures":
 			r.periodFigures(l)
+		case "make bulletin":
+			r.makeBulletins(l)
+		case "list bulletins":
+			r.listBulletins(l)
+		case "bulletin":
+			r.eachBulletin(l)
 		case "period export":
 			r.periodExport(l)
 		case "hot spots":

@@ -156,8 +156,8 @@ func readOracle(t *testing.T) *oracle {
 		}
 		o.cells[r[0]][auth.Role(r[1])] = c
 	}
-	if len(o.resources) != 19 {
-		t.Fatalf("matrix.csv has %d resources, want 19", len(o.resources))
+	if len(o.resources) != 20 {
+		t.Fatalf("matrix.csv has %d resources, want 20", len(o.resources))
 	}
 	for _, r := range o.resources {
 		if len(o.cells[r]) != 11 {

@@ -48,6 +48,7 @@ type world struct {
 	errands     []errand
 	blasts      []blast
 	slips       []slip
+	papers      []paper
 	walks       []beat
 	cameras     []*lens
 	tenants     []*tenant // contacts, one in every grid
@@ -179,6 +180,7 @@ func newWorld(t *testing.T) *world {
 	w.offer(t)
 	w.whistle(t)
 	w.slipping(t)
+	w.printing(t)
 	w.patrolling(t)
 	return w
 }

@@ -178,6 +178,9 @@ export const actsEn: typeof actsZh = {
     name: 'Liaison named',
     end: 'Liaison ended',
   },
+  bulletin: {
+    make: 'Weekly bulletin made',
+  },
   handover: {
     make: 'Desk handed over',
     accept: 'Hand-over accepted',

@@ -177,6 +177,9 @@ export const actsZh = {
     name: '指定联络员',
     end: '结束联络员',
   },
+  bulletin: {
+    make: '生成周报',
+  },
   handover: {
     make: '交班',
     accept: '接班',

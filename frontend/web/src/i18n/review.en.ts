@@ -3,6 +3,7 @@
 
 // What the review page says, English.
 
+import { bulletinEn } from './bulletin.en';
 import { en } from './en';
 import { figuresEn } from './figures.en';
 import type { reviewZh } from './review.zh-CN';
@@ -12,6 +13,7 @@ export const reviewEn: typeof reviewZh = {
   ...sessionEn,
   state: en.state,
   figures: figuresEn,
+  bulletin: bulletinEn,
   review: {
     title: 'Hot spots',
     doorLead: 'Hot spots, for leaders, hall operators, dispatchers, town operators, village heads and departments.',

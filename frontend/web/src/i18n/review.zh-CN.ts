@@ -3,6 +3,7 @@
 
 // What the review page says, Chinese.
 
+import { bulletinZh } from './bulletin.zh-CN';
 import { figuresZh } from './figures.zh-CN';
 import { sessionZh } from './session.zh-CN';
 import { zhCN } from './zh-CN';
@@ -11,6 +12,7 @@ export const reviewZh = {
   ...sessionZh,
   state: zhCN.state,
   figures: figuresZh,
+  bulletin: bulletinZh,
   review: {
     title: '热点研判',
     doorLead: '热点研判，供旗县领导、大厅值班员、调度员、镇级操作员、村级网格长和部门经办人使用。',

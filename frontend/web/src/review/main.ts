@@ -9,6 +9,7 @@ import '../look/light.css';
 import '../ui/ui.css';
 import './review.css';
 import './figures/figures.css';
+import './bulletin/bulletin.css';
 import { leaveNothing } from '../field/leave';
 import { PhoneShelf } from '../field/shelf';
 import { localeOf, makeI18nOf } from '../i18n';
@@ -17,6 +18,7 @@ import { reviewZh } from '../i18n/review.zh-CN';
 import { takeErrand } from '../session/fragment';
 import { SESSION, SessionStore } from '../session/store';
 import { REVIEW, ReviewApi } from './api';
+import { BULLETINS, BulletinApi } from './bulletin/api';
 import { FIGURES, FiguresApi } from './figures/api';
 import ReviewPage from './ReviewPage.vue';
 
@@ -29,12 +31,14 @@ const session = new SessionStore({
   set: (fn, ms) => setTimeout(fn, ms),
   clear: (id) => clearTimeout(id as number),
 });
-const view = new URLSearchParams(location.search).get('view') === 'figures' ? 'figures' : undefined;
+const asked = new URLSearchParams(location.search).get('view');
+const view = asked === 'figures' || asked === 'bulletin' ? asked : undefined;
 createApp(ReviewPage, { view })
   .use(makeI18nOf(locale, { 'zh-CN': reviewZh, en: reviewEn }))
   .provide(SESSION, session)
   .provide(REVIEW, new ReviewApi(session.http))
   .provide(FIGURES, new FiguresApi(session.http))
+  .provide(BULLETINS, new BulletinApi(session.http))
   .mount('#app');
 leaveNothing(session, new PhoneShelf());
 void session.start(errand);

@@ -33,6 +33,8 @@ export interface Line {
   satisfied: Figure & { unreached: Figure; owed: Figure };
   chosen: Figure;
   overridden: Figure;
+  open?: Figure;
+  overdue?: Figure;
 }
 
 export interface Group extends Line {

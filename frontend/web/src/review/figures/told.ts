@@ -17,6 +17,8 @@ export const SHOWN = [
   'closed',
   'on_time',
   'late',
+  'open',
+  'overdue',
   'working_days',
   'on_the_spot',
   'reopened',
@@ -25,7 +27,8 @@ export const SHOWN = [
 ] as const;
 export type Shown = (typeof SHOWN)[number];
 
-export const figureOf = (line: Line, name: Shown): Figure => (name === 'late' ? line.on_time.late : line[name]);
+/** What is open now is not told of an earlier period. */
+export const figureOf = (line: Line, name: Shown): Figure | undefined => (name === 'late' ? line.on_time.late : line[name]);
 
 /** What each level solved, in each of some periods: a period has a level only where something was solved there, or the grids have it. */
 export function levelsOf(periods: { total: Line }[]): { level: number; name: string; at: (Figure | undefined)[] }[] {

@@ -1,0 +1,41 @@
+// SPDX-FileCopyrightText: The OneMap authors
+// SPDX-License-Identifier: Apache-2.0
+
+// What the weekly bulletins say, Chinese.
+
+export const bulletinZh = {
+  title: '周报',
+  heading: '{grid} 周报',
+  week: '周（周一至周日）',
+  weekOf: '{first} 至 {last}',
+  grid: '网格',
+  make: '生成周报',
+  makeCorrection: '生成更正周报',
+  correctsHint: '这一周已有第 {id} 号周报。再生成的是更正，原来的保持不变。',
+  made: '第 {id} 号周报已生成，以后不再变化。',
+  madeCorrects: '第 {id} 号周报已生成，更正第 {corrects} 号。',
+  working: '正在读取或统计……',
+  list: '已有的周报',
+  none: '还没有周报。',
+  choose: '共列出 {n} 份，请选择一份。',
+  number: '第 {id} 号',
+  madeAt: '{time} 生成',
+  corrects: '更正第 {id} 号',
+  correctedBy: '已由第 {id} 号更正',
+  frozen: '生成时统计，以后不变。',
+  outside: '对外',
+  noOutside: '对外稿只有全旗县的第一份周报才有。',
+  outsideNote: '对外稿：不显示少于 5 的数，小数并入“其余”。',
+  reportedBy: '上报件数，按{by}',
+  merged: '并入其余',
+  under5: '少于 5',
+  by: { towns: '下级网格', departments: '牵头部门', categories: '类别' },
+  hot: '热点网格单元（{n} 个，列出最热的 10 个）',
+  noHot: '这一周没有热点。',
+  tooLarge: '范围过大，没有判断热点。',
+  town: '所在',
+  class: '热度',
+  cell: '单元编号',
+  notices: '这一周发出预警提示单 {made} 份；生成周报时已读 {read} 份，已回复 {replied} 份。',
+  note: '敏感类事件对任何人都不计入周报。未结、超期为生成时的情况。不比较个人。',
+};
