@@ -89,11 +89,16 @@ type HotRes struct {
 	Res int `query:"res" minimum:"6" maximum:"9" default:"8" doc:"Resolution of the cells: 6 (36 km2), 7 (5.2), 8 (0.74) or 9 (0.11)"`
 }
 
-type hotSpotsInput struct {
+// HotQuestion is what is asked about hot spots.
+type HotQuestion struct {
 	HotQuery
 	HotRes
 	HotPer
 	Method string `query:"method" enum:"count,gi" default:"gi" doc:"count: how many; gi: where more or fewer than chance brings"`
+}
+
+type hotSpotsInput struct {
+	HotQuestion
 	Accept string `header:"Accept"`
 }
 
@@ -334,17 +339,30 @@ func (h *heat) hotCell(i int, count float64, spots []analysis.Spot) HotCell {
 }
 
 func (s *Server) listHotSpots(ctx context.Context, a caller, in *hotSpotsInput) (*listOutput, error) {
+	b, err := s.hotSpotsOf(ctx, a, &in.HotQuestion)
+	if err != nil {
+		return nil, err
+	}
+	if !wantsFeatures(in.Accept) {
+		return &listOutput{ContentType: "application/json", Body: b}, nil
+	}
+	fs, err := hotFeatures(b)
+	return &listOutput{ContentType: "application/geo+json", Body: fs}, err
+}
+
+// hotSpotsOf answers a question, for the list and for tiles alike.
+func (s *Server) hotSpotsOf(ctx context.Context, a caller, in *HotQuestion) (b HotSpots, err error) {
 	ask := heatAsked{periods: []analysis.Period{{From: in.From, To: in.To}}, HotWhich: in.HotWhich, res: in.Res, rings: 1, per: in.Per} // as few as can be where nobody asks for neighbours
 	if in.Method == "gi" {
 		ask.rings = in.K
 	}
 	h, err := s.heatOf(ctx, a, &ask)
 	if err != nil {
-		return nil, err
+		return b, err
 	}
 	defer h.done()
 	c := h.periods[0]
-	b := HotSpots{AsOf: h.asOf, HotPeriod: c.HotPeriod, Res: in.Res, Method: in.Method, Study: HotStudy{HotArea: h.area, Mean: fourDigits(h.mean(c))}, Cells: []HotCell{}}
+	b = HotSpots{AsOf: h.asOf, HotPeriod: c.HotPeriod, Res: in.Res, Method: in.Method, Study: HotStudy{HotArea: h.area, Mean: fourDigits(h.mean(c))}, Cells: []HotCell{}}
 	var spots []analysis.Spot
 	if in.Method == "gi" {
 		b.K, spots = in.K, h.judge(c)
@@ -371,18 +389,14 @@ func (s *Server) listHotSpots(ctx context.Context, a caller, in *hotSpotsInput) 
 		}
 	}
 	if len(b.Cells) > mostTold {
-		return nil, errTooManyCells
+		return b, errTooManyCells
 	}
 	order := hotter
 	if spots == nil && h.exposed != nil {
 		order = oftener
 	}
 	slices.SortStableFunc(b.Cells, func(x, y HotCell) int { return order(y, x) })
-	if !wantsFeatures(in.Accept) {
-		return &listOutput{ContentType: "application/json", Body: b}, nil
-	}
-	fs, err := hotFeatures(b)
-	return &listOutput{ContentType: "application/geo+json", Body: fs}, err
+	return b, nil
 }
 
 var errTooManyCells = problem(http.StatusUnprocessableEntity, fmt.Sprintf("that is more than %d cells: take a coarser resolution, a shorter period or a smaller grid", mostTold))

@@ -41,7 +41,7 @@ func incidentTileParams() []*huma.Param {
 
 // drawerOf is what draws a tile of any layer; of incidents it says as of which event, and
 // has waited for the one that was asked for, so that drawing waits for nothing.
-func (s *Server) drawerOf(ctx context.Context, c *gin.Context, z, x, y int, a auth.Actor) (func() (body []byte, etag string, err error), error) {
+func (s *Server) drawerOf(ctx context.Context, c *gin.Context, z, x, y int, a auth.Actor) (drawer, error) {
 	layer := c.Param("layer")
 	if layer != "incidents" {
 		return func() ([]byte, string, error) { return s.o.Tiles.Tile(ctx, layer, z, x, y, a) }, nil

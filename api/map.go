@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -41,13 +40,13 @@ func (s *Server) mapRoutes() {
 	paths := s.huma.OpenAPI()
 	paths.AddOperation(&huma.Operation{
 		OperationID: "tilejson", Method: http.MethodGet, Path: "/tiles/{layer}.json", Tags: []string{"tiles"}, Security: security,
-		Summary: "TileJSON 3.0 of a layer: grids, roads, cameras, incidents, or a named layer", Parameters: []*huma.Param{name("layer", "string")},
-		Responses: bytesOf("application/json", "TileJSON"),
+		Summary: "TileJSON 3.0 of a layer: grids, roads, cameras, incidents, hotspots, or a named layer", Parameters: []*huma.Param{name("layer", "string")},
+		Description: "Of a layer that is asked a question (hotspots) the query of the tiles may stand here too, and stands behind their addresses then.",
+		Responses:   bytesOf("application/json", "TileJSON"),
 	})
-	tile := bytesOf("application/vnd.mapbox-vector-tile", "A vector tile (MVT 2.1), gzip; ETag changes with its content")
-	tile["204"] = &huma.Response{Description: "Nothing in this tile"}
+	tile := tileResponses()
+	tile["401"], tile["403"] = &huma.Response{Description: "Unauthorized"}, &huma.Response{Description: "Forbidden"}
 	tile["503"] = &huma.Response{Description: "Incidents are still being read, or not as new as min_seq: see Retry-After"}
-	tile["304"] = &huma.Response{Description: "Unchanged"}
 	paths.AddOperation(&huma.Operation{
 		OperationID: "tile", Method: http.MethodGet, Path: "/tiles/{layer}/{z}/{x}/{y}.mvt", Tags: []string{"tiles"}, Security: security,
 		Summary:    "A vector tile, cut to the caller's scope",
@@ -74,7 +73,12 @@ func (s *Server) tileJSON(c *gin.Context) {
 		refuse(c, problem(http.StatusNotFound, "nothing here"))
 		return
 	}
-	body, err := s.o.Tiles.TileJSON(layer, a)
+	question, err := s.question(layer, c.Request.URL)
+	if err != nil {
+		refuse(c, err)
+		return
+	}
+	body, err := s.o.Tiles.TileJSON(layer, question, a)
 	if err != nil {
 		refuse(c, s.tileProblem(c.Request.Context(), err))
 		return
@@ -107,44 +111,19 @@ func (s *Server) tile(c *gin.Context) {
 		refuse(c, err)
 		return
 	}
-	yText, isTile := strings.CutSuffix(c.Param("y"), ".mvt")
-	z, err1 := strconv.Atoi(c.Param("z"))
-	x, err2 := strconv.Atoi(c.Param("x"))
-	y, err3 := strconv.Atoi(yText)
-	if !isTile || errors.Join(err1, err2, err3) != nil {
-		refuse(c, problem(http.StatusBadRequest, "a tile is /tiles/{layer}/{z}/{x}/{y}.mvt with whole numbers"))
-		return
-	}
-	ctx, cancel := context.WithTimeout(c.Request.Context(), deadline(http.MethodGet))
-	defer cancel()
-	h := c.Writer.Header()
-	draw, err := s.drawerOf(ctx, c, z, x, y, a)
-	if err != nil {
-		refuse(c, s.tileProblem(ctx, err))
-		return
-	}
-	leave, err := s.takeFor(ctx, drawing, a.ID)
+	at, err := tileNumbers(c.Param("z"), c.Param("x"), c.Param("y"))
 	if err != nil {
 		refuse(c, err)
 		return
 	}
-	body, etag, err := draw()
-	leave() // its place is not kept for one who reads slowly
-	h.Set("Cache-Control", "private, no-cache")
-	h.Set("Vary", "Cookie, Authorization")
-	switch {
-	case errors.Is(err, tiles.ErrEmpty):
-		c.Status(http.StatusNoContent)
-	case err != nil:
+	ctx, cancel := context.WithTimeout(c.Request.Context(), deadline(http.MethodGet))
+	defer cancel()
+	draw, err := s.drawerOf(ctx, c, at[0], at[1], at[2], a)
+	if err != nil {
 		refuse(c, s.tileProblem(ctx, err))
-	case c.GetHeader("If-None-Match") == etag:
-		h.Set("ETag", etag)
-		c.Status(http.StatusNotModified)
-	default:
-		h.Set("ETag", etag)
-		h.Set("Content-Encoding", "gzip")
-		c.Data(http.StatusOK, "application/vnd.mapbox-vector-tile", body)
+		return
 	}
+	s.drawTile(ctx, c, a, draw)
 }
 
 func (s *Server) tileProblem(ctx context.Context, err error) error {

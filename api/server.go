@@ -105,10 +105,12 @@ type Server struct {
 	batches    chan struct{}  // and of more than maxBody
 	counting   chan struct{}  // figures of long periods
 	studies    *analysis.Studies
-	baseWarned atomic.Int64   // when it was last logged that the base map does not come
-	baseTiles  chan struct{}  // tiles of the base map that are answered
-	proxies    []netip.Prefix // those whose headers are believed
-	comparing  comparisons    // of boundary sets
+	hotAnswers *kept[*hotAnswer]   // for tiles
+	questions  map[string][]string // parameters of the layers that are asked a question
+	baseWarned atomic.Int64        // when it was last logged that the base map does not come
+	baseTiles  chan struct{}       // tiles of the base map that are answered
+	proxies    []netip.Prefix      // those whose headers are believed
+	comparing  comparisons         // of boundary sets
 
 	open  context.Context // what goes on without a request ends with it
 	close context.CancelFunc
@@ -136,6 +138,7 @@ func New(o Options) *Server {
 	s.large, s.batches = make(chan struct{}, largeAtOnce), make(chan struct{}, largeAtOnce)
 	s.counting = make(chan struct{}, countsAtOnce)
 	s.studies = analysis.NewStudies()
+	s.questions = map[string][]string{}
 	s.gin.RemoteIPHeaders = []string{"X-Forwarded-For"}
 	s.proxies, _ = Networks(o.Proxies)     // as below
 	_ = s.gin.SetTrustedProxies(o.Proxies) // checked by the program's start; none: no header moves the caller's address
@@ -206,6 +209,7 @@ func New(o Options) *Server {
 	s.exports()
 	s.periodExports()
 	s.mapRoutes()
+	s.hotTiles()
 	s.baseMap()
 	s.pages()
 	return s

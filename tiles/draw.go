@@ -12,8 +12,13 @@ import (
 	"onemap/geo/grid"
 )
 
-// tile is an address; x and y are within the zoom's range.
+// tile is an address.
 type tile struct{ z, x, y int }
+
+// onEarth reports whether there is such a tile, and it is not deeper than MaxZoom.
+func (t tile) onEarth() bool {
+	return t.z >= 0 && t.z <= MaxZoom && t.x >= 0 && t.y >= 0 && t.x < 1<<t.z && t.y < 1<<t.z
+}
 
 // From which zoom what is shown. A banner of 110 km fills a screen at z8 to z9
 // and shows its towns there.

@@ -57,8 +57,8 @@ const (
 // the event it is as of: least or later. Errors: those of Tile, *mirror.Loading, mirror.ErrBehind.
 func (s *Server) IncidentTile(ctx context.Context, z, x, y int, a auth.Actor, q IncidentQuery, least feed.Seq) (body []byte, etag string, seq feed.Seq, err error) {
 	_, d, err := s.find("incidents", a)
-	if z < 0 || z > MaxZoom || x < 0 || y < 0 || x >= 1<<z || y >= 1<<z {
-		return nil, "", 0, fmt.Errorf("%w: %d/%d/%d", ErrOutOfRange, z, x, y)
+	if err := Check(z, x, y); err != nil {
+		return nil, "", 0, err
 	}
 	if err != nil {
 		return nil, "", 0, err

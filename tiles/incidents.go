@@ -126,8 +126,8 @@ func (d *drawer) layAway() {
 //
 // Errors: ErrOutOfRange, mirror.ErrNarrowed.
 func AppendIncidents(dst []byte, v *mirror.View, z, x, y int, s auth.Scope, f mirror.Filter) ([]byte, error) {
-	if z < 0 || z > MaxZoom || x < 0 || y < 0 || x >= 1<<z || y >= 1<<z {
-		return dst, fmt.Errorf("%w: %d/%d/%d", ErrOutOfRange, z, x, y)
+	if err := Check(z, x, y); err != nil {
+		return dst, err
 	}
 	a, err := mirror.NewAsked(s, f)
 	if err != nil {

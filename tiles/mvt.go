@@ -3,7 +3,10 @@
 
 package tiles
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // Fields of the vector tile format, version 2.1: number<<3 | wire type.
 const (
@@ -19,6 +22,7 @@ const (
 	featureType     = 3 << 3
 	featureGeometry = 4<<3 | 2
 	valueString     = 1<<3 | 2
+	valueDouble     = 3<<3 | 1
 	valueUint       = 5 << 3
 	valueSint       = 6 << 3
 
@@ -41,6 +45,7 @@ type layerWriter struct {
 	values   []byte
 	numbers  map[uint64]uint32 // of a value: its place among the values
 	texts    map[string]uint32 // of those that came by word
+	reals    map[uint64]uint32 // of those that came by real, by their bits
 	tags     []uint32          // of the next feature that put writes
 	one      []byte            // the feature being written
 }
@@ -49,14 +54,15 @@ func (l *layerWriter) reset() {
 	l.count, l.tags = 0, l.tags[:0]
 	l.features, l.values = l.features[:0], l.values[:0]
 	if l.numbers == nil {
-		l.numbers, l.texts = map[uint64]uint32{}, map[string]uint32{}
+		l.numbers, l.texts, l.reals = map[uint64]uint32{}, map[string]uint32{}, map[uint64]uint32{}
 	}
 	clear(l.numbers)
 	clear(l.texts)
+	clear(l.reals)
 }
 
 // next is the place of the next value.
-func (l *layerWriter) next() uint32 { return uint32(len(l.numbers) + len(l.texts)) }
+func (l *layerWriter) next() uint32 { return uint32(len(l.numbers) + len(l.texts) + len(l.reals)) }
 
 // number is the place of a whole number among the values.
 func (l *layerWriter) number(n uint64) uint32 {
@@ -108,6 +114,18 @@ func (l *layerWriter) whole(key uint32, n int32) {
 		l.numbers[name] = i
 		v := zigzag(n)
 		l.values = binary.AppendUvarint(append(l.values, layerValue, byte(1+sizeOf(v)), valueSint), v)
+	}
+	l.tags = append(l.tags, key, i)
+}
+
+// real gives the next feature a number, exactly, under the key in that place.
+func (l *layerWriter) real(key uint32, v float64) {
+	bits := math.Float64bits(v)
+	i, known := l.reals[bits]
+	if !known {
+		i = l.next()
+		l.reals[bits] = i
+		l.values = binary.LittleEndian.AppendUint64(append(l.values, layerValue, 1+8, valueDouble), bits)
 	}
 	l.tags = append(l.tags, key, i)
 }

@@ -59,7 +59,7 @@ func TestANamedLayerKeepsToItsZoomsScopeAndAccess(t *testing.T) {
 		if _, _, err := other.Tile(context.Background(), "pts", 10, 0, 0, wholeCounty()); !errors.Is(err, tiles.ErrUnknownLayer) {
 			t.Errorf("a wall without access: %v", err)
 		}
-		if _, err := s.TileJSON("pts", auth.Actor{}); !errors.Is(err, tiles.ErrUnknownLayer) {
+		if _, err := s.TileJSON("pts", "", auth.Actor{}); !errors.Is(err, tiles.ErrUnknownLayer) {
 			t.Errorf("nobody: %v", err)
 		}
 	}
@@ -86,7 +86,7 @@ func TestALayerOfDeepZoomsIsInTheDeepestTilesAPageAsksFor(t *testing.T) {
 	set.MinZoom, set.MaxZoom = 16, 18
 	s := tiles.New(tiles.Options{Tree: county, Named: func() *layer.Book { return layer.NewBook([]*layer.Set{set}) }})
 	var doc struct{ MinZoom, MaxZoom int }
-	told, err := s.TileJSON("pts", a)
+	told, err := s.TileJSON("pts", "", a)
 	if err != nil || json.Unmarshal(told, &doc) != nil || doc.MinZoom != 14 || doc.MaxZoom != 14 {
 		t.Fatalf("%s %v", told, err)
 	}

@@ -130,7 +130,7 @@ type plan struct {
 	minzoom  int
 	maxzoom  int // the deepest tile
 	fields   []vectorLayer
-	source   func(s *Server) source // nil for incidents: see IncidentTile
+	source   func(s *Server) source // nil for what has a way of its own: see IncidentTile, HotTile
 }
 
 // source is one state of what a layer shows.
@@ -163,6 +163,9 @@ func layerNamed(name string) (plan, error) {
 			{"incidents", f, DotsFrom, MaxZoom},
 			{"counts", map[string]string{"count": "Number"}, 0, MaxZoom},
 		}, nil}, nil
+	case "hotspots":
+		f := map[string]string{"cell": "String", "count": "Number", "class": "String", "z": "Number", "p": "Number", "q": "Number", "strict": "Number"}
+		return plan{auth.HotSpots, CellsFrom(6), MaxZoom, []vectorLayer{{"hotspots", f, CellsFrom(6), dataZoom}}, nil}, nil
 	case "cameras":
 		f := map[string]string{"id": "String", "name": "String", "heading": "Number", "fov": "Number"}
 		return plan{auth.LayerCameras, CamerasFrom, MaxZoom, []vectorLayer{{"cameras", f, CamerasFrom, dataZoom}}, func(s *Server) source { return s.cameras.now(s) }}, nil
@@ -195,15 +198,12 @@ func (s *Server) find(name string, a auth.Actor) (plan, auth.Decision, error) {
 }
 
 // TileJSON describes a layer for the actor, its bounds being those of what the
-// actor may see. Errors: ErrUnknownLayer, ErrForbidden.
-func (s *Server) TileJSON(name string, a auth.Actor) ([]byte, error) {
+// actor may see; query, with its question mark, stands behind the addresses of its tiles.
+// Errors: ErrUnknownLayer, ErrForbidden.
+func (s *Server) TileJSON(name, query string, a auth.Actor) ([]byte, error) {
 	l, d, err := s.find(name, a)
 	if err != nil {
 		return nil, err
-	}
-	deepest := min(dataZoom, l.maxzoom)
-	if l.source == nil {
-		deepest = l.maxzoom // those that fall together come apart
 	}
 	doc := struct {
 		TileJSON string        `json:"tilejson"`
@@ -216,9 +216,9 @@ func (s *Server) TileJSON(name string, a auth.Actor) ([]byte, error) {
 		Layers   []vectorLayer `json:"vector_layers"`
 	}{
 		"3.0.0", name,
-		[]string{s.o.Prefix + "/tiles/" + name + "/{z}/{x}/{y}.mvt"},
+		[]string{s.o.Prefix + "/tiles/" + name + "/{z}/{x}/{y}.mvt" + query},
 		"xyz",
-		l.minzoom, deepest, nil, l.fields,
+		l.minzoom, l.fields[0].MaxZoom, nil, l.fields,
 	}
 	if b, ok := s.generation().bounds(d.Scope); ok {
 		doc.Bounds = &[4]float64{b.Min[0], b.Min[1], b.Max[0], b.Max[1]}
@@ -234,8 +234,8 @@ func (s *Server) Tile(ctx context.Context, name string, z, x, y int, a auth.Acto
 	if errors.Is(err, ErrUnknownLayer) {
 		return nil, "", err
 	}
-	if z < 0 || z > MaxZoom || x < 0 || y < 0 || x >= 1<<z || y >= 1<<z {
-		return nil, "", fmt.Errorf("%w: %d/%d/%d", ErrOutOfRange, z, x, y)
+	if err := Check(z, x, y); err != nil {
+		return nil, "", err
 	}
 	if err != nil {
 		return nil, "", err
@@ -243,17 +243,36 @@ func (s *Server) Tile(ctx context.Context, name string, z, x, y int, a auth.Acto
 	if z < l.minzoom || z > l.maxzoom {
 		return nil, "", ErrEmpty
 	}
-	if l.source == nil {
+	switch {
+	case name == "incidents":
 		body, etag, _, err = s.IncidentTile(ctx, z, x, y, a, IncidentQuery{}, 0)
 		return body, etag, err
+	case l.source == nil:
+		return nil, "", unknown(name) // without what is asked about it
 	}
-	src, t := l.source(s), tile{z, x, y}
+	return s.drawn(ctx, name, l.source(s), tile{z, x, y}, d.Scope)
+}
+
+// Check says by ErrOutOfRange that there is no such tile.
+func Check(z, x, y int) error {
+	if t := (tile{z, x, y}); !t.onEarth() {
+		return fmt.Errorf("%w: %d/%d/%d", ErrOutOfRange, z, x, y)
+	}
+	return nil
+}
+
+// drawn is a tile of a source: a ready one, or drawn anew. Errors: ErrOutOfRange, ErrEmpty,
+// and the context's.
+func (s *Server) drawn(ctx context.Context, layer string, src source, t tile, scope auth.Scope) (body []byte, etag string, err error) {
+	if err := Check(t.z, t.x, t.y); err != nil {
+		return nil, "", err
+	}
 	// The view makes no difference to what these layers show.
-	k := key{layer: name, tile: t, scope: d.Scope.Tag(auth.NoView), generation: src.number()}
+	k := key{layer: layer, tile: t, scope: scope.Tag(auth.NoView), generation: src.number()}
 	e, err := s.cache.get(ctx, k, func() (ready, error) {
 		sh := takeSheet()
 		defer sh.layAway()
-		src.draw(sh, t, d.Scope)
+		src.draw(sh, t, scope)
 		return sh.encode()
 	})
 	if err == nil && e.body == nil {

@@ -426,7 +426,7 @@ func TestTileJSON(t *testing.T) {
 	s := newServer()
 	own, a := town(0)
 	for layer, want := range map[string]int{"grids": 2, "roads": 1, "cameras": 1} {
-		b, err := s.TileJSON(layer, a)
+		b, err := s.TileJSON(layer, "", a)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -447,10 +447,10 @@ func TestTileJSON(t *testing.T) {
 			t.Errorf("%s: %s", layer, b)
 		}
 	}
-	if _, err := s.TileJSON("x", a); !errors.Is(err, tiles.ErrUnknownLayer) {
+	if _, err := s.TileJSON("x", "", a); !errors.Is(err, tiles.ErrUnknownLayer) {
 		t.Error(err)
 	}
-	if _, err := s.TileJSON("grids", auth.Actor{}); !errors.Is(err, tiles.ErrForbidden) {
+	if _, err := s.TileJSON("grids", "", auth.Actor{}); !errors.Is(err, tiles.ErrForbidden) {
 		t.Error(err)
 	}
 }

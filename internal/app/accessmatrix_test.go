@@ -229,6 +229,8 @@ func (r *run) walk(t *testing.T) {
 			r.either(l, "figures", r.figures, r.countExport)
 		case "layer", "tile":
 			r.tiles(l)
+		case "asked tile":
+			r.askedTiles(l)
 		case "named layer":
 			r.namedLayers(l)
 		case "list supervisions":

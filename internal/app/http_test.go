@@ -403,8 +403,8 @@ func TestTheContractNamesEveryRoute(t *testing.T) {
 		switch path {
 		case "/tiles/:layer":
 			path = "/tiles/{layer}.json"
-		case "/tiles/:layer/:z/:x/:y":
-			path = "/tiles/{layer}/{z}/{x}/{y}.mvt"
+		case "/tiles/:layer/:z/:x/:y", "/tiles/hotspots/:z/:x/:y":
+			path = strings.Replace(path, ":y", "{y}.mvt", 1)
 		}
 		parts := strings.Split(path, "/")
 		for i, p := range parts {

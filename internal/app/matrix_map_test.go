@@ -57,6 +57,8 @@ func (r *run) mayLayer(layer string) bool {
 		return r.o.cell(rowGrids, r.a).read
 	case "cameras":
 		return !r.o.cell(rowTiles, r.a).has("points")
+	case "hotspots": // they belong to no row of the map's
+		return r.o.allowed(r.a, line{resource: rowHeat, op: "A cases"})
 	case "incidents": // of who reads incidents one by one, and of more than the own
 		return r.o.cell(rowIncident, r.a).reach != own && r.a.role != auth.Wall
 	}
@@ -78,7 +80,7 @@ func (r *run) tiles(l line) {
 			} else if r.granted(l, path, a, 200) {
 				r.bounds(l, a)
 			}
-		default:
+		case row.target != "asked": // those have routes of their own
 			r.drawn(l, row.path)
 		}
 	}

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The OneMap authors
 // SPDX-License-Identifier: Apache-2.0
 
-// The tiles of incidents, which the server's own encoder writes, as the map's decoder reads them.
+// The tiles that the server's own encoder writes, as the map's decoder reads them.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -28,6 +28,26 @@ test.each(['incidents-13', 'incidents-many-12', 'incidents-9'])('%s is read as i
       const is = l?.feature(k);
       const at = is?.loadGeometry()[0]?.[0];
       expect([is?.id ?? 0, is?.type, at?.x, at?.y, is?.properties]).toEqual([f.ID, 1, f.At[0], f.At[1], f.Properties]);
+    });
+  }
+});
+
+interface Shown {
+  Rings: [number, number][][];
+  Properties: Record<string, string | number>;
+}
+
+test.each(['hotspots-11'])('%s is read as polygons as it was meant', (name) => {
+  const tile = new VectorTile(new PbfReader(readFileSync(join(DATA, `${name}.mvt`))));
+  const want: Record<string, Shown[]> = JSON.parse(readFileSync(join(DATA, `${name}.json`), 'utf8'));
+  expect(Object.keys(tile.layers).sort()).toEqual(Object.keys(want).sort());
+  for (const [layer, features] of Object.entries(want)) {
+    const l = tile.layers[layer];
+    expect([l?.version, l?.extent, l?.length]).toEqual([2, 4096, features.length]);
+    features.forEach((f, k) => {
+      const is = l?.feature(k);
+      const rings = is?.loadGeometry().map((ring) => ring.map((p) => [p.x, p.y]));
+      expect([is?.type, rings, is?.properties]).toEqual([3, f.Rings, f.Properties]);
     });
   }
 });
