@@ -174,11 +174,20 @@ try {
     await tab('上报').click();
     await page.waitForFunction(() => [...document.querySelectorAll('input')].some((i) => i.value === '还没写完的一件'));
     await axe(page, 'without a line');
+    await button(page, '在地图上点').click();
+    await page.getByText('没有网络，地图打不开').waitFor(); // it was never loaded
+    await picture('no-map');
   });
   await step('with the line all is told, in order, once', async () => {
     await context.setOffline(false);
     await page.getByText('已即报即办，编号').waitFor();
     await page.locator('.outbox').waitFor({ state: 'detached' });
+    // The map has come with its styles: its pin stands in it, not above or below.
+    await page.waitForFunction(() => {
+      const [pin, map] = ['.map-box .mark-place', '.map-box'].map((q) => document.querySelector(q)?.getBoundingClientRect());
+      return pin && map && pin.top > map.top && pin.bottom < map.bottom && Math.abs(pin.left + pin.right - map.left - map.right) < 4;
+    });
+    await picture('map');
     await tab('走访').click();
     await page.locator('.visit.done', { hasText: args.visit }).getByText('已说明：一切正常').waitFor();
     await picture('visited');
@@ -254,7 +263,7 @@ try {
     if (left.some((key) => key !== 'categories' && key !== 'of another')) throw new Error(`the phone still holds ${left}`);
   });
   say('no foreign request', foreign.length === 0, foreign.slice(0, 5));
-  const real = errors.filter((e) => !e.includes('ERR_INTERNET_DISCONNECTED'));
+  const real = errors.filter((e) => !/ERR_(INTERNET_DISCONNECTED|FAILED)/.test(e));
   say('no error', real.length === 0, real.slice(0, 5));
   say('walk', true);
 } catch (e) {

@@ -15,7 +15,6 @@ import {
   setWorkerUrl,
 } from 'maplibre-gl';
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
-import 'maplibre-gl/dist/maplibre-gl.css';
 import { LIGHT, LIGHT_MAP, LIGHT_STATUS } from '../look/light';
 import { type BaseMap, getBase, noteBase, withBase } from '../map/base';
 import { FONT } from '../map/font';
@@ -38,6 +37,8 @@ export interface PocketMapOptions {
   home: [number, number, number, number] | null;
   /** Somebody has touched a place. */
   picked(at: [number, number]): void;
+  /** Something of the map did not come. */
+  lacked(): void;
 }
 
 export class PocketMap {
@@ -45,6 +46,7 @@ export class PocketMap {
 
   static async open(o: PocketMapOptions): Promise<PocketMap> {
     const [tiles, base] = await Promise.all([loadTiles(), getBase()]);
+    if (!tiles.grids) o.lacked();
     return new PocketMap(o, tiles, base);
   }
 
@@ -69,7 +71,7 @@ export class PocketMap {
     this.endNote = noteBase(this.gl, base, false);
     this.gl.touchZoomRotate.disableRotation();
     this.gl.on('click', (e) => o.picked([e.lngLat.lng, e.lngLat.lat]));
-    this.gl.on('error', () => {}); // a tile that does not come: the words beside the map stand
+    this.gl.on('error', () => o.lacked()); // a tile that does not come: the words beside the map stand
   }
 
   /** Shows a place, sure to so many metres, and this phone; fit brings both into view. */

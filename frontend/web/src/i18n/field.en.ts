@@ -158,6 +158,8 @@ export const fieldEn: FieldCatalogue = {
     mapHint: 'Touch the map to move the place there.',
     mapLoading: 'Opening the map…',
     mapNone: 'This phone cannot draw a map now: see direction and distance above, or describe the place.',
+    mapAway: 'The map cannot be opened without a line; it opens by itself when there is one.',
+    mapBare: 'Without a line the map lacks roads, grids and the base map; they come by themselves when there is one.',
     mapTitle: 'The place and this phone',
     howFar: 'How far is it',
     near: 'close by',

@@ -157,6 +157,8 @@ export const fieldZh = {
     mapHint: '点一下地图，位置就移到那里。',
     mapLoading: '正在打开地图…',
     mapNone: '这台手机现在画不了地图，请看上面的方向和距离，或写明地点。',
+    mapAway: '没有网络，地图打不开；有网后自动打开。',
+    mapBare: '没有网络，图上缺路、网格和底图；有网后自动补上。',
     mapTitle: '事发点与本机位置',
     howFar: '看离我多远',
     near: '就在附近',
