@@ -23,7 +23,7 @@ import (
 
 // When an answer about hot spots is worked out anew for its tiles.
 const (
-	hotStands   = 5 * time.Second  // it stands as long, whatever happens,
+	hotStands   = time.Second      // it stands as long, whatever happens,
 	hotTimes    = 10               // or as many times as long as it took,
 	hotAtMost   = 10 * time.Minute // and no longer, though nothing happened
 	hotKept     = 200_000          // cells of the answers that are kept
@@ -87,7 +87,7 @@ func hotKey(a caller, q *HotQuestion) string {
 	if q.Method != "gi" {
 		k = 0
 	}
-	return fmt.Sprintf("%s %d %d %d %d %s %q %q", a.Scope.Tag(a.View), q.From.UnixMicro(), q.To.UnixMicro(), q.Res, k, q.Method, q.Category, q.Grid)
+	return fmt.Sprintf("%s %d %d %d %d %s %q %q %q", a.Scope.Tag(a.View), q.From.UnixMicro(), q.To.UnixMicro(), q.Res, k, q.Method, q.Category, q.Grid, q.Per)
 }
 
 // answerHot works an answer out, in a place of those who read and at the cost of who asks.
