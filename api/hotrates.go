@@ -115,16 +115,24 @@ func (s *Server) expose(ctx context.Context, a caller, e *exposed, h *heat) (err
 // grids.
 func (s *Server) patrolHours(ctx context.Context, a caller, scope auth.Scope, h *heat) ([]float64, error) {
 	hours := make([]float64, h.study.Len())
+	cells := map[geo.WGS84]int{} // by place, which come again and again; -1 for none
 	period := analysis.Period{From: h.periods[0].From, To: s.past(h.periods[0].To)}
 	err := s.reads(a).PatrolTime(ctx, scope, s.o.People(), period, func(at geo.WGS84, long time.Duration) error {
-		if !h.study.Inside(at) {
-			return nil
+		i, known := cells[at]
+		if !known {
+			i = -1
+			if h.study.Inside(at) {
+				c, err := cell.At(at, h.study.Res())
+				if err != nil {
+					return err
+				}
+				if found, in := h.study.Index(c); in {
+					i = found
+				}
+			}
+			cells[at] = i
 		}
-		c, err := cell.At(at, h.study.Res())
-		if err != nil {
-			return err
-		}
-		if i, in := h.study.Index(c); in {
+		if i >= 0 {
 			hours[i] += long.Hours()
 		}
 		return nil

@@ -97,10 +97,11 @@ func hoursOf(t *testing.T, all []patrolFix, tree *grid.Tree, node grid.Node, see
 			if i+1 < len(walked) {
 				until = walked[i+1].at
 			}
-			if at := tree.Locate(f.p).Index; at < 0 || tree.Nodes()[at].No < node.No || tree.Nodes()[at].No > node.Last {
+			p := geo.WGS84{math.Round(f.p[0]*1e4) / 1e4, math.Round(f.p[1]*1e4) / 1e4} // as good as fixes are
+			if at := tree.Locate(p).Index; at < 0 || tree.Nodes()[at].No < node.No || tree.Nodes()[at].No > node.Last {
 				continue
 			}
-			c, err := h3.At(f.p, res)
+			c, err := h3.At(p, res)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -166,8 +166,6 @@ describe('what the page asks and says', () => {
             categories: [],
             rows: '',
             centre: [107, 38],
-            per: rated.per,
-            study: { rate: 2.333 },
           }),
         )
         .on('GET /incidents', () => json({ items: [] })),
@@ -191,7 +189,7 @@ describe('what the page asks and says', () => {
     expect(legend).toEqual(['每百小时巡查 0.125 件起，不到 30 件', '每百小时巡查 30 件及以上', '巡查不足 10 小时，不算率']);
     await page.find('.cells tbody button').trigger('click');
     await settle();
-    expect(server.last('GET /hotspots/8724c395dffffff')?.query).toMatchObject({ per: 'patrol_hours' });
+    expect(server.last('GET /hotspots/8724c395dffffff')?.query.per).toBeUndefined(); // the list has it already
     expect(page.find('.why .rate').text()).toContain('30 件（95% 区间 15.5–52.4），本单元巡查 40 小时');
     expect(page.find('.why .rate').text()).toContain('全区为 2.33 件');
     await page.findAll('select')[0]?.setValue('gi');

@@ -242,7 +242,7 @@ describe('a page with an address', () => {
       grid: '990001',
     });
     expect(choices()).toEqual(['count', '', '0301', '990001', '7', 'area']);
-    expect(server.last(`GET /hotspots/${CELL}`)?.query).toMatchObject({ grid: '990001', category: '0301', per: 'area' });
+    expect(server.last(`GET /hotspots/${CELL}`)?.query).toMatchObject({ grid: '990001', category: '0301' });
     expect(page.find('.why').text()).toContain('本单元 3 件');
     expect(page.find('.ask .notice').exists()).toBe(false);
     const named = page.findAll('select').find((s) => s.text().includes('演北镇'));

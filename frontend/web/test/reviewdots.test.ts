@@ -135,7 +135,7 @@ describe('which incidents are drawn', () => {
     expect(dotLayers(asked, 16).map((l) => [l.id, l.minzoom])).toEqual([
       ['dots', DOTS_ZOOM],
       ['stacks', DOTS_ZOOM],
-      ['stack-counts', DOTS_ZOOM],
+      ['stack-counts', 15], // a number has room from there on
     ]);
     expect(dotLayers(asked, 16).some((l) => 'filter' in l)).toBe(false);
     for (const l of dotLayers({ ...asked, within: outline }, 16)) expect(l).toMatchObject({ filter: ['within', outline] });

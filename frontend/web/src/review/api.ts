@@ -110,9 +110,6 @@ export interface Why extends HotCell {
   categories: { code: string; name: string; count: number }[];
   rows: string;
   centre: [number, number];
-  per?: RatedBy;
-  /** Of the whole area. */
-  study?: Rated;
 }
 
 export interface Row {
@@ -190,8 +187,6 @@ const root = '/api/v1';
 /** A page of rows is enough to see what kind of matters they are. */
 const ROWS = 20;
 
-/** What incidents are counted by, where a view tells rates. */
-const perOf = (q: Question) => (q.method === 'count' && q.per ? { per: q.per } : {});
 const whichOf = (q: Question): Query => ({
   from: q.from,
   to: q.to,
@@ -215,12 +210,12 @@ export class ReviewApi {
       const cut = { ...whichOf(q), res, k, steps: q.steps };
       return { kind: 'course', shapes: await this.http.shapes<CourseShapes>(`${root}/hotspots/emerging`, cut) };
     }
-    const one = { ...whichOf(q), res, k, method: q.method, ...perOf(q) };
+    const one = { ...whichOf(q), res, k, method: q.method, per: (q.method === 'count' && q.per) || undefined };
     return { kind: 'hot', shapes: await this.http.shapes<HotShapes>(`${root}/hotspots`, one) };
   };
   /** What a cell has in the period asked about, or in another. */
   why = (cell: string, q: Question, of: Period = q) =>
-    this.http.get<Why>(`${root}/hotspots/${cell}`, { ...whichOf({ ...q, ...of }), k: q.k, ...perOf(q) });
+    this.http.counted<Why>(`${root}/hotspots/${cell}`, { ...whichOf({ ...q, ...of }), k: q.k });
   rows = async (query: string) => {
     const list = await this.http.get<{ items: Row[]; cursor: string | null }>(`${root}/incidents?${query}&limit=${ROWS}`);
     return { items: list.items, more: Boolean(list.cursor) };

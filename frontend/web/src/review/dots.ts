@@ -11,6 +11,8 @@ import type { Question } from './api';
 /** The first zoom whose tiles have incidents one by one, and the last that shows more than the one before. */
 export const DOTS_ZOOM = 12;
 const DATA_ZOOM = 16;
+/** From here on dots are large, and one that stands for several says for how many. */
+const NEAR_ZOOM = 15;
 
 /** States in which an incident is no longer open. */
 export const ENDED: readonly string[] = ['refused', 'closed', 'archived', 'merged', 'void', 'transferred'];
@@ -45,6 +47,9 @@ export function dotLayers(asked: DotsAsked, rem: number): LayerSpecification[] {
     const inside = asked.within ? { filter: ['within', asked.within] as unknown as FilterSpecification } : {};
     return { source: 'incidents', 'source-layer': layer, minzoom: DOTS_ZOOM, ...inside };
   };
+  /** Small where many lie close together, as large as can be pressed from nearer by. */
+  const size = (far: number, near: number) =>
+    ['interpolate', ['linear'], ['zoom'], DOTS_ZOOM, far * rem, NEAR_ZOOM, near * rem] as never;
   const ended = ['in', ['get', 'state'], ['literal', ENDED]];
   return [
     {
@@ -52,10 +57,10 @@ export function dotLayers(asked: DotsAsked, rem: number): LayerSpecification[] {
       type: 'circle',
       ...of('incidents'),
       paint: {
-        'circle-radius': 0.3 * rem,
+        'circle-radius': size(0.18, 0.35),
         'circle-color': ['case', ended, LIGHT.panel, LIGHT_MAP.chosen] as never,
         'circle-stroke-color': ['case', ended, LIGHT_MAP.chosen, LIGHT.panel] as never,
-        'circle-stroke-width': 0.1 * rem,
+        'circle-stroke-width': size(0.05, 0.1),
       },
     },
     {
@@ -63,16 +68,17 @@ export function dotLayers(asked: DotsAsked, rem: number): LayerSpecification[] {
       type: 'circle',
       ...of('counts'),
       paint: {
-        'circle-radius': 0.55 * rem,
+        'circle-radius': size(0.24, 0.6),
         'circle-color': LIGHT.panel,
         'circle-stroke-color': LIGHT_MAP.chosen,
-        'circle-stroke-width': 0.1 * rem,
+        'circle-stroke-width': size(0.05, 0.1),
       },
     },
     {
       id: 'stack-counts',
       type: 'symbol',
       ...of('counts'),
+      minzoom: NEAR_ZOOM,
       layout: {
         'text-field': ['to-string', ['get', 'count']],
         'text-font': ['Noto Sans SC Medium'],
