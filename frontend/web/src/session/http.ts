@@ -11,8 +11,8 @@ const PROMPT_MS = 5000;
 const TRUE_MS = 10_000;
 /** For a part of a file on a slow line. */
 const BYTES_PATIENCE_MS = 90_000;
-/** For a file that is counted first. */
-const FILE_PATIENCE_MS = 30_000;
+/** For what is counted first. */
+const COUNTED_PATIENCE_MS = 30_000;
 
 export type Fetch = (path: string, init: RequestInit) => Promise<Response>;
 export type Query = Record<string, string | number | undefined>;
@@ -38,6 +38,10 @@ export class Http {
 
   get<T>(path: string, query: Query = {}): Promise<T> {
     return this.call('GET', withQuery(path, query));
+  }
+  /** As get, of what is counted first and may take long. */
+  counted<T>(path: string, query: Query = {}): Promise<T> {
+    return this.call('GET', withQuery(path, query), undefined, false, 'application/json', {}, COUNTED_PATIENCE_MS);
   }
   /** As get, where a list can be had as GeoJSON too. */
   shapes<T>(path: string, query: Query = {}): Promise<T> {
@@ -69,7 +73,11 @@ export class Http {
 
   /** A file, and the name that the server gives it. */
   async file(path: string, query: Query): Promise<{ name: string; blob: Blob }> {
-    const res = await this.fetch(withQuery(path, query), { method: 'GET', signal: AbortSignal.timeout(FILE_PATIENCE_MS) }, false);
+    const res = await this.fetch(
+      withQuery(path, query),
+      { method: 'GET', signal: AbortSignal.timeout(COUNTED_PATIENCE_MS) },
+      false,
+    );
     const name = /filename="([^"]+)"/.exec(res.headers.get('content-disposition') ?? '')?.[1] ?? '';
     return { name, blob: await res.blob() };
   }
@@ -81,10 +89,11 @@ export class Http {
     quiet = false,
     accept = 'application/json',
     headers: Record<string, string> = {},
+    patience = PATIENCE_MS,
   ): Promise<T> {
     const init: RequestInit = {
       method,
-      signal: AbortSignal.timeout(PATIENCE_MS),
+      signal: AbortSignal.timeout(patience),
       headers: { accept, ...headers },
     };
     if (body !== undefined) {
