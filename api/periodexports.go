@@ -68,7 +68,7 @@ func (s *Server) exportPeriod(ctx context.Context, c caller, in *periodExportInp
 	if err != nil {
 		return nil, err
 	}
-	told, err := s.figuresOfPeriod(ctx, c, &in.PeriodQuestion)
+	told, err := s.figuresOfPeriod(ctx, c, &periodFiguresInput{PeriodQuestion: in.PeriodQuestion})
 	if err != nil {
 		return nil, err
 	}

@@ -111,6 +111,17 @@ type PeriodFigures struct {
 	By     string        `json:"by,omitempty"`
 	Total  FigureLine    `json:"total"`
 	Groups []FigureGroup `json:"groups"`
+	Before []FiguresThen `json:"before,omitempty" doc:"The periods to compare with, as asked for"`
+}
+
+// FiguresThen are the figures of an earlier period of the same length, from the same
+// snapshot.
+type FiguresThen struct {
+	Which  string        `json:"which" enum:"weeks,year"`
+	From   time.Time     `json:"from"`
+	To     time.Time     `json:"to"`
+	Total  FigureLine    `json:"total"`
+	Groups []FigureGroup `json:"groups"`
 }
 
 // PeriodQuestion is what figures of a period are asked by.
@@ -121,6 +132,26 @@ type PeriodQuestion struct {
 	Grid       string    `query:"grid" maxLength:"64" doc:"Code of a grid, with all below it"`
 	Category   string    `query:"category" maxLength:"16" doc:"A category, or a top category with all below it"`
 	Department string    `query:"department" maxLength:"100" doc:"A department by its name"`
+}
+
+type periodFiguresInput struct {
+	PeriodQuestion
+	Before []string `query:"before" enum:"weeks,year" maxItems:"2" doc:"Also the periods to compare with: as many whole weeks earlier as the period needs, and 52 weeks earlier or more"`
+}
+
+// then are the earlier periods asked for. Whole weeks lie between, so that the days of
+// the week are the same.
+func (in *periodFiguresInput) then() (out []analysis.Period) {
+	const week = 7 * 24 * time.Hour
+	weeks := int((in.To.Sub(in.From) + week - 1) / week)
+	for _, which := range in.Before {
+		back := weeks
+		if which == "year" {
+			back = max(weeks, 52)
+		}
+		out = append(out, analysis.Period{From: in.From.AddDate(0, 0, -7*back), To: in.To.AddDate(0, 0, -7*back)})
+	}
+	return out
 }
 
 type periodFiguresOutput struct{ Body PeriodFigures }
@@ -138,11 +169,17 @@ func (s *Server) periodFigures() {
 		OperationID: "figures", Method: http.MethodGet, Path: "/api/v1/figures", Tags: []string{"figures"},
 		Summary: "Figures of a period: solved by level, working days, in time, reopened, satisfied, advice overridden", Errors: []int{404, 422},
 		Description: "Each rate with what it is of, and with the query that lists its incidents. docs/FIGURES.md defines them. " +
-			"Who reads no cases is told one line of one whole week, without categories whose place is not shown and without numbers from 1 to 4.",
-	}, s.figuresOfPeriod)
+			"With before the earlier periods are of the same snapshot. Who reads no cases is told one line of one whole week, without categories whose place is not shown and without numbers from 1 to 4.",
+	}, func(ctx context.Context, a caller, in *periodFiguresInput) (*periodFiguresOutput, error) {
+		if len(in.Before) == 2 && in.Before[0] == in.Before[1] {
+			return nil, problem(http.StatusUnprocessableEntity, "before: name each once")
+		}
+		return s.figuresOfPeriod(ctx, a, in)
+	})
 }
 
-func (s *Server) figuresOfPeriod(ctx context.Context, a caller, in *PeriodQuestion) (*periodFiguresOutput, error) {
+func (s *Server) figuresOfPeriod(ctx context.Context, a caller, asked *periodFiguresInput) (*periodFiguresOutput, error) {
+	in := &asked.PeriodQuestion
 	if d := in.To.Sub(in.From); d <= 0 || d > longestResponse {
 		return nil, problem(http.StatusUnprocessableEntity, "give a period: to after from, by 366 days at most")
 	}
@@ -175,30 +212,54 @@ func (s *Server) figuresOfPeriod(ctx context.Context, a caller, in *PeriodQuesti
 		defer func() { <-s.counting }()
 	}
 	cat, now := s.o.Catalogue.Now(), s.o.Now()
-	counted, err := s.reads(a).PeriodFigures(ctx, a.Scope, a.View, f, cat.Clocks.Calendar, now)
+	before := asked.then()
+	counted, err := s.reads(a).PeriodFigures(ctx, a.Scope, a.View, f, cat.Clocks.Calendar, now, before...)
 	if err != nil {
 		return nil, outOfTime(ctx, err, in.To.Sub(in.From))
 	}
 	out := &periodFiguresOutput{}
 	b := &out.Body
-	b.AsOf.Seq, b.AsOf.Time, b.From, b.To, b.By, b.Groups = int64(counted.Seq), now, in.From, in.To, in.By, []FigureGroup{}
-	var all analysis.Counts
-	for _, c := range counted.Groups {
-		all.Add(c)
-	}
-	if narrow.MustFind && all.Reported+all.Closed+all.Due()+all.Standing+all.Elsewhere+all.Chosen+all.Open == 0 {
-		return nil, errNoGrid
-	}
+	b.AsOf.Seq, b.AsOf.Time, b.From, b.To, b.By = int64(counted.Seq), now, in.From, in.To, in.By
 	w := figureWriter{cat: cat, in: in, shared: a.View != auth.CaseView, now: true}
-	b.Total = w.line(all, rowsOf(in, "", ""))
-	groups, err := s.figureGroups(ctx, in, counted.Groups)
+	all, lines, err := s.figureLines(ctx, w, counted.Groups)
 	if err != nil {
 		return nil, err
 	}
-	for _, g := range groups {
-		b.Groups = append(b.Groups, FigureGroup{g.code, g.name, w.line(g.counts, g.rows)})
+	found := something(all)
+	b.Total, b.Groups = w.line(all, rowsOf(in, "", "")), lines
+	for i, p := range before {
+		then := *in
+		then.From, then.To = p.From, p.To
+		w := figureWriter{cat: cat, in: &then, shared: w.shared}
+		all, lines, err := s.figureLines(ctx, w, counted.Before[i])
+		if err != nil {
+			return nil, err
+		}
+		found = found || something(all)
+		b.Before = append(b.Before, FiguresThen{asked.Before[i], p.From, p.To, w.line(all, rowsOf(&then, "", "")), lines})
+	}
+	if narrow.MustFind && !found {
+		return nil, errNoGrid
 	}
 	return out, nil
+}
+
+// something says whether anything was counted.
+func something(c analysis.Counts) bool {
+	return c.Reported+c.Closed+c.Due()+c.Standing+c.Elsewhere+c.Chosen+c.Open > 0
+}
+
+// figureLines are the counts of all, and the lines of the groups.
+func (s *Server) figureLines(ctx context.Context, w figureWriter, counted map[string]analysis.Counts) (all analysis.Counts, lines []FigureGroup, err error) {
+	for _, c := range counted {
+		all.Add(c)
+	}
+	groups, err := s.figureGroups(ctx, w.in, counted)
+	lines = []FigureGroup{}
+	for _, g := range groups {
+		lines = append(lines, FigureGroup{g.code, g.name, w.line(g.counts, g.rows)})
+	}
+	return all, lines, err
 }
 
 // outOfTime is err, or that a long period is too much to be counted in its time. Of a

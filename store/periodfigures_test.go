@@ -222,9 +222,26 @@ func TestFiguresAreThoseOfTheFormula(t *testing.T) {
 			return ""
 		})
 		delete(want, "another's")
-		got, err := db.PeriodFigures(t.Context(), scope, auth.CaseView, f, cal, now)
+		earlier := analysis.Period{From: f.From.AddDate(0, 0, -14), To: f.To.AddDate(0, 0, -14)}
+		got, err := db.PeriodFigures(t.Context(), scope, auth.CaseView, f, cal, now, earlier)
 		if err != nil {
 			t.Fatal(err)
+		}
+		alone := f
+		alone.Period = earlier
+		then, err := db.PeriodFigures(t.Context(), scope, auth.CaseView, alone, cal, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for key, c := range then.Groups {
+			c.Open, c.Overdue = 0, 0 // of now, and not of an earlier period
+			b := got.Before[0][key]
+			if math.Abs(b.WorkingDays-c.WorkingDays) > 1e-9 {
+				t.Fatalf("round %d, %+v, %q before: %v working days, alone %v", round, f, key, b.WorkingDays, c.WorkingDays)
+			}
+			if c.WorkingDays = b.WorkingDays; b != c {
+				t.Fatalf("round %d, %+v, %q before:\n%+v, alone\n%+v", round, f, key, b, c)
+			}
 		}
 		if len(got.Groups) != len(want) {
 			t.Fatalf("round %d, %+v: keys %v, by the formula %v", round, f, got.Groups, want)

@@ -11,6 +11,7 @@ import (
 	"math"
 	"net/url"
 	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -255,6 +256,28 @@ func TestFiguresByHTTPAreThoseWorkedOutByHand(t *testing.T) {
 	for _, more := range []string{"", "&by=level", "&by=grid", "&by=category&grid=A&category=03&department=" + url.QueryEscape(names[0])} {
 		v := ask(hall, more)
 		opened += st.rowsEqual(t, hall, more, v["total"], seen) + st.rowsEqual(t, hall, more, v["groups"], seen)
+	}
+	// the periods before are those that are asked for alone, and open likewise
+	both := ask(hall, "&by=level&before=weeks,year")
+	for i, span := range []url.Values{
+		{"from": {"2026-08-17T00:00:00+08:00"}, "to": {"2026-09-14T00:00:00+08:00"}}, {"from": {"2025-09-15T00:00:00+08:00"}, "to": {"2025-10-13T00:00:00+08:00"}},
+	} {
+		then := both["before"].([]any)[i].(map[string]any)
+		alone := st.get("/api/v1/figures?by=level&"+span.Encode(), hall).json(t)
+		opened += st.rowsEqual(t, hall, fmt.Sprint("before ", i), then, seen)
+		for _, v := range append([]any{alone["total"]}, alone["groups"].([]any)...) {
+			delete(v.(map[string]any), "open")
+			delete(v.(map[string]any), "overdue")
+		}
+		if then["which"] != []string{"weeks", "year"}[i] || !reflect.DeepEqual(then["total"], alone["total"]) || !reflect.DeepEqual(then["groups"], alone["groups"]) {
+			t.Errorf("before %d:\n%v\nalone\n%v", i, then, alone)
+		}
+	}
+	if a := st.get("/api/v1/figures?"+period+"&before=weeks,weeks", hall); a.status != 422 {
+		t.Errorf("the same twice: %d %s", a.status, a.body)
+	}
+	if figureAt(both["total"], "open")["n"].(float64) < 3 || figureAt(both["total"], "overdue")["n"] == 0.0 {
+		t.Errorf("open %v, overdue %v", figureAt(both["total"], "open"), figureAt(both["total"], "overdue"))
 	}
 	if opened < 150 {
 		t.Errorf("only %d figures were opened", opened)

@@ -194,7 +194,9 @@ describe('the weekly bulletins', () => {
   });
 
   test('one is made once, however often it is sent until it is answered; then another is a correction', async () => {
-    const { server, page } = await opened('dispatcher', (s) => s.on('POST /bulletins', () => refuse(422, { detail: 'not over' })));
+    const { server, page } = await opened('dispatcher', (s) =>
+      s.on('POST /bulletins', () => refuse(422, { detail: 'not over' })),
+    );
     await page.find('form').trigger('submit');
     await settle();
     const first = server.last('POST /bulletins');

@@ -13,7 +13,7 @@ import { reviewEn } from '../src/i18n/review.en';
 import { reviewZh } from '../src/i18n/review.zh-CN';
 import { REVIEW, ReviewApi } from '../src/review/api';
 import { FIGURES, FiguresApi } from '../src/review/figures/api';
-import { change, earlier, levelsOf, stepsBack } from '../src/review/figures/told';
+import { change, levelsOf } from '../src/review/figures/told';
 import ReviewPage from '../src/review/ReviewPage.vue';
 import { SESSION, SessionStore } from '../src/session/store';
 import { FakeTimers } from './helpers';
@@ -23,6 +23,7 @@ enableAutoUnmount(afterEach);
 beforeEach(() => {
   document.body.innerHTML = '';
   dialogs();
+  history.replaceState(null, '', '/review');
 });
 
 const share = (n: number | null, of: number | null, rows?: string) => ({
@@ -54,13 +55,22 @@ const line = (n: number, few = false) => ({
   chosen: { n: 0 },
   overridden: share(0, 0),
 });
+const back = (moment: string | undefined, days: number) => new Date(Date.parse(moment ?? '') - days * 86_400_000).toISOString();
+const then = (query: Record<string, string>, which: string, days: number, n: number) => ({
+  which,
+  from: back(query.from, days),
+  to: back(query.to, days),
+  total: line(n),
+  groups: [{ code: '2', name: '苏木镇', ...line(n, true) }],
+});
 const figures = (query: Record<string, string>, n: number) => ({
   as_of: { seq: 4711, time: '2026-11-22T08:00:00+08:00' },
   from: query.from,
   to: query.to,
   by: query.by,
-  total: line(n),
+  total: { ...line(n), open: { n: 9, rows: 'rows=open' }, overdue: share(2, 9, 'overdue') },
   groups: [{ code: '2', name: '苏木镇', ...line(n, true) }],
+  before: [then(query, 'weeks', 28, n / 2), then(query, 'year', 364, 0)],
 });
 const row = (id: number) => ({
   id: String(id),
@@ -72,11 +82,19 @@ const row = (id: number) => ({
 
 async function opened(role: string, set: (s: FakeServer) => void = () => {}) {
   const server = new FakeServer();
-  const told = [20, 10, 0];
   server
-    .on('GET /session', () => json(session({ role, login: 'wu', view: 'case', grid: { code: '990000', name: '演示旗' } })))
+    .on('GET /session', () =>
+      json(session({ role, login: 'wu', view: 'case', grid: { code: '990000', name: '演示旗', level: 1 } })),
+    )
     .on('GET /categories', () => json({ items: [{ code: '03', name: '消防', top: '', top_name: '' }] }))
-    .on('GET /figures', (a) => json(figures(a.query, told[(server.count('GET /figures') - 1) % 3] ?? 0)))
+    .on('GET /figures', (a) => json(figures(a.query, 20)))
+    .on('GET /grids', (a) =>
+      json({
+        items:
+          a.query.level === '1' ? [{ code: '990000', name: '演示旗', level: 1 }] : [{ code: '990001', name: '演东镇', level: 2 }],
+      }),
+    )
+    .on('GET /departments', () => json({ items: [{ name: '民政' }] }))
     .on('GET /incidents', (a) =>
       json(
         a.query.cursor
@@ -124,19 +142,54 @@ async function opened(role: string, set: (s: FakeServer) => void = () => {}) {
 describe('the figures', () => {
   test('the same weekdays before and a year before are asked, and compared', async () => {
     const { server, page } = await opened('county_leader');
-    const asked = server.asked
-      .filter((a) => a.path === '/figures')
-      .map((a) => [Date.parse(a.query.from ?? ''), Date.parse(a.query.to ?? '')]);
-    const [now, weeks, year] = asked.map(([from]) => from ?? 0);
-    const day = 86_400_000;
-    expect(asked.map(([from, to]) => ((to ?? 0) - (from ?? 0)) / day)).toEqual([28, 28, 28]);
-    expect([((now ?? 0) - (weeks ?? 0)) / day, ((now ?? 0) - (year ?? 0)) / day]).toEqual([28, 364]);
+    expect(server.count('GET /figures')).toBe(1); // all of one moment
+    const asked = server.last('GET /figures')?.query;
+    expect(asked?.before).toBe('weeks,year');
+    expect((Date.parse(asked?.to ?? '') - Date.parse(asked?.from ?? '')) / 86_400_000).toBe(28);
+    expect(page.findAll('[data-figure=overdue] td').map((c) => c.text())).toEqual(['22.2%2 / 9', '–', '–', '–', '–']);
     expect(page.find('[data-figure=reported]').text()).toContain('+100.0%');
     expect(page.find('[data-figure=on_time]').text()).toContain('50.0%');
     expect(page.find('[data-figure=on_time]').text()).toContain('0.0 个百分点');
     expect(page.find('[data-figure=working_days]').text()).toContain('2.7 个工作日');
     const changes = page.findAll('[data-figure=reported] .change').map((c) => c.text());
     expect(changes).toEqual(['+100.0%', '–']); // of none before there is no share
+  });
+
+  test('a grid and a department narrow the figures, and stay in the address', async () => {
+    const { server, page } = await opened('dispatcher');
+    const choose = async (label: string, value: string) => {
+      const field = page.findAll('.field').find((f) => f.find('label').text() === label);
+      await field?.find('select').setValue(value);
+    };
+    await choose('网格', '990001');
+    await choose('部门', '民政');
+    await choose('分组', 'grid');
+    await page.find('form').trigger('submit');
+    await settle();
+    const asked = server.last('GET /figures')?.query;
+    expect(asked).toMatchObject({ grid: '990001', department: '民政', by: 'grid' });
+    expect(page.find('.filter').text()).toContain('范围：演东镇');
+    expect(page.find('.filter').text()).toContain('民政');
+    expect(page.find('.response').exists() || page.find('.answered').exists()).toBe(false); // they are of all
+    expect(server.count('GET /notices/figures')).toBe(1);
+    expect(Object.fromEntries(new URLSearchParams(location.search))).toEqual({
+      days: '28',
+      by: 'grid',
+      grid: '990001',
+      department: '民政',
+    });
+    page.unmount();
+    const again = await opened('dispatcher');
+    expect(again.server.last('GET /figures')?.query).toEqual(asked);
+    again.page.unmount();
+    history.replaceState(null, '', '/review?first=2026-03-02&last=2026-03-08&category=03&by=nothing');
+    const own = await opened('dispatcher');
+    expect(own.server.last('GET /figures')?.query).toMatchObject({
+      from: '2026-03-02T00:00:00+08:00',
+      to: '2026-03-09T00:00:00+08:00',
+      category: '03',
+      by: 'level',
+    });
   });
 
   test('a period that is not over says so by the moment, in whatever zone the server tells it', async () => {
@@ -284,11 +337,7 @@ describe('the figures', () => {
   });
 });
 
-test('periods before', () => {
-  const p = (from: string, to: string) => ({ from: `${from}T00:00:00+08:00`, to: `${to}T00:00:00+08:00` });
-  expect(stepsBack(p('2026-11-01', '2026-11-11'))).toEqual({ weeks: 14, year: 364 });
-  expect(stepsBack(p('2025-11-01', '2026-11-02'))).toEqual({ weeks: 371, year: 371 });
-  expect(earlier(p('2026-03-02', '2026-03-09'), 14)).toEqual(p('2026-02-16', '2026-02-23'));
+test('figures are compared by what they are', () => {
   expect(change({ n: 3 }, { n: 4 })).toEqual({ by: -25, as: 'share' });
   expect(change({ n: 1, of: 2, rate: 0.5 }, { n: 1, of: 4, rate: 0.25 })).toEqual({ by: 25, as: 'points' });
   expect(change({ n: null }, { n: 4 })).toBeNull();

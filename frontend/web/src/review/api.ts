@@ -224,6 +224,12 @@ export class ReviewApi {
   /** The grids that a place lies in, the widest first; none outside all that the reader may see. */
   areas = async ([lon, lat]: [number, number]) =>
     (await this.http.get<{ path: Area[] | null }>(`${root}/grids/locate`, { lon, lat, crs: 'wgs84' })).path ?? [];
+  /** The county and its towns, as far as the reader sees them, and the reader's own grid. */
+  grids = async (own: GridName | null | undefined): Promise<GridName[]> => {
+    const levels = await Promise.all([1, 2].map((level) => this.http.get<{ items: GridName[] }>(`${root}/grids`, { level })));
+    const found = levels.flatMap((l) => l.items).filter((g) => !own || g.level >= own.level);
+    return own && !found.some((g) => g.code === own.code) ? [own, ...found] : found;
+  };
   departments = async () => (await this.http.get<{ items: { name: string }[] }>(`${root}/departments`)).items.map((d) => d.name);
   /** Directs a notice to a unit; the same key makes one, however often it is sent. */
   notify = (body: Record<string, unknown>, key: string) =>
@@ -240,6 +246,13 @@ export class ReviewApi {
     });
     return this.drawn;
   };
+}
+
+/** A grid as one chooses it. */
+export interface GridName {
+  code: string;
+  name: string;
+  level: number;
 }
 
 export const REVIEW: InjectionKey<ReviewApi> = Symbol('review');

@@ -62,12 +62,6 @@ export interface BulletinTold extends Bulletin {
   outside: Outside | null;
 }
 
-export interface GridName {
-  code: string;
-  name: string;
-  level: number;
-}
-
 const root = '/api/v1';
 const PAGE = 20;
 
@@ -80,11 +74,6 @@ export class BulletinApi {
   /** Makes a bulletin; the same key makes one, however often it is sent. */
   make = (body: { grid: string; week: string }, key: string) =>
     this.http.post<BulletinTold>(`${root}/bulletins`, body, { 'Idempotency-Key': key });
-  /** The county and its towns, as far as the reader sees them. */
-  grids = async (): Promise<GridName[]> => {
-    const levels = await Promise.all([1, 2].map((level) => this.http.get<{ items: GridName[] }>(`${root}/grids`, { level })));
-    return levels.flatMap((l) => l.items);
-  };
 }
 
 export const BULLETINS: InjectionKey<BulletinApi> = Symbol('bulletins');

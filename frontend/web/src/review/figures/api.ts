@@ -49,6 +49,8 @@ export interface Figures {
   total: Line;
   groups: Group[];
 }
+/** An earlier period, of the same snapshot. */
+export type Then = Omit<Figures, 'as_of'> & { which: 'weeks' | 'year' };
 
 export const BY = ['level', 'grid', 'department', 'category'] as const;
 export type By = (typeof BY)[number];
@@ -60,6 +62,7 @@ export interface Asked {
   by: By;
   grid: string;
   category: string;
+  department: string;
 }
 
 /** How long one way took, in seconds; null where nobody went it. */
@@ -103,7 +106,8 @@ export const PAGE = 20;
 export class FiguresApi {
   constructor(private readonly http: Http) {}
 
-  figures = (q: Asked) => this.http.get<Figures>(`${root}/figures`, { ...q });
+  /** The figures of a period, and of those before it as of the same moment. */
+  figures = (q: Asked) => this.http.counted<Figures & { before: Then[] }>(`${root}/figures`, { ...q, before: 'weeks,year' });
   /** Null where this person may not read it. */
   responses = (q: Asked) =>
     this.allowed(

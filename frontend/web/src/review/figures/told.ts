@@ -1,13 +1,9 @@
 // SPDX-FileCopyrightText: The OneMap authors
 // SPDX-License-Identifier: Apache-2.0
 
-// How figures are told, and which earlier periods they are held against.
+// How figures are told and compared.
 
-import { dayOf } from '../period';
 import type { Figure, Line } from './api';
-
-const DAY_MS = 86_400_000;
-const YEAR_DAYS = 364; // 52 weeks, so that the days of the week are the same
 
 /** The figures of a line that have a row of their own, in order. */
 export const SHOWN = [
@@ -53,19 +49,6 @@ export function timeTaken(seconds: number): { unit: 's' | 'm' | 'h' | 'd'; by: s
           : ['d', seconds / 86_400]
   ) as ['s' | 'm' | 'h' | 'd', number];
   return { unit, by: v < 10 ? v.toFixed(1) : v.toFixed(0) };
-}
-
-/** A period so many days earlier. */
-export function earlier<P extends { from: string; to: string }>(p: P, days: number): P {
-  const back = (moment: string) => `${dayOf(Date.parse(moment) - days * DAY_MS)}T00:00:00+08:00`;
-  return { ...p, from: back(p.from), to: back(p.to) };
-}
-
-/** How many days earlier the periods to compare with lie: the whole weeks before, and those of a year before. */
-export function stepsBack(p: { from: string; to: string }): { weeks: number; year: number } {
-  const days = Math.round((Date.parse(p.to) - Date.parse(p.from)) / DAY_MS);
-  const weeks = Math.ceil(days / 7) * 7;
-  return { weeks, year: Math.max(YEAR_DAYS, weeks) };
 }
 
 /** What two periods are compared by: the mean, the rate, or the number; null where one of them has none. */
