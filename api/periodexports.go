@@ -17,6 +17,7 @@ import (
 
 	"onemap/auth"
 	"onemap/people"
+	"onemap/store"
 )
 
 const xlsxType = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -26,17 +27,18 @@ const xlsxType = "application/vnd.openxmlformats-officedocument.spreadsheetml.sh
 func (s *Server) periodExports() {
 	for _, f := range []struct {
 		ending, kind, what string
-		write              func(string, [][]any) (*fileOutput, error)
+		write              periodFile
 	}{
-		{"csv", "text/csv", "RFC 4180 in UTF-8 with a byte order mark", csvTable},
-		{"xlsx", xlsxType, "A workbook of one sheet, its numbers as numbers", xlsxTable},
+		{"csv", "text/csv", "RFC 4180 in UTF-8 with a byte order mark. " + aLineAFigure, tableFile(csvTable)},
+		{"xlsx", xlsxType, "A workbook of one sheet, its numbers as numbers. " + aLineAFigure, tableFile(xlsxTable)},
+		{"geojson", geoType, "A FeatureCollection (RFC 7946) of the grids next below, their figures as properties; for by=grid alone. A grid that is no more, and what lies in none " +
+			"below, have no geometry.", s.shapesFile},
 	} {
 		route(s, need{auth.Read, auth.RowExport}, huma.Operation{
 			Metadata:    map[string]any{patient: countTime},
 			OperationID: "export-period-figures-" + f.ending, Method: http.MethodGet, Path: "/api/v1/exports/period-figures." + f.ending, Tags: []string{"exports"},
 			Summary: "Figures of a period as a file (." + f.ending + "), what was asked for and as of when in it", Errors: []int{404, 422, 429},
-			Description: f.what + ". What GET /api/v1/figures tells, a line a figure: n, what it is of, and the rate. The first lines (about) say the period, what it " +
-				"is narrowed to, and as of when. A text that a spreadsheet could take for a formula begins with an apostrophe.",
+			Description: f.what,
 			Responses: map[string]*huma.Response{"200": {
 				Description: "The file; X-Onemap-Seq says which events it holds",
 				Content:     map[string]*huma.MediaType{f.kind: {Schema: &huma.Schema{Type: "string"}}},
@@ -44,6 +46,19 @@ func (s *Server) periodExports() {
 		}, func(ctx context.Context, c caller, in *periodExportInput) (*fileOutput, error) {
 			return s.exportPeriod(ctx, c, in, f.ending, f.write)
 		})
+	}
+}
+
+const aLineAFigure = "What GET /api/v1/figures tells, a line a figure: n, what it is of, and the rate. The first lines (about) say the period, what it " +
+	"is narrowed to, and as of when. A text that a spreadsheet could take for a formula begins with an apostrophe."
+
+// periodFile writes the figures of a period as a file of this name.
+type periodFile func(name string, in *periodExportInput, f PeriodFigures) (*fileOutput, error)
+
+// tableFile is a file of a table.
+func tableFile(write func(string, [][]any) (*fileOutput, error)) periodFile {
+	return func(name string, in *periodExportInput, f PeriodFigures) (*fileOutput, error) {
+		return write(name, periodTable(in, f))
 	}
 }
 
@@ -63,10 +78,13 @@ func (in *PeriodQuestion) said() [][2]string {
 	return out
 }
 
-func (s *Server) exportPeriod(ctx context.Context, c caller, in *periodExportInput, ending string, write func(string, [][]any) (*fileOutput, error)) (*fileOutput, error) {
+func (s *Server) exportPeriod(ctx context.Context, c caller, in *periodExportInput, ending string, write periodFile) (*fileOutput, error) {
 	reason, err := reasonOf(in.Reason)
 	if err != nil {
 		return nil, err
+	}
+	if ending == "geojson" && in.By != string(store.ByGrid) {
+		return nil, problem(http.StatusUnprocessableEntity, "by: grids alone have shapes: ask by=grid")
 	}
 	told, err := s.figuresOfPeriod(ctx, c, &periodFiguresInput{PeriodQuestion: in.PeriodQuestion})
 	if err != nil {
@@ -84,7 +102,7 @@ func (s *Server) exportPeriod(ctx context.Context, c caller, in *periodExportInp
 	if err != nil {
 		return nil, err
 	}
-	out, err := write(fmt.Sprintf("period-figures-%s-%s.%s", people.Local(in.From).Format("20060102"), people.Local(in.To).Format("20060102"), ending), periodTable(in, f))
+	out, err := write(fmt.Sprintf("period-figures-%s-%s.%s", people.Local(in.From).Format("20060102"), people.Local(in.To).Format("20060102"), ending), in, f)
 	if err != nil {
 		return nil, err
 	}

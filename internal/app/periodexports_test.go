@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -179,4 +180,71 @@ func text(v any) string {
 		return ""
 	}
 	return strconv.FormatFloat(n, 'g', -1, 64)
+}
+
+// TestPeriodFiguresWithShapesAreThoseTold asks for the figures of grids as GeoJSON: each
+// group with the shape of its grid, the figures told, and one act in the audit log.
+func TestPeriodFiguresWithShapesAreThoseTold(t *testing.T) {
+	t.Parallel()
+	st := newStandWith(t, Options{Limits: plenty()})
+	st.layByHand(t)
+	hall := st.sign(store.Credential{Role: auth.HallOperator})
+	period := url.Values{"from": {"2026-09-14T00:00:00+08:00"}, "to": {"2026-10-12T00:00:00+08:00"}, "by": {"grid"}, "grid": {"C"}}.Encode()
+	told := st.get("/api/v1/figures?"+period, hall).json(t)
+	const path = "/api/v1/exports/period-figures.geojson?"
+	file := st.get(path+period+"&"+because, hall)
+	if file.status != 200 || file.header.Get("Content-Type") != "application/geo+json" {
+		t.Fatalf("%d %s %.300s", file.status, file.header.Get("Content-Type"), file.body)
+	}
+	shapes := map[string]any{}
+	borders := st.call("GET", "/api/v1/grids?level=2", hall, "", "Accept: application/geo+json")
+	for _, f := range borders.json(t)["features"].([]any) {
+		f := f.(map[string]any)
+		shapes[f["properties"].(map[string]any)["code"].(string)] = f["geometry"]
+	}
+	v := file.json(t)
+	if v["grid"] != "C" || v["by"] != "grid" || v["from"] != told["from"] || figureAt(v, "as_of")["seq"] != figureAt(told, "as_of")["seq"] {
+		t.Errorf("of %v by %v from %v, as of %v", v["grid"], v["by"], v["from"], v["as_of"])
+	}
+	features, groups := v["features"].([]any), told["groups"].([]any)
+	if len(features) != len(groups) || len(groups) < 2 {
+		t.Fatalf("%d features, %d groups are told", len(features), len(groups))
+	}
+	drawn := 0
+	for i, g := range groups {
+		f, code := features[i].(map[string]any), g.(map[string]any)["code"].(string)
+		p := f["properties"].(map[string]any)
+		if !reflect.DeepEqual(f["geometry"], shapes[code]) {
+			t.Errorf("%s has another shape", code)
+		}
+		if f["geometry"] != nil {
+			drawn++
+		}
+		for figure, name := range map[string]string{"reported": "reported", "on_time": "on_time", "on_time.late": "on_time_late", "solved.2": "solved_2", "open": "open", "overdue": "overdue"} {
+			want := figureAt(g, figure)
+			if p["code"] != code || p[name] != want["n"] || p[name+"_of"] != want["of"] || p[name+"_rate"] != want["rate"] {
+				t.Errorf("%s, %s: %v of %v, told is %v", code, figure, p[name], p[name+"_of"], want)
+			}
+		}
+	}
+	if drawn == 0 {
+		t.Error("no grid has a shape")
+	}
+	for query, want := range map[string]int{"": 422, "&by=level": 422} {
+		from := url.Values{"from": {"2026-09-14T00:00:00+08:00"}, "to": {"2026-10-12T00:00:00+08:00"}}.Encode()
+		if a := st.get(path+from+query+"&"+because, hall); a.status != want {
+			t.Errorf("%q: %d %.200s", query, a.status, a.body)
+		}
+	}
+	if a := st.get(path+period, hall); a.status != 422 {
+		t.Errorf("without a reason: %d", a.status)
+	}
+	for _, role := range []auth.Role{auth.CountyLeader, auth.Auditor} {
+		if a := st.get(path+period+"&"+because, st.sign(store.Credential{Role: role})); a.status != 403 {
+			t.Errorf("%s: %d", role, a.status)
+		}
+	}
+	if n := st.count("SELECT count(*) FROM audit_log WHERE action = 'export.counts' AND object = 'export/period-figures.geojson'"); n != 1 {
+		t.Errorf("%d acts are in the audit log, want 1", n)
+	}
 }

@@ -185,7 +185,9 @@ try {
     // The map has come with its styles: its pin stands in it, not above or below.
     await page.waitForFunction(() => {
       const [pin, map] = ['.map-box .mark-place', '.map-box'].map((q) => document.querySelector(q)?.getBoundingClientRect());
-      return pin && map && pin.top > map.top && pin.bottom < map.bottom && Math.abs(pin.left + pin.right - map.left - map.right) < 4;
+      return (
+        pin && map && pin.top > map.top && pin.bottom < map.bottom && Math.abs(pin.left + pin.right - map.left - map.right) < 4
+      );
     });
     await picture('map');
     await tab('走访').click();

@@ -178,6 +178,11 @@ describe('the figures', () => {
       grid: '990001',
       department: '民政',
     });
+    await page
+      .findAll('button')
+      .find((b) => b.text() === '导出')
+      ?.trigger('click');
+    expect(page.findAll('dialog .acts button').map((b) => b.text())).toEqual(['XLSX', 'CSV', 'GeoJSON']);
     page.unmount();
     const again = await opened('dispatcher');
     expect(again.server.last('GET /figures')?.query).toEqual(asked);

@@ -122,7 +122,7 @@ export class FiguresApi {
   rows = (query: string, cursor?: string) =>
     this.http.get<RowPage>(`${root}/incidents?${query}&limit=${PAGE}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ''}`);
   /** The figures as a file, and the name it is given. */
-  file = (ending: 'csv' | 'xlsx', q: Asked, reason: string) => {
+  file = (ending: 'csv' | 'xlsx' | 'geojson', q: Asked, reason: string) => {
     const query: Query = { ...q, reason };
     return this.http.file(`${root}/exports/period-figures.${ending}`, query);
   };
