@@ -11,12 +11,15 @@ type Rate struct {
 	Known           bool
 }
 
+// leastExposure is the part of a unit below which an exposure is nothing.
+const leastExposure = 1e-9
+
 // RateOf is the rate of a whole count by an exposure, for each unit of it. An exposure
 // below least, or of nothing, gives none. The count is taken for one of Poisson, and the
 // interval is that of Garwood (Biometrika 28, 1936): it says how much of the rate is
 // chance, which is much where few are counted.
 func RateOf(count, exposure, unit, least float64) Rate {
-	if !(exposure > 0) || exposure < least {
+	if !(exposure >= leastExposure*unit) || exposure < least {
 		return Rate{}
 	}
 	low, high := garwood(count)

@@ -46,7 +46,7 @@ func TestARateIsTheCountByItsExposure(t *testing.T) {
 		unit := rapid.SampledFrom([]float64{1, 100, 1000}).Draw(t, "unit")
 		least := rapid.SampledFrom([]float64{0, 0.01, 10}).Draw(t, "least")
 		r := analysis.RateOf(float64(count), exposure, unit, least)
-		if r.Known != (exposure > 0 && exposure >= least) {
+		if r.Known != (exposure >= 1e-9*unit && exposure >= least) {
 			t.Fatalf("%d by %v, least %v: %+v", count, exposure, least, r)
 		}
 		if !r.Known {
