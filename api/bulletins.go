@@ -25,7 +25,7 @@ func (s *Server) bulletins() {
 	route(s, need{auth.Write, auth.BulletinData}, huma.Operation{
 		Metadata:    map[string]any{patient: countTime},
 		OperationID: "make-bulletin", Method: http.MethodPost, Path: "/api/v1/bulletins", Tags: []string{"figures"},
-		Summary: "Make the bulletin of a week that is over: its figures as they are now, never to change again", DefaultStatus: http.StatusCreated, Errors: []int{404, 409, 422},
+		Summary: "Make the bulletin of a week that is over: its figures as they are now, never to change again", DefaultStatus: http.StatusCreated, Errors: []int{404, 422},
 		Description: "All of it is counted in one snapshot and stored as told. Another one of the same week and grid has a number of its own and names the one before, " +
 			"which it corrects. Sensitive matters are not counted. docs/FIGURES.md has the rest.",
 	}, s.makeBulletin)

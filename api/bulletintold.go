@@ -187,7 +187,9 @@ func (w *bulletinWriter) table(ctx context.Context, by store.FiguresBy, counted 
 	var all analysis.Counts
 	for _, g := range groups {
 		lines = append(lines, FigureGroup{g.code, g.name, fw.line(g.counts, nil)})
-		reported[g.code] = g.counts.Reported
+		if reported[g.code] = g.counts.Reported; by == store.ByGrid { // the others have lines of their own
+			reported[g.code] -= g.counts.NotLocated + g.counts.Outside
+		}
 		all.Add(g.counts)
 	}
 	switch by {
@@ -259,7 +261,7 @@ func (w *bulletinWriter) towns(reported map[string]int, all analysis.Counts) *ou
 	}
 	t.add("none", "未定位", all.NotLocated)
 	t.add("outside", "网格外", all.Outside)
-	t.counts[0].N = max(rest, 0) // in no grid that there is still
+	t.counts[0].N = rest // in no grid that there is still
 	return t
 }
 

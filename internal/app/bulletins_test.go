@@ -196,14 +196,20 @@ func TestWhatABulletinTellsEverybodyHasNoSmallNumber(t *testing.T) {
 	st := newStandWith(t, Options{Limits: plenty()})
 	hall := st.token(auth.HallOperator, "")
 	seen := st.report(hall, 107.2, 38.2).json(t)
+	at, err := strconv.ParseInt(st.report(hall, 107.2, 38.2).json(t)["id"].(string), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st.exec("UPDATE incident SET reported_at = '2026-08-01T10:00:00+08' WHERE id = $1", at) // copied from alone
 	id, err := strconv.ParseInt(seen["id"].(string), 10, 64)
 	if err != nil {
 		t.Fatal(err)
 	}
 	st.exec("UPDATE incident SET reported_at = '2026-09-29T10:00:00+08' WHERE id = $1", id)
-	st.copies(id, "0301", time.Date(2026, 9, 30, 2, 0, 0, 0, time.UTC), 20)
-	st.copies(id, "0401", time.Date(2026, 9, 30, 2, 0, 0, 0, time.UTC), 3)
-	st.copies(id, "0102", time.Date(2026, 9, 30, 2, 0, 0, 0, time.UTC), 9) // sensitive
+	st.exec("UPDATE incident SET place = 'none', geom = NULL, raw_lon = NULL, raw_lat = NULL, raw_datum = NULL, cell6 = NULL, cell7 = NULL, cell8 = NULL, cell9 = NULL WHERE id = $1", id) // in a town's grid, without a place
+	st.copies(at, "0301", time.Date(2026, 9, 30, 2, 0, 0, 0, time.UTC), 20)
+	st.copies(at, "0401", time.Date(2026, 9, 30, 2, 0, 0, 0, time.UTC), 3)
+	st.copies(at, "0102", time.Date(2026, 9, 30, 2, 0, 0, 0, time.UTC), 9) // sensitive
 	v := st.must(201, "POST", "/api/v1/bulletins", hall, `{"grid":"C","week":"2026-09-28"}`).json(t)
 	all := figureAt(v["told"].(map[string]any)["weeks"].([]any)[0].(map[string]any)["total"], "reported")["n"]
 	if all != 24.0 {
@@ -237,6 +243,17 @@ func TestWhatABulletinTellsEverybodyHasNoSmallNumber(t *testing.T) {
 	if numbers < 20 || big < 3 {
 		t.Errorf("%d numbers are told, %d of 5 and more", numbers, big)
 	}
+	first := outside["weeks"].([]any)[0].(map[string]any)
+	for _, table := range []string{"towns", "departments", "categories"} {
+		sum := 0.0
+		for _, c := range first[table].([]any) {
+			n, _ := c.(map[string]any)["n"].(float64)
+			sum += n
+		}
+		if sum != all {
+			t.Errorf("%s come to %v of %v: what is missing would tell", table, sum, all)
+		}
+	}
 	merged := 0
 	for _, c := range outside["weeks"].([]any)[0].(map[string]any)["categories"].([]any) {
 		if c.(map[string]any)["merged"] == true {
@@ -262,8 +279,13 @@ func TestBulletinsMadeAtOnceAreAChain(t *testing.T) {
 	}
 	wg.Wait()
 	for range 2 {
-		st.must(201, "POST", "/api/v1/bulletins", hall, `{"grid":"C","week":"2026-09-28"}`)
+		wg.Go(func() {
+			if a := st.call("POST", "/api/v1/bulletins", hall, `{"grid":"C","week":"2026-09-28"}`); a.status != 201 {
+				t.Errorf("%d %.300s", a.status, a.body)
+			}
+		})
 	}
+	wg.Wait()
 	ids := map[string]bool{}
 	for _, a := range answers {
 		if a.status != 201 {

@@ -39,6 +39,7 @@ func (l *Ledger) MakeBulletin(ctx context.Context, d auth.Decision, actor auth.A
 		if !metAnother(err) {
 			break
 		}
+		err = fmt.Errorf("%w: others make bulletins of this week and grid", store.ErrUnavailable)
 	}
 	if err != nil {
 		return store.Bulletin{}, false, fmt.Errorf("ledger: bulletin: %w", err)

@@ -17,7 +17,7 @@
 import { mkdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
-import { walkFigures } from './figures.mjs';
+import { walkBulletins, walkFigures } from './figures.mjs';
 import { axe, button, enter, FLAGS, field, fits, picture as pictureAt, say, visitor } from './person.mjs';
 import { walkReview } from './review.mjs';
 
@@ -358,6 +358,11 @@ try {
     await walkFigures(desk, args.base, say, args.out);
     await axe(desk, 'the figures');
     await picture(desk, 'figures');
+  });
+  await step('a weekly bulletin is frozen when it is made', async () => {
+    await walkBulletins(desk, args.base, say);
+    await axe(desk, 'a weekly bulletin');
+    await picture(desk, 'bulletin');
   });
   await step('the review counts what was reported, and says what lies in a cell', async () => {
     await desk.goto(`${args.base}/review`);

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The figures as a signed-in person sees them: a number opens into as many incidents as
-// it says, and Chromium's own print makes a brief of it.
+// it says, and Chromium's own print makes a brief of it; a weekly bulletin stays as it was told.
 
 import { writeFileSync } from 'node:fs';
 
@@ -32,4 +32,26 @@ export async function walkFigures(page, base, say, out) {
   if (out) writeFileSync(`${out}/figures.pdf`, pdf);
   const pages = pdf.toString('latin1').match(/\/Type\s*\/Page\b/g)?.length ?? 0;
   say('the brief is a PDF of two pages or more', pdf.subarray(0, 5).toString() === '%PDF-' && pages >= 2, `${pages} pages`);
+}
+
+/** Makes a weekly bulletin and another that corrects it: the first one's text stays. */
+export async function walkBulletins(page, base, say) {
+  await page.goto(`${base}/review?view=bulletin`);
+  const make = page.locator('form.ask button');
+  await make.click();
+  await page.getByText('周报已生成').waitFor();
+  const first = page.url();
+  const table = page.locator('article table.all');
+  const told = await table.innerText();
+  await make.click();
+  await page.getByText(/周报已生成，更正第/).waitFor();
+  await page.waitForFunction((url) => location.href !== url, first);
+  await page.goto(first);
+  await page.locator('article').getByText('已由第').waitFor();
+  const then = await table.innerText();
+  say(
+    'a bulletin is told as it was, and by which one it was corrected',
+    then === told && told.includes('上报'),
+    `${told.length} characters`,
+  );
 }
