@@ -4,9 +4,12 @@
 package analysis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 	"sync"
 
@@ -48,6 +51,49 @@ func (s *Study) LandKm2() ([]float64, error) {
 		land[i] = km2 * share
 	}
 	return land, nil
+}
+
+// Spread is what of the numbers of the tree's leaf grids lies in each cell, each number
+// spread evenly over its grid: by how many of the grid's places lie in the cell, or, of a
+// grid too small to have one, in the cell of its label. Only places in the study's grids
+// count. of is the number of the grid at that index of the tree, and whether it is known;
+// a cell with a place in one whose number is not known is NaN.
+func (s *Study) Spread(tree *grid.Tree, of func(leaf int) (n float64, known bool)) ([]float64, error) {
+	type part struct{ leaf, cell int }
+	places, parts := map[int]float64{}, map[part]float64{}
+	err := s.Places(func(i int, p geo.WGS84) {
+		if !s.inside(p) {
+			return
+		}
+		leaf := tree.Locate(p).Index
+		places[leaf]++
+		parts[part{leaf, i}]++
+	})
+	if err != nil {
+		return nil, fmt.Errorf("analysis: %w", err)
+	}
+	for leaf := range tree.Nodes() {
+		label := geo.WGS84(tree.Nodes()[leaf].Label)
+		if len(tree.Children(leaf)) > 0 || places[leaf] > 0 || !s.inside(label) {
+			continue
+		}
+		at, err := cell.At(label, s.Res())
+		if err != nil {
+			return nil, fmt.Errorf("analysis: %w", err)
+		}
+		if i, in := s.Index(at); in {
+			places[leaf], parts[part{leaf, i}] = 1, 1
+		}
+	}
+	out := make([]float64, s.Len())
+	for _, k := range slices.SortedFunc(maps.Keys(parts), func(a, b part) int { return cmp.Or(cmp.Compare(a.leaf, b.leaf), cmp.Compare(a.cell, b.cell)) }) { // sums in one order
+		n, known := of(k.leaf)
+		if !known {
+			n = math.NaN()
+		}
+		out[k.cell] += n * parts[k] / places[k.leaf]
+	}
+	return out, nil
 }
 
 // cellArea is the mean area in square metres of the cells of resolutions 6 to 9.

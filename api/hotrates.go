@@ -9,18 +9,22 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"time"
+
+	orbgeo "github.com/paulmach/orb/geo"
 
 	"onemap/analysis"
 	"onemap/auth"
 	"onemap/geo"
 	"onemap/geo/cell"
+	"onemap/store"
 	"onemap/track"
 )
 
 // HotPer says what incidents are counted by.
 type HotPer struct {
-	Per string `query:"per" enum:"area,households,patrol_hours" doc:"Tell rates too: by km2, by 1000 households, by 100 hours of patrol. Households are not in the record yet: 422. docs/HOTSPOTS.md says how each is counted"`
+	Per string `query:"per" enum:"area,households,patrol_hours" doc:"Tell rates too: by km2, by 1000 households, by 100 hours of patrol. docs/HOTSPOTS.md says how each is counted"`
 }
 
 const (
@@ -31,15 +35,18 @@ const (
 
 // RatedBy is what incidents are counted by.
 type RatedBy struct {
-	By    string  `json:"by" enum:"area,patrol_hours"`
-	Unit  float64 `json:"unit" doc:"A rate is incidents by so much exposure: 1 km2, 100 hours"`
+	By    string  `json:"by" enum:"area,households,patrol_hours"`
+	Unit  float64 `json:"unit" doc:"A rate is incidents by so much exposure: 1 km2, 1000 households, 100 hours"`
 	Least float64 `json:"least" doc:"A cell with less exposure has no rate"`
+
+	Lacking  int        `json:"lacking,omitempty" doc:"Leaf grids of the study area whose number of households is not known: cells that lie in one have no rate"`
+	StoredAt *time.Time `json:"stored_at,omitempty" doc:"When the oldest of the numbers of households was stored"`
 }
 
 // HotRate is incidents by exposure; left out where nothing was asked for, and where the
 // exposure is not known or too small.
 type HotRate struct {
-	Exposure *float64 `json:"exposure,omitempty" doc:"What they are counted by: km2 in the study area, hours of patrol"`
+	Exposure *float64 `json:"exposure,omitempty" doc:"What they are counted by: km2 in the study area, households, hours of patrol"`
 	Rate     *float64 `json:"rate,omitempty" doc:"Incidents by unit of exposure"`
 	Low      *float64 `json:"low,omitempty" doc:"The rate's exact 95 % interval begins here"`
 	High     *float64 `json:"high,omitempty" doc:"It ends here"`
@@ -47,7 +54,9 @@ type HotRate struct {
 
 // ratings are what incidents may be counted by. Of patrol less than ten hours are told to
 // nobody: they would say where one person was.
-var ratings = map[string]RatedBy{perArea: {perArea, 1, 0.01}, perPatrol: {perPatrol, 100, 10}}
+var ratings = map[string]RatedBy{
+	perArea: {By: perArea, Unit: 1, Least: 0.01}, perHouseholds: {By: perHouseholds, Unit: 1000, Least: 100}, perPatrol: {By: perPatrol, Unit: 100, Least: 10},
+}
 
 const (
 	leastPatrol  = 7 * 24 * time.Hour // that hours of patrol are counted over
@@ -77,8 +86,6 @@ func (s *Server) ratedBy(a caller, in *heatAsked) (*exposed, error) {
 	switch in.per {
 	case "":
 		return nil, nil
-	case perHouseholds:
-		return nil, problem(http.StatusUnprocessableEntity, "there are no numbers of households in the record: grids have none, and no import brings them. Rates are told by area and by patrol_hours")
 	case perPatrol:
 		d, err := auth.Decide(a.Actor, auth.Read, auth.Position)
 		if err != nil {
@@ -100,15 +107,60 @@ func (s *Server) ratedBy(a caller, in *heatAsked) (*exposed, error) {
 
 // expose counts the exposure of each cell of the study area in the first period.
 func (s *Server) expose(ctx context.Context, a caller, e *exposed, h *heat) (err error) {
-	if e.By == perArea {
+	switch e.By {
+	case perArea:
 		e.of, err = h.study.LandKm2()
-	} else {
+	case perHouseholds:
+		e.of, err = s.households(ctx, a, e, h)
+	default:
 		e.of, err = s.patrolHours(ctx, a, e.scope, h)
 	}
 	for _, v := range e.of {
 		e.whole += v
 	}
 	return err
+}
+
+// sameArea is by what part a grid's area may differ from that of when its number came.
+const sameArea = 0.01
+
+// households are how many live in each cell of the study, by the numbers of its leaf grids.
+func (s *Server) households(ctx context.Context, a caller, e *exposed, h *heat) ([]float64, error) {
+	list, err := store.Households(ctx, s.reads(a).Pool)
+	if err != nil {
+		return nil, err
+	}
+	type key struct{ root, code string }
+	stored := map[key]store.GridHouseholds{}
+	for _, g := range list {
+		stored[key{g.Root, g.Grid}] = g
+	}
+	nodes := h.tree.Nodes()
+	numberOf := func(leaf int) (store.GridHouseholds, bool) {
+		n, known := stored[key{string(nodes[h.tree.Path(leaf)[0]].Code), string(nodes[leaf].Code)}]
+		area := orbgeo.Area(nodes[leaf].Geom)
+		return n, known && math.Abs(area-n.AreaM2) <= sameArea*n.AreaM2
+	}
+	leaves := 0
+	for i := range nodes {
+		inside := slices.ContainsFunc(h.grids, func(g int) bool { return nodes[g].No <= nodes[i].No && nodes[i].No <= nodes[g].Last })
+		if !inside || len(h.tree.Children(i)) > 0 {
+			continue
+		}
+		leaves++
+		if n, known := numberOf(i); !known {
+			e.Lacking++
+		} else if e.StoredAt == nil || n.StoredAt.Before(*e.StoredAt) {
+			e.StoredAt = &n.StoredAt
+		}
+	}
+	if e.Lacking == leaves {
+		return nil, problem(http.StatusUnprocessableEntity, "no leaf grid of this area has a number of households, or all were redrawn since theirs came: bring them in with onemap import households FILE")
+	}
+	return h.study.Spread(h.tree, func(leaf int) (float64, bool) {
+		n, known := numberOf(leaf)
+		return float64(n.Households), known
+	})
 }
 
 // patrolHours are whole hours, by cell, that workers in scope were on duty in the study's

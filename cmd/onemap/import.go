@@ -26,6 +26,7 @@ type importCmd struct {
 	People        importPeopleCmd        `cmd:"" help:"Bring in the roster of grid workers: badges, grids, duty hours, devices."`
 	Contacts      importContactsCmd      `cmd:"" help:"Bring in who heads units and buildings below the grid: names and phones, without account or track."`
 	Skills        importSkillsCmd        `cmd:"" help:"Bring in the catalogue of skills; from then on a roster may name no other."`
+	Households    importHouseholdsCmd    `cmd:"" help:"Bring in how many households live in each leaf grid, for rates of hot spots; the numbers before are replaced."`
 	Layer         importLayerCmd         `cmd:"" help:"Bring in a named layer of points, lines or polygons: resource points, hydrants, reservoirs."`
 	Cameras       importCamerasCmd       `cmd:"" help:"Bring in camera points with their GB/T 28181 codes."`
 	Roads         importRoadsCmd         `cmd:"" help:"Bring in roads from an OpenStreetMap extract, GeoJSON lines or a zipped Shapefile of lines."`

@@ -145,34 +145,44 @@ func (a Area) Rings(k int) (Neighbours, error) {
 	return n, nil
 }
 
-// lattice is how finely Shares looks: each of a cell's triangles by its square.
+// lattice is how finely Places looks: each of a cell's triangles by its square.
 const lattice = 3
 
 // Shares are the parts of the area's cells, 0 to 1, that are inside: of some fifty
 // places spread evenly over a cell, how many are.
 func (a Area) Shares(inside func(p geo.WGS84) bool) ([]float64, error) {
-	shares := make([]float64, len(a.cells))
+	within, all := make([]float64, len(a.cells)), make([]float64, len(a.cells))
+	err := a.Places(func(i int, p geo.WGS84) {
+		all[i]++
+		if inside(p) {
+			within[i]++
+		}
+	})
+	for i := range within {
+		within[i] /= all[i]
+	}
+	return within, err
+}
+
+// Places calls do with each cell's number and each of some fifty places that are spread
+// evenly over it, cell by cell.
+func (a Area) Places(do func(i int, p geo.WGS84)) error {
 	for i, c := range a.cells {
 		ring, err := c.Boundary()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		centre, err := c.Centre()
 		if err != nil {
-			return nil, err
+			return err
 		}
-		within, all := 0, 0
 		for j := range len(ring) - 1 {
 			for _, p := range spread(centre.Orb(), near(ring[j], centre.Orb()), near(ring[j+1], centre.Orb())) {
-				all++
-				if inside(geo.WGS84{math.Remainder(p[0], 360), p[1]}) {
-					within++
-				}
+				do(i, geo.WGS84{math.Remainder(p[0], 360), p[1]})
 			}
 		}
-		shares[i] = float64(within) / float64(all)
 	}
-	return shares, nil
+	return nil
 }
 
 // near is p on the side of the antimeridian where the centre is.

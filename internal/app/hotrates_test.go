@@ -194,7 +194,7 @@ func (st *stand) ratesBeside(leader, period string) {
 	}
 	for query, want := range map[string]string{
 		"per=people&" + period:     "400 ",
-		"per=households&" + period: "422 households",
+		"per=households&" + period: "422 import households",
 	} {
 		a := st.get("/api/v1/hotspots?"+query, leader)
 		if status, words, _ := strings.Cut(want, " "); fmt.Sprint(a.status) != status || !strings.Contains(string(a.body), words) {

@@ -18,8 +18,8 @@ import (
 )
 
 // TestTilesFollowARedrawEndsAndRevokedRights: while two towns ask for their warm tiles, the
-// border between them is redrawn; incidents end; and a right is revoked. From the answer to
-// each on nobody is shown what is no longer theirs.
+// border between them is redrawn; incidents end; and a right is revoked. What events tell of
+// is followed in a moment; of a right nothing is shown from the answer on.
 func TestTilesFollowARedrawEndsAndRevokedRights(t *testing.T) {
 	t.Parallel()
 	st := newStandWith(t, Options{Limits: plenty()})
@@ -76,10 +76,10 @@ func TestTilesFollowARedrawEndsAndRevokedRights(t *testing.T) {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
 	st.whenLive(v, time.Now())
-	if shown(townA, "moves") || shown(townB, "falls") {
-		t.Error("a town is shown what it has lost")
-	}
 	sees("redrawn", map[string]string{"stays": "A", "moves": "B", "falls": "A"})
+	if shown(townA, "moves") || shown(townB, "falls") {
+		t.Error("a town is shown again what it has lost")
+	}
 	for token, want := range map[string]bool{townA: true, townB: false} {
 		at := maptile.At(places["moves"], 10)
 		a := st.get(fmt.Sprintf("/tiles/grids/10/%d/%d.mvt", at.X, at.Y), token)

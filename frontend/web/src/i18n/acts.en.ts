@@ -199,6 +199,9 @@ export const actsEn: typeof actsZh = {
   contacts: {
     import: 'Contacts imported',
   },
+  households: {
+    import: 'imported numbers of households',
+  },
   skills: {
     import: 'Skills imported',
   },

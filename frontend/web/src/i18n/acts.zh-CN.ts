@@ -198,6 +198,9 @@ export const actsZh = {
   contacts: {
     import: '导入联系人',
   },
+  households: {
+    import: '导入网格户数',
+  },
   skills: {
     import: '导入技能目录',
   },

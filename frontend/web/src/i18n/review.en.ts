@@ -48,11 +48,17 @@ export const reviewEn: typeof reviewZh = {
     by: { gi: 'Hot spots (significance)', count: 'Counts', change: 'Two periods compared', course: 'How hot spots came about' },
     per: 'Per…',
     perNothing: 'nothing',
-    by100: { area: 'per km²', patrol_hours: 'per 100 hours of patrol' },
+    by100: { area: 'per km²', households: 'per 1,000 households', patrol_hours: 'per 100 hours of patrol' },
     interval: '95 % interval',
-    exposure: { area: 'Area, km²', patrol_hours: 'Hours of patrol' },
-    exposed: { area: '{n} km²', patrol_hours: '{n} hours of patrol' },
-    noRate: { area: 'Less than 0.01 km²: no rate', patrol_hours: 'Less than 10 hours of patrol: no rate' },
+    storedAt: 'The numbers of households came in on {time}.',
+    lacking: '{n} grids have no number of households (none came in, or the border changed): cells in them have no rate.',
+    exposure: { area: 'Area, km²', households: 'Households', patrol_hours: 'Hours of patrol' },
+    exposed: { area: '{n} km²', households: 'about {n} households', patrol_hours: '{n} hours of patrol' },
+    noRate: {
+      area: 'Less than 0.01 km²: no rate',
+      households: 'Less than 100 households, or their number not known: no rate',
+      patrol_hours: 'Less than 10 hours of patrol: no rate',
+    },
     rateAtLeast: '{n} and more {by}',
     rateBetween: '{a} to under {b} {by}',
     rated: '{rate} {by} (95 % interval {interval}); this cell has {exposure}.',
@@ -158,6 +164,8 @@ export const reviewEn: typeof reviewZh = {
         'Ratios are of incidents by day, an interval is of one cell alone; the judgement holds false discoveries over all cells (q at most 0.05). Incidents that come in bunches make a change seem greater.',
       rate: 'Rates are told, not judged: where the exposure is small a rate is mostly chance, so look at the interval. The list goes by its lower end.',
       area: 'The area is the part of a cell that lies in the study area.',
+      households:
+        'Households are those that were brought in for each grid, spread evenly over it: a village and the fields round it are not told apart.',
       patrol_hours:
         'Hours of patrol are summed up from the fixes of your workers on duty; a gap counts as long as the fix before it is fresh. Who patrols more finds more: a low rate does not mean that all is well.',
       course:

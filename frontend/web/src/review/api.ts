@@ -9,7 +9,7 @@ import type { Http, Query } from '../session/http';
 export type Class = 'hot99' | 'hot95' | 'hot90' | 'cold90' | 'cold95' | 'cold99' | 'plain' | 'too_few';
 
 /** What incidents are counted by, if by anything. */
-export const PERS = ['', 'area', 'patrol_hours'] as const;
+export const PERS = ['', 'area', 'households', 'patrol_hours'] as const;
 export type Per = (typeof PERS)[number];
 
 /** Incidents by exposure with the exact 95 % interval; left out where the exposure is not known or too small. */
@@ -90,6 +90,10 @@ export interface RatedBy {
   by: Exclude<Per, ''>;
   unit: number;
   least: number;
+  /** Leaf grids without a number of households: cells that lie in one have no rate. */
+  lacking?: number;
+  /** When the oldest number of households was stored. */
+  stored_at?: string;
 }
 
 export type HotShapes = Shapes<HotCell> & Counted & { per?: RatedBy };
