@@ -200,7 +200,7 @@ export const actsEn: typeof actsZh = {
     import: 'Contacts imported',
   },
   households: {
-    import: 'imported numbers of households',
+    import: 'Households imported',
   },
   skills: {
     import: 'Skills imported',
