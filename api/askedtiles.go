@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
@@ -97,6 +98,43 @@ func askedTiles[I any](s *Server, layer string, n need, op huma.Operation, find 
 			s.questions[layer] = append(s.questions[layer], p.Name)
 		}
 	}
+}
+
+const mostWaiters = 64 // of one caller, for an answer
+
+// stands is how long an answer is cut into tiles, whatever happens, that took so long to
+// work out.
+func stands(took time.Duration) time.Duration { return max(time.Second, 10*took) }
+
+// workOut works out an answer for tiles, in a place of those who read and at the cost of
+// who asks. It goes on when that one has gone away, as others wait for it.
+func (s *Server) workOut(ctx context.Context, a caller, work func(context.Context) error) (at time.Time, took time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), countTime)
+	defer cancel()
+	defer context.AfterFunc(s.open, cancel)()
+	if err := s.afford(ctx, a.ID); err != nil {
+		return at, 0, err
+	}
+	leave, err := s.takeFor(ctx, reads, a.ID)
+	if err != nil {
+		return at, 0, err
+	}
+	defer leave()
+	began := s.o.Now()
+	defer s.spent(a.ID, began)
+	err = work(ctx)
+	at = s.o.Now()
+	return at, at.Sub(began), err
+}
+
+// refusal is what an error tells that will be told again to whoever asks the same; nil
+// for any other.
+func refusal(err error) *Problem {
+	var p *Problem
+	if errors.As(err, &p) && (p.Status == http.StatusUnprocessableEntity || p.Status == http.StatusNotFound) {
+		return p
+	}
+	return nil
 }
 
 // question is the query of a TileJSON, for the addresses of its tiles.

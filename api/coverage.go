@@ -49,6 +49,8 @@ type CoverageItem struct {
 	Uncovered bool          `json:"uncovered" doc:"Thin only without those taken away"`
 	First     CoverageWay   `json:"first"`
 	Then      []CoverageWay `json:"then,omitempty" doc:"One: who is first without those taken away; left out where nobody is taken away or it stays the same"`
+
+	no int32 // number of the grid
 }
 
 // CoverageWay is the first at a grid, or that there is nobody.
@@ -62,9 +64,14 @@ type CoverageWay struct {
 	FixAge    *int     `json:"fix_age_s"`
 }
 
+// CoverageQuestion is what coverage is asked by, in the list and in tiles.
+type CoverageQuestion struct {
+	Grid    string `query:"grid" maxLength:"64" doc:"Code of a grid: those below it alone; workers elsewhere count all the same"`
+	BeyondS int    `query:"beyond_s" minimum:"60" maximum:"86400" default:"1800" doc:"Seconds beyond which a grid is thin"`
+}
+
 type coverageInput struct {
-	Grid    string  `query:"grid" maxLength:"64" doc:"Code of a grid: those below it alone; workers elsewhere count all the same"`
-	BeyondS int     `query:"beyond_s" minimum:"60" maximum:"86400" default:"1800" doc:"Seconds beyond which a grid is thin"`
+	CoverageQuestion
 	Offer   int64   `query:"offer" minimum:"1" doc:"Id of an offer: take away whom it asks, and who was asked with them"`
 	Without []int64 `query:"without" maxItems:"50" doc:"Ids of workers to take away, apart by commas"`
 	Accept  string  `header:"Accept"`
@@ -87,7 +94,7 @@ type covering struct {
 }
 
 func (s *Server) readCoverage(ctx context.Context, a caller, in *coverageInput) (*listOutput, error) {
-	tree, now := s.o.Catalogue.Now().Tree, s.o.Now()
+	tree := s.o.Catalogue.Now().Tree
 	top := topmost(tree, a.Scope, in.Grid)
 	if len(top) == 0 {
 		return nil, errNoGrid
@@ -96,7 +103,18 @@ func (s *Server) readCoverage(ctx context.Context, a caller, in *coverageInput) 
 	if err != nil {
 		return nil, err
 	}
-	c := Coverage{Time: now, BeyondS: in.BeyondS, Without: []string{}, Thin: []string{}, Uncovered: []string{}, Items: []CoverageItem{}}
+	c := s.coverageOf(a, tree, top, in.BeyondS, away)
+	if wantsFeatures(in.Accept) {
+		return &listOutput{"application/geo+json", coverageFeatures(c)}, nil
+	}
+	return &listOutput{"application/json", c}, nil
+}
+
+// coverageOf works out who would be first in each leaf grid below those on top, with some
+// workers taken away in thought.
+func (s *Server) coverageOf(a caller, tree *grid.Tree, top []int, beyond int, away map[uint32]bool) Coverage {
+	now := s.o.Now()
+	c := Coverage{Time: now, BeyondS: beyond, Without: []string{}, Thin: []string{}, Uncovered: []string{}, Items: []CoverageItem{}}
 	var who, rest []covering
 	who, c.NotCounted = s.whoCovers(a.Scope, now)
 	c.Counted = len(who)
@@ -114,10 +132,10 @@ func (s *Server) readCoverage(ctx context.Context, a caller, in *coverageInput) 
 	if len(c.Without) > 0 {
 		then = roads.Soonest(points, placesOf(rest))
 	}
-	thin := func(t road.Answer) bool { return math.Round(t.Seconds) > float64(in.BeyondS) } // as it is told; nobody takes for ever
-	seconds := map[string]float64{}                                                         // that put a grid in its list
+	thin := func(t road.Answer) bool { return math.Round(t.Seconds) > float64(beyond) } // as it is told; nobody takes for ever
+	seconds := map[string]float64{}                                                     // that put a grid in its list
 	for i, n := range leaves {
-		item := CoverageItem{Code: string(n.Code), Name: n.Name, Above: namesAbove(tree, n), Point: [2]float64(n.Label), First: coverageWay(first[i], who)}
+		item := CoverageItem{Code: string(n.Code), Name: n.Name, Above: namesAbove(tree, n), Point: [2]float64(n.Label), First: coverageWay(first[i], who), no: n.No}
 		item.Thin, item.Uncovered = thin(first[i]), thin(then[i]) && !thin(first[i])
 		if first[i].Index >= 0 && away[who[first[i].Index].ID] {
 			item.Then = []CoverageWay{coverageWay(then[i], rest)}
@@ -136,10 +154,7 @@ func (s *Server) readCoverage(ctx context.Context, a caller, in *coverageInput) 
 	for _, codes := range [][]string{c.Thin, c.Uncovered} {
 		slices.SortFunc(codes, func(x, y string) int { return cmp.Or(cmp.Compare(seconds[y], seconds[x]), cmp.Compare(x, y)) })
 	}
-	if wantsFeatures(in.Accept) {
-		return &listOutput{"application/geo+json", coverageFeatures(c)}, nil
-	}
-	return &listOutput{"application/json", c}, nil
+	return c
 }
 
 // takenAway is the workers to be taken away in thought.

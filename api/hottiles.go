@@ -5,9 +5,7 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
 	"strconv"
 	"time"
 
@@ -21,14 +19,11 @@ import (
 	"onemap/tiles"
 )
 
-// When an answer about hot spots is worked out anew for its tiles.
+// How long an answer about hot spots stands, and how many are kept.
 const (
-	hotStands   = time.Second      // it stands as long, whatever happens,
-	hotTimes    = 10               // or as many times as long as it took,
-	hotAtMost   = 10 * time.Minute // and no longer, though nothing happened
-	hotKept     = 200_000          // cells of the answers that are kept
-	hotEach     = 100              // cells that an answer costs beside its own
-	mostWaiters = 64               // of one caller, for an answer
+	hotAtMost = 10 * time.Minute // though nothing happened
+	hotKept   = 200_000          // cells of the answers that are kept
+	hotEach   = 100              // cells that an answer costs beside its own
 )
 
 // hotAnswer is a question about hot spots answered, or refused.
@@ -64,11 +59,11 @@ func (s *Server) hotTile(ctx context.Context, c *gin.Context, a caller, in *hotT
 		return nil, err
 	}
 	now, settings := s.o.Now(), s.o.Catalogue.Now()
-	stands := func(h *hotAnswer) bool {
+	fresh := func(h *hotAnswer) bool {
 		age := now.Sub(h.at)
-		return h.catalog == settings && age <= hotAtMost && (age < max(hotStands, hotTimes*h.took) || s.o.Hub.Head() <= h.seq)
+		return h.catalog == settings && age <= hotAtMost && (age < stands(h.took) || s.o.Hub.Head() <= h.seq)
 	}
-	h, err := s.hotAnswers.of(ctx, hotKey(a, &in.HotQuestion), a.ID, stands, func() (*hotAnswer, int, error) { return s.answerHot(ctx, a, &in.HotQuestion, settings) })
+	h, err := s.hotAnswers.of(ctx, hotKey(a, &in.HotQuestion), a.ID, fresh, func() (*hotAnswer, int, error) { return s.answerHot(ctx, a, &in.HotQuestion, settings) })
 	if err != nil {
 		return nil, err
 	}
@@ -90,35 +85,22 @@ func hotKey(a caller, q *HotQuestion) string {
 	return fmt.Sprintf("%s %d %d %d %d %s %q %q %q", a.Scope.Tag(a.View), q.From.UnixMicro(), q.To.UnixMicro(), q.Res, k, q.Method, q.Category, q.Grid, q.Per)
 }
 
-// answerHot works an answer out, in a place of those who read and at the cost of who asks.
-// It goes on when that one has gone away: others wait for it.
-func (s *Server) answerHot(ctx context.Context, a caller, q *HotQuestion, settings *store.Catalog) (*hotAnswer, int, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), countTime)
-	defer cancel()
-	defer context.AfterFunc(s.open, cancel)()
-	if err := s.afford(ctx, a.ID); err != nil {
-		return nil, 0, err
-	}
-	leave, err := s.takeFor(ctx, reads, a.ID)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer leave()
-	began := s.o.Now()
-	defer s.spent(a.ID, began)
-	h := &hotAnswer{catalog: settings}
-	b, err := s.hotSpotsOf(ctx, a, q)
-	if err == nil {
-		h.seq = feed.Seq(b.AsOf.Seq)
+// answerHot answers a question, or refuses it for good.
+func (s *Server) answerHot(ctx context.Context, a caller, q *HotQuestion, settings *store.Catalog) (h *hotAnswer, cost int, err error) {
+	h = &hotAnswer{catalog: settings}
+	h.at, h.took, err = s.workOut(ctx, a, func(ctx context.Context) error {
+		b, err := s.hotSpotsOf(ctx, a, q)
+		if h.refused = refusal(err); h.refused != nil || err != nil {
+			return err
+		}
+		h.seq, cost = feed.Seq(b.AsOf.Seq), len(b.Cells)
 		h.cells, err = s.o.Tiles.HotCells(hotCells(b.Cells))
-	} else if !errors.As(err, &h.refused) || h.refused.Status != http.StatusUnprocessableEntity && h.refused.Status != http.StatusNotFound {
-		return nil, 0, err // to be asked again; what is refused for good is kept as an answer
-	} else {
+		return err
+	})
+	if h.refused != nil {
 		err = nil
 	}
-	h.at = s.o.Now()
-	h.took = h.at.Sub(began)
-	return h, len(b.Cells) + hotEach, err
+	return h, cost + hotEach, err
 }
 
 func hotCells(told []HotCell) []tiles.HotCell {

@@ -105,12 +105,13 @@ type Server struct {
 	batches    chan struct{}  // and of more than maxBody
 	counting   chan struct{}  // figures of long periods
 	studies    *analysis.Studies
-	hotAnswers *kept[*hotAnswer]   // for tiles
-	questions  map[string][]string // parameters of the layers that are asked a question
-	baseWarned atomic.Int64        // when it was last logged that the base map does not come
-	baseTiles  chan struct{}       // tiles of the base map that are answered
-	proxies    []netip.Prefix      // those whose headers are believed
-	comparing  comparisons         // of boundary sets
+	hotAnswers *kept[*hotAnswer]      // for tiles
+	coverages  *kept[*coverageAnswer] // likewise
+	questions  map[string][]string    // parameters of the layers that are asked a question
+	baseWarned atomic.Int64           // when it was last logged that the base map does not come
+	baseTiles  chan struct{}          // tiles of the base map that are answered
+	proxies    []netip.Prefix         // those whose headers are believed
+	comparing  comparisons            // of boundary sets
 
 	open  context.Context // what goes on without a request ends with it
 	close context.CancelFunc
@@ -210,6 +211,7 @@ func New(o Options) *Server {
 	s.periodExports()
 	s.mapRoutes()
 	s.hotTiles()
+	s.coverageTiles()
 	s.baseMap()
 	s.pages()
 	return s

@@ -112,7 +112,7 @@ type Layer struct {
 var (
 	code = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
 	// taken are names that other layers have or will have.
-	taken = []string{"grids", "labels", "roads", Cameras, "incidents", "hotspots", "places", "workers"}
+	taken = []string{"grids", "labels", "roads", Cameras, "incidents", "hotspots", "coverage", "addresses", "places", "workers"}
 )
 
 // CheckCode says why s can be no layer's code.

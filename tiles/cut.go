@@ -115,6 +115,15 @@ func (s *sheet) polygons(t tile, mp orb.MultiPolygon) bool {
 	return len(s.pen.out) > 0
 }
 
+// speck writes the square of one unit that a point lies in, and reports true.
+func (s *sheet) speck(t tile, p orb.Point) bool {
+	q := t.place(p)
+	u := unit{int32(math.Floor(q[0])), int32(math.Floor(q[1]))}
+	s.pen.reset()
+	s.pen.ring([]unit{u, {u.x + 1, u.y}, {u.x + 1, u.y + 1}, {u.x, u.y + 1}})
+	return true
+}
+
 // ring leaves in units what of r lies in the frame, without the first place at the
 // end again, and returns twice its area, positive when it turns clockwise on a screen,
 // where y points down; 0 when nothing is left.

@@ -25,6 +25,7 @@ const (
 	valueDouble     = 3<<3 | 1
 	valueUint       = 5 << 3
 	valueSint       = 6 << 3
+	valueBool       = 7 << 3
 
 	typePoint   = 1
 	typeLine    = 2
@@ -126,6 +127,22 @@ func (l *layerWriter) real(key uint32, v float64) {
 		i = l.next()
 		l.reals[bits] = i
 		l.values = binary.LittleEndian.AppendUint64(append(l.values, layerValue, 1+8, valueDouble), bits)
+	}
+	l.tags = append(l.tags, key, i)
+}
+
+// truth gives the next feature yes or no under the key in that place.
+func (l *layerWriter) truth(key uint32, yes bool) {
+	v := byte(0)
+	if yes {
+		v = 1
+	}
+	name := 1<<62 | uint64(v) // another than number's and whole's
+	i, known := l.numbers[name]
+	if !known {
+		i = l.next()
+		l.numbers[name] = i
+		l.values = append(l.values, layerValue, 2, valueBool, v)
 	}
 	l.tags = append(l.tags, key, i)
 }

@@ -166,6 +166,9 @@ func layerNamed(name string) (plan, error) {
 	case "hotspots":
 		f := map[string]string{"cell": "String", "count": "Number", "class": "String", "z": "Number", "p": "Number", "q": "Number", "strict": "Number"}
 		return plan{auth.HotSpots, CellsFrom(6), MaxZoom, []vectorLayer{{"hotspots", f, CellsFrom(6), dataZoom}}, nil}, nil
+	case "coverage":
+		f := map[string]string{"code": "String", "name": "String", "by": "String", "travel_s": "Number", "thin": "Boolean"}
+		return plan{auth.AdviceData, CoverageFrom, MaxZoom, []vectorLayer{{"coverage", f, CoverageFrom, dataZoom}}, nil}, nil
 	case "cameras":
 		f := map[string]string{"id": "String", "name": "String", "heading": "Number", "fov": "Number"}
 		return plan{auth.LayerCameras, CamerasFrom, MaxZoom, []vectorLayer{{"cameras", f, CamerasFrom, dataZoom}}, func(s *Server) source { return s.cameras.now(s) }}, nil

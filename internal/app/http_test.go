@@ -403,7 +403,7 @@ func TestTheContractNamesEveryRoute(t *testing.T) {
 		switch path {
 		case "/tiles/:layer":
 			path = "/tiles/{layer}.json"
-		case "/tiles/:layer/:z/:x/:y", "/tiles/hotspots/:z/:x/:y":
+		case "/tiles/:layer/:z/:x/:y", "/tiles/hotspots/:z/:x/:y", "/tiles/coverage/:z/:x/:y":
 			path = strings.Replace(path, ":y", "{y}.mvt", 1)
 		}
 		parts := strings.Split(path, "/")

@@ -59,6 +59,8 @@ func (r *run) mayLayer(layer string) bool {
 		return !r.o.cell(rowTiles, r.a).has("points")
 	case "hotspots": // they belong to no row of the map's
 		return r.o.allowed(r.a, line{resource: rowHeat, op: "A cases"})
+	case "coverage":
+		return r.o.allowed(r.a, line{resource: rowAssign, op: "W"})
 	case "incidents": // of who reads incidents one by one, and of more than the own
 		return r.o.cell(rowIncident, r.a).reach != own && r.a.role != auth.Wall
 	}

@@ -23,6 +23,8 @@ func (r *run) askedTiles(l line) {
 		now := time.Now()
 		query := url.Values{"from": {now.AddDate(0, 0, -60).Format(time.RFC3339)}, "to": {now.Add(time.Hour).Format(time.RFC3339)}, "res": {"7"}}
 		r.asListed(l, layer, 9, query, "/api/v1/hotspots", "hot spots", "cells", "cell")
+	case "coverage":
+		r.asListed(l, layer, 9, url.Values{"beyond_s": {"900"}}, "/api/v1/coverage", "coverage", "items", "code")
 	default:
 		r.f.add("form", r.a.name, l.name(), "tiles of %s are held against nothing", layer)
 	}
