@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"onemap/auth"
+	"onemap/people"
 )
 
 // withoutRows is an answer without the queries that open its figures; bare takes away
@@ -161,7 +162,7 @@ func TestABulletinIsTheFiguresOfItsWeekAndStaysSo(t *testing.T) {
 	for _, token := range []string{st.token(auth.Auditor, ""), st.token(auth.GridWorker, ""), fire} {
 		st.must(403, "GET", at, token, "")
 	}
-	now := time.Now()
+	now := people.Local(time.Now())
 	for _, monday := range []string{"2026-09-29", now.AddDate(0, 0, -int(now.Weekday()+6)%7).Format(time.DateOnly), "2099-01-05"} {
 		st.must(422, "POST", path, hall, `{"grid":"C","week":"`+monday+`"}`)
 	}
