@@ -40,7 +40,7 @@ func (s *Server) mapRoutes() {
 	paths := s.huma.OpenAPI()
 	paths.AddOperation(&huma.Operation{
 		OperationID: "tilejson", Method: http.MethodGet, Path: "/tiles/{layer}.json", Tags: []string{"tiles"}, Security: security,
-		Summary: "TileJSON 3.0 of a layer: grids, roads, cameras, incidents, hotspots, coverage, or a named layer", Parameters: []*huma.Param{name("layer", "string")},
+		Summary: "TileJSON 3.0 of a layer: grids, roads, cameras, addresses, incidents, hotspots, coverage, or a named layer", Parameters: []*huma.Param{name("layer", "string")},
 		Description: "Of a layer that is asked a question (hotspots, coverage) the query of the tiles may stand here too, and stands behind their addresses then.",
 		Responses:   bytesOf("application/json", "TileJSON"),
 	})

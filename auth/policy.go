@@ -57,6 +57,7 @@ const (
 	CountExport    Resource = "export_counts" // small counts merged upward
 	LayerGrids     Resource = "layer_grids"
 	LayerRoads     Resource = "layer_roads"
+	LayerAddresses Resource = "layer_addresses"
 	LayerIncidents Resource = "layer_incidents" // incidents one by one, where they are
 	LayerCameras   Resource = "layer_cameras"
 	BaseMap        Resource = "base_map"      // the map beneath the layers: the same for everybody
@@ -156,6 +157,7 @@ export_rows   read    -            -              -         -             grid+f
 export_counts read    -            -              -         grid?         grid?         grid?      grid?         -            -              dept?           -
 layer_grids   read    -            -              -         grid          grid          grid       grid          grid         grid           grid            grid
 layer_roads   read    -            -              -         grid          grid          grid       grid          grid         grid           grid            grid
+layer_addresses read  -            -              -         grid          grid          grid       grid          grid         grid           grid            -
 layer_incidents read  -            -              -         grid+sens     grid+flag     grid+flag  grid+flag     grid         -              -               -
 layer_cameras read    -            -              -         grid          grid          grid       grid          grid         grid           -               grid
 base_map      read    -            -              -         grid          grid          grid       grid          grid         grid           grid            grid

@@ -22,6 +22,7 @@ import (
 	"github.com/paulmach/orb"
 
 	"onemap/auth"
+	"onemap/geo/gazetteer"
 	"onemap/geo/grid"
 	"onemap/layer"
 	"onemap/mirror"
@@ -81,6 +82,8 @@ type Options struct {
 	Cameras func() []Spot
 	Named   func() *layer.Book // the named layers
 	Mirror  *mirror.Mirror     // the incidents; nil for none
+	// Addresses is the address search, another one when addresses or places are others.
+	Addresses func() *gazetteer.Index
 
 	CacheBytes int    // ready tiles kept in memory; default 32 MiB
 	Prefix     string // before the tile addresses in TileJSON, as "https://host"
@@ -93,6 +96,7 @@ type Server struct {
 	roads   latest[Line, lineSet]
 	cameras latest[Spot, spotSet]
 	named   namedSets
+	places  addressSets
 
 	building sync.Mutex // one generation is made at a time
 	current  atomic.Pointer[generation]
@@ -114,6 +118,9 @@ func New(o Options) *Server {
 	}
 	if o.Named == nil {
 		o.Named = func() *layer.Book { return nil }
+	}
+	if o.Addresses == nil {
+		o.Addresses = func() *gazetteer.Index { return nil }
 	}
 	if o.CacheBytes <= 0 {
 		o.CacheBytes = 32 << 20
@@ -169,6 +176,12 @@ func layerNamed(name string) (plan, error) {
 	case "coverage":
 		f := map[string]string{"code": "String", "name": "String", "by": "String", "travel_s": "Number", "thin": "Boolean"}
 		return plan{auth.AdviceData, CoverageFrom, MaxZoom, []vectorLayer{{"coverage", f, CoverageFrom, dataZoom}}, nil}, nil
+	case "addresses":
+		f := map[string]string{"kind": "String", "name": "String", "class": "String"}
+		return plan{auth.LayerAddresses, AddressesFrom, MaxZoom, []vectorLayer{
+			{"addresses", f, AddressesFrom, MaxZoom},
+			{"counts", map[string]string{"count": "Number"}, AddressesFrom, MaxZoom},
+		}, func(s *Server) source { return s.places.now(s) }}, nil
 	case "cameras":
 		f := map[string]string{"id": "String", "name": "String", "heading": "Number", "fov": "Number"}
 		return plan{auth.LayerCameras, CamerasFrom, MaxZoom, []vectorLayer{{"cameras", f, CamerasFrom, dataZoom}}, func(s *Server) source { return s.cameras.now(s) }}, nil

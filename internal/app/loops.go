@@ -50,6 +50,8 @@ func (s *Server) startLoops(ctx context.Context) error {
 		Roads:   func() []tiles.Line { return s.layers.Load().roads },
 		Cameras: func() []tiles.Spot { return s.named.Load().spots },
 		Named:   s.namedLayers,
+
+		Addresses: s.places.Load,
 	})
 	s.whole.note(time.Now()) // nothing is read yet: the age counts from here
 	s.hub = hub.New(hub.Options{

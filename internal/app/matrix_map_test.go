@@ -25,6 +25,7 @@ import (
 	"github.com/paulmach/orb/maptile"
 
 	"onemap/auth"
+	"onemap/tiles"
 )
 
 // namedIn reads names out of a source file: what a regular expression finds between
@@ -57,6 +58,8 @@ func (r *run) mayLayer(layer string) bool {
 		return r.o.cell(rowGrids, r.a).read
 	case "cameras":
 		return !r.o.cell(rowTiles, r.a).has("points")
+	case "addresses":
+		return r.a.role != auth.Wall
 	case "hotspots": // they belong to no row of the map's
 		return r.o.allowed(r.a, line{resource: rowHeat, op: "A cases"})
 	case "coverage":
@@ -133,8 +136,11 @@ func (r *run) drawn(l line, layer string) {
 	got := map[string]bool{}
 	hall := r.w.named("hall with the flag").token
 	zooms := []maptile.Zoom{9, 12}
-	if layer == "cameras" || layer == "incidents" {
+	switch layer {
+	case "cameras", "incidents":
 		zooms = zooms[1:]
+	case "addresses":
+		zooms = []maptile.Zoom{tiles.AddressesFrom}
 	}
 	for _, z := range zooms {
 		for _, tile := range r.w.over(z) {
