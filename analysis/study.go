@@ -56,7 +56,7 @@ func (s *Study) LandKm2() ([]float64, error) {
 // Spread is what of the numbers of the tree's leaf grids lies in each cell, each number
 // spread evenly over its grid: by how many of the grid's places lie in the cell, or, of a
 // grid too small to have one, in the cell of its label. Only places in the study's grids
-// count. of is the number of the grid at that index of the tree, and whether it is known;
+// count, and nothing lies in gaps between leaves. of is the number of the grid at that index of the tree, and whether it is known;
 // a cell with a place in one whose number is not known is NaN.
 func (s *Study) Spread(tree *grid.Tree, of func(leaf int) (n float64, known bool)) ([]float64, error) {
 	type part struct{ leaf, cell int }
@@ -66,6 +66,9 @@ func (s *Study) Spread(tree *grid.Tree, of func(leaf int) (n float64, known bool
 			return
 		}
 		leaf := tree.Locate(p).Index
+		if len(tree.Children(leaf)) > 0 {
+			return // a gap between the leaves
+		}
 		places[leaf]++
 		parts[part{leaf, i}]++
 	})

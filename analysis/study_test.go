@@ -146,3 +146,59 @@ func TestStudiesAskedForAtOnceAreMadeOnce(t *testing.T) {
 		t.Error("areas of a tree that is no longer in force are kept")
 	}
 }
+
+// TestSpreadPassesOverGaps: a county of which the western half is one leaf grid, a corner
+// another, too small for any place, and the rest is in none.
+func TestSpreadPassesOverGaps(t *testing.T) {
+	t.Parallel()
+	box := func(w, s, e, n float64) orb.MultiPolygon {
+		return orb.MultiPolygon{{orb.Bound{Min: orb.Point{w, s}, Max: orb.Point{e, n}}.ToRing()}}
+	}
+	tree, err := grid.NewTree([]grid.Node{
+		{ID: 1, Version: 1, Level: 1, Code: "1", Name: "县", Parent: -1, No: 1, Last: 3, Geom: box(107, 38, 107.4, 38.3), Label: orb.Point{107.3, 38.1}},
+		{ID: 2, Version: 1, Level: 2, Code: "11", Name: "西", Parent: 0, No: 2, Last: 2, Geom: box(107, 38, 107.2, 38.3), Label: orb.Point{107.1, 38.1}},
+		{ID: 3, Version: 1, Level: 2, Code: "12", Name: "角", Parent: 0, No: 3, Last: 3, Geom: box(107.39999, 38.29999, 107.4, 38.3), Label: orb.Point{107.399995, 38.299995}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	study, err := analysis.NewStudy(t.Context(), tree, []int{0}, 7, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	numbers := map[int]float64{1: 900, 2: 50}
+	spread, err := study.Spread(tree, func(leaf int) (float64, bool) { n, known := numbers[leaf]; return n, known })
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, most := 0.0, 0.0
+	for i, n := range spread {
+		if math.IsNaN(n) {
+			t.Fatalf("cell %v is not known", study.At(i))
+		}
+		sum += n
+		if c, _ := study.At(i).Centre(); c.Lon() > 107.23 {
+			most += n
+		}
+	}
+	if math.Abs(sum-950) > 1e-6 || most != 50 {
+		t.Errorf("%v in all, %v of them in the east", sum, most)
+	}
+	delete(numbers, 1)
+	spread, err = study.Spread(tree, func(leaf int) (float64, bool) { n, known := numbers[leaf]; return n, known })
+	if err != nil {
+		t.Fatal(err)
+	}
+	unknown := 0
+	for i, n := range spread {
+		c, _ := study.At(i).Centre()
+		if math.IsNaN(n) {
+			unknown++
+		} else if c.Lon() < 107.17 && study.Shares[i] > 0 {
+			t.Errorf("cell %v lies in a grid without a number and has %v", study.At(i), n)
+		}
+	}
+	if unknown == 0 || unknown == len(spread) {
+		t.Errorf("%d of %d cells are not known", unknown, len(spread))
+	}
+}
