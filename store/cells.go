@@ -49,8 +49,8 @@ type CellCount struct {
 	N    int
 }
 
-// FeedEnd is the number that the newest event has, or will have when it is numbered: what
-// is as of it holds everything that was committed when it was asked for.
+// FeedEnd is the number that the newest event has, or will have when it is numbered. An
+// event is numbered later where another commits meanwhile that was put into the outbox first.
 func (db *DB) FeedEnd(ctx context.Context) (end feed.Seq, err error) {
 	err = db.Pool.QueryRow(ctx, "SELECT coalesce((SELECT seq FROM feed_head), 0) + (SELECT count(*) FROM outbox)").Scan(&end)
 	if err != nil {
