@@ -288,12 +288,17 @@ func (p *phone) run(ctx context.Context) {
 	if p.tasks != nil {
 		defer p.tasks.signOff(ctx)
 	}
-	last := p.now()
+	var last time.Time // of the last turn
 	for {
 		now := p.now()
-		p.walker.step(now.Sub(last).Seconds())
-		last = now
-		p.turn(ctx, now)
+		// A turn that came late may leave the next one no time of its own, or an earlier one.
+		if now.UnixMilli() > last.UnixMilli() {
+			if !last.IsZero() {
+				p.walker.step(now.Sub(last).Seconds())
+			}
+			last = now
+			p.turn(ctx, now)
+		}
 		select {
 		case <-ctx.Done():
 			return

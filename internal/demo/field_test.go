@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -228,6 +229,28 @@ func TestPhonesKeepWhatTheServerCantTake(t *testing.T) {
 	vs := h.fixes["demo-0001"]
 	if got.Retried != 20 || len(vs) < 40 {
 		t.Fatalf("%+v, %d positions arrived", got, len(vs))
+	}
+	for i := 1; i < len(vs); i++ {
+		if number(t, vs[i], "timestamp") <= number(t, vs[i-1], "timestamp") {
+			t.Errorf("position %d is not newer than the one before", i)
+		}
+	}
+}
+
+// Turns that come late are followed at once by the next, within the same millisecond.
+func TestPhonesSendOnePositionOfATime(t *testing.T) {
+	h := newHall(t)
+	began := time.Now()
+	var looked atomic.Int64
+	got := run(t, FieldOptions{
+		Server: h.URL, Devices: h.URL, Workers: 1, Interval: 10 * time.Millisecond, For: time.Second,
+		Now: func() time.Time { return began.Add(time.Duration(looked.Add(1)/2) * 10 * time.Millisecond) },
+	})
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	vs := h.fixes["demo-0001"]
+	if len(vs) < 3 || looked.Load() < 6 {
+		t.Fatalf("%+v, %d positions arrived of %d looks at the clock", got, len(vs), looked.Load())
 	}
 	for i := 1; i < len(vs); i++ {
 		if number(t, vs[i], "timestamp") <= number(t, vs[i-1], "timestamp") {
