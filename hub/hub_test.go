@@ -151,6 +151,42 @@ func TestAudienceDecidesEventGoneOrSkip(t *testing.T) {
 	}
 }
 
+// What a reader was never shown is not named to it when it leaves, not even to one
+// that was away: events of the record do not tell what was shown before them.
+func TestWhatWasHiddenIsNotNamedToWhoWasAway(t *testing.T) {
+	hidden := incident(1, "7", 0, 5)
+	hidden.Shared = nil
+	left := incident(2, "7", 5, 60) // shown by now, but elsewhere
+	for name, c := range map[string]struct{ ring, more int }{
+		"read from the record":                 {16, 40},
+		"in the ring since the server started": {64, 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			st, rec := &feed.State{}, &record{}
+			evs := []feed.Event{hidden, left}
+			for seq := feed.Seq(3); seq <= feed.Seq(c.more); seq++ {
+				evs = append(evs, incident(seq, fmt.Sprint("more", seq), 0, 5))
+			}
+			rec.add(evs...)
+			for _, e := range evs {
+				if err := feed.Apply(st, e); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s := newStand(t, hub.Options{Ring: c.ring, Read: rec.read})
+			s.Start(epoch, st)
+			p := s.visit(wallA1, `"epoch":"e1"`, `"seq":1`, scoped(tagOf(wallA1)))
+			m := p.want("gone", "reset")
+			if m.Type == "gone" {
+				t.Fatalf("told %s of what it never saw", m.raw)
+			}
+			if m.Head != feed.Seq(c.more) || len(m.Snapshot.Items) != c.more-2 {
+				t.Fatalf("got %s", m.raw)
+			}
+		})
+	}
+}
+
 func TestViewsGetTheirOwnPayload(t *testing.T) {
 	s, _ := begin(t, hub.Options{}, 0)
 	desk, wall := s.visit(countyA), s.visit(wallA)

@@ -190,7 +190,7 @@ func (f *follower) follow(p *peer, rng *rand.Rand, h habits, last feed.Seq) erro
 	greeted := false
 	for n := 0; f.seq < last; n++ {
 		if h.cuts && rng.IntN(120) == 0 {
-			<-time.After(time.Duration(rng.IntN(150)) * time.Millisecond)
+			<-time.After(time.Duration(rng.IntN(600)) * time.Millisecond) // often for more events than the ring holds
 			return errCut
 		}
 		if h.stalls && rng.IntN(600) == 0 {
@@ -293,7 +293,7 @@ func TestEveryReaderIsToldItsEventsOnceInOrder(t *testing.T) {
 	wg.Wait()
 	st := s.Stats()
 	t.Logf("%+v", st)
-	if st.Resumes == 0 || st.Resets == 0 {
-		t.Error("nobody was cut: the test shows nothing")
+	if st.Resumes == 0 || st.Resets == 0 || st.ReadBacks == 0 {
+		t.Error("nobody was cut, or not for long: the test shows nothing")
 	}
 }

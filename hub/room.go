@@ -63,14 +63,14 @@ func (r *room) judge(e *entry) verdict {
 		return skip
 	}
 	switch {
-	case e.known && r.had(e):
-		return gone
-	case e.known || e.Live == feed.None:
-		return skip
-	case data != nil:
+	case e.Live == feed.None:
+		return skip // it changed nothing of what the room holds
+	case !e.known:
+		return unclear // the room may have been shown the entity, or may not
+	case r.had(e):
 		return gone
 	}
-	return unclear
+	return skip
 }
 
 // had reports whether the entity was in the room's view before e.

@@ -339,10 +339,10 @@ func (p *peer) closed() (int, string) {
 	}
 }
 
-// eventually polls until ok, within ten seconds.
+// eventually polls until ok, within a minute.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(10 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()
@@ -350,7 +350,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 		select {
 		case <-poll.C:
 		case <-deadline.C:
-			t.Fatalf("not within 10 s: %s", what)
+			t.Fatalf("not within a minute: %s", what)
 		}
 	}
 }
