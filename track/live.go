@@ -172,7 +172,8 @@ func (l *Live) Accept(f Fix, interval time.Duration) (Verdict, bool) {
 	f.Verdict = v
 	switch {
 	case v == Poor:
-		if newer(f, e.poor) {
+		same := f.At.Equal(e.poor.At) && f.Device == e.poor.Device
+		if newer(f, e.poor) || same && arrivedBefore(f, e.poor) {
 			e.poor, e.poorGap = f, interval
 		}
 	case v.Trusted():

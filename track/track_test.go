@@ -335,6 +335,24 @@ func TestLastKnownDoesNotDependOnOrder(t *testing.T) {
 	})
 }
 
+// Of two poor fixes of one time the first to arrive stands, as of good ones: whichever is
+// told of first.
+func TestOfPoorFixesOfOneTimeTheFirstToArriveStands(t *testing.T) {
+	first, second := fix(0, 0), fix(0, 300)
+	first.AccuracyM, second.AccuracyM = 900, 800
+	first.ServerAt, second.ServerAt = noon.Add(time.Second), noon.Add(2*time.Second)
+	for _, in := range [][]track.Fix{{first, second}, {second, first}} {
+		now := noon.Add(time.Minute)
+		l := liveAt(&now)
+		for _, f := range in {
+			l.Accept(f, 5*time.Second)
+		}
+		if dots := l.Dots(); len(dots) != 1 || dots[0].AccuracyM != 900 {
+			t.Errorf("dots %v", dots)
+		}
+	}
+}
+
 // A client that applies every change to what it holds sees what Dots says.
 func TestChangesAddUpToDots(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
