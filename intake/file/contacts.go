@@ -159,10 +159,14 @@ func ReadSkills(r *Reader) ([]SkillRow, error) {
 			return nil, err
 		}
 		mp.reasons = nil
-		s := SkillRow{mp.required(row, "code", 40), mp.required(row, "name", 40)}
-		switch {
-		case row.Fault != "":
+		var s SkillRow
+		if row.Fault != "" { // its cells may not be those of the columns
 			mp.reasons = []string{row.Fault}
+		} else {
+			s = SkillRow{mp.required(row, "code", 40), mp.required(row, "name", 40)}
+		}
+		switch {
+		case len(mp.reasons) > 0:
 		case seen["code "+s.Code] > 0 || seen["name "+s.Name] > 0:
 			mp.fault("code", fmt.Sprintf("或 name 与第 %d 行相同", max(seen["code "+s.Code], seen["name "+s.Name])))
 		case strings.ContainsAny(s.Code+s.Name, "、,;；|\x00"):
@@ -171,7 +175,7 @@ func ReadSkills(r *Reader) ([]SkillRow, error) {
 		if len(mp.reasons) > 0 {
 			return nil, fmt.Errorf("line %d: %s: nothing was stored; mend the file and run the command again", row.Line, strings.Join(mp.reasons, "；"))
 		}
-		seen["code "+s.Code], seen["name "+s.Name] = row.N, row.N
+		seen["code "+s.Code], seen["name "+s.Name] = row.Line, row.Line
 		out = append(out, s)
 	}
 	if len(out) == 0 {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -42,13 +43,16 @@ func ReadHouseholds(r *Reader) ([]HouseholdsRow, error) {
 			return nil, err
 		}
 		mp.reasons = nil
-		h := HouseholdsRow{Line: row.Line, Grid: mp.required(row, "grid", 64)}
-		n, err := strconv.Atoi(strings.ReplaceAll(mp.required(row, "households", 20), ",", ""))
-		switch {
-		case row.Fault != "":
+		h, n := HouseholdsRow{Line: row.Line}, 0
+		if row.Fault != "" { // its cells may not be those of the columns
 			mp.reasons = []string{row.Fault}
+		} else {
+			h.Grid = mp.required(row, "grid", 64)
+			n, err = wholeNumber(mp.required(row, "households", 20))
+		}
+		switch {
 		case len(mp.reasons) > 0:
-		case err != nil || n < 0 || n > mostHouseholds:
+		case err != nil || n > mostHouseholds:
 			mp.fault("households", fmt.Sprintf("不是 0 到 %d 的整数", mostHouseholds))
 		case seen[h.Grid] > 0:
 			mp.fault("grid", fmt.Sprintf("与第 %d 行相同", seen[h.Grid]))
@@ -56,11 +60,24 @@ func ReadHouseholds(r *Reader) ([]HouseholdsRow, error) {
 		if len(mp.reasons) > 0 {
 			return nil, fmt.Errorf("line %d: %s: nothing was stored; mend the file and run the command again", row.Line, strings.Join(mp.reasons, "；"))
 		}
-		h.Households, seen[h.Grid] = n, row.N
+		h.Households, seen[h.Grid] = n, row.Line
 		out = append(out, h)
 	}
 	if len(out) == 0 {
 		return nil, errors.New("the file has no rows")
 	}
 	return out, nil
+}
+
+// commas are those that a number may have: between thousands. Elsewhere they may stand for
+// a point, or between two numbers.
+var commas = regexp.MustCompile(`^[1-9][0-9]{0,2}(,[0-9]{3})+$`)
+
+// wholeNumber reads a number of 0 or more, without a sign.
+func wholeNumber(text string) (int, error) {
+	if commas.MatchString(text) {
+		text = strings.ReplaceAll(text, ",", "")
+	}
+	n, err := strconv.ParseUint(text, 10, 31)
+	return int(n), err
 }
