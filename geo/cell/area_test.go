@@ -99,6 +99,25 @@ func holeyShapes(t *rapid.T, at orb.Point, size float64) orb.MultiPolygon {
 	return out
 }
 
+// hair is the part of a cell's size by which it may miss a shape or reach into it without
+// anybody saying which: the side of a cell of resolution 5 at 65 degrees north is an arc
+// that leaves the straight line in degrees by some 4/10,000 of its length.
+const hair = 1e-3
+
+// meets is meet where growing or shrinking the cell by a hair makes no difference.
+func meets(shape orb.MultiPolygon, c orb.Ring) (is, sure bool) {
+	middle := c.Bound().Center()
+	by := func(k float64) orb.Ring {
+		out := c.Clone()
+		for i, p := range out {
+			out[i] = orb.Point{middle[0] + (p[0]-middle[0])*k, middle[1] + (p[1]-middle[1])*k}
+		}
+		return out
+	}
+	is = meet(shape, by(1-hair))
+	return is, is == meet(shape, by(1+hair))
+}
+
 // checkCovering holds an area against every place and every cell round a shape, whose
 // longitudes may go on beyond 180.
 func checkCovering(t *rapid.T, shape orb.MultiPolygon, res int, area cell.Area) {
@@ -125,13 +144,14 @@ func checkCovering(t *rapid.T, shape orb.MultiPolygon, res int, area cell.Area) 
 		}
 	}
 	for c := range near {
-		if _, in := area.Index(c); in != meet(shape, beside(t, c, b.Center())) {
+		meet, sure := meets(shape, beside(t, c, b.Center()))
+		if _, in := area.Index(c); sure && in != meet {
 			t.Fatalf("cell %v: in the area %v, shares something with the shape %v", c, in, !in)
 		}
 	}
 	for i := range area.Len() {
 		c := area.At(i)
-		if !near[c] && !meet(shape, beside(t, c, b.Center())) {
+		if meet, sure := meets(shape, beside(t, c, b.Center())); sure && !near[c] && !meet {
 			t.Fatalf("cell %v is in the area and shares nothing with the shape", c)
 		}
 	}
