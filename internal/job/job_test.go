@@ -225,7 +225,7 @@ func TestKilledProcess(t *testing.T) {
 func runChild(t *testing.T, url, rejects string, killAt int) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestChild$")
-	cmd.Env = append(os.Environ(), childVar+"="+url+"\n"+rejects)
+	cmd.Env = append(os.Environ(), childVar+"="+url+"\n"+rejects+"\n"+strconv.Itoa(killAt))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -247,11 +247,17 @@ func runChild(t *testing.T, url, rejects string, killAt int) {
 	}
 }
 
-// TestChild is the process that TestKilledProcess kills; alone it does nothing.
+// TestChild is the process that TestKilledProcess kills; alone it does nothing. One that
+// is to be killed waits for it before the end, which it else might reach first.
 func TestChild(t *testing.T) {
-	url, rejects, ok := strings.Cut(os.Getenv(childVar), "\n")
-	if !ok {
+	told := strings.Split(os.Getenv(childVar), "\n")
+	if len(told) != 3 {
 		t.Skip("only for TestKilledProcess")
+	}
+	url, rejects := told[0], told[1]
+	killAt, err := strconv.Atoi(told[2])
+	if err != nil {
+		t.Fatal(err)
 	}
 	pool, err := pgxpool.New(t.Context(), url)
 	if err != nil {
@@ -259,8 +265,13 @@ func TestChild(t *testing.T) {
 	}
 	defer pool.Close()
 	o := options(rejects, sink(pool, fine, fine))
-	o.Progress = func(p job.Progress) { fmt.Println(p.Counts.Rows()) }
-	deadline := time.Now().Add(10 * time.Second)
+	o.Progress = func(p job.Progress) {
+		fmt.Println(p.Counts.Rows())
+		if killAt <= total && p.Counts.Rows() >= total-100 {
+			time.Sleep(time.Minute)
+		}
+	}
+	deadline := time.Now().Add(time.Minute)
 	for {
 		_, err := job.Run(t.Context(), pool, o)
 		if errors.Is(err, job.ErrBusy) && time.Now().Before(deadline) {

@@ -9,7 +9,8 @@
 // process holds a shared lock on users.lock for its life; the keeper waits for the
 // exclusive lock, which the kernel grants when the last of them has ended, however
 // it ended. It lingers a little for the next package and stops the cluster. The
-// cluster's folder stays in the temporary folder for the next run.
+// cluster's folder stays for the next run: in memory where there is much of it, else in
+// the temporary folder.
 //
 //	users.lock   shared: a test process lives; exclusive: nobody is left
 //	start.lock   one process at a time looks for the keeper or starts it

@@ -87,10 +87,6 @@ func newStage(t *testing.T) *stage {
 
 func (s *stage) home() string { return homeIn(s.temp) }
 
-func homeIn(temp string) string {
-	return filepath.Join(temp, "onemap-pgtest-"+strconv.Itoa(os.Geteuid()))
-}
-
 func (s *stage) child(play, linger string) *exec.Cmd {
 	s.t.Helper()
 	self, err := os.Executable()
