@@ -165,9 +165,9 @@ func small(t *testing.T, data string) (c *centre, token string) {
 
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(15 * time.Second); !ok(); {
+	for end := time.Now().Add(time.Minute); !ok(); {
 		if time.Now().After(end) {
-			t.Fatalf("no %s in 15 s", what)
+			t.Fatalf("no %s within a minute", what)
 		}
 		select {
 		case <-t.Context().Done():

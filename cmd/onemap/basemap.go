@@ -24,10 +24,12 @@ type baseFlags struct {
 	CacheMiB    int64  `name:"basemap-cache" help:"How many MiB of xyz or tianditu are kept on the disk." default:"512" env:"ONEMAP_BASEMAP_CACHE"`
 }
 
+const mostCacheMiB = 1 << 40 // more than any disk; in bytes it is a number still
+
 func (f baseFlags) settings() base.Settings {
 	return base.Settings{
 		Kind: base.Kind(f.Kind), Path: f.Path, URL: f.URL, Layer: f.Layer, Datum: geo.Datum(f.Datum), KeyFile: f.KeyFile,
-		Attribution: f.Attribution, Approval: f.Approval, MinZoom: f.MinZoom, MaxZoom: f.MaxZoom, CacheBytes: f.CacheMiB << 20,
+		Attribution: f.Attribution, Approval: f.Approval, MinZoom: f.MinZoom, MaxZoom: f.MaxZoom, CacheBytes: min(f.CacheMiB, mostCacheMiB) << 20,
 	}
 }
 

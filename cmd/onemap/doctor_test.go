@@ -12,6 +12,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"io/fs"
+	"math"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -245,6 +246,15 @@ func TestDoctorSaysWhatIsWrongWithTheBaseMap(t *testing.T) {
 		got := examineBase(c.f)
 		if len(got) != 1 || got[0].Level != c.is || !strings.Contains(got[0].What, c.want) {
 			t.Errorf("%+v: %+v", c.f, got)
+		}
+	}
+}
+
+// A cache larger than any disk is a large one, and not the usual one.
+func TestALargeCacheOfABaseMapIsNoSmallOne(t *testing.T) {
+	for _, mib := range []int64{1 << 30, 1 << 44, math.MaxInt64} {
+		if got := (baseFlags{CacheMiB: mib}).settings().CacheBytes; got < 1<<50 {
+			t.Errorf("%d MiB are %d bytes", mib, got)
 		}
 	}
 }

@@ -18,6 +18,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"onemap/geo"
 )
 
@@ -97,6 +99,7 @@ type piece struct {
 	mime string
 	gzip bool
 	old  bool
+	at   time.Time // when its server answered, of one that is kept; zero for now
 }
 
 // source is where tiles come from. It answers ErrEmpty where it has none.
@@ -107,10 +110,13 @@ type source interface {
 // Map is a base map. The nil Map has no tile.
 type Map struct {
 	info    Info
+	mime    string   // of the tiles of a folder or a file
 	sources []source // drawn over each other
 	gcj     bool
-	done    *keep // composed tiles; nil when none are composed
-	link    *link // nil when nothing is asked for elsewhere
+	done    *keep              // composed tiles; nil when none are composed
+	same    singleflight.Group // of tiles being composed
+	link    *link              // nil when nothing is asked for elsewhere
+	pieces  chan struct{}      // who holds the pieces of a tile to be drawn
 	drawing chan struct{}
 	close   func()
 }
@@ -156,7 +162,7 @@ func open(s Settings) (*Map, error) {
 	m := &Map{info: Info{
 		Kind: s.Kind, TileSize: 256, MinZoom: s.MinZoom, MaxZoom: s.MaxZoom, Attribution: s.Attribution, Approval: s.Approval,
 		Bounds: [4]float64{-180, -85.0511, 180, 85.0511},
-	}, drawing: make(chan struct{}, 2), close: func() {}}
+	}, pieces: make(chan struct{}, gathering), drawing: make(chan struct{}, 2), close: func() {}}
 	switch s.Datum {
 	case "", geo.DatumWGS84, geo.DatumCGCS2000: // the two differ by less than a metre
 	case geo.DatumGCJ02:
@@ -190,6 +196,10 @@ func open(s Settings) (*Map, error) {
 	if m.info.Vector && m.gcj {
 		m.close()
 		return nil, errors.New("a vector map in gcj02 cannot be shifted: convert it to wgs84 first")
+	}
+	if m.mime == "image/webp" && m.gcj {
+		m.close()
+		return nil, errors.New("pictures in webp cannot be shifted: convert them to png or jpeg first")
 	}
 	return m, nil
 }
@@ -237,7 +247,7 @@ func (m *Map) openUpstream(s Settings) error {
 			return err
 		}
 	}
-	m.link, err = newLink(addresses, key, s.Now)
+	m.link, err = newLink(addresses, key, m.gcj || len(addresses) > 1, s.Now)
 	if err != nil {
 		return err
 	}

@@ -56,6 +56,7 @@ func openFolder(path string, m *Map) (*folder, error) {
 			m.info.Layers = f.layersSeen(zooms)
 		}
 	}
+	m.mime = mimeOf[f.ext]
 	m.info.Tag = tagOf(path, f.ext)
 	return f, nil
 }
@@ -150,7 +151,11 @@ func firstTile(in fs.FS, z string) string {
 }
 
 func (f *folder) tile(_ context.Context, z, x, y int) (piece, error) {
-	file, err := f.root.Open(fmt.Sprintf("%d/%d/%d%s", z, x, y, f.ext))
+	name := fmt.Sprintf("%d/%d/%d%s", z, x, y, f.ext)
+	if st, err := f.root.Stat(name); errors.Is(err, fs.ErrNotExist) || err == nil && !st.Mode().IsRegular() { // opening a pipe would wait for ever
+		return piece{}, ErrEmpty
+	}
+	file, err := f.root.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return piece{}, ErrEmpty
 	}

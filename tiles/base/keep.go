@@ -120,7 +120,7 @@ func (k *keep) get(name string) (p piece, fresh, ok bool) {
 	}
 	at := time.Unix(int64(binary.LittleEndian.Uint64(b[sha256.Size:])), 0)
 	age := k.now().Sub(at)
-	p = piece{data: b[keepHead:], mime: keptTypes[b[keepHead-1]]}
+	p = piece{data: b[keepHead:], mime: keptTypes[b[keepHead-1]], at: at}
 	limit := freshFor
 	if len(p.data) == 0 {
 		limit = 24 * time.Hour
@@ -141,7 +141,10 @@ func (k *keep) put(name string, p piece) error {
 		return fmt.Errorf("base: %.40q is not kept", p.mime)
 	}
 	b := make([]byte, keepHead, keepHead+len(p.data))
-	binary.LittleEndian.PutUint64(b[sha256.Size:], uint64(k.now().Unix()))
+	if p.at.IsZero() {
+		p.at = k.now()
+	}
+	binary.LittleEndian.PutUint64(b[sha256.Size:], uint64(p.at.Unix()))
 	b[keepHead-1] = byte(kind)
 	b = append(b, p.data...)
 	sum := sha256.Sum256(b[sha256.Size:])

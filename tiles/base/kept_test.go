@@ -5,6 +5,8 @@ package base
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"image"
 	"image/color"
 	"image/jpeg"
@@ -14,7 +16,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/paulmach/orb"
 
@@ -93,6 +97,84 @@ func TestADrawnTileOutlivesItsPieces(t *testing.T) {
 	if err != nil || !got.Kept || !bytes.Equal(got.Data, first.Data) {
 		t.Errorf("without the server: %v, kept %v, %d bytes of %d", err, got.Kept, len(got.Data), len(first.Data))
 	}
+}
+
+// TestADrawnTileIsNoYoungerThanItsPieces: 30 days after its server gave them it is drawn of new ones.
+func TestADrawnTileIsNoYoungerThanItsPieces(t *testing.T) {
+	var asked atomic.Int64
+	up := painter(t, &asked)
+	clock := &moving{}
+	m := mustOpen(t, Settings{Kind: XYZ, URL: up.URL + "/{z}/{x}/{y}.png", Datum: geo.DatumGCJ02, CacheDir: t.TempDir(), Now: clock.now})
+	tile := func(day int64) (n int64) {
+		t.Helper()
+		clock.ahead.Store(day * 24 * 3600)
+		before := asked.Load()
+		if got, err := m.Tile(t.Context(), 10, 818, 393); err != nil || got.Kept {
+			t.Fatalf("on day %d: kept %v, %v", day, got.Kept, err)
+		}
+		return asked.Load() - before
+	}
+	pieces := tile(0)
+	m.done.mu.Lock()
+	m.done.drop(nameOf(doneSet, 10, 818, 393)) // as when there was no room
+	m.done.mu.Unlock()
+	if n := tile(20); n != 0 {
+		t.Errorf("on day 20 its server is asked %d times for what is kept", n)
+	}
+	if n := tile(29); n != 0 {
+		t.Errorf("on day 29: %d", n)
+	}
+	if n := tile(31); n != pieces || n == 0 {
+		t.Errorf("on day 31 %d pieces of %d are asked for again", n, pieces)
+	}
+}
+
+// slow is a source that counts who asks it, and answers when it is told.
+type slow struct {
+	asked atomic.Int64
+	may   chan struct{}
+	data  []byte
+}
+
+func (s *slow) tile(ctx context.Context, _, _, _ int) (piece, error) {
+	s.asked.Add(1)
+	select {
+	case <-s.may:
+		return piece{data: s.data, mime: "image/png"}, nil
+	case <-ctx.Done():
+		return piece{}, ctx.Err()
+	}
+}
+
+// TestATileIsDrawnOnceForAllWhoAsk: and for the rest when the first one goes away.
+func TestATileIsDrawnOnceForAllWhoAsk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &slow{may: make(chan struct{}), data: grey(t)}
+		m := &Map{info: Info{MaxZoom: 22}, gcj: true, sources: []source{src}, pieces: make(chan struct{}, gathering), drawing: make(chan struct{}, 2)}
+		under := (&drawn{m: m, z: 10}).under(818, 393)
+		first, leave := context.WithCancel(t.Context())
+		gone := make(chan error, 1)
+		go func() { _, err := m.Tile(first, 10, 818, 393); gone <- err }()
+		synctest.Wait()
+		leave()
+		if err := <-gone; !errors.Is(err, context.Canceled) {
+			t.Errorf("who goes away is told %v", err)
+		}
+		got := make(chan error, 20)
+		for range cap(got) {
+			go func() { _, err := m.Tile(t.Context(), 10, 818, 393); got <- err }()
+		}
+		synctest.Wait() // until they wait
+		close(src.may)
+		for range cap(got) {
+			if err := <-got; err != nil {
+				t.Error(err)
+			}
+		}
+		if n := src.asked.Load(); n != int64(len(under)) {
+			t.Errorf("of %d pieces %d were got for 21 who asked", len(under), n)
+		}
+	})
 }
 
 // TestTilesThatThereAreNotTakeRoomToo: a file of no tile takes a block of the disk as any other.

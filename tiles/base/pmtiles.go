@@ -26,8 +26,9 @@ type archive struct {
 	head header
 	root []entry
 
-	mu     sync.Mutex // guards leaves
+	mu     sync.Mutex // guards the rest
 	leaves map[uint64][]entry
+	kept   int // entries of all leaves
 }
 
 type header struct {
@@ -45,12 +46,12 @@ type entry struct {
 
 const (
 	headerLen = 127
-	maxDir    = 32 << 20 // bytes of a directory, unpacked
+	maxDir    = 8 << 20 // bytes of a directory, unpacked
 	maxMeta   = 4 << 20
-	maxLeaves = 64 // kept in memory
+	mostKept  = 2 << 20 // entries of leaves in memory, of 24 bytes each
 	maxDepth  = 4
 
-	packNone, packGzip = 1, 2
+	packUnknown, packNone, packGzip = 0, 1, 2
 )
 
 var errNotPMTiles = errors.New("not a PMTiles file of version 3")
@@ -76,7 +77,11 @@ func openArchive(path string, m *Map) (*archive, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	m.close = func() { file.Close() }
-	m.info.MinZoom, m.info.MaxZoom, m.info.Bounds = a.head.minZoom, a.head.maxZoom, a.head.bounds
+	m.info.MinZoom, m.info.MaxZoom = a.head.minZoom, a.head.maxZoom
+	if b := a.head.bounds; b[0] >= -180 && b[0] < b[2] && b[2] <= 180 && b[1] >= -90 && b[1] < b[3] && b[3] <= 90 { // else it doesn't say
+		m.info.Bounds = b
+	}
+	m.mime = archiveTypes[a.head.kind]
 	m.info.Vector = archiveTypes[a.head.kind] == vectorType
 	m.info.Tag = tagOf(path, fmt.Sprint(st.Size(), st.ModTime().UnixNano()))
 	var words string
@@ -266,8 +271,12 @@ func (a *archive) leaf(e entry) ([]entry, error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.leaves) >= maxLeaves {
+	if _, there := a.leaves[e.at]; there { // another has read it meanwhile
+		return list, nil
+	}
+	if a.kept += len(list); a.kept > mostKept {
 		clear(a.leaves)
+		a.kept = len(list)
 	}
 	a.leaves[e.at] = list
 	return list, nil
@@ -307,6 +316,9 @@ func (a *archive) cut(e entry) (piece, error) {
 	}
 	var err error
 	p.data, err = a.read(a.head.dataAt+e.at, uint64(e.length), maxTile, packing)
+	if a.head.tilePacking == packUnknown && p.mime == vectorType {
+		p.gzip = isGzip(p.data)
+	}
 	return p, err
 }
 

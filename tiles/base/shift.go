@@ -13,6 +13,7 @@ import (
 	"image/jpeg"
 	"image/png"
 	"math"
+	"time"
 
 	"github.com/paulmach/orb"
 
@@ -24,11 +25,34 @@ const (
 	widest    = 1024
 	doneSet   = "done"
 	jpegShare = 88
+	drawTime  = 15 * time.Second // one tile, until it is composed
+	gathering = 32               // tiles whose pieces are in memory; who asked for them may have gone
 )
 
-// composed draws a tile from those of all sources, shifted where they are in GCJ-02.
+// composed is a tile drawn from those of all sources, shifted where they are in GCJ-02:
+// once for all who ask for it meanwhile, whoever of them goes away.
 func (m *Map) composed(ctx context.Context, z, x, y int) (piece, error) {
 	name := nameOf(doneSet, z, x, y)
+	got := m.same.DoChan(name, func() (p any, err error) {
+		defer func() {
+			if e := recover(); e != nil { // out here it would be the end of the server
+				p, err = piece{}, fmt.Errorf("base: tile %d/%d/%d cannot be drawn: %v", z, x, y, e)
+			}
+		}()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drawTime)
+		defer cancel()
+		return m.compose(ctx, name, z, x, y)
+	})
+	select {
+	case r := <-got:
+		return r.Val.(piece), r.Err
+	case <-ctx.Done():
+		return piece{}, ctx.Err()
+	}
+}
+
+// compose draws a tile, or takes the one that was drawn.
+func (m *Map) compose(ctx context.Context, name string, z, x, y int) (piece, error) {
 	var old piece
 	var there bool
 	if m.done != nil {
@@ -59,10 +83,17 @@ type drawn struct {
 	size   int
 	photo  bool // all are photographs, and the lowest layer has no hole: JPEG knows no clear pixel
 	old    bool
+	at     time.Time // of the oldest piece, zero for now
 }
 
 // compose gathers what lies under a tile and draws it.
 func (d *drawn) compose(x, y int) (piece, error) {
+	select {
+	case d.m.pieces <- struct{}{}:
+		defer func() { <-d.m.pieces }()
+	case <-d.ctx.Done():
+		return piece{}, d.ctx.Err()
+	}
 	if err := d.gather(x, y); err != nil {
 		return piece{}, err
 	}
@@ -99,6 +130,9 @@ func (d *drawn) gather(x, y int) error {
 			d.pieces[a.at] = a.p
 			d.old = d.old || a.p.old
 			d.photo = d.photo && a.p.mime == "image/jpeg"
+			if at := a.p.at; !at.IsZero() && (d.at.IsZero() || at.Before(d.at)) {
+				d.at = at
+			}
 		case errors.Is(a.err, ErrEmpty):
 			d.photo = d.photo && a.at[0] > 0
 		default:
@@ -188,7 +222,7 @@ func (d *drawn) draw(x, y int) (piece, error) {
 		}
 	}
 	var b bytes.Buffer
-	p := piece{mime: "image/png", old: d.old}
+	p := piece{mime: "image/png", old: d.old, at: d.at}
 	var err error
 	if d.photo {
 		p.mime = "image/jpeg"

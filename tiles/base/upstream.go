@@ -4,6 +4,7 @@
 package base
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -24,11 +25,21 @@ const (
 	fetchTime  = 8 * time.Second // one tile, from the question to the last byte
 	waitTime   = 2 * time.Second // how long somebody waits for it
 	fetching   = 8               // tiles at a time
+	queueing   = 512             // that wait for it, fetchTime each at most
 	failsToo   = 3               // failures in a row after which it's away
 	tryAgain   = 15 * time.Second
 	tianditu   = "https://t0.tianditu.gov.cn"
 	maxHops    = 3
 	maxFetched = 2 << 20
+)
+
+var (
+	// errBusy says that many tiles are asked for at once: that is no fault of the server's.
+	errBusy = fmt.Errorf("%w: too many of its tiles are asked for at once", ErrAway)
+	// errTile says that the server has nothing to show in one place, whatever it answers.
+	errTile = fmt.Errorf("%w: what it has for this tile cannot be shown", ErrAway)
+	// errRefused says that a server without a key refuses one tile.
+	errRefused = fmt.Errorf("%w: it refuses this tile", errTile)
 )
 
 var braces = regexp.MustCompile(`\{[^}]*\}`)
@@ -85,9 +96,12 @@ func checkAddress(address string, tiles bool) error {
 type link struct {
 	addresses []string
 	key       string
+	types     string // of pictures that are asked for, as in Accept
 	client    *http.Client
 	now       func() time.Time
+	wait      time.Duration // how long somebody waits for a tile
 	same      singleflight.Group
+	queue     chan struct{}
 	places    chan struct{}
 	ctx       context.Context
 	cancel    context.CancelFunc
@@ -98,10 +112,16 @@ type link struct {
 	failures int
 	retry    time.Time
 	last     [4]int // the last tile that didn't come: the layer, z, x, y
+	good     [4]int // the last one that came
+	hasGood  bool
 }
 
-func newLink(addresses []string, key string, now func() time.Time) (*link, error) {
-	l := &link{addresses: addresses, key: key, now: now, places: make(chan struct{}, fetching)}
+// newLink makes one for pictures that are shown as they are, or drawn first.
+func newLink(addresses []string, key string, drawn bool, now func() time.Time) (*link, error) {
+	l := &link{addresses: addresses, key: key, now: now, wait: waitTime, queue: make(chan struct{}, queueing), places: make(chan struct{}, fetching), types: "image/png, image/jpeg"}
+	if !drawn {
+		l.types += ", image/webp" // which is not drawn here
+	}
 	first, err := url.Parse(braces.ReplaceAllString(addresses[0], "0"))
 	if err != nil {
 		return nil, errors.New("the address cannot be read")
@@ -138,6 +158,13 @@ func (l *link) away() bool {
 	return l.failures >= failsToo
 }
 
+// shows reports whether a tile has come since the start.
+func (l *link) shows() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.hasGood
+}
+
 // may reports whether to ask now: an upstream that is away is tried once in a while.
 func (l *link) may() bool {
 	l.mu.Lock()
@@ -163,17 +190,26 @@ func (l *link) came(err error, tile [4]int) {
 	switch {
 	case err == nil || errors.Is(err, ErrEmpty):
 		l.failures = 0
-	case l.ctx.Err() == nil:
+		if err == nil {
+			l.good, l.hasGood = tile, true
+		}
+	case errors.Is(err, errTile):
+		l.failures = 0 // it is there
+	case l.ctx.Err() == nil && !errors.Is(err, errBusy):
 		l.failures, l.last, l.retry = l.failures+1, tile, l.now().Add(tryAgain)
 	}
 }
 
-// probe has the tile that didn't come asked for again while the server is away.
+// probe has a tile asked for while the server is away: the last one that came, as one that
+// didn't may never come.
 func (l *link) probe(sources []source) {
 	l.mu.Lock()
 	t, due := l.last, !l.ended && l.failures >= failsToo && !l.now().Before(l.retry)
 	if due {
 		l.running.Add(1)
+	}
+	if l.hasGood {
+		t = l.good
 	}
 	l.mu.Unlock()
 	if !due {
@@ -181,7 +217,7 @@ func (l *link) probe(sources []source) {
 	}
 	go func() {
 		defer l.running.Done()
-		_, _ = sources[t[0]].tile(l.ctx, t[1], t[2], t[3]) // what comes of it is in failures
+		_, _ = sources[t[0]].(*upstream).ask(l.ctx, t[1], t[2], t[3]) // what comes of it is in failures
 	}()
 }
 
@@ -193,11 +229,26 @@ type upstream struct {
 }
 
 func (u *upstream) tile(ctx context.Context, z, x, y int) (piece, error) {
-	name := nameOf(strconv.Itoa(u.at), z, x, y)
-	old, fresh, there := u.keep.get(name)
+	old, fresh, there := u.keep.get(u.name(z, x, y))
 	if there && fresh {
 		return known(old)
 	}
+	p, err := u.ask(ctx, z, x, y)
+	if err == nil || errors.Is(err, ErrEmpty) {
+		return p, err
+	}
+	if there {
+		old.old = true
+		return known(old)
+	}
+	return piece{}, err
+}
+
+func (u *upstream) name(z, x, y int) string { return nameOf(strconv.Itoa(u.at), z, x, y) }
+
+// ask asks the server for a tile, and keeps it.
+func (u *upstream) ask(ctx context.Context, z, x, y int) (piece, error) {
+	name := u.name(z, x, y)
 	got := u.link.same.DoChan(name, func() (any, error) {
 		if !u.link.may() {
 			return piece{}, ErrAway
@@ -205,28 +256,23 @@ func (u *upstream) tile(ctx context.Context, z, x, y int) (piece, error) {
 		defer u.link.running.Done()
 		p, err := u.link.fetch(u.at, z, x, y)
 		u.link.came(err, [4]int{u.at, z, x, y})
+		if errors.Is(err, errRefused) && u.link.shows() { // stores of files answer so for what they don't have
+			return piece{}, ErrEmpty
+		}
 		if err == nil || errors.Is(err, ErrEmpty) {
 			_ = u.keep.put(name, p) // see put
 		}
 		return p, err
 	})
-	wait := time.NewTimer(waitTime)
+	wait := time.NewTimer(u.link.wait)
 	defer wait.Stop()
-	err := error(ErrAway)
 	select {
 	case r := <-got:
-		if r.Err == nil || errors.Is(r.Err, ErrEmpty) {
-			return r.Val.(piece), r.Err
-		}
-		err = r.Err
+		return r.Val.(piece), r.Err
 	case <-wait.C: // it's kept for the next one who asks
 	case <-ctx.Done():
 	}
-	if there {
-		old.old = true
-		return known(old)
-	}
-	return piece{}, err
+	return piece{}, ErrAway
 }
 
 func known(p piece) (piece, error) {
@@ -236,33 +282,54 @@ func known(p piece) (piece, error) {
 	return p, nil
 }
 
-// fetch asks for one tile. No error of it names the address, which has the key in it.
-func (l *link) fetch(at, z, x, y int) (piece, error) {
-	ctx, cancel := context.WithTimeout(l.ctx, fetchTime)
-	defer cancel()
+// place waits for one of those who fetch.
+func (l *link) place() error {
+	select {
+	case l.queue <- struct{}{}:
+		defer func() { <-l.queue }()
+	default:
+		return errBusy
+	}
+	wait := time.NewTimer(fetchTime)
+	defer wait.Stop()
 	select {
 	case l.places <- struct{}{}:
-		defer func() { <-l.places }()
-	case <-ctx.Done():
-		return piece{}, ErrAway
+		return nil
+	case <-wait.C:
+		return errBusy
+	case <-l.ctx.Done():
+		return ErrAway
 	}
+}
+
+// fetch asks for one tile. No error of it names the address, which has the key in it.
+func (l *link) fetch(at, z, x, y int) (piece, error) {
+	if err := l.place(); err != nil {
+		return piece{}, err
+	}
+	defer func() { <-l.places }()
+	ctx, cancel := context.WithTimeout(l.ctx, fetchTime)
+	defer cancel()
 	address := strings.NewReplacer("{z}", strconv.Itoa(z), "{x}", strconv.Itoa(x), "{y}", strconv.Itoa(y), "{key}", url.QueryEscape(l.key)).Replace(l.addresses[at])
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return piece{}, ErrAway
 	}
 	r.Header.Set("User-Agent", "OneMap")
-	r.Header.Set("Accept", "image/png, image/jpeg, image/webp")
+	r.Header.Set("Accept", l.types)
 	a, err := l.client.Do(r)
 	if err != nil {
 		return piece{}, ErrAway
 	}
 	defer a.Body.Close()
-	switch {
-	case a.StatusCode == http.StatusNotFound || a.StatusCode == http.StatusNoContent:
+	switch status := a.StatusCode; {
+	case status == http.StatusOK:
+	case status == http.StatusNotFound || status == http.StatusNoContent:
 		return piece{}, ErrEmpty
-	case a.StatusCode != http.StatusOK:
-		return piece{}, fmt.Errorf("%w: it answers %d", ErrAway, a.StatusCode)
+	case status >= 400 && status < 500 && status != http.StatusTooManyRequests && (l.key == "" || status != http.StatusUnauthorized && status != http.StatusForbidden && status != http.StatusTeapot):
+		return piece{}, fmt.Errorf("%w: it answers %d", errRefused, status) // of what has a key these tell that it is wrong or used up, 418 at 天地图
+	default:
+		return piece{}, fmt.Errorf("%w: it answers %d", ErrAway, status)
 	}
 	data, err := io.ReadAll(io.LimitReader(a.Body, maxFetched+1))
 	if err != nil {
@@ -270,8 +337,19 @@ func (l *link) fetch(at, z, x, y int) (piece, error) {
 	}
 	said, _, _ := strings.Cut(a.Header.Get("Content-Type"), ";")
 	is := http.DetectContentType(data)
-	if len(data) > maxFetched || !strings.HasPrefix(said, "image/") || is == "" || !slices.Contains(keptTypes, is) {
-		return piece{}, fmt.Errorf("%w: what it sends is no picture, or too large", ErrAway)
+	if len(data) > maxFetched || !strings.HasPrefix(said, "image/") || is == "" || !slices.Contains(keptTypes, is) || !strings.Contains(l.types, is) || !ends(is, data) {
+		return piece{}, fmt.Errorf("%w: what it sends is no picture, or too large", errTile)
 	}
 	return piece{data: data, mime: is}, nil
+}
+
+// ends reports whether a picture in PNG or JPEG has its end: one that was cut short has not.
+func ends(mime string, data []byte) bool {
+	switch mime {
+	case "image/png":
+		return bytes.Contains(data, []byte("IEND\xaeB`\x82"))
+	case "image/jpeg":
+		return bytes.Contains(data, []byte{0xff, 0xd9})
+	}
+	return true
 }
