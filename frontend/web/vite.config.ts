@@ -32,5 +32,9 @@ export default defineConfig({
     rollupOptions: { input: Object.fromEntries(['wall', 'desk', 'review', 'field', 'admin'].map((p) => [p, here(`${p}.html`)])) },
   },
   worker: { format: 'es' },
-  test: { include: ['test/**/*.test.ts'] },
+  test: {
+    include: ['test/**/*.test.ts'],
+    testTimeout: 60_000, // against waiting for ever: a busy machine takes more than the usual 5 s for axe
+    hookTimeout: 60_000,
+  },
 });

@@ -171,7 +171,9 @@ try {
     await offer.locator('.offer-state').getByText('已到场').waitFor();
     await phone.locator('.outbox').waitFor({ state: 'detached' });
     errors.push(...errors.splice(cut).filter((e) => !e.includes('ERR_INTERNET_DISCONNECTED')));
-    const arrivals = await desk.locator('.journal b').filter({ hasText: '到场' }).count();
+    const told = desk.locator('.journal b').filter({ hasText: '到场' });
+    await told.first().waitFor();
+    const arrivals = await told.count();
     if (arrivals !== 1) throw new Error(`${arrivals} arrivals in the journal`);
   });
   await step('the worker finishes, and the desk sees it resolved', async () => {

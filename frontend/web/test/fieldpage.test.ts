@@ -192,6 +192,31 @@ describe('the page', () => {
     expect(p.field.duty.clockOff.value).toBe(off);
   });
 
+  test('a shift has ended once that is written down, and stays ended where the page closes then', async () => {
+    Object.assign(navigator, { geolocation: { watchPosition: () => 1, clearWatch: () => {} } });
+    const p = phone();
+    const shift = {
+      badge: '1',
+      started_at: '2020-01-01T00:00:00Z',
+      planned_end: '2099-01-01T00:00:00Z',
+      ends_at: '2099-01-01T00:00:00Z',
+    };
+    p.kept.set('shift wang', shift);
+    await p.field.start();
+    p.drawer.full = true;
+    await expect(p.field.duty.end()).rejects.toThrow('full');
+    expect([p.field.duty.shift.value, p.kinds()]).toEqual([shift, []]);
+    p.drawer.full = false;
+    p.drawer.forget = () => new Promise(() => {}); // the page ends before the shift is forgotten
+    void p.field.duty.end();
+    await settle();
+    expect([p.field.duty.shift.value, p.kinds()]).toEqual([null, ['endShift']]);
+    p.field.stop();
+    await p.field.start();
+    expect(p.field.duty.shift.value).toBeNull();
+    p.field.stop();
+  });
+
   test('who signs out on any page leaves nothing here, is told of it before, and others keep theirs', async () => {
     const p = phone((path, init) =>
       path === '/api/v1/session' && init.method === 'DELETE' ? new Response(null, { status: 204 }) : undefined,

@@ -106,7 +106,7 @@ async function opened(role: string, search = '') {
   });
   await store.start(null);
   await settle();
-  await vi.waitFor(() => expect(page.find('.heat').attributes('data-state')).toBe('drawn'));
+  await vi.waitFor(() => expect(page.find('.heat').attributes('data-state')).toBe('drawn'), 30_000);
   const button = () => page.findAll('.map-buttons button').find((b) => b.text() === '事件点');
   return { page, button, map: () => stage.o as HeatMapOptions };
 }

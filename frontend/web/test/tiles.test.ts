@@ -51,3 +51,41 @@ test.each(['hotspots-11'])('%s is read as polygons as it was meant', (name) => {
     });
   }
 });
+
+interface Feature {
+  id: number;
+  geometry: { type: string; coordinates: unknown };
+  properties: Record<string, string | number | boolean>;
+}
+
+/** The parts of a geometry, each a list of places. */
+function parts({ type, coordinates }: Feature['geometry']): unknown {
+  if (type === 'Point') return [[coordinates]];
+  if (type === 'LineString') return [coordinates];
+  return type === 'MultiPolygon' ? (coordinates as unknown[]).flat() : coordinates;
+}
+
+const KINDS: Record<string, number> = { Point: 1, LineString: 2, MultiLineString: 2, Polygon: 3, MultiPolygon: 3 };
+
+test.each(['grids-8', 'roads-9', 'cameras-11', 'coverage-9', 'addresses-16', 'addresses-many-15'])(
+  '%s is read as what was drawn',
+  (name) => {
+    const tile = new VectorTile(new PbfReader(readFileSync(join(DATA, `${name}.mvt`))));
+    const want: Record<string, { features: Feature[] }> = JSON.parse(readFileSync(join(DATA, `${name}.json`), 'utf8'));
+    expect(Object.keys(tile.layers).sort()).toEqual(Object.keys(want).sort());
+    for (const [layer, { features }] of Object.entries(want)) {
+      const l = tile.layers[layer];
+      expect([l?.version, l?.extent, l?.length]).toEqual([2, 4096, features.length]);
+      features.forEach((f, k) => {
+        const is = l?.feature(k);
+        const at = is?.loadGeometry().map((part) => part.map((p) => [p.x, p.y]));
+        expect([is?.id ?? 0, is?.type, at, is?.properties]).toEqual([
+          f.id ?? 0,
+          KINDS[f.geometry.type],
+          parts(f.geometry),
+          f.properties,
+        ]);
+      });
+    }
+  },
+);

@@ -61,9 +61,9 @@ export class Duty {
     watch(this.shift, () => this.track());
   }
 
-  /** Takes up the shift that was kept, while it still runs. */
+  /** Takes up the shift that was kept, while it still runs and nobody has ended it. */
   resume(kept: Shift | null): void {
-    if (!kept || this.over(kept)) return;
+    if (!kept || this.over(kept) || this.ending()) return;
     this.shift.value = kept;
     this.shifts.value = true;
   }
@@ -77,16 +77,15 @@ export class Duty {
   }
 
   async start(): Promise<void> {
-    const { outbox, letters, session } = this.phone;
-    const ending = letters.value.find((l) => l.about.kind === 'endShift');
+    const { outbox, session } = this.phone;
+    const ending = this.ending();
     if (ending) await outbox.dismiss(ending.ref); // it would end the one that begins
     await this.set(await session.http.post<Shift>('/api/v1/shifts', {}));
     this.clockOff.value = false;
   }
 
-  /** Ends the shift: nothing is measured from now on, even where the server hears of it later. */
+  /** Ends the shift: once that is written down nothing is measured, even where the server hears of it later. */
   async end(): Promise<void> {
-    await this.set(null);
     await this.phone.outbox.post({
       ref: newRef(),
       login: this.phone.login,
@@ -97,6 +96,7 @@ export class Duty {
       headers: {},
       about: { kind: 'endShift', title: '' },
     });
+    await this.set(null);
     await this.tracker.flush();
   }
 
@@ -108,9 +108,8 @@ export class Duty {
   /** Asks the server for the shift: the desk may have ended it, say. */
   async load(): Promise<void> {
     const { login } = this.phone; // an answer that was on its way while somebody went, or the shift began or ended, is old
-    const ending = () => this.phone.letters.value.some((l) => l.about.kind === 'endShift');
     const turn = this.turn;
-    const over = () => !this.phone.running || login !== this.phone.login || turn !== this.turn || ending();
+    const over = () => !this.phone.running || login !== this.phone.login || turn !== this.turn || !!this.ending();
     if (this.shifts.value === false || over()) return;
     try {
       const shift = await this.phone.session.http.get<Shift>('/api/v1/shifts/current');
@@ -170,6 +169,11 @@ export class Duty {
   private over(s: Shift): boolean {
     const now = this.phone.serverNow();
     return Date.parse(s.ends_at) <= (this.phone.session.http.heardAt ? now : Math.min(now, Date.now()));
+  }
+
+  /** The letter that ends the shift, while the server does not have it. */
+  private ending() {
+    return this.phone.letters.value.find((l) => l.about.kind === 'endShift');
   }
 
   private async set(s: Shift | null): Promise<void> {

@@ -156,9 +156,9 @@ export class Field implements Phone {
     this.reports.recent.value = recent;
     this.reports.draft.value = draft;
     this.running = true;
-    this.duty.resume(shift);
     await this.outbox.open();
     if (turn !== this.turn) return;
+    this.duty.resume(shift);
     const wanted = [...this.letters.value, ...this.reports.draft.value.files].map((x) => x.ref);
     await this.shelf.tidyFiles(login, new Set(wanted)).catch(() => {});
     if (turn !== this.turn) return;
