@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -49,12 +50,25 @@ type CellCount struct {
 	N    int
 }
 
-// FeedEnd is the number that the newest event has, or will have when it is numbered. An
-// event is numbered later where another commits meanwhile that was put into the outbox first.
+// numberedLook is how often it is looked whether events have their numbers.
+const numberedLook = 3 * time.Millisecond
+
+// FeedEnd waits until every event that is committed now has its number, and returns the
+// greatest there is then. Error: the context's, where they get none.
 func (db *DB) FeedEnd(ctx context.Context) (end feed.Seq, err error) {
-	err = db.Pool.QueryRow(ctx, "SELECT coalesce((SELECT seq FROM feed_head), 0) + (SELECT count(*) FROM outbox)").Scan(&end)
-	if err != nil {
+	var last int64
+	if err := db.Pool.QueryRow(ctx, "SELECT coalesce((SELECT seq FROM feed_head), 0), coalesce((SELECT max(id) FROM outbox), 0)").Scan(&end, &last); err != nil {
 		return 0, fmt.Errorf("store: the end of the feed: %w", err)
+	}
+	for waits := last > 0; waits; {
+		select {
+		case <-ctx.Done():
+			return 0, fmt.Errorf("store: events get no number: %w", ctx.Err())
+		case <-time.After(numberedLook):
+		}
+		if err := db.Pool.QueryRow(ctx, "SELECT coalesce((SELECT seq FROM feed_head), 0), EXISTS (SELECT FROM outbox WHERE id <= $1)", last).Scan(&end, &waits); err != nil {
+			return 0, fmt.Errorf("store: the end of the feed: %w", err)
+		}
 	}
 	return end, nil
 }

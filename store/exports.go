@@ -81,7 +81,11 @@ func (q *query) filtered(f IncidentFilter) *query {
 		q.add(" AND (strpos(i.title, ?) > 0 OR strpos(i.body, ?) > 0 OR strpos(i.address, ?) > 0)", f.Text, f.Text, f.Text)
 	}
 	if f.Overdue != nil {
-		q.add(" AND (i.open AND i.stage_due < ?) = ?", f.At, *f.Overdue)
+		past := " IS TRUE"
+		if !*f.Overdue { // what has no limit is not past it
+			past = " IS NOT TRUE"
+		}
+		q.add(" AND (i.open AND i.stage_due < ?)"+past, f.At)
 	}
 	if f.ofFigures() {
 		q.rowsOfFigures(f)

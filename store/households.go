@@ -12,17 +12,18 @@ import (
 )
 
 // GridHouseholds is how many households live in a leaf grid, which had that area in square
-// metres when the number was stored.
+// metres and held that place when the number was stored.
 type GridHouseholds struct {
 	Root, Grid string // codes of the county and the grid
 	Households int
 	AreaM2     float64
 	StoredAt   time.Time
+	Lon, Lat   *float64 // WGS-84; nil of numbers that were stored without
 }
 
 // Households lists the numbers of every county.
 func Households(ctx context.Context, tx Querier) ([]GridHouseholds, error) {
-	rows, err := tx.Query(ctx, "SELECT root_code, grid_code, households, area_m2, stored_at FROM grid_households ORDER BY 1, 2")
+	rows, err := tx.Query(ctx, "SELECT root_code, grid_code, households, area_m2, stored_at, lon, lat FROM grid_households ORDER BY 1, 2")
 	if err != nil {
 		return nil, fmt.Errorf("store: households: %w", err)
 	}
@@ -38,10 +39,10 @@ func SaveHouseholds(ctx context.Context, tx pgx.Tx, root string, list []GridHous
 	if _, err := tx.Exec(ctx, "DELETE FROM grid_households WHERE root_code = $1", root); err != nil {
 		return fmt.Errorf("store: save households: %w", err)
 	}
-	_, err := tx.CopyFrom(ctx, pgx.Identifier{"grid_households"}, []string{"root_code", "grid_code", "households", "area_m2", "stored_at"},
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{"grid_households"}, []string{"root_code", "grid_code", "households", "area_m2", "stored_at", "lon", "lat"},
 		pgx.CopyFromSlice(len(list), func(i int) ([]any, error) {
 			h := list[i]
-			return []any{root, h.Grid, h.Households, h.AreaM2, h.StoredAt}, nil
+			return []any{root, h.Grid, h.Households, h.AreaM2, h.StoredAt, h.Lon, h.Lat}, nil
 		}))
 	if err != nil {
 		return fmt.Errorf("store: save households: %w", err)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -36,13 +37,13 @@ func TestWhatIsPossibleIsDoneAndWhatIsNotIsRefused(t *testing.T) {
 		return auth.NewActor(auth.Grant{ID: id, Role: auth.DeptHandler, Department: dept, Intervals: []auth.Interval{{Lo: root.No, Hi: root.Last}}})
 	}
 	lead := w.cat.Now().Departments[w.cat.Now().Categories["0501"].LeadDept]
-	var assists int64
-	for _, id := range w.cat.Now().Departments {
-		if id != lead {
+	w.unseen, w.seen = w.cat.Now().Departments[w.cat.Now().Categories["0301"].LeadDept], lead
+	var assists int64 // one that leads nothing here
+	for _, id := range slices.Sorted(maps.Values(w.cat.Now().Departments)) {
+		if id != w.seen && id != w.unseen {
 			assists = id
 		}
 	}
-	w.unseen, w.seen = w.cat.Now().Departments[w.cat.Now().Categories["0301"].LeadDept], lead
 	w.led = ledger.New(ledger.Options{
 		DB: w.db, Catalogue: w.cat, Sealer: w.seal, Now: func() time.Time { return w.now }, ScopesKnow: time.Millisecond, Wake: func() {},
 		Staffed: func(_ context.Context, _ pgx.Tx, department int64, _ store.Incident, _ time.Time) (bool, error) {

@@ -6,6 +6,7 @@ package ledger_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -104,6 +105,58 @@ func TestTheFeedMissesNothingAndHasNoGap(t *testing.T) {
 	}
 	if a, b := render(st), render(stored); a != b {
 		t.Errorf("folded\n%s\nstored\n%s", a, b)
+	}
+}
+
+// TestTheFeedsEndHoldsWhatIsCommitted: also an event that is numbered after one that was
+// put into the outbox first and commits later.
+func TestTheFeedsEndHoldsWhatIsCommitted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	emit := func(tx pgx.Tx, id string) error {
+		return ledger.Emit(t.Context(), tx, feed.Event{Kind: "thing.changed", Entity: feed.Key{Kind: "thing", ID: id}, Ver: 1, Live: feed.Put, OccurredAt: time.Now(), After: feed.Audience{Grid: 1}})
+	}
+	slow, err := w.db.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = slow.Rollback(context.Background()) }()
+	if err := emit(slow, "slow"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.db.InTx(t.Context(), func(tx pgx.Tx) error { return emit(tx, "quick") }); err != nil {
+		t.Fatal(err)
+	}
+	type answer struct {
+		end feed.Seq
+		err error
+	}
+	asked := make(chan answer, 1)
+	go func() {
+		end, err := w.db.FeedEnd(t.Context())
+		asked <- answer{end, err}
+	}()
+	time.Sleep(50 * time.Millisecond) // the question is to come before the commit
+	if err := slow.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.sequence(t)
+	got := <-asked
+	for _, e := range readAll(t, w) {
+		if e.Entity.ID == "quick" && (got.err != nil || got.end < e.Seq) {
+			t.Errorf("the feed ends at %d (%v), and what was committed before the question is event %d", got.end, got.err, e.Seq)
+		}
+	}
+	if end, err := w.db.FeedEnd(t.Context()); err != nil || end != 2 {
+		t.Errorf("the feed of two events ends at %d, %v", end, err)
+	}
+	if err := w.db.InTx(t.Context(), func(tx pgx.Tx) error { return emit(tx, "late") }); err != nil {
+		t.Fatal(err)
+	}
+	brief, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	if end, err := w.db.FeedEnd(brief); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("nobody numbers, and the feed ends at %d, %v", end, err)
 	}
 }
 

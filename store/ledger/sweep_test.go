@@ -377,7 +377,7 @@ func TestEachRungFiresOnceOverRestartsAndTwoServers(t *testing.T) {
 			}
 		})
 	}
-	for end := time.Now().Add(time.Duration(n) * 5 * time.Second); ; {
+	for end := time.Now().Add(time.Duration(n) * 20 * time.Second); ; {
 		at, ok := w.nextTimer(t)
 		if r.IntN(30) == 0 || !ok {
 			for id := range suspended {

@@ -190,9 +190,9 @@ func (w *world) sequencer(onHead func(feed.Seq)) *ledger.Sequencer {
 
 func waitFor(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); {
+	for end := time.Now().Add(time.Minute); !ok(); {
 		if time.Now().After(end) {
-			t.Fatalf("no %s within 20 s", what)
+			t.Fatalf("no %s within a minute", what)
 		}
 		select {
 		case <-t.Context().Done():
