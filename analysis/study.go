@@ -56,8 +56,9 @@ func (s *Study) LandKm2() ([]float64, error) {
 // Spread is what of the numbers of the tree's leaf grids lies in each cell, each number
 // spread evenly over its grid: by how many of the grid's places lie in the cell, or, of a
 // grid too small to have one, in the cell of its label. Only places in the study's grids
-// count, and nothing lies in gaps between leaves. of is the number of the grid at that index of the tree, and whether it is known;
-// a cell with a place in one whose number is not known is NaN.
+// count, and nothing lies in gaps between leaves. of is the number of the grid at that index
+// of the tree, and whether it is known; a cell with a place in one whose number is not known
+// is NaN.
 func (s *Study) Spread(tree *grid.Tree, of func(leaf int) (n float64, known bool)) ([]float64, error) {
 	type part struct{ leaf, cell int }
 	places, parts := map[int]float64{}, map[part]float64{}

@@ -31,11 +31,12 @@ type TileAddress struct {
 // tileNumbers reads a tile's address; y ends with .mvt.
 func tileNumbers(z, x, y string) (at [3]int, err error) {
 	y, isTile := strings.CutSuffix(y, ".mvt")
-	var errs [3]error
+	whole := true
 	for i, text := range []string{z, x, y} {
-		at[i], errs[i] = strconv.Atoi(text)
+		at[i], err = strconv.Atoi(text)
+		whole = whole && err == nil && strconv.Itoa(at[i]) == text // +1 and 01 are 1: a tile has one address
 	}
-	if !isTile || errors.Join(errs[:]...) != nil {
+	if !isTile || !whole {
 		return at, problem(http.StatusBadRequest, "a tile is /tiles/{layer}/{z}/{x}/{y}.mvt with whole numbers")
 	}
 	return at, nil
@@ -113,11 +114,11 @@ func (s *Server) workOut(ctx context.Context, a caller, work func(context.Contex
 	defer cancel()
 	defer context.AfterFunc(s.open, cancel)()
 	if err := s.afford(ctx, a.ID); err != nil {
-		return at, 0, err
+		return at, 0, ownRefusal{err}
 	}
 	leave, err := s.takeFor(ctx, reads, a.ID)
 	if err != nil {
-		return at, 0, err
+		return at, 0, ownRefusal{err}
 	}
 	defer leave()
 	began := s.o.Now()
@@ -146,10 +147,7 @@ func (s *Server) question(layer string, asked *url.URL) (string, error) {
 	if err := onceEach(asked.RawQuery); err != nil {
 		return "", err
 	}
-	q, err := url.ParseQuery(asked.RawQuery)
-	if err != nil {
-		return "", problem(http.StatusBadRequest, "the query of the address cannot be read")
-	}
+	q := asked.Query()
 	for name := range q {
 		if !slices.Contains(known, name) {
 			return "", problem(http.StatusBadRequest, "tiles of "+layer+" have no such parameter")
@@ -174,8 +172,10 @@ func (s *Server) drawTile(ctx context.Context, c *gin.Context, a auth.Actor, dra
 		refuse(c, err)
 		return
 	}
-	body, etag, err := draw()
-	leave() // its place is not kept for one who reads slowly
+	body, etag, err := func() ([]byte, string, error) {
+		defer leave() // its place is not kept for one who reads slowly, nor by a drawing that breaks
+		return draw()
+	}()
 	h := c.Writer.Header()
 	h.Set("Cache-Control", "private, no-cache")
 	h.Set("Vary", "Cookie, Authorization")
@@ -184,7 +184,7 @@ func (s *Server) drawTile(ctx context.Context, c *gin.Context, a auth.Actor, dra
 		c.Status(http.StatusNoContent)
 	case err != nil:
 		refuse(c, s.tileProblem(ctx, err))
-	case c.GetHeader("If-None-Match") == etag:
+	case holds(c.GetHeader("If-None-Match"), etag):
 		h.Set("ETag", etag)
 		c.Status(http.StatusNotModified)
 	default:
@@ -192,4 +192,18 @@ func (s *Server) drawTile(ctx context.Context, c *gin.Context, a auth.Actor, dra
 		h.Set("Content-Encoding", "gzip")
 		c.Data(http.StatusOK, "application/vnd.mapbox-vector-tile", body)
 	}
+}
+
+// holds reports whether an If-None-Match names what the sender would get: the tag is among
+// those it lists, weak or not. (RFC 9110, section 13.1.2.)
+func holds(match, etag string) bool {
+	if match == etag {
+		return true
+	}
+	for tag := range strings.SplitSeq(match, ",") {
+		if tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/"); tag == etag || tag == "*" {
+			return true
+		}
+	}
+	return false
 }

@@ -135,7 +135,7 @@ func (s *Server) baseTile(c *gin.Context) {
 		if t.Kept {
 			h.Set("Cache-Control", "private, no-cache")
 		}
-		if c.GetHeader("If-None-Match") == t.ETag {
+		if holds(c.GetHeader("If-None-Match"), t.ETag) {
 			c.Status(http.StatusNotModified)
 			return
 		}
@@ -151,7 +151,10 @@ func (s *Server) sendTile(c *gin.Context, t base.Tile) {
 		const most = 16 << 20
 		r, err := gzip.NewReader(bytes.NewReader(t.Data))
 		if err == nil {
-			t.Data, err = io.ReadAll(io.LimitReader(r, most))
+			t.Data, err = io.ReadAll(io.LimitReader(r, most+1))
+		}
+		if err == nil && len(t.Data) > most {
+			err = retryLater("this tile of the base map is too large to be sent unpacked: ask for it with Accept-Encoding: gzip")
 		}
 		if err != nil {
 			refuse(c, s.answer(c.Request.Context(), err))

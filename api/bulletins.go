@@ -164,8 +164,8 @@ func (s *Server) listBulletins(ctx context.Context, a caller, in *bulletinsInput
 	}
 	f := store.BulletinFilter{Before: before, Limit: in.Limit + 1} // one more tells whether there is a next page
 	if in.Week != "" {
-		if f.Week, err = time.Parse(time.DateOnly, in.Week); err != nil {
-			return nil, errOneWeek
+		if f.Week, err = time.Parse(time.DateOnly, in.Week); err != nil || f.Week.Weekday() != time.Monday {
+			return nil, problem(http.StatusUnprocessableEntity, "week is the Monday of a week, as 2026-03-02")
 		}
 	}
 	if in.Grid != "" {

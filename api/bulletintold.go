@@ -66,8 +66,19 @@ type BulletinHot struct {
 // BulletinOutside is what of a bulletin may be told to everybody.
 type BulletinOutside struct {
 	BulletinHead
-	Weeks   []OutsideWeek      `json:"weeks"`
-	Notices store.NoticeCounts `json:"notices"`
+	Weeks   []OutsideWeek       `json:"weeks" doc:"The week alone: the others were told by bulletins of their own, and one less the other could be a small number"`
+	Notices *store.NoticeCounts `json:"notices" doc:"Null where one of its numbers, or one less another, is from 1 to 4"`
+}
+
+// tellable is the counts, nil where one of them, or what is left of one without another, is
+// below k.
+func tellable(n store.NoticeCounts) *store.NoticeCounts {
+	for _, v := range []int{n.Made, n.Read, n.Replied, n.Made - n.Read, n.Made - n.Replied, n.Read - n.Replied} {
+		if v = max(v, -v); v > 0 && v < auth.K {
+			return nil
+		}
+	}
+	return &n
 }
 
 // OutsideWeek is one week without numbers from 1 to 4.
@@ -164,11 +175,12 @@ func (w *bulletinWriter) tell(ctx context.Context, tx pgx.Tx) (store.Bulletin, e
 	if told.Notices, err = store.CountNotices(ctx, tx, w.grids, w.weeks[0]); err != nil {
 		return b, err
 	}
-	outside.Notices = told.Notices
+	outside.Notices = tellable(told.Notices)
 	if b.Body, err = json.Marshal(told); err != nil {
 		return b, err
 	}
-	if b.Grid == b.Root { // of grids that lie in each other one less the other would tell
+	outside.Weeks = outside.Weeks[:1] // the others were told as of other moments: one less the other would tell
+	if b.Grid == b.Root {             // of grids that lie in each other one less the other would tell
 		b.Outside, err = json.Marshal(outside)
 	}
 	return b, err

@@ -71,8 +71,7 @@ func (s *Server) openCamera(ctx context.Context, a caller, in *cameraLinkInput) 
 		s.count("camera_links")
 		return nil, tooMany(after, "no more than so many cameras a minute and person")
 	}
-	credential, _ := ctx.Value(keyCredential).(store.Credential)
-	session := s.o.Media.session(credential.ID, a.ID)
+	session := s.o.Media.session(credentialIn(ctx).ID, a.ID)
 	var out CameraLink
 	err = s.o.DB.InTx(ctx, func(tx pgx.Tx) error {
 		data := map[string]any{"gb_code": f.Camera.Code, "protocol": in.Body.Protocol, "session": session}

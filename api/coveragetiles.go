@@ -52,10 +52,12 @@ func (s *Server) coverageTile(ctx context.Context, c *gin.Context, a caller, in 
 	if err := tiles.Check(at[0], at[1], at[2]); err != nil { // before anything is worked out for it
 		return nil, err
 	}
-	now, settings := s.o.Now(), s.o.Catalogue.Now()
-	fresh := func(v *coverageAnswer) bool { return v.catalog == settings && now.Sub(v.at) < stands(v.took) }
+	now := s.o.Now()
+	fresh := func(v *coverageAnswer) bool {
+		return v.catalog == s.o.Catalogue.Now() && now.Sub(v.at) < stands(v.took)
+	}
 	key := fmt.Sprintf("%s %d %q", a.Scope.Tag(a.View), in.BeyondS, in.Grid)
-	v, err := s.coverages.of(ctx, key, a.ID, fresh, func() (*coverageAnswer, int, error) { return s.answerCoverage(ctx, a, &in.CoverageQuestion, settings) })
+	v, err := s.coverages.of(ctx, key, a.ID, fresh, func() (*coverageAnswer, int, error) { return s.answerCoverage(ctx, a, &in.CoverageQuestion) })
 	if err != nil {
 		return nil, err
 	}
@@ -69,9 +71,11 @@ func (s *Server) coverageTile(ctx context.Context, c *gin.Context, a caller, in 
 }
 
 // answerCoverage answers a question, or refuses it for good.
-func (s *Server) answerCoverage(ctx context.Context, a caller, q *CoverageQuestion, settings *store.Catalog) (v *coverageAnswer, cost int, err error) {
-	v = &coverageAnswer{catalog: settings}
+func (s *Server) answerCoverage(ctx context.Context, a caller, q *CoverageQuestion) (v *coverageAnswer, cost int, err error) {
+	v = &coverageAnswer{}
 	v.at, v.took, err = s.workOut(ctx, a, func(context.Context) error {
+		settings := s.o.Catalogue.Now()
+		v.catalog = settings
 		top := topmost(settings.Tree, a.Scope, q.Grid)
 		if len(top) == 0 {
 			v.refused = errNoGrid

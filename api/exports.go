@@ -36,7 +36,7 @@ func (s *Server) exports() {
 	route(s, need{auth.Read, auth.CountExport}, huma.Operation{
 		OperationID: "export-figures", Method: http.MethodGet, Path: "/api/v1/exports/figures.csv", Tags: []string{"exports"},
 		Summary: "Counts of reported incidents by grid and by top category as a file", Errors: []int{422, 429},
-		Description: "Small counts are merged upward, so that no number from 1 to 4 can be worked out: 并入其余 is part of the line 其余 of the grid above. " +
+		Description: "Small counts are merged upward, so that no number from 1 to 4 can be worked out of one file (of two whose periods overlap one less the other could tell one): 并入其余 is part of the line 其余 of the grid above. " +
 			"Categories whose place is not shown are not counted.",
 		Responses: file("The file"),
 	}, s.exportFigures)
@@ -243,6 +243,10 @@ func (s *Server) exportFigures(ctx context.Context, c caller, in *figuresInput) 
 	return csvFile("figures-"+in.From+"-"+in.To+".csv", rows)
 }
 
+// firstYear is the first whose weeks are told of: an earlier one is a slip of the pen, and a
+// bulletin of it could not be taken back.
+const firstYear = 2000
+
 // wholeWeeks is a period of whole weeks that are over. Periods that begin on any
 // day could be subtracted, down to a single day's count.
 func (s *Server) wholeWeeks(first, after string) (from, to time.Time, err error) {
@@ -252,6 +256,9 @@ func (s *Server) wholeWeeks(first, after string) (from, to time.Time, err error)
 	to, errs[1] = time.ParseInLocation(time.DateOnly, after, today.Location())
 	if errs[0] != nil || errs[1] != nil || from.Weekday() != time.Monday || to.Weekday() != time.Monday || !to.After(from) || to.After(today) {
 		return from, to, problem(http.StatusUnprocessableEntity, "from and to are Mondays like 2026-03-02; to is the Monday after the last week, and may be today")
+	}
+	if from.Year() < firstYear {
+		return from, to, problem(http.StatusUnprocessableEntity, fmt.Sprintf("weeks begin in %d or later", firstYear))
 	}
 	return from, to, nil
 }
@@ -266,7 +273,7 @@ func (s *Server) oneWeek(first, after string) (from, to time.Time, err error) {
 	return from, to, err
 }
 
-var errOneWeek = problem(http.StatusUnprocessableEntity, "ask for one week: from and to are Mondays at 0:00 on the clocks of China; to is today at the latest")
+var errOneWeek = problem(http.StatusUnprocessableEntity, "ask for one week: from and to are Mondays at 0:00 on the clocks of China; to is today at the latest, and from of 2000 or later")
 
 // countTable is a tree of counts with the names of its nodes. Its first node
 // holds all.

@@ -139,7 +139,8 @@ func (s *Server) households(ctx context.Context, a caller, e *exposed, h *heat) 
 	numberOf := func(leaf int) (store.GridHouseholds, bool) {
 		n, known := stored[key{string(nodes[h.tree.Path(leaf)[0]].Code), string(nodes[leaf].Code)}]
 		area := orbgeo.Area(nodes[leaf].Geom)
-		return n, known && math.Abs(area-n.AreaM2) <= sameArea*n.AreaM2
+		elsewhere := known && n.Lon != nil && h.tree.Locate(geo.WGS84{*n.Lon, *n.Lat}).Index != leaf
+		return n, known && !elsewhere && math.Abs(area-n.AreaM2) <= sameArea*n.AreaM2
 	}
 	leaves := 0
 	for i := range nodes {

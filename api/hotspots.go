@@ -190,17 +190,16 @@ func (s *Server) heatOf(ctx context.Context, a caller, in *heatAsked) (h *heat, 
 	if err != nil {
 		return nil, err
 	}
-	narrow, err := s.filter(ctx, a, &listInput{Grid: in.Grid})
+	narrow, err := s.filter(ctx, a, &listInput{Grid: in.Grid, Category: in.Category})
 	if err != nil {
 		return nil, err
-	}
-	if _, known := s.o.Catalogue.Now().Categories[in.Category]; !known && in.Category != "" {
-		return nil, problem(http.StatusUnprocessableEntity, fmt.Sprintf("there is no category %q", in.Category))
 	}
 	h = &heat{tree: s.o.Catalogue.Now().Tree, done: func() {}, exposed: by}
 	if h.grids = topmost(h.tree, a.Scope, in.Grid); len(h.grids) == 0 {
 		return nil, errNoGrid
 	}
+	given := false // to the caller
+
 	if long > shortCount || len(in.periods) > 2 || in.per == perPatrol { // many steps are much to judge, however short, and fixes are many
 		if err := s.await(ctx, s.counting, "busy_figures"); err != nil {
 			return nil, err
@@ -208,8 +207,8 @@ func (s *Server) heatOf(ctx context.Context, a caller, in *heatAsked) (h *heat, 
 		done := func() { <-s.counting }
 		h.done = done
 		defer func() {
-			if err != nil {
-				done()
+			if !given {
+				done() // after a panic too
 			}
 		}()
 	}
@@ -250,9 +249,12 @@ func (s *Server) heatOf(ctx context.Context, a caller, in *heatAsked) (h *heat, 
 		h.periods = append(h.periods, c)
 	}
 	if h.exposed != nil {
-		err = s.expose(ctx, a, h.exposed, h)
+		if err := s.expose(ctx, a, h.exposed, h); err != nil {
+			return nil, err
+		}
 	}
-	return h, err
+	given = true
+	return h, nil
 }
 
 // mirrorWait is how long counts wait for the incidents in memory to have what the
@@ -264,13 +266,13 @@ const mirrorWait = 300 * time.Millisecond
 func (s *Server) cellCounts(ctx context.Context, a caller, f store.CellFilter, periods []analysis.Period) ([]store.CellCounts, error) {
 	db := s.reads(a)
 	if s.o.Mirror != nil {
-		end, err := db.FeedEnd(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if v, err := s.o.Mirror.Await(ctx, end, mirrorWait); err == nil {
-			if found, err := v.CellCounts(a.Scope, a.View, f, periods...); !errors.Is(err, mirror.ErrNarrowed) {
-				return found, err
+		wait, cancel := context.WithTimeout(ctx, mirrorWait)
+		defer cancel()
+		if end, err := db.FeedEnd(wait); err == nil {
+			if v, err := s.o.Mirror.Await(wait, end, mirrorWait); err == nil {
+				if found, err := v.CellCounts(a.Scope, a.View, f, periods...); !errors.Is(err, mirror.ErrNarrowed) {
+					return found, err
+				}
 			}
 		}
 	}

@@ -58,12 +58,16 @@ func (s *Server) hotTile(ctx context.Context, c *gin.Context, a caller, in *hotT
 	if err := tiles.Check(at[0], at[1], at[2]); err != nil { // before anything is counted for it
 		return nil, err
 	}
-	now, settings := s.o.Now(), s.o.Catalogue.Now()
+	now := s.o.Now()
 	fresh := func(h *hotAnswer) bool {
 		age := now.Sub(h.at)
-		return h.catalog == settings && age <= hotAtMost && (age < stands(h.took) || s.o.Hub.Head() <= h.seq)
+		return h.catalog == s.o.Catalogue.Now() && age <= hotAtMost && (age < stands(h.took) || s.o.Hub.Head() <= h.seq)
 	}
-	h, err := s.hotAnswers.of(ctx, hotKey(a, &in.HotQuestion), a.ID, fresh, func() (*hotAnswer, int, error) { return s.answerHot(ctx, a, &in.HotQuestion, settings) })
+	key, err := hotKey(a, &in.HotQuestion)
+	if err != nil {
+		return nil, err
+	}
+	h, err := s.hotAnswers.of(ctx, key, a.ID, fresh, func() (*hotAnswer, int, error) { return s.answerHot(ctx, a, &in.HotQuestion) })
 	if err != nil {
 		return nil, err
 	}
@@ -76,19 +80,35 @@ func (s *Server) hotTile(ctx context.Context, c *gin.Context, a caller, in *hotT
 	}, nil
 }
 
-// hotKey names a question and who is told the same.
-func hotKey(a caller, q *HotQuestion) string {
+// hotKey names a question and who is told the same. Rights that the question needs beside
+// that to hot spots are looked at here: an answer may be there that another has asked for.
+func hotKey(a caller, q *HotQuestion) (string, error) {
+	rights := ""
+	for _, r := range []struct {
+		asked bool
+		of    auth.Resource
+	}{{q.Per == perPatrol, auth.Position}, {q.Grid != "", auth.Grid}} {
+		if !r.asked {
+			continue
+		}
+		d, err := auth.Decide(a.Actor, auth.Read, r.of)
+		if err != nil {
+			return "", err
+		}
+		rights += d.Scope.Tag(d.View) + " "
+	}
 	k := q.K
 	if q.Method != "gi" {
 		k = 0
 	}
-	return fmt.Sprintf("%s %d %d %d %d %s %q %q %q", a.Scope.Tag(a.View), q.From.UnixMicro(), q.To.UnixMicro(), q.Res, k, q.Method, q.Category, q.Grid, q.Per)
+	return fmt.Sprintf("%s%s %d %d %d %d %s %q %q %q", rights, a.Scope.Tag(a.View), q.From.UnixMicro(), q.To.UnixMicro(), q.Res, k, q.Method, q.Category, q.Grid, q.Per), nil
 }
 
 // answerHot answers a question, or refuses it for good.
-func (s *Server) answerHot(ctx context.Context, a caller, q *HotQuestion, settings *store.Catalog) (h *hotAnswer, cost int, err error) {
-	h = &hotAnswer{catalog: settings}
+func (s *Server) answerHot(ctx context.Context, a caller, q *HotQuestion) (h *hotAnswer, cost int, err error) {
+	h = &hotAnswer{}
 	h.at, h.took, err = s.workOut(ctx, a, func(ctx context.Context) error {
+		h.catalog = s.o.Catalogue.Now()
 		b, err := s.hotSpotsOf(ctx, a, q)
 		if h.refused = refusal(err); h.refused != nil || err != nil {
 			return err

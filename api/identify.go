@@ -135,9 +135,9 @@ func (k *knowledge) forget() {
 // the database: a wall that loads its page anew while the database is away must
 // get the page, which goes on asking.
 func (s *Server) identify(c *gin.Context) {
-	ctx := context.WithValue(c.Request.Context(), keyAddress, s.address(c))
-	ctx = context.WithValue(ctx, keySecure, s.overTLS(c))
-	c.Request = c.Request.WithContext(ctx)
+	ctx := c.Request.Context()
+	who := ctx.Value(keyAsking).(*asking) // see begin
+	who.address, who.secure = s.address(c), s.overTLS(c)
 	secret, kind := credentialOf(c.Request)
 	path := c.Request.URL.Path
 	if secret == "" || !strings.HasPrefix(path, "/api/") && !strings.HasPrefix(path, "/tiles/") {
@@ -152,8 +152,7 @@ func (s *Server) identify(c *gin.Context) {
 	k, err := s.holder(ctx, secret, kind, classOf(c.Request.Method, path))
 	switch {
 	case err == nil:
-		ctx = context.WithValue(ctx, keyActor, k.actor)
-		c.Request = c.Request.WithContext(context.WithValue(ctx, keyCredential, k.cred))
+		who.actor, who.cred = k.actor, k.cred
 	case !errors.Is(err, store.ErrNotFound):
 		refuse(c, s.answer(ctx, err))
 		return
@@ -341,10 +340,7 @@ func network(a netip.Addr) string {
 // as limits count it.
 func Address(r *http.Request) string { return network(addressOf(r.Context())) }
 
-func addressOf(ctx context.Context) netip.Addr {
-	a, _ := ctx.Value(keyAddress).(netip.Addr)
-	return a
-}
+func addressOf(ctx context.Context) netip.Addr { return askingOf(ctx).address }
 
 // overTLS reports whether the request came by https: to this server, or to a
 // trusted proxy before it.
@@ -357,7 +353,4 @@ func (s *Server) overTLS(c *gin.Context) bool {
 		c.GetHeader("X-Forwarded-Proto") == "https"
 }
 
-func secureOf(ctx context.Context) bool {
-	is, _ := ctx.Value(keySecure).(bool)
-	return is
-}
+func secureOf(ctx context.Context) bool { return askingOf(ctx).secure }

@@ -98,6 +98,9 @@ func (s *Server) listIncidents(ctx context.Context, a caller, in *listInput) (*l
 
 // filter reads the filter of a list. A grid that its reader may not see is none.
 func (s *Server) filter(ctx context.Context, c caller, in *listInput) (store.IncidentFilter, error) {
+	if err := s.isCategory(in.Category); err != nil {
+		return store.IncidentFilter{}, err
+	}
 	f := store.IncidentFilter{From: in.From, To: in.To, Category: in.Category, TopCategory: s.o.Catalogue.Now().Categories[in.Category].Parent == "", States: in.State, Text: in.Text, At: s.o.Now()}
 	if len(in.BBox) == 4 {
 		b := orb.Bound{Min: orb.Point{in.BBox[0], in.BBox[1]}, Max: orb.Point{in.BBox[2], in.BBox[3]}}
@@ -157,6 +160,14 @@ func (s *Server) filter(ctx context.Context, c caller, in *listInput) (store.Inc
 		f.After = &c
 	}
 	return f, nil
+}
+
+// isCategory refuses a code that no category has; "" asks for all.
+func (s *Server) isCategory(code string) error {
+	if _, known := s.o.Catalogue.Now().Categories[code]; !known && code != "" {
+		return problem(http.StatusUnprocessableEntity, fmt.Sprintf("there is no category %.40q", code))
+	}
+	return nil
 }
 
 // figureRows reads the part of a filter that opens figures into their rows.

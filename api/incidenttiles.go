@@ -24,7 +24,7 @@ import (
 const seqHeader = "X-Onemap-Seq"
 
 // incidentTileParams are the query parameters of tiles of incidents.
-func incidentTileParams() []*huma.Param {
+var incidentTileParams = func() []*huma.Param {
 	is := func(name, kind, format, doc string) *huma.Param {
 		return &huma.Param{Name: name, In: "query", Description: "Of incidents: " + doc, Schema: &huma.Schema{Type: kind, Format: format}}
 	}
@@ -37,7 +37,7 @@ func incidentTileParams() []*huma.Param {
 		is("category", "string", "", "a category, or a top category with all below it"), state, shown,
 		is("min_seq", "integer", "int64", "not older than this event; waited for up to a second"),
 	}
-}
+}()
 
 // drawerOf is what draws a tile of any layer; of incidents it says as of which event, and
 // has waited for the one that was asked for, so that drawing waits for nothing.
@@ -48,7 +48,7 @@ func (s *Server) drawerOf(ctx context.Context, c *gin.Context, z, x, y int, a au
 	}
 	asked, err := url.ParseQuery(c.Request.URL.RawQuery)
 	if err != nil {
-		return nil, problem(http.StatusBadRequest, "the query of the address cannot be read")
+		return nil, errQuery
 	}
 	q, least, err := s.incidentQuery(asked)
 	if err != nil {
@@ -74,7 +74,7 @@ func (s *Server) incidentQuery(v url.Values) (q tiles.IncidentQuery, least feed.
 		if len(given) != 1 {
 			return q, 0, problem(http.StatusBadRequest, fmt.Sprintf("%s is given more than once", name))
 		}
-		if !slices.ContainsFunc(incidentTileParams(), func(p *huma.Param) bool { return p.Name == name }) {
+		if !slices.ContainsFunc(incidentTileParams, func(p *huma.Param) bool { return p.Name == name }) {
 			return q, 0, problem(http.StatusBadRequest, fmt.Sprintf("a tile of incidents has no parameter %.40q", name))
 		}
 	}
@@ -103,12 +103,11 @@ func (s *Server) incidentQuery(v url.Values) (q tiles.IncidentQuery, least feed.
 		return q, 0, problem(http.StatusBadRequest, "shown is true or left out")
 	}
 	if code := v.Get("category"); code != "" || shown != "" {
-		categories := s.o.Catalogue.Now().Categories
-		if _, known := categories[code]; !known && code != "" {
-			return q, 0, problem(http.StatusUnprocessableEntity, fmt.Sprintf("there is no category %.40q", code))
+		if err := s.isCategory(code); err != nil {
+			return q, 0, err
 		}
 		q.Categories = []string{}
-		for k, c := range categories {
+		for k, c := range s.o.Catalogue.Now().Categories {
 			if (code == "" || k == code || c.Parent == code) && (shown == "" || !c.Sensitive()) {
 				q.Categories = append(q.Categories, k)
 			}

@@ -46,30 +46,40 @@ var (
 	errManyWait  = retryLater("too many of your requests wait for one answer; send this one again in a moment")
 )
 
+// ownRefusal is an error that only concerns who works an answer out, as that one has asked
+// for too much: who waits is not told it, and works the answer out instead.
+type ownRefusal struct{ error }
+
 // of is the answer under a key: one that is fresh, or worked out anew. Errors are told to
-// all who wait, and not kept.
+// all who wait, but for an ownRefusal, and not kept. An answer that was waited for and is
+// not fresh any more is not taken.
 func (k *kept[V]) of(ctx context.Context, key, caller string, fresh func(V) bool, work func() (v V, cost int, err error)) (v V, err error) {
-	k.mu.Lock()
-	if e, ok := k.byKey[key]; ok {
-		if a := e.Value.(*keptAnswer[V]); fresh(a.v) {
-			k.order.MoveToFront(e)
-			k.mu.Unlock()
-			return a.v, nil
+	for {
+		k.mu.Lock()
+		if e, ok := k.byKey[key]; ok {
+			if a := e.Value.(*keptAnswer[V]); fresh(a.v) {
+				k.order.MoveToFront(e)
+				k.mu.Unlock()
+				return a.v, nil
+			}
 		}
-	}
-	if w, ok := k.under[key]; ok {
+		w, ok := k.under[key]
+		if !ok {
+			break
+		}
 		if k.waiting[caller] >= k.waiters {
 			k.mu.Unlock()
 			return v, errManyWait
 		}
 		k.waiting[caller]++
 		k.mu.Unlock()
-		defer k.waited(caller)
-		select {
-		case <-w.done:
+		if err := k.wait(ctx, w, caller); err != nil {
+			return v, err
+		}
+		switch own := (ownRefusal{}); {
+		case errors.As(w.err, &own):
+		case w.err != nil || fresh(w.v):
 			return w.v, w.err
-		case <-ctx.Done():
-			return v, ctx.Err()
 		}
 	}
 	w := &keptWork[V]{done: make(chan struct{}), err: errKeptBroke}
@@ -78,7 +88,20 @@ func (k *kept[V]) of(ctx context.Context, key, caller string, fresh func(V) bool
 	cost := 0
 	defer func() { k.finish(key, w, cost) }() // also when it panics: nobody waits for ever
 	w.v, cost, w.err = work()
+	if own := (ownRefusal{}); errors.As(w.err, &own) {
+		return w.v, own.error
+	}
 	return w.v, w.err
+}
+
+func (k *kept[V]) wait(ctx context.Context, w *keptWork[V], caller string) error {
+	defer k.waited(caller)
+	select {
+	case <-w.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (k *kept[V]) waited(caller string) {
@@ -90,9 +113,9 @@ func (k *kept[V]) waited(caller string) {
 }
 
 func (k *kept[V]) finish(key string, w *keptWork[V], cost int) {
-	close(w.done)
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	defer close(w.done) // who has waited finds the place free
 	delete(k.under, key)
 	if w.err != nil {
 		return

@@ -65,6 +65,69 @@ func TestAnAnswerIsWorkedOutOnceForAllWhoWait(t *testing.T) {
 	})
 }
 
+// TestWhoWaitsIsNotToldWhatConcernsAnother: who works it out is refused for asking too much,
+// or does so by settings that are not in force any more; who waited works it out then.
+func TestWhoWaitsIsNotToldWhatConcernsAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKept[int](10, 3)
+		tooMuch := errors.New("you ask for too much")
+		var settings atomic.Int64
+		fresh := func(v int) bool { return v == int(settings.Load()) }
+		work := func(err error) func() (int, int, error) {
+			return func() (int, int, error) {
+				by := int(settings.Load())
+				time.Sleep(time.Second)
+				return by, 1, err
+			}
+		}
+		first, waited := make(chan error, 1), make(chan int, 3)
+		wait := func() {
+			synctest.Wait()
+			for i := range 3 {
+				go func() {
+					v, err := k.of(t.Context(), "a", fmt.Sprint("other", i), fresh, work(nil))
+					if err != nil {
+						t.Error(err)
+					}
+					waited <- v
+				}()
+			}
+		}
+		go func() {
+			_, err := k.of(t.Context(), "a", "greedy", fresh, work(ownRefusal{tooMuch}))
+			first <- err
+		}()
+		wait()
+		if err := <-first; err != tooMuch {
+			t.Errorf("who asked for too much is told %v", err)
+		}
+		for range 3 {
+			if v := <-waited; v != 0 {
+				t.Errorf("who waited is told %d", v)
+			}
+		}
+		settings.Store(1)
+		go func() {
+			_, err := k.of(t.Context(), "a", "early", fresh, work(nil))
+			first <- err
+		}()
+		synctest.Wait()
+		settings.Store(2)
+		wait()
+		if err := <-first; err != nil {
+			t.Error(err)
+		}
+		for range 3 {
+			if v := <-waited; v != 2 {
+				t.Errorf("by settings %d, in force are 2", v)
+			}
+		}
+		if len(k.under)+len(k.waiting) > 0 {
+			t.Errorf("%v %v", k.under, k.waiting)
+		}
+	})
+}
+
 // TestAnswersKeptAreBounded holds the cost of what is kept against what was put in, and that
 // one who panics keeps nobody waiting.
 func TestAnswersKeptAreBounded(t *testing.T) {
@@ -92,5 +155,16 @@ func TestAnswersKeptAreBounded(t *testing.T) {
 	}()
 	if v, err := k.of(t.Context(), "new", "x", func(int) bool { return true }, func() (int, int, error) { return 3, 1, nil }); v != 3 || err != nil {
 		t.Errorf("after a panic: %d %v", v, err)
+	}
+}
+
+func TestAnIfNoneMatchListsTags(t *testing.T) {
+	const etag = `"5f"`
+	for match, want := range map[string]bool{
+		"": false, `"5f"`: true, `W/"5f"`: true, `"1", "5f"`: true, ` "1",W/"5f" `: true, "*": true, `"5"`: false, "5f": false, `"5f0"`: false, `"1", "2"`: false,
+	} {
+		if is := holds(match, etag); is != want {
+			t.Errorf("If-None-Match: %s holds %s: %t", match, etag, is)
+		}
 	}
 }

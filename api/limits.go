@@ -260,6 +260,10 @@ func (s *Server) spent(caller string, began time.Time) {
 	s.gates.effort.Spend(caller, now, min(now.Sub(began), dearest))
 }
 
+// briefly is for how long a place for drawing may be worked at without resting afterwards:
+// a tile that is ready takes less.
+const briefly = 100 * time.Microsecond
+
 // take waits for a place of a class; leave gives it back. A place for drawing
 // rests as long as it was worked at: tiles are drawn by this process itself, and
 // reports need its processors too.
@@ -269,7 +273,13 @@ func (s *Server) take(ctx context.Context, c class) (leave func(), err error) {
 	defer func() { began = time.Now() }()
 	leave = func() { <-place }
 	if c == drawing {
-		leave = func() { time.AfterFunc(time.Since(began), func() { <-place }) }
+		leave = func() {
+			if worked := time.Since(began); worked > briefly {
+				time.AfterFunc(worked, func() { <-place })
+			} else {
+				<-place
+			}
+		}
 	}
 	if err := s.await(ctx, place, "busy_"+classNames[c]); err != nil {
 		return nil, err

@@ -50,7 +50,7 @@ func (s *Server) mapRoutes() {
 	paths.AddOperation(&huma.Operation{
 		OperationID: "tile", Method: http.MethodGet, Path: "/tiles/{layer}/{z}/{x}/{y}.mvt", Tags: []string{"tiles"}, Security: security,
 		Summary:    "A vector tile, cut to the caller's scope",
-		Parameters: append([]*huma.Param{name("layer", "string"), name("z", "integer"), name("x", "integer"), name("y", "integer")}, incidentTileParams()...), Responses: tile,
+		Parameters: append([]*huma.Param{name("layer", "string"), name("z", "integer"), name("x", "integer"), name("y", "integer")}, incidentTileParams...), Responses: tile,
 	})
 	paths.AddOperation(&huma.Operation{
 		OperationID: "live", Method: http.MethodGet, Path: "/api/v1/live", Tags: []string{"live"}, Security: security,
@@ -130,6 +130,9 @@ func (s *Server) tileProblem(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, tiles.ErrUnknownLayer), errors.Is(err, tiles.ErrOutOfRange):
 		return problem(http.StatusNotFound, err.Error())
+	}
+	if errors.Is(err, tiles.ErrProjecting) {
+		return retryLater("the grids were redrawn and are being made ready for the map")
 	}
 	if errors.Is(err, mirror.ErrBehind) {
 		return retryLater("this server has not come to that event yet")

@@ -52,12 +52,12 @@ func (s *Server) periodExports() {
 const aLineAFigure = "What GET /api/v1/figures tells, a line a figure: n, what it is of, and the rate. The first lines (about) say the period, what it " +
 	"is narrowed to, and as of when. A text that a spreadsheet could take for a formula begins with an apostrophe."
 
-// periodFile writes the figures of a period as a file of this name.
-type periodFile func(name string, in *periodExportInput, f PeriodFigures) (*fileOutput, error)
+// periodFile writes the figures of a period as a file of this name, for who asks.
+type periodFile func(c caller, name string, in *periodExportInput, f PeriodFigures) (*fileOutput, error)
 
 // tableFile is a file of a table.
 func tableFile(write func(string, [][]any) (*fileOutput, error)) periodFile {
-	return func(name string, in *periodExportInput, f PeriodFigures) (*fileOutput, error) {
+	return func(_ caller, name string, in *periodExportInput, f PeriodFigures) (*fileOutput, error) {
 		return write(name, periodTable(in, f))
 	}
 }
@@ -102,7 +102,7 @@ func (s *Server) exportPeriod(ctx context.Context, c caller, in *periodExportInp
 	if err != nil {
 		return nil, err
 	}
-	out, err := write(fmt.Sprintf("period-figures-%s-%s.%s", people.Local(in.From).Format("20060102"), people.Local(in.To).Format("20060102"), ending), in, f)
+	out, err := write(c, fmt.Sprintf("period-figures-%s-%s.%s", people.Local(in.From).Format("20060102"), people.Local(in.To).Format("20060102"), ending), in, f)
 	if err != nil {
 		return nil, err
 	}

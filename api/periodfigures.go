@@ -194,9 +194,6 @@ func (s *Server) figuresOfPeriod(ctx context.Context, a caller, asked *periodFig
 	if err != nil {
 		return nil, err
 	}
-	if _, known := s.o.Catalogue.Now().Categories[in.Category]; !known && in.Category != "" {
-		return nil, problem(http.StatusUnprocessableEntity, fmt.Sprintf("there is no category %.40q", in.Category))
-	}
 	f := store.FigureFilter{Period: analysis.Period{From: in.From, To: in.To}, Grids: narrow.Grids, Category: in.Category, By: store.FiguresBy(in.By)}
 	if narrow.Department != nil {
 		if f.Department = *narrow.Department; f.Department == 0 {
@@ -357,8 +354,9 @@ func (s *Server) figureGrid(ctx context.Context, in *PeriodQuestion, key string)
 		return figureGroup{code: path[at].Code, name: path[at].Name, order: 1}, nil
 	}
 	g := figureGroup{code: path[at+1].Code, name: path[at+1].Name}
-	for _, n := range s.o.Catalogue.Now().Tree.Nodes() {
-		if string(n.Code) == g.code { // a grid that is no more is no filter
+	tree := s.o.Catalogue.Now().Tree
+	for i, n := range tree.Nodes() {
+		if string(n.Code) == g.code && string(tree.Nodes()[tree.Path(i)[0]].Code) == path[0].Code { // a grid that is no more is no filter
 			g.name, g.rows = n.Name, rowsOf(in, "grid", g.code)
 			break
 		}

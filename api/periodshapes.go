@@ -14,12 +14,13 @@ import (
 
 const geoType = "application/geo+json"
 
-// shapesFile is the figures of grids with their shapes.
-func (s *Server) shapesFile(name string, in *periodExportInput, f PeriodFigures) (*fileOutput, error) {
+// shapesFile is the figures of grids with their shapes, of those that the reader may see: a
+// grid of another county may have the code of one.
+func (s *Server) shapesFile(c caller, name string, in *periodExportInput, f PeriodFigures) (*fileOutput, error) {
 	shapes := map[string]orb.Geometry{}
 	tree := s.o.Catalogue.Now().Tree
 	for i, n := range tree.Nodes() {
-		if below(tree, i, in.Grid) {
+		if below(tree, i, in.Grid) && c.Scope.Sees(n.No) {
 			shapes[string(n.Code)] = n.Geom
 		}
 	}

@@ -76,6 +76,9 @@ func useProblems() {
 				var d *huma.ErrorDetail
 				switch {
 				case errors.As(err, &d):
+					if strings.HasPrefix(d.Message, "invalid date/time") { // it goes on with a layout as the Go language writes it
+						d.Message = "a time is written as 2026-09-14T08:00:00Z; in an address the + of another offset is %2B"
+					}
 					p.Errors = append(p.Errors, ProblemItem{d.Location, d.Message})
 				case err != nil:
 					p.Errors = append(p.Errors, ProblemItem{"body", err.Error()})

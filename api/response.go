@@ -58,6 +58,9 @@ func (s *Server) responseTimes(ctx context.Context, a caller, in *responseInput)
 	if d := in.To.Sub(in.From); d <= 0 || d > longestResponse {
 		return nil, problem(http.StatusUnprocessableEntity, "give a period: to after from, by 366 days at most")
 	}
+	if err := s.isCategory(in.Category); err != nil {
+		return nil, err
+	}
 	f := store.ResponseFilter{From: in.From, To: in.To, Category: in.Category, TopCategory: s.o.Catalogue.Now().Categories[in.Category].Parent == ""}
 	r, err := s.reads(a).ResponseTimes(ctx, a.Scope, a.View, f)
 	if err != nil {

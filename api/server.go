@@ -226,21 +226,37 @@ func (s *Server) Routes() gin.RoutesInfo { return s.gin.Routes() }
 type contextKey int
 
 const (
-	keyActor contextKey = iota
-	keyRequest
-	keyCredential
-	keyAddress
-	keySecure
+	keyAsking contextKey = iota
 	keyBody
 	keyStream
 )
+
+// asking is what is known of a request before its handler begins. It is one value in the
+// context: each by itself would copy the request once more.
+type asking struct {
+	id      string
+	address netip.Addr
+	secure  bool             // over TLS
+	actor   auth.Actor       // nobody where nobody signed in
+	cred    store.Credential // likewise
+}
+
+// askingOf is nobody's where there is none. It is not to be changed.
+func askingOf(ctx context.Context) *asking {
+	if a, is := ctx.Value(keyAsking).(*asking); is {
+		return a
+	}
+	return &nobodys
+}
+
+var nobodys asking
 
 // begin gives the request an id and the headers every answer carries.
 func (s *Server) begin(c *gin.Context) {
 	b := make([]byte, 8)
 	rand.Read(b)
 	id := hex.EncodeToString(b)
-	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), keyRequest, id))
+	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), keyAsking, &asking{id: id}))
 	h := c.Writer.Header()
 	h.Set("X-Request-Id", id)
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -287,16 +303,10 @@ func otherSite(r *http.Request) bool {
 const contentPolicy = "default-src 'none'; script-src 'self'; worker-src 'self' blob:; style-src 'self'; style-src-attr 'unsafe-inline'; " +
 	"img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-func requestID(ctx context.Context) string {
-	id, _ := ctx.Value(keyRequest).(string)
-	return id
-}
+func requestID(ctx context.Context) string { return askingOf(ctx).id }
 
 // actorOf is who asks; the zero Actor when nobody signed in.
-func actorOf(ctx context.Context) auth.Actor {
-	a, _ := ctx.Value(keyActor).(auth.Actor)
-	return a
-}
+func actorOf(ctx context.Context) auth.Actor { return askingOf(ctx).actor }
 
 // need is the row of the policy that a route falls under.
 type need struct {
@@ -420,15 +430,15 @@ func route[I, O any](s *Server, n need, op huma.Operation, f func(context.Contex
 	})
 }
 
-// onceEach refuses a query that names a parameter twice: one of the two would be left
-// out, and the answer would be about something else than was asked.
+// onceEach refuses a query that cannot be read, or that names a parameter twice: a part of
+// it would be left out, and the answer would be about something else than was asked.
 func onceEach(query string) error {
-	if !strings.Contains(query, "&") {
+	if query == "" {
 		return nil
 	}
 	values, err := url.ParseQuery(query)
 	if err != nil {
-		return nil // what cannot be read is none, as ever
+		return errQuery
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if len(values[name]) > 1 {
@@ -437,6 +447,8 @@ func onceEach(query string) error {
 	}
 	return nil
 }
+
+var errQuery = problem(http.StatusBadRequest, "the query of the address cannot be read: write & between its parameters, %25 for a % and %3B for a ;")
 
 // patient marks operations that may take longer than others, with how long.
 const patient = "patient"

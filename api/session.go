@@ -236,10 +236,7 @@ func (s *Server) whoAmI(ctx context.Context, a caller, _ *struct{}) (*sessionAns
 }
 
 // credentialIn is the credential of whoever asks.
-func credentialIn(ctx context.Context) store.Credential {
-	c, _ := ctx.Value(keyCredential).(store.Credential)
-	return c
-}
+func credentialIn(ctx context.Context) store.Credential { return askingOf(ctx).cred }
 
 // describe tells what a credential's holder is told of themselves.
 func (s *Server) describe(ctx context.Context, a auth.Actor, c store.Credential) (Session, error) {

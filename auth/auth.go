@@ -7,9 +7,11 @@
 package auth
 
 import (
+	"encoding/hex"
 	"fmt"
 	"hash/fnv"
 	"slices"
+	"strconv"
 
 	"onemap/feed"
 )
@@ -148,9 +150,20 @@ func (s Scope) OpenOnly() bool { return s.openOnly }
 // with the same tag are shown the same. Used in cache keys and in the live
 // protocol.
 func (s Scope) Tag(v View) string {
+	b := append(make([]byte, 0, 256), v...)
+	for _, yes := range []bool{s.all, s.sensitive, s.openOnly} {
+		b = strconv.AppendBool(append(b, '|'), yes)
+	}
+	for _, n := range []int64{int64(policyVersion), int64(s.only), int64(s.worker), s.department} {
+		b = strconv.AppendInt(append(b, '|'), n, 10)
+	}
+	for _, iv := range s.intervals {
+		b = strconv.AppendInt(append(b, '|'), int64(iv.Lo), 10)
+		b = strconv.AppendInt(append(b, '-'), int64(iv.Hi), 10)
+	}
 	h := fnv.New64a()
-	fmt.Fprintf(h, "%d|%t|%v|%d|%d|%d|%t|%t|%s", policyVersion, s.all, s.intervals, s.only, s.worker, s.department, s.sensitive, s.openOnly, v)
-	return fmt.Sprintf("%016x", h.Sum64())
+	h.Write(b)
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // Actor is whoever asks: a person's session, a wall, a machine token, a sweep.

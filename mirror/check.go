@@ -14,20 +14,19 @@ import (
 
 	"onemap/analysis"
 	"onemap/auth"
-	"onemap/feed"
 	"onemap/geo/cell"
 	"onemap/store"
 )
 
 const (
-	checkTries = 20              // a busy hall goes on while the database is asked
+	checkTries = 5               // what is counted may change while the database is asked
 	checkAgain = 3               // a fault that is none goes away
 	checkRest  = time.Second     // before it is looked at again
-	checkWait  = 2 * time.Second // for the View of the moment that was asked about
+	checkWait  = 2 * time.Second // for the View to have what the database had
 )
 
-// ErrNotNow says that the mirror is being read, or went on too fast to be held against the
-// database.
+// ErrNotNow says that the mirror is being read, or that what was looked at changed too fast
+// to be held against the database.
 var ErrNotNow = errors.New("mirror: it cannot be checked just now")
 
 // Check holds n incidents, drawn at random by their numbers, against the database, and
@@ -65,30 +64,86 @@ func (m *Mirror) Check(ctx context.Context, rnd *rand.Rand, n int) (looked int, 
 	return looked, ids, nil
 }
 
-// differ are those of ids that the View as of the database's own moment has otherwise.
-func (m *Mirror) differ(ctx context.Context, ids []int64) ([]int64, error) {
-	for range checkTries {
-		want := map[int64]store.Mirrored{}
-		seq, err := m.db.EachMirrored(ctx, m.scope, ids, nil, func(p *store.Mirrored) { want[p.ID] = *p })
-		if err != nil {
-			return nil, err
+// differ are those of ids that the View has otherwise than the database. What changed while
+// the database was asked is not judged.
+func (m *Mirror) differ(ctx context.Context, ids []int64) (wrong []int64, err error) {
+	var looks []map[int64]rowKept
+	want := map[int64]store.Mirrored{}
+	err = m.around(ctx, func() error {
+		rows, err := m.rows(ids)
+		looks = append(looks, rows)
+		return err
+	}, func() error {
+		_, err := m.db.EachMirrored(ctx, m.scope, ids, nil, func(p *store.Mirrored) { want[p.ID] = *p })
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		before, was := looks[0][id]
+		got, is := looks[1][id]
+		if was != is || before != got {
+			continue
 		}
-		for until := time.Now().Add(checkWait); time.Now().Before(until); {
-			wrong, at, ok := m.holdAgainst(ids, want, seq)
-			if ok {
-				return wrong, nil
-			}
-			if at > seq {
-				break // it has gone on
-			}
-			select {
-			case <-ctx.Done():
-				return nil, ctx.Err()
-			case <-time.After(time.Millisecond):
-			}
+		if p, should := want[id]; is != should || is && got != kept(&p) {
+			wrong = append(wrong, id)
 		}
 	}
-	return nil, ErrNotNow
+	return wrong, nil
+}
+
+// around looks at the View before and after the database is asked: what is the same in both
+// looks did not change meanwhile, however much else did. Before the second look the View
+// has all that the database had. Error: ErrNotNow, or what a look or the database says.
+func (m *Mirror) around(ctx context.Context, look, ask func() error) error {
+	if err := look(); err != nil {
+		return err
+	}
+	if err := ask(); err != nil {
+		return err
+	}
+	wait, cancel := context.WithTimeout(ctx, checkWait)
+	defer cancel()
+	end, err := m.db.FeedEnd(wait)
+	if err == nil {
+		_, err = m.Await(wait, end, checkWait)
+	}
+	var loading *Loading
+	if errors.Is(err, ErrBehind) || errors.As(err, &loading) || errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return ErrNotNow
+	}
+	if err != nil {
+		return err
+	}
+	return look()
+}
+
+// whole is the newest View while it has everything that it was told of. Error: ErrNotNow.
+// The caller holds mu.
+func (m *Mirror) whole() (*View, error) {
+	v := m.view.Load()
+	if v == nil || m.due || m.reading || !m.late.none() {
+		return nil, ErrNotNow
+	}
+	return v, nil
+}
+
+// rows are the incidents of ids as the View has them. Error: ErrNotNow.
+func (m *Mirror) rows(ids []int64) (map[int64]rowKept, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	v, err := m.whole()
+	if err != nil {
+		return nil, err
+	}
+	out := map[int64]rowKept{}
+	for _, id := range ids {
+		if r, is := m.row(v, id); is {
+			out[id] = r
+		}
+	}
+	return out, nil
 }
 
 // checkLongest is how long a period may be that counts are checked over: the database is to
@@ -135,48 +190,45 @@ func (m *Mirror) CheckCounts(ctx context.Context, rnd *rand.Rand) (wrong string,
 	return fmt.Sprintf("%+v from %v to %v", f, p.From.UTC(), p.To.UTC()), nil
 }
 
-// countSame reports whether the View of the database's own moment counts what it counts.
+// countSame reports whether the View counts what the database does.
 func (m *Mirror) countSame(ctx context.Context, f store.CellFilter, p analysis.Period) (bool, error) {
 	for range checkTries {
-		want, err := m.db.CellCounts(ctx, m.scope, auth.CaseView, f, p)
+		var looks []store.CellCounts
+		var want store.CellCounts
+		err := m.around(ctx, func() error {
+			got, err := m.counts(f, p)
+			looks = append(looks, got)
+			return err
+		}, func() error {
+			counts, err := m.db.CellCounts(ctx, m.scope, auth.CaseView, f, p)
+			if err == nil {
+				want = counts[0]
+			}
+			return err
+		})
 		if err != nil {
 			return false, err
 		}
-		v, err := m.Await(ctx, want[0].Seq, checkWait)
-		if errors.Is(err, ErrBehind) || err == nil && v.Seq > want[0].Seq {
-			continue // it has gone on, or is being read
+		if looks[0].Equal(looks[1]) {
+			return looks[1].Equal(want), nil
 		}
-		if err != nil {
-			return false, ErrNotNow
-		}
-		got, err := v.CellCounts(m.scope, auth.CaseView, f, p)
-		if err != nil {
-			return false, err
-		}
-		return got[0].Equal(want[0]), nil
 	}
 	return false, ErrNotNow
 }
 
-// holdAgainst compares the View with rows of the moment seq, when it is of that moment.
-func (m *Mirror) holdAgainst(ids []int64, want map[int64]store.Mirrored, seq feed.Seq) (wrong []int64, at feed.Seq, ok bool) {
+// counts is what the View counts. Error: ErrNotNow.
+func (m *Mirror) counts(f store.CellFilter, p analysis.Period) (store.CellCounts, error) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	v := m.view.Load()
-	if v == nil || m.due || m.reading || v.Seq != seq {
-		if v != nil {
-			at = v.Seq
-		}
-		return nil, at, false
+	v, err := m.whole()
+	m.mu.Unlock()
+	if err != nil {
+		return store.CellCounts{}, err
 	}
-	for _, id := range ids {
-		got, is := m.row(v, id)
-		p, should := want[id]
-		if is != should || is && got != kept(&p) {
-			wrong = append(wrong, id)
-		}
+	counts, err := v.CellCounts(m.scope, auth.CaseView, f, p)
+	if err != nil {
+		return store.CellCounts{}, err
 	}
-	return wrong, seq, true
+	return counts[0], nil
 }
 
 // rowKept is what a View keeps of an incident.

@@ -95,7 +95,7 @@ func (v *View) cellCounts(a *Asked, f store.CellFilter) store.CellCounts {
 
 // categoriesIn counts by category the rows that lie in a cell.
 func (v *View) categoriesIn(a *Asked, at cell.Cell, out map[string]int) {
-	in := make([]bool, len(v.Cells.Sets))
+	in := make([]bool, max(1, len(v.Cells.Sets)))
 	for set := 1; set < len(in); set++ {
 		in[set] = v.Cells.At(int32(set), at.Res()) == at
 	}

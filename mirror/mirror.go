@@ -43,7 +43,7 @@ type Mirror struct {
 	done, about atomic.Int64
 	changes     changes
 
-	lost atomic.Bool // something was told that nobody waited for: everything is due
+	late late // told, and not yet followed
 
 	mu      sync.Mutex // guards what follows: one change at a time
 	feed    uint64     // another one after Forget
@@ -54,6 +54,32 @@ type Mirror struct {
 	byID    []int32         // rows of the sorted part in the order of their ids
 	tail    map[int64]int32 // rows of the tail that count
 	numbers *CellNumbers
+}
+
+// late are the ids of incidents that events told of while the mirror was busy for too long:
+// they are followed with the next ones.
+type late struct {
+	mu  sync.Mutex
+	ids []int64
+}
+
+func (l *late) add(ids []int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ids = append(l.ids, ids...)
+}
+
+func (l *late) take() (ids []int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ids, l.ids = l.ids, nil
+	return ids
+}
+
+func (l *late) none() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.ids) == 0
 }
 
 // New makes a Mirror that holds nothing yet. The scope is that of the whole database: who
@@ -102,8 +128,8 @@ func (m *Mirror) Due() {
 	m.due = true
 }
 
-// Forget drops what was read of another database or feed: there is no View until Load has
-// read everything.
+// Forget drops what was read of another database or feed, or by rights of before: there is
+// no View until Load has read everything.
 func (m *Mirror) Forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -117,7 +143,6 @@ func (m *Mirror) Forget() {
 func (m *Mirror) Load(ctx context.Context) (err error) {
 	m.mu.Lock()
 	m.reading, m.due = true, false // what was told until now is in the snapshot to come
-	m.lost.Store(false)
 	of := m.feed
 	clear(m.missed)
 	m.mu.Unlock()
@@ -146,16 +171,17 @@ func (m *Mirror) Load(ctx context.Context) (err error) {
 	if m.feed != of {
 		return errOtherFeed
 	}
-	m.due = m.due || m.lost.Swap(false)
 	if !m.due {
 		seq = max(seq, m.told) // what came meanwhile is read below
 	}
+	late := m.late.take()
 	v := &View{Seq: seq, Sorted: sorted, Tail: &Columns{}, Categories: next.wordsTold, States: next.statesTold, Cells: numbers.Cells}
 	byIDWas, tailWas, numbersWas := m.byID, m.tail, m.numbers
 	m.byID, m.tail, m.numbers = byID, map[int64]int32{}, numbers
-	if _, err := m.change(ctx, v, slices.Collect(maps.Keys(m.missed))); err != nil {
+	if _, err := m.change(ctx, v, slices.AppendSeq(late, maps.Keys(m.missed))); err != nil {
 		m.byID, m.tail, m.numbers = byIDWas, tailWas, numbersWas
 		m.due = true
+		m.late.add(late)
 		return err
 	}
 	m.changes.all(func() { m.view.Store(v) })
@@ -167,19 +193,19 @@ var errOtherFeed = errors.New("mirror: what was read is of another feed by now")
 
 // Follow reads anew the incidents of ids, which events up to seq tell of, and keeps what
 // came of them. Where that cannot be read everything is due, and they are in no View until
-// it is: somebody may have lost the right to them. It waits no longer than ctx; what is
-// told to one that had no time to listen is due too, and its number is not reached.
+// it is: somebody may have lost the right to them. It waits no longer than ctx; what it is
+// told and has no time for it follows with the next, and its number is not reached before.
 func (m *Mirror) Follow(ctx context.Context, ids []int64, seq feed.Seq) error {
 	for !m.mu.TryLock() {
 		select {
 		case <-ctx.Done():
-			m.lost.Store(true)
+			m.late.add(ids)
 			return ctx.Err()
 		case <-time.After(time.Millisecond):
 		}
 	}
 	defer m.mu.Unlock()
-	m.due = m.due || m.lost.Swap(false)
+	ids = append(slices.Clone(ids), m.late.take()...)
 	if m.reading {
 		for _, id := range ids {
 			m.missed[id] = true

@@ -28,7 +28,7 @@ type ready struct {
 	etag string
 }
 
-const entryCost = 400 // bytes an entry takes beside its body
+const entryCost = 400 // bytes an entry takes beside its body and the words of its key
 
 // cache keeps ready tiles up to a number of bytes, the least recently used going
 // first. Whoever asks for a tile that is being drawn waits for it.
@@ -47,7 +47,7 @@ type kept struct {
 	ready ready
 }
 
-func (k *kept) cost() int { return entryCost + len(k.ready.body) }
+func (k *kept) cost() int { return entryCost + len(k.key.layer) + len(k.key.scope) + len(k.ready.body) }
 
 type work struct {
 	done  chan struct{}

@@ -105,8 +105,11 @@ func TestEveryHotCellIsInItsTilesAsItLies(t *testing.T) {
 		var told []tiles.HotCell
 		for range 12 {
 			p := geo.WGS84{middle[0] + size*rnd.NormFloat64(), middle[1] + size*rnd.NormFloat64()}
-			if p[0] > 180 {
+			switch {
+			case p[0] > 180:
 				p[0] -= 360
+			case p[0] < -180:
+				p[0] += 360
 			}
 			c, err := cell.At(p, res)
 			if err != nil {

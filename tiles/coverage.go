@@ -9,7 +9,6 @@ import (
 
 	"onemap/auth"
 	"onemap/geo/grid"
-	"onemap/mirror"
 )
 
 // CoverageFrom is the first zoom that shows coverage: a county fills a screen there.
@@ -33,11 +32,11 @@ type Coverage struct {
 }
 
 // Coverage makes an answer ready to be cut into tiles: leaf grids of a tree, as the asker
-// may see them. Error: mirror.ErrBehind, when the grids drawn are not those of that tree.
+// may see them. Error: ErrProjecting, when the grids drawn are not those of that tree yet.
 func (s *Server) Coverage(tree *grid.Tree, rows []CoveredGrid) (*Coverage, error) {
 	c := &Coverage{id: s.made.Add(1), grids: s.generation()}
 	if c.grids.tree != tree {
-		return nil, mirror.ErrBehind
+		return nil, ErrProjecting
 	}
 	at := make(map[int32]int, len(tree.Nodes()))
 	for i, n := range tree.Nodes() {

@@ -8,7 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
+	"strconv"
 	"time"
 
 	"onemap/auth"
@@ -25,7 +25,15 @@ type IncidentQuery struct {
 
 // key names what is asked for.
 func (q IncidentQuery) key() string {
-	return fmt.Sprintf("incidents %d %d %t %t %s", q.From.UnixMicro(), q.To.UnixMicro(), q.Closed, q.Categories == nil, strings.Join(q.Categories, ","))
+	b := append(make([]byte, 0, 96), "incidents "...)
+	b = append(strconv.AppendInt(b, q.From.UnixMicro(), 10), ' ')
+	b = append(strconv.AppendInt(b, q.To.UnixMicro(), 10), ' ')
+	b = append(strconv.AppendBool(b, q.Closed), ' ')
+	b = append(strconv.AppendBool(b, q.Categories == nil), ' ')
+	for _, c := range q.Categories {
+		b = append(append(b, c...), ',')
+	}
+	return string(b)
 }
 
 // filter is the query in the words of a view.

@@ -4,6 +4,7 @@
 package tiles
 
 import (
+	"maps"
 	"strconv"
 	"sync"
 
@@ -32,12 +33,14 @@ type namedEntry struct {
 // its tiles. Whoever comes with an older one than the newest seen gets the newest's.
 // Only those who ask for the same layer wait while it is made.
 func (n *namedSets) now(s *Server, set *layer.Set) *namedSet {
-	e := n.entry(set)
+	e := n.entry(set, s.o.Named())
 	e.make.Do(func() { e.set = newNamedSet(s.made.Add(1), e.of) })
 	return e.set
 }
 
-func (n *namedSets) entry(set *layer.Set) *namedEntry {
+// entry is the entry of a layer. When it is another one, those of layers that the book has
+// no more go.
+func (n *namedSets) entry(set *layer.Set, book *layer.Book) *namedEntry {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	was := n.byCode[set.Code]
@@ -47,6 +50,7 @@ func (n *namedSets) entry(set *layer.Set) *namedEntry {
 	if n.byCode == nil {
 		n.byCode = map[string]*namedEntry{}
 	}
+	maps.DeleteFunc(n.byCode, func(code string, _ *namedEntry) bool { return book.Named(code) == nil })
 	e := &namedEntry{of: set}
 	n.byCode[set.Code] = e
 	return e

@@ -36,6 +36,8 @@ var (
 	ErrOutOfRange = errors.New("tiles: no such tile")
 	// ErrEmpty says that the tile exists and that nothing lies in it for the actor.
 	ErrEmpty = errors.New("tiles: nothing in this tile")
+	// ErrProjecting says that other grids are in force and not ready to be drawn yet.
+	ErrProjecting = errors.New("tiles: the grids are being made ready to be drawn")
 	// ErrForbidden says that the actor may not see the layer.
 	ErrForbidden = errors.New("tiles: may not see this layer")
 )

@@ -14,8 +14,6 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 
@@ -489,74 +487,6 @@ func TestCacheSharesAndForgets(t *testing.T) {
 		}
 	}
 	wg.Wait()
-}
-
-func TestGoldenTiles(t *testing.T) {
-	tree, err := grid.NewTree(square())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := tiles.New(tiles.Options{
-		Tree: func() *grid.Tree { return tree },
-		Roads: sync.OnceValue(func() []tiles.Line {
-			return []tiles.Line{{ID: 9, Class: "trunk", Name: "演示路", Geom: orb.LineString{{107, 38}, {108, 38.3}}}}
-		}),
-		Cameras: sync.OnceValue(func() []tiles.Spot {
-			return []tiles.Spot{{ID: 5, Name: "演示机位", Heading: 45, FOV: 60, P: orb.Point{107.4, 38.1}, Grid: 2}}
-		}),
-	})
-	for name, c := range map[string]struct {
-		layer string
-		z     maptile.Zoom
-	}{"grids-8": {"grids", 8}, "roads-9": {"roads", 9}, "cameras-11": {"cameras", 11}} {
-		at := maptile.At(orb.Point{107.4, 38.1}, c.z)
-		body, _, err := s.Tile(context.Background(), c.layer, int(at.Z), int(at.X), int(at.Y), reader("wall", 1, 3))
-		if err != nil {
-			t.Fatal(err)
-		}
-		raw := unpack(t, body)
-		golden(t, name+".mvt", raw)
-		ls, err := mvt.Unmarshal(raw)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := json.MarshalIndent(ls.ToFeatureCollections(), "", " ")
-		if err != nil {
-			t.Fatal(err)
-		}
-		golden(t, name+".json", append(text, '\n'))
-	}
-}
-
-// square is a county of two halves, one with a hole in it.
-func square() []grid.Node {
-	box := func(w, s, e, n float64) orb.Ring { return orb.Ring{{w, s}, {e, s}, {e, n}, {w, n}, {w, s}} }
-	hole := orb.Ring{{107.1, 38.1}, {107.1, 38.2}, {107.2, 38.2}, {107.2, 38.1}, {107.1, 38.1}}
-	return []grid.Node{
-		{ID: 1, Level: 1, Code: "T", Name: "演示旗", Parent: -1, No: 1, Last: 3, Geom: orb.MultiPolygon{{box(107, 38, 108, 38.5), hole}}, Label: orb.Point{107.6, 38.3}},
-		{ID: 2, Level: 2, Code: "T1", Name: "演示镇", Parent: 0, No: 2, Last: 2, Geom: orb.MultiPolygon{{box(107, 38, 107.5, 38.5), hole}}, Label: orb.Point{107.3, 38.3}},
-		{ID: 3, Level: 2, Code: "T2", Name: "演示苏木", Parent: 0, No: 3, Last: 3, Geom: orb.MultiPolygon{{box(107.5, 38, 108, 38.5)}}, Label: orb.Point{107.7, 38.3}},
-	}
-}
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs; run with -update and look at the change\n%s", name, got)
-	}
 }
 
 func BenchmarkTile(b *testing.B) {

@@ -59,7 +59,7 @@ type Server struct {
 	mirror       *mirror.Mirror
 	mirrorDue    chan struct{}                   // every incident has to be read again
 	mirrorTook   atomic.Int64                    // the last load of the mirror, in nanoseconds
-	hidden       atomic.Pointer[map[string]bool] // of each category, whether its place is never shown
+	hidden       atomic.Pointer[map[string]bool] // the categories whose place is never shown
 	fixes        *fixWriter
 	metrics      *metrics
 	sweep        *ledger.Sweeper

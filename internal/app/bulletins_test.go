@@ -240,6 +240,9 @@ func TestWhatABulletinTellsEverybodyHasNoSmallNumber(t *testing.T) {
 			}
 		}
 	}
+	if n := len(outside["weeks"].([]any)); n != 1 {
+		t.Errorf("%d weeks are told outside: another one less its own bulletin would tell", n)
+	}
 	walk("", outside["weeks"])
 	if numbers < 20 || big < 3 {
 		t.Errorf("%d numbers are told, %d of 5 and more", numbers, big)

@@ -19,6 +19,7 @@ import (
 	"github.com/paulmach/orb/maptile"
 
 	"onemap/auth"
+	"onemap/store"
 	"onemap/tiles"
 )
 
@@ -270,4 +271,35 @@ func changed(q url.Values, name, value string) url.Values {
 	out := maps.Clone(q)
 	out[name] = []string{value}
 	return out
+}
+
+// TestTilesByHoursOfPatrolAreForThoseWhoReadPositions: a leader who may handle sensitive
+// categories has the scope of a dispatcher, and is refused hours of patrol all the same,
+// though the dispatcher's answer is there.
+func TestTilesByHoursOfPatrolAreForThoseWhoReadPositions(t *testing.T) {
+	t.Parallel()
+	clock := &testClock{at: time.Now()}
+	st := newStandWith(t, Options{Limits: plenty(), Now: clock.now})
+	token := func(role auth.Role) string {
+		secret, until := store.NewSecret(), time.Now().Add(tokenLife)
+		if _, err := st.s.db.SaveCredential(t.Context(), st.s.db.Pool, secret, store.Credential{Kind: store.Token, Role: role, GridCode: "C", ExpiresAt: &until, Sensitive: true}); err != nil {
+			t.Fatal(err)
+		}
+		return secret
+	}
+	dispatcher, leader := token(auth.Dispatcher), token(auth.CountyLeader)
+	now := clock.now().Truncate(time.Second)
+	for _, q := range []string{"per=area", "per=patrol_hours"} {
+		q = url.Values{"from": {now.AddDate(0, 0, -8).Format(time.RFC3339)}, "to": {now.Format(time.RFC3339)}, "res": {"7"}}.Encode() + "&" + q
+		for _, token := range []string{dispatcher, leader} {
+			list, tile := st.get("/api/v1/hotspots?"+q, token), st.get("/tiles/hotspots/9/408/196.mvt?"+q, token)
+			want := list.status
+			if want == 200 {
+				want = 204
+			}
+			if refused := token == leader && strings.Contains(q, "patrol"); tile.status != want || (want == 403) != refused {
+				t.Errorf("%s, leader %t: the list answers %d, a tile %d %s", q, token == leader, list.status, tile.status, tile.body)
+			}
+		}
+	}
 }

@@ -140,13 +140,22 @@ func TestRatesByHouseholds(t *testing.T) {
 	if a := st.get("/api/v1/hotspots?res=6&method=count&"+period, leader).json(t); a["per"].(map[string]any)["lacking"].(float64) < 1 || leaves[0].Code != lacks.Code && a["per"].(map[string]any)["lacking"] != 2.0 {
 		t.Errorf("a grid of another area: %v", a["per"])
 	}
+	// One whose code is that of a grid elsewhere by now, however large.
+	st.exec("UPDATE grid_households SET area_m2 = area_m2 / 1.02, lon = $2, lat = $3 WHERE grid_code = $1", string(leaves[0].Code), leaves[1].Label[0], leaves[1].Label[1])
+	if a := st.get("/api/v1/hotspots?res=6&method=count&"+period, leader).json(t); leaves[0].Code != lacks.Code && a["per"].(map[string]any)["lacking"] != 2.0 {
+		t.Errorf("a grid in another place: %v", a["per"])
+	}
+	st.exec("UPDATE grid_households SET lon = NULL, lat = NULL WHERE grid_code = $1", string(leaves[0].Code)) // stored before places were
+	if a := st.get("/api/v1/hotspots?res=6&method=count&"+period, leader).json(t); a["per"].(map[string]any)["lacking"] != 1.0 {
+		t.Errorf("a number without a place: %v", a["per"])
+	}
 
 	for text, want := range map[string]string{
 		"grid,households\nnowhere,5\n":                                       "no leaf grid",
 		fmt.Sprintf("grid,households\n%s,5\n", root.Code):                    "no leaf grid",
 		fmt.Sprintf("grid,households\n%s,-1\n", lacks.Code):                  "整数",
 		fmt.Sprintf("grid,households\n%s,many\n", lacks.Code):                "整数",
-		fmt.Sprintf("grid,households\n%s,1\n%s,2\n", lacks.Code, lacks.Code): "相同",
+		fmt.Sprintf("grid,households\n%s,1\n%s,2\n", lacks.Code, lacks.Code): "line 3: grid 与第 2 行相同",
 		"grid,households\n":   "no rows",
 		"grid,people\nx,10\n": "columns grid",
 	} {

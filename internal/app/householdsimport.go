@@ -56,7 +56,7 @@ func ImportHouseholds(ctx context.Context, db *store.DB, path string, open file.
 		if n == nil {
 			return told, fmt.Errorf("line %d: county %s has no leaf grid %q in force: nothing was stored; mend the file and run the command again", r.Line, c.root, r.Grid)
 		}
-		list = append(list, store.GridHouseholds{Root: c.root, Grid: r.Grid, Households: r.Households, AreaM2: geo.Area(n.Geom), StoredAt: now})
+		list = append(list, store.GridHouseholds{Root: c.root, Grid: r.Grid, Households: r.Households, AreaM2: geo.Area(n.Geom), StoredAt: now, Lon: &n.Label[0], Lat: &n.Label[1]})
 		told.Grids++
 		told.Households += r.Households
 		delete(leaves, r.Grid)

@@ -242,7 +242,7 @@ func TestAStoppedServerLeavesNothingRunning(t *testing.T) {
 		}
 	})
 	var left []string
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if left = ours(); len(left) <= before {
 			return
 		}

@@ -44,6 +44,7 @@ func (s *Server) startLoops(ctx context.Context) error {
 		return err
 	}
 	s.mirror = mirror.New(s.pools.care, auth.System("tiles and counts of incidents are cut to each reader's scope"))
+	s.otherCategories() // than these
 	s.tiles = tiles.New(tiles.Options{
 		Mirror:  s.mirror,
 		Tree:    func() *grid.Tree { return s.catalogue.Now().Tree },

@@ -166,8 +166,7 @@ func (r *run) csv(l line, a answer) [][]string {
 
 // countExport: no count from 1 to 4, nothing sensitive, nothing of elsewhere.
 func (r *run) countExport(l line) {
-	today := people.Local(time.Now())
-	to := monday(today)
+	to := r.w.week // one may begin meanwhile
 	query := "?from=" + to.AddDate(0, 0, -14).Format(time.DateOnly) + "&to=" + to.Format(time.DateOnly)
 	a := r.ask(l, l.method, l.path+query+"&reason="+goodReason, "")
 	if !r.o.allowed(r.a, l) {

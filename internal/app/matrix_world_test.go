@@ -59,8 +59,9 @@ type world struct {
 	secrets     map[string]string // of who signed in, by what they are
 	numbersOnce sync.Once
 	byNumber    map[int]string
-	adminQ      string // id of a credential of the other county
-	adminP      string // id of a credential of this county
+	adminQ      string    // id of a credential of the other county
+	adminP      string    // id of a credential of this county
+	week        time.Time // Monday of the week it was made in
 
 	supervised   sync.Once
 	supervisions map[string]string // of each incident
@@ -402,7 +403,9 @@ func (w *world) report(t *testing.T) {
 // and three of the open kind, and five that are sensitive.
 func (w *world) past(t *testing.T, token string) {
 	t.Helper()
-	day := time.Now().AddDate(0, 0, -7).UTC().Format(time.RFC3339)
+	now := time.Now()
+	w.week = monday(now)
+	day := now.AddDate(0, 0, -7).UTC().Format(time.RFC3339)
 	for _, c := range []struct {
 		key, category string
 		n             int

@@ -35,7 +35,11 @@ func (s *Server) mirrorAgain() {
 // live stream does not wait for a mirror that cannot follow: it is read again.
 func (s *Server) mirrorFollows(ctx context.Context, evs []feed.Event) {
 	var ids []int64
-	again := s.otherCategories()
+	if s.otherCategories() { // what was read is by those of before: somebody may have lost the right to it
+		s.mirror.Forget()
+		s.nudge(s.mirrorDue)()
+	}
+	again := false
 	for _, e := range evs {
 		switch {
 		case e.Kind == "incidents.imported":
@@ -58,12 +62,14 @@ func (s *Server) mirrorFollows(ctx context.Context, evs []feed.Event) {
 	}
 }
 
-// otherCategories reports whether the categories are others than when it was last asked:
-// whose place nobody is shown is kept with each incident.
+// otherCategories reports whether other categories hide their places than when it was last
+// asked: whose place nobody is shown is kept with each incident.
 func (s *Server) otherCategories() bool {
 	hidden := map[string]bool{}
 	for code, c := range s.catalogue.Now().Categories {
-		hidden[code] = c.Sensitive()
+		if c.Sensitive() {
+			hidden[code] = true
+		}
 	}
 	before := s.hidden.Swap(&hidden)
 	return before != nil && !maps.Equal(*before, hidden)

@@ -5,6 +5,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http/httptest"
@@ -22,6 +23,7 @@ import (
 
 	"onemap/auth"
 	"onemap/dispatch"
+	"onemap/feed"
 	"onemap/mirror"
 	"onemap/store/ledger"
 )
@@ -92,7 +94,58 @@ func TestWhatCannotBeReadAgainIsShownToNobody(t *testing.T) {
 	st.wait("the incident back in its tile", func() bool { dots, _, _ := st.inTile(hall, at, nil); return dots[id] != "" })
 }
 
-// TestOnlyOtherCategoriesHaveEveryIncidentReadAgain, and no other setting.
+// TestWhatThereWasNoTimeForIsFollowedWithTheNext: an incident changes while the mirror waits
+// for the database.
+func TestWhatThereWasNoTimeForIsFollowedWithTheNext(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	hall := st.token(auth.Dispatcher, "C")
+	at := maptile.At(orb.Point{107.2, 38.3}, 14)
+	var ids []int64
+	for range 2 {
+		id, _ := strconv.ParseInt(fmt.Sprint(st.report(hall, 107.2, 38.3).json(t)["id"]), 10, 64)
+		ids = append(ids, id)
+	}
+	st.wait("the incidents in their tile", func() bool { dots, _, _ := st.inTile(hall, at, nil); return len(dots) == 2 })
+	seq := feed.Seq(st.settled())
+	st.wait("the mirror", func() bool { v, err := st.s.mirror.View(); return err == nil && v.Seq >= seq })
+	slow, err := st.s.db.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = slow.Rollback(context.Background()) }()
+	if _, err := slow.Exec(t.Context(), "LOCK TABLE incident IN ACCESS EXCLUSIVE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := slow.Exec(t.Context(), "UPDATE incident SET category = (SELECT code FROM category WHERE precision = 'none' LIMIT 1) WHERE id = $1", ids[0]); err != nil {
+		t.Fatal(err)
+	}
+	first := make(chan error, 1)
+	go func() { first <- st.s.mirror.Follow(t.Context(), ids[1:], seq) }()
+	st.wait("it to wait for the database", func() bool {
+		return st.count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") > 0
+	})
+	brief, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := st.s.mirror.Follow(brief, ids[:1], seq); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("followed while it waits: %v", err)
+	}
+	if err := slow.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-first; err != nil {
+		t.Fatal(err)
+	}
+	if err := st.s.mirror.Follow(t.Context(), ids[1:], seq); err != nil {
+		t.Fatal(err)
+	}
+	if dots, _, _ := st.inTile(hall, at, nil); len(dots) != 1 || dots[ids[1]] == "" {
+		t.Errorf("shown are %v, want %d alone", dots, ids[1])
+	}
+}
+
+// TestOnlyOtherCategoriesHaveEveryIncidentReadAgain: others that hide their places, and no other
+// setting.
 func TestOnlyOtherCategoriesHaveEveryIncidentReadAgain(t *testing.T) {
 	t.Parallel()
 	st := newStand(t)
@@ -116,14 +169,100 @@ func TestOnlyOtherCategoriesHaveEveryIncidentReadAgain(t *testing.T) {
 	}
 	all := dispatch.DefaultCategories()
 	fires := slices.IndexFunc(all, func(c dispatch.Category) bool { return c.Code == "0301" })
+	plain := all[fires]
+	plain.Code = "0399"
+	if err := st.s.db.SaveCategories(t.Context(), append(slices.Clone(all), plain)); err != nil {
+		t.Fatal(err)
+	}
+	change()
+	if st.s.catalogue.Now().Categories["0399"].Sensitive() || st.s.catalogue.Now().Categories["0399"].Code == "" || st.columns() != before {
+		t.Error("a category that hides nothing had every incident read again")
+	}
 	all[fires].Precision = "none"
 	if err := st.s.db.SaveCategories(t.Context(), all); err != nil {
 		t.Fatal(err)
 	}
-	change()
+	slow, err := st.s.db.Pool.Begin(t.Context()) // nobody reads incidents for now
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = slow.Rollback(context.Background()) }()
+	if _, err := slow.Exec(t.Context(), "LOCK TABLE incident IN ACCESS EXCLUSIVE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	if err := st.s.db.InTx(t.Context(), func(tx pgx.Tx) error { return ledger.ConfigChanged(t.Context(), tx, time.Now()) }); err != nil {
+		t.Fatal(err)
+	}
+	seq := st.settled()
+	st.wait("the event", func() bool { return int(st.s.hub.Head()) >= seq })
+	if a := st.get(fmt.Sprintf("/tiles/incidents/%d/%d/%d.mvt", at.Z, at.X, at.Y), hall); a.status != 503 {
+		t.Errorf("by the categories of before: %d, %d bytes", a.status, len(a.body))
+	}
+	if err := slow.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	st.wait("the incidents to be read again", func() bool { _, err := st.s.mirror.View(); return err == nil })
 	st.wait("the incident to be hidden", func() bool { dots, _, _ := st.inTile(hall, at, nil); return len(dots) == 0 })
 	if st.columns() == before {
 		t.Error("other categories, and nothing was read again")
+	}
+}
+
+// TestTheFirstEventTellsOfOtherCategories: a category is hidden before anything else happens
+// on a server that was started again.
+func TestTheFirstEventTellsOfOtherCategories(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	st.report(st.token(auth.Dispatcher, "C"), 107.2, 38.3)
+	before := st.settled()
+	st.restart()
+	hall := st.token(auth.Dispatcher, "C")
+	at := maptile.At(orb.Point{107.2, 38.3}, 14)
+	st.wait("the incident in its tile", func() bool { dots, _, _ := st.inTile(hall, at, nil); return len(dots) == 1 })
+	if n := st.settled(); n != before {
+		t.Fatalf("%d events after the start: another one is the first", n-before)
+	}
+	all := dispatch.DefaultCategories()
+	fires := slices.IndexFunc(all, func(c dispatch.Category) bool { return c.Code == "0301" })
+	all[fires].Precision = "none"
+	if err := st.s.db.SaveCategories(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	if err := st.s.db.InTx(t.Context(), func(tx pgx.Tx) error { return ledger.ConfigChanged(t.Context(), tx, time.Now()) }); err != nil {
+		t.Fatal(err)
+	}
+	seq := st.settled()
+	st.wait("the event", func() bool { v, err := st.s.mirror.View(); return err == nil && int(v.Seq) >= seq })
+	if dots, _, _ := st.inTile(hall, at, nil); len(dots) != 0 {
+		t.Errorf("of a category whose place is hidden by now: %v", dots)
+	}
+}
+
+// TestWhatHasNoNumberYetIsNoFault of the mirror's, when it is held against the database.
+func TestWhatHasNoNumberYetIsNoFault(t *testing.T) {
+	t.Parallel()
+	st := newStand(t)
+	hall := st.token(auth.Dispatcher, "C")
+	st.report(hall, 107.2, 38.3)
+	seq := st.settled()
+	st.wait("the mirror", func() bool { v, err := st.s.mirror.View(); return err == nil && int(v.Seq) >= seq })
+	slow, err := st.s.db.Pool.Begin(t.Context()) // nothing gets a number for now
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = slow.Rollback(context.Background()) }()
+	if _, err := slow.Exec(t.Context(), "LOCK TABLE feed IN EXCLUSIVE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	if a := st.report(hall, 107.2, 38.3); a.status != 201 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	rnd := rand.New(rand.NewPCG(1, 2))
+	if _, wrong, err := st.s.mirror.Check(t.Context(), rnd, 2000); !errors.Is(err, mirror.ErrNotNow) || len(wrong) > 0 {
+		t.Errorf("checked incidents: %v, %v", wrong, err)
+	}
+	if wrong, err := st.s.mirror.CheckCounts(t.Context(), rnd); !errors.Is(err, mirror.ErrNotNow) || wrong != "" {
+		t.Errorf("checked counts: %q, %v", wrong, err)
 	}
 }
 

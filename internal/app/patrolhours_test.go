@@ -4,6 +4,7 @@
 package app
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -52,7 +53,7 @@ func (st *stand) strewFixes(rnd *rand.Rand, from time.Time, workers []int64, beg
 			for range 2500 {
 				gap := time.Duration(1+rnd.IntN(2*interval)) * time.Second
 				if rnd.IntN(20) == 0 {
-					gap = time.Duration(rnd.IntN(6*3600)) * time.Second
+					gap = time.Duration(1+rnd.IntN(6*3600)) * time.Second
 				}
 				at = at.Add(gap)
 				if rnd.IntN(10) == 0 {
@@ -91,13 +92,14 @@ func hoursOf(t *testing.T, all []patrolFix, tree *grid.Tree, node grid.Node, see
 	}
 	hours := map[string]float64{}
 	for _, walked := range by {
-		slices.SortFunc(walked, func(a, b patrolFix) int { return a.at.Compare(b.at) })
+		slices.SortFunc(walked, func(a, b patrolFix) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.device, b.device)) })
 		for i, f := range walked {
 			until := to
 			if i+1 < len(walked) {
 				until = walked[i+1].at
 			}
-			p := geo.WGS84{math.Round(f.p[0]*1e4) / 1e4, math.Round(f.p[1]*1e4) / 1e4} // as good as fixes are
+			e7 := func(deg float64) float64 { return math.Round(deg * 1e7) }                   // as the record has it
+			p := geo.WGS84{math.Round(e7(f.p[0])/1e3) / 1e4, math.Round(e7(f.p[1])/1e3) / 1e4} // as good as fixes are
 			if at := tree.Locate(p).Index; at < 0 || tree.Nodes()[at].No < node.No || tree.Nodes()[at].No > node.Last {
 				continue
 			}

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"onemap/auth"
 	"onemap/internal/job"
 	"onemap/store"
@@ -29,7 +31,37 @@ func (st *stand) roster(text string, o PeopleOptions) (job.Result, string, []Tol
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return ImportPeople(st.t.Context(), o)
+	result, reason, told, err := ImportPeople(st.t.Context(), o)
+	if err == nil {
+		st.knowsAll()
+	}
+	return result, reason, told, err
+}
+
+// knowsAll waits until the server knows every worker of the record, as it does soon after
+// an import.
+func (st *stand) knowsAll() {
+	st.t.Helper()
+	rows, err := st.s.db.Pool.Query(st.t.Context(), "SELECT id, active FROM worker")
+	if err != nil {
+		st.t.Fatal(err)
+	}
+	type worker struct {
+		ID     uint32
+		Active bool
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[worker])
+	if err != nil {
+		st.t.Fatal(err)
+	}
+	st.wait("the server to know the workers", func() bool {
+		for _, w := range all {
+			if got, known := st.s.fixes.Directory().Worker(w.ID); known && got.Active != w.Active || !known && w.Active {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // served is what the record has of who serves which grid: "W1 A1 worker 2026-01-01-".

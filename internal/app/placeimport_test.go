@@ -57,7 +57,7 @@ func (st *stand) find(token, q string, more ...string) (v found) {
 // server follows an import.
 func (st *stand) finds(token, q, name string) found {
 	st.t.Helper()
-	end := time.Now().Add(10 * time.Second)
+	end := time.Now().Add(time.Minute)
 	for {
 		v := st.find(token, q)
 		if len(v.Items) > 0 && v.Items[0].Name == name {

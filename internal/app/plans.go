@@ -151,19 +151,14 @@ func planFault(err error) string {
 
 // folded waits until this node's pump has passed every event committed so far.
 func (s *Server) folded(ctx context.Context) error {
-	var last, seq int64 // the newest event that waits for its number, and the number to be passed
-	if err := s.pools.care.Pool.QueryRow(ctx, "SELECT coalesce(max(id), 0) FROM outbox").Scan(&last); err != nil {
+	end, err := s.pools.care.FeedEnd(ctx)
+	if err != nil {
 		return err
 	}
-	for waits := true; waits || int64(s.hub.Head()) < seq; {
-		if waits {
-			if err := s.pools.care.Pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM outbox WHERE id <= $1), seq FROM feed_head", last).Scan(&waits, &seq); err != nil {
-				return err
-			}
-		}
+	for s.hub.Head() < end {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("events get no number, or do not reach this node: %w", ctx.Err())
+			return fmt.Errorf("events do not reach this node: %w", ctx.Err())
 		case <-time.After(25 * time.Millisecond):
 		}
 	}

@@ -322,9 +322,9 @@ func (l *live) next() message {
 // wait polls until ok, for things that happen soon but not at once.
 func (st *stand) wait(what string, ok func() bool) {
 	st.t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); {
+	for end := time.Now().Add(time.Minute); !ok(); {
 		if time.Now().After(end) {
-			st.t.Fatalf("no %s within 20 s", what)
+			st.t.Fatalf("no %s within a minute", what)
 		}
 		select {
 		case <-st.t.Context().Done():

@@ -61,10 +61,10 @@ const head = {
   grid_name: '演示旗',
   week: FIRST,
   as_of: { seq: 4711, time: '2026-11-16T09:00:00+08:00' },
-  notices: { made: 3, read: 2, replied: 1 },
 };
 const told = {
   ...head,
+  notices: { made: 3, read: 2, replied: 1 },
   weeks: weeks((n, i) => ({
     total: line(n, i ? undefined : 9),
     towns: [{ code: 'A', name: '甲镇', ...line(n) }],
@@ -76,12 +76,13 @@ const told = {
 const count = (name: string, n: number | null, merged?: boolean) => ({ code: name, name, n, ...(merged ? { merged } : {}) });
 const outside = {
   ...head,
+  notices: null,
   weeks: weeks((n) => ({
     total: { ...line(n), reopened: share(null, null) },
     towns: [count('甲镇', n), count('丙镇', null, true), { code: '', name: '其余', n: 8 }],
     departments: [count('民政', n)],
     categories: [count('消防', null)],
-  })),
+  })).slice(0, 1),
 };
 const item = (id: string, more: object = {}) => ({
   id,
@@ -184,6 +185,7 @@ describe('the weekly bulletins', () => {
     expect(page.find('[data-table=towns]').text()).toContain('并入其余');
     expect(page.find('[data-table=categories]').text()).toContain('少于 5');
     expect(page.find('[data-figure=reopened]').text()).toContain('数量过少，不显示');
+    expect(page.find('article').text()).toContain('不对外');
     expect(page.find('table.hot').exists() || page.find('table.groups').exists()).toBe(false);
     const print = vi.spyOn(window, 'print').mockImplementation(() => {});
     await press(page, '打印');

@@ -39,5 +39,6 @@ export const bulletinEn: typeof bulletinZh = {
   class: 'Class',
   cell: 'Cell',
   notices: '{made} notices were made in this week; by the making of the bulletin {read} were read and {replied} answered.',
+  fewNotices: 'How many notices were made, read and answered is not told outside: there are numbers under 5 among them.',
   note: 'Sensitive matters are counted for nobody. Open and overdue are as of the making. Persons are not compared.',
 };

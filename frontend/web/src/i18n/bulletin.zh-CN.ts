@@ -37,5 +37,6 @@ export const bulletinZh = {
   class: '热度',
   cell: '单元编号',
   notices: '这一周发出预警提示单 {made} 份；生成周报时已读 {read} 份，已回复 {replied} 份。',
+  fewNotices: '预警提示单的份数、已读和已回复中有少于 5 的数，不对外。',
   note: '敏感类事件对任何人都不计入周报。未结、超期为生成时的情况。不比较个人。',
 };

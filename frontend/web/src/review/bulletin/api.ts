@@ -25,7 +25,11 @@ interface Head {
   grid_name: string;
   week: string;
   as_of: { seq: number; time: string };
-  notices: { made: number; read: number; replied: number };
+}
+interface Notices {
+  made: number;
+  read: number;
+  replied: number;
 }
 export interface Week {
   from: string;
@@ -36,6 +40,7 @@ export interface Week {
   categories: Group[];
 }
 export interface Told extends Head {
+  notices: Notices;
   weeks: [now: Week, before: Week, year: Week];
   hot: { res: number; hot: number; too_few: number; cells: { cell: string; class: string; count: number; town: string }[] };
 }
@@ -55,7 +60,8 @@ export interface OutsideWeek {
   categories: OutsideCount[];
 }
 export interface Outside extends Head {
-  weeks: [now: OutsideWeek, before: OutsideWeek, year: OutsideWeek];
+  notices: Notices | null; // null where a number would be small
+  weeks: [now: OutsideWeek, ...before: OutsideWeek[]]; // bulletins of before told three, later ones the week alone
 }
 export interface BulletinTold extends Bulletin {
   told: Told;
