@@ -148,6 +148,9 @@ func checkCovering(t *rapid.T, shape orb.MultiPolygon, res int, area cell.Area) 
 		if _, in := area.Index(c); sure && in != meet {
 			t.Fatalf("cell %v: in the area %v, shares something with the shape %v", c, in, !in)
 		}
+		if told, err := c.Meets(wrapped(shape)); err != nil || sure && told != meet {
+			t.Fatalf("cell %v is said to meet the shape: %v, %v; it does: %v", c, told, err, meet)
+		}
 	}
 	for i := range area.Len() {
 		c := area.At(i)
