@@ -163,7 +163,8 @@ type heat struct {
 type counted struct {
 	HotPeriod
 	counts []float64      // by cell of the study area
-	kinds  map[string]int // of the cell why
+	kinds  map[string]int // of the cell why, by category
+	byGrid map[int32]int  // likewise, by the number of the grid
 }
 
 // HotPeriod says what one period has.
@@ -237,7 +238,7 @@ func (s *Server) heatOf(ctx context.Context, a caller, in *heatAsked) (h *heat, 
 	}
 	for i, f := range found {
 		h.asOf = AsOf{int64(f.Seq), s.o.Now()}
-		c := counted{HotPeriod{From: in.periods[i].From, To: in.periods[i].To, NotLocated: f.NotLocated}, make([]float64, h.study.Len()), f.Categories}
+		c := counted{HotPeriod{From: in.periods[i].From, To: in.periods[i].To, NotLocated: f.NotLocated}, make([]float64, h.study.Len()), f.Categories, f.Grids}
 		for _, k := range f.Cells {
 			if i, inside := h.study.Index(k.Cell); inside {
 				c.counts[i] = float64(k.N)
@@ -478,6 +479,8 @@ type WhyHot struct {
 	Expected   float64         `json:"expected" doc:"Incidents there by the mean of the study area; of a cell that lies in it by a part, that part"`
 	Neighbours []HotCell       `json:"neighbours" doc:"The cells round it that have incidents, the most first"`
 	Categories []CategoryCount `json:"categories" doc:"Of the cell's incidents, the most first"`
+	Told       CellTold        `json:"told" doc:"Of the cell's incidents, to who may not read them one by one"`
+	Grids      []CellGrid      `json:"grids" doc:"Those of the caller's grids that the cell lies in, by a part at least; the widest first, of one level those with most of its incidents"`
 	Rows       string          `json:"rows" doc:"The query of GET /api/v1/incidents that lists the cell's incidents"`
 	Centre     []float64       `json:"centre" doc:"Longitude and latitude in WGS-84"`
 }
@@ -530,6 +533,12 @@ func (s *Server) whyHot(ctx context.Context, a caller, in *whyInput) (*whyOutput
 	slices.SortFunc(b.Categories, func(x, y CategoryCount) int {
 		return cmp.Or(cmp.Compare(y.Count, x.Count), cmp.Compare(x.Code, y.Code))
 	})
+	if b.Told, err = cellTold(b.Categories); err != nil {
+		return nil, err
+	}
+	if b.Grids, err = s.gridsOf(ctx, h.tree, a.Scope, c, of.byGrid); err != nil {
+		return nil, err
+	}
 	rows := url.Values{"cell": {in.Cell}, "from": {in.From.Format(time.RFC3339Nano)}, "to": {in.To.Format(time.RFC3339Nano)}}
 	for k, v := range map[string]string{"category": in.Category, "grid": in.Grid} {
 		if v != "" {

@@ -77,7 +77,7 @@ type makeNoticeInput struct {
 		Text       string    `json:"text,omitempty" maxLength:"4000"`
 		Due        time.Time `json:"due" doc:"By when it is answered"`
 		RemindAt   time.Time `json:"remind_at,omitempty" doc:"Unread then, it is reminded of; half way to due when left out"`
-		Cell       string    `json:"cell,omitempty" maxLength:"16" doc:"The H3 cell whose count it is made from"`
+		Cell       string    `json:"cell,omitempty" maxLength:"16" doc:"The H3 cell whose count it is made from, of resolution 6 to 9; a part of it lies in the area"`
 	}
 }
 
@@ -136,12 +136,14 @@ func (s *Server) noticeOf(a caller, in *makeNoticeInput) (n store.Notice, err er
 	if n.Cell, err = h3.Parse(b.Cell); err != nil {
 		return n, problem(http.StatusUnprocessableEntity, "cell: "+err.Error())
 	}
-	centre, err := n.Cell.Centre()
-	if err != nil {
+	meets, err := n.Cell.Meets(area.Geom)
+	switch {
+	case err != nil:
 		return n, problem(http.StatusUnprocessableEntity, "cell: "+err.Error())
-	}
-	if at := cat.Tree.Locate(centre).Index; at < 0 || cat.Tree.Path(at)[0] != path[0] {
-		return n, problem(http.StatusUnprocessableEntity, "cell: it does not lie in the county of the grid")
+	case n.Cell.Res() < 6 || n.Cell.Res() > 9:
+		return n, problem(http.StatusUnprocessableEntity, "cell must be an H3 index of resolution 6 to 9")
+	case !meets:
+		return n, problem(http.StatusUnprocessableEntity, "cell: no part of it lies in this grid: name one of those that it lies in")
 	}
 	return n, nil
 }

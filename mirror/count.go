@@ -67,7 +67,7 @@ func overlaps(as, bs []auth.Interval) (out []auth.Interval) {
 }
 
 func (v *View) cellCounts(a *Asked, f store.CellFilter) store.CellCounts {
-	out := store.CellCounts{Seq: v.Seq, Categories: map[string]int{}}
+	out := store.CellCounts{Seq: v.Seq, Categories: map[string]int{}, Grids: map[int32]int{}}
 	bySet := v.tally(a)
 	out.NotLocated = int(bySet[0])
 	of := v.Cells.Of[f.Res-6]
@@ -88,13 +88,13 @@ func (v *View) cellCounts(a *Asked, f store.CellFilter) store.CellCounts {
 		}
 	}
 	if f.Why != 0 {
-		v.categoriesIn(a, f.Why, out.Categories)
+		v.countIn(a, f.Why, &out)
 	}
 	return out
 }
 
-// categoriesIn counts by category the rows that lie in a cell.
-func (v *View) categoriesIn(a *Asked, at cell.Cell, out map[string]int) {
+// countIn counts by category, and by grid, the rows that lie in a cell.
+func (v *View) countIn(a *Asked, at cell.Cell, out *store.CellCounts) {
 	in := make([]bool, max(1, len(v.Cells.Sets)))
 	for set := 1; set < len(in); set++ {
 		in[set] = v.Cells.At(int32(set), at.Res()) == at
@@ -102,7 +102,8 @@ func (v *View) categoriesIn(a *Asked, at cell.Cell, out map[string]int) {
 	v.each(func(c *Columns, gone []uint64) {
 		for i, set := range c.Cells {
 			if in[set] && !Marked(gone, i) && a.Shows(c, i) {
-				out[v.Categories[c.Category[i]]]++
+				out.Categories[v.Categories[c.Category[i]]]++
+				out.Grids[c.Grid[i]]++
 			}
 		}
 	})

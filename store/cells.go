@@ -24,7 +24,7 @@ type CellFilter struct {
 	Res        int             // of the cells: 6 to 9
 	Grids      []auth.Interval // grid numbers; none for any
 	Categories []string        // codes; nil for any
-	Why        cell.Cell       // of resolution Res: whose categories are counted too; 0 for none
+	Why        cell.Cell       // of resolution Res: whose categories and grids are counted too; 0 for none
 }
 
 // CellCounts are incidents by the cell they lie in, as of one sequence number: they
@@ -34,6 +34,7 @@ type CellCounts struct {
 	Cells      []CellCount
 	NotLocated int            // without a place, and so in no cell
 	Categories map[string]int // of what lies in the cell Why
+	Grids      map[int32]int  // likewise, by the number of the deepest grid; outside every leaf the county's own
 }
 
 // Equal reports whether both count the same, whatever they are as of.
@@ -41,7 +42,7 @@ func (c CellCounts) Equal(d CellCounts) bool {
 	order := func(cs []CellCount) []CellCount {
 		return slices.SortedFunc(slices.Values(cs), func(a, b CellCount) int { return cmp.Compare(a.Cell, b.Cell) })
 	}
-	return c.NotLocated == d.NotLocated && maps.Equal(c.Categories, d.Categories) && slices.Equal(order(c.Cells), order(d.Cells))
+	return c.NotLocated == d.NotLocated && maps.Equal(c.Categories, d.Categories) && maps.Equal(c.Grids, d.Grids) && slices.Equal(order(c.Cells), order(d.Cells))
 }
 
 // CellCount is how many incidents lie in a cell.
@@ -111,7 +112,7 @@ func (db *DB) CellCounts(ctx context.Context, s auth.Scope, v auth.View, f CellF
 // CountCells counts one period inside tx, for who reads incidents one by one; Seq is left
 // to the caller.
 func CountCells(ctx context.Context, tx pgx.Tx, s auth.Scope, f CellFilter, p analysis.Period) (CellCounts, error) {
-	c := CellCounts{Categories: map[string]int{}}
+	c := CellCounts{Categories: map[string]int{}, Grids: map[int32]int{}}
 	err := c.count(ctx, tx, s, f, p)
 	return c, err
 }
@@ -138,12 +139,17 @@ func (c *CellCounts) count(ctx context.Context, tx pgx.Tx, s auth.Scope, f CellF
 		return err
 	}
 	var w query
-	w.add("SELECT i.category, count(*) FROM incident i WHERE ").incidentsInScope(s, "i").heat(f, p).inCell(f.Why).add(" GROUP BY 1")
+	w.add("SELECT i.category, i.grid_no, count(*) FROM incident i WHERE ").incidentsInScope(s, "i").heat(f, p).inCell(f.Why).add(" GROUP BY 1, 2")
 	if rows, err = tx.Query(ctx, w.sql.String(), w.args...); err != nil {
 		return err
 	}
 	var code string
-	_, err = pgx.ForEachRow(rows, []any{&code, &n}, func() error { c.Categories[code] = n; return nil })
+	var no int32
+	_, err = pgx.ForEachRow(rows, []any{&code, &no, &n}, func() error {
+		c.Categories[code] += n
+		c.Grids[no] += n
+		return nil
+	})
 	return err
 }
 

@@ -203,14 +203,25 @@ func (db *DB) VersionTree(ctx context.Context, c Counties, version int32) (*grid
 
 // NumbersOf are the grid numbers of a code of a county, in every version.
 func (db *DB) NumbersOf(ctx context.Context, root, code string) ([]auth.Interval, error) {
-	rows, err := db.Pool.Query(ctx, `SELECT g.no, g.last_no FROM grid g JOIN grid_version v ON v.id = g.version_id
-		WHERE g.code = $2 AND v.root_code = $1 AND g.no IS NOT NULL ORDER BY g.no`, root, code)
+	found, err := db.NumbersOfEach(ctx, root, []string{code})
+	return found[code], err
+}
+
+// NumbersOfEach are those of several codes, by code.
+func (db *DB) NumbersOfEach(ctx context.Context, root string, codes []string) (map[string][]auth.Interval, error) {
+	rows, err := db.Pool.Query(ctx, `SELECT g.code, g.no, g.last_no FROM grid g JOIN grid_version v ON v.id = g.version_id
+		WHERE g.code = ANY($2) AND v.root_code = $1 AND g.no IS NOT NULL ORDER BY g.no`, root, codes)
 	if err != nil {
-		return nil, fmt.Errorf("store: numbers of grid %s: %w", code, err)
+		return nil, fmt.Errorf("store: numbers of grids of %s: %w", root, err)
 	}
-	out, err := pgx.CollectRows(rows, pgx.RowToStructByPos[auth.Interval])
-	if err != nil {
-		return nil, fmt.Errorf("store: numbers of grid %s: %w", code, err)
+	out := map[string][]auth.Interval{}
+	var code string
+	var iv auth.Interval
+	if _, err := pgx.ForEachRow(rows, []any{&code, &iv.Lo, &iv.Hi}, func() error {
+		out[code] = append(out[code], iv)
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("store: numbers of grids of %s: %w", root, err)
 	}
 	return out, nil
 }

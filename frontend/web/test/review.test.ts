@@ -290,20 +290,25 @@ describe('what the page asks and says', () => {
       near_cells: 19,
       expected: 2,
       neighbours: [],
-      categories: [{ code: '0301', name: '火情', count: 12 }],
+      categories: [
+        { code: '0301', name: '火情', count: 8 },
+        { code: '0302', name: '充电', count: 3 },
+        { code: '0303', name: '燃气', count: 1 },
+      ],
+      told: { least: 5, count: 12, categories: [{ code: '0301', name: '火情', count: 7 }], rest: 5 },
+      grids: [
+        { code: '990000', name: '演示旗', level: 1, above: [], count: 12 },
+        { code: '990002', name: '昂素镇', level: 2, above: [], count: 9 }, // most of them, though the middle lies beside it
+        { code: '990001', name: '城川镇', level: 2, above: [], count: 3 },
+        { code: '9900020101', name: '一组', level: 4, above: ['昂素镇', '一村'], count: 9 },
+      ],
       rows: 'cell=x',
       centre: [107.05, 38.05],
     };
-    const path = [
-      { code: '990000', name: '演示旗', level: 1 },
-      { code: '990001', name: '城川镇', level: 2 },
-      { code: '9900010101', name: '一组', level: 4 },
-    ];
     const answers = (s: FakeServer) =>
       s
         .on('GET /hotspots/8724c395dffffff', () => json(why))
         .on('GET /incidents', () => json({ items: [] }))
-        .on('GET /grids/locate', () => json({ path }))
         .on('GET /departments', () => json({ items: [{ name: '消防救援' }] }));
     const { server, page } = await opened('dispatcher', answers);
     await page.find('.cells tbody button').trigger('click');
@@ -311,11 +316,19 @@ describe('what the page asks and says', () => {
     const button = () => page.findAll('.why button').find((b) => b.text().includes('制作预警提示单'));
     await button()?.trigger('click');
     await settle();
-    expect(server.last('GET /grids/locate')?.query).toEqual({ lon: '107.05', lat: '38.05', crs: 'wgs84' });
     const [area, unit] = page.findAll('dialog select');
-    expect((area?.element as HTMLSelectElement | undefined)?.value).toBe('990001');
+    expect((area?.element as HTMLSelectElement | undefined)?.value).toBe('990002');
+    expect(area?.findAll('option').map((o) => o.text())).toEqual([
+      '演示旗（单元内 12 件）',
+      '昂素镇（单元内 9 件）',
+      '城川镇（单元内 3 件）',
+      '昂素镇 / 一村 / 一组（单元内 9 件）',
+    ]);
     const text = (page.find('dialog textarea').element as HTMLTextAreaElement).value;
-    for (const part of ['上报 12 件', '热点 95%', '107.05000, 38.05000', '火情 12']) expect(text).toContain(part);
+    for (const part of ['上报 12 件', '热点 95%', '107.05000, 38.05000', '火情 7']) expect(text).toContain(part);
+    expect(text).toContain('至 2026-11-22，'); // of the days asked for, none that lay ahead of the answer
+    expect(text).not.toMatch(/充电|燃气/);
+    expect(page.find('dialog').text()).toContain('小于 5 的件数');
     const sent: { key: string; body: Record<string, unknown> }[] = [];
     let lost = true;
     server.on('POST /notices', ({ body, key }) => {
@@ -345,7 +358,7 @@ describe('what the page asks and says', () => {
     expect(sent).toHaveLength(2);
     expect(sent[0]?.key).toBe(sent[1]?.key);
     expect(sent[1]?.body).toMatchObject({
-      grid: '990001',
+      grid: '990002',
       department: '消防救援',
       title: '预警提示：热点 95%',
       due: '2030-01-01T18:00:00+08:00',
@@ -392,7 +405,7 @@ describe('what the page asks and says', () => {
             },
             after: {
               from: '2026-04-01T00:00:00+08:00',
-              to: '2026-05-01T00:00:00+08:00',
+              to: '2026-04-20T08:31:02+08:00', // what lay ahead was cut off
               counted: 38,
               elsewhere: 1,
               not_located: 0,
@@ -408,11 +421,12 @@ describe('what the page asks and says', () => {
             expected: 0,
             neighbours: [],
             categories: [],
+            told: { least: 5, count: 31, categories: [], rest: 31 },
+            grids: [{ code: '990000', name: '演示旗', level: 1, above: [], count: 31 }],
             rows: 'cell=8724c395dffffff',
             centre: [107, 38],
           }),
         )
-        .on('GET /grids/locate', () => json({ path: [{ code: '990000', name: '演示旗', level: 1 }] }))
         .on('GET /departments', () => json({ items: [] }))
         .on('GET /incidents', () => json({ items: [] })),
     );
@@ -462,14 +476,68 @@ describe('what the page asks and says', () => {
     await settle();
     const words = (page.find('dialog textarea').element as HTMLTextAreaElement).value;
     for (const part of [
-      '2025-04-01 至 2026-03-31 上报 10 件',
-      '2026-04-01 至 2026-04-30 上报 31 件',
+      '2026-03-01 至 2026-03-31 上报 10 件',
+      '2026-04-01 至 2026-04-20 上报 31 件',
       '×3.1（95% 区间 1.5–7.1），判断为：增多',
     ])
       expect(words).toContain(part);
     await page.findAll('dialog .acts button')[1]?.trigger('click');
     const found = await axe.run(page.element as Element, { rules: { 'color-contrast': { enabled: false } } });
     expect(found.violations.map((v) => v.id)).toEqual([]);
+  });
+
+  test.each([
+    ['before', 3, 31, '上报 少于 5 件', '上报 31 件'],
+    ['after', 20, 1, '上报 20 件', '上报 少于 5 件'],
+    ['neither', 0, 40, '上报 0 件', '上报 40 件'],
+  ])('small numbers of two periods stay at the desk: %s', async (_, before, after, was, is) => {
+    const period = (from: string, to: string) => ({
+      from: `${from}T00:00:00+08:00`,
+      to: `${to}T00:00:00+08:00`,
+      counted: 40,
+      elsewhere: 0,
+      not_located: 0,
+    });
+    const ratio = before ? { ratio: after / before, high: 50 } : {};
+    const { page } = await opened('dispatcher', (s) =>
+      s
+        .on('GET /hotspots/compare', () =>
+          json(
+            answer([feature({ cell: '8724c395dffffff', before, after, ...ratio, low: 0.04, p: 0.001, q: 0.01, class: 'more' })], {
+              before: period('2026-03-01', '2026-04-01'),
+              after: period('2026-04-01', '2026-05-01'),
+            }),
+          ),
+        )
+        .on('GET /hotspots/8724c395dffffff', () =>
+          json({
+            ...three[0]?.properties,
+            neighbours: [],
+            categories: [],
+            told: { least: 5, count: null, categories: [], rest: 0 },
+            grids: [],
+            rows: 'cell=x',
+            centre: [107, 38],
+          }),
+        )
+        .on('GET /departments', () => json({ items: [] }))
+        .on('GET /incidents', () => json({ items: [] })),
+    );
+    await page.findAll('select')[0]?.setValue('change');
+    await page.find('form').trigger('submit');
+    await settle();
+    await page.find('.cells tbody button').trigger('click');
+    await settle();
+    await page
+      .findAll('.why button')
+      .find((b) => b.text().includes('制作预警提示单'))
+      ?.trigger('click');
+    await settle();
+    const words = (page.find('dialog textarea').element as HTMLTextAreaElement).value;
+    expect(words).toContain(`2026-03-01 至 2026-03-31 ${was}`);
+    expect(words).toContain(`2026-04-01 至 2026-04-30 ${is}`);
+    expect(words.includes('之比')).toBe(before === 0);
+    expect(page.find('dialog').text()).toContain('不在您的辖区内'); // without a grid there is nobody to tell
   });
 
   test('how hot spots came about: twelve whole weeks at first, each pattern said in words, a cell step by step', async () => {
@@ -624,6 +692,8 @@ describe('colours, steps and days', () => {
     expect(ratioOf({ ...cell, low: 1.234 })).toEqual({ ratio: '–', interval: '1.2–∞' });
     expect(ratioOf({ ...cell, ratio: 0.333, low: 0.1, high: 12.6 })).toEqual({ ratio: '×0.33', interval: '0.10–13' });
     expect(ratioOf(cell)).toEqual({ ratio: '–', interval: '' });
+    expect(ratioOf({ ...cell, ratio: 0.0042, low: 0.00002, high: 0.0097 })).toEqual({ ratio: '×0.004', interval: '<0.001–0.01' });
+    expect(ratioOf({ ...cell, ratio: 0, low: 0, high: 0.996 })).toEqual({ ratio: '×0.00', interval: '0.00–1.0' });
   });
   test('chances', () => {
     expect([undefined, 0, 0.00099, 0.0123, 1].map(chance)).toEqual(['–', '< 0.001', '< 0.001', '0.012', '1.000']);

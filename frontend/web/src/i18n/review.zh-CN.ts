@@ -124,11 +124,16 @@ export const reviewZh = {
       dueFault: '回复截止要晚于现在',
       send: '发出',
       sending: '正在发出……',
-      nowhere: '这个单元的中心不在您的辖区内，不能制作提示单。',
+      nowhere: '这个单元不在您的辖区内，不能制作提示单。',
+      areaOf: '{name}（单元内 {n} 件）',
+      few: '少于 {n}',
+      fewHint: '提示单会离开本席：小于 {n} 的件数不预先写入。',
       titleOf: '预警提示：{judged}',
       found: '{first} 至 {last}，以 {at} 为中心的单元内上报 {n} 件，判断为：{judged}。请核查原因并采取措施。',
       changed:
         '以 {at} 为中心的单元，{first0} 至 {last0} 上报 {before} 件，{first} 至 {last} 上报 {after} 件，每天件数之比 {ratio}（95% 区间 {interval}），判断为：{judged}。请核查原因并采取措施。',
+      changedFew:
+        '以 {at} 为中心的单元，{first0} 至 {last0} 上报 {before} 件，{first} 至 {last} 上报 {after} 件，判断为：{judged}。请核查原因并采取措施。',
       most: '其中：{most}。',
       made: '提示单 {n} 已发给{unit}。',
     },

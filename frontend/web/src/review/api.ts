@@ -112,8 +112,19 @@ export interface Why extends HotCell {
   expected: number;
   neighbours: HotCell[];
   categories: { code: string; name: string; count: number }[];
+  told: CellTold;
+  grids: CellGrid[];
   rows: string;
   centre: [number, number];
+}
+
+/** What may be told of a cell's incidents to who may not read them one by one; count is null when there are few. */
+export interface CellTold {
+  /** The least number above 0 that is told. */
+  least: number;
+  count: number | null;
+  categories: { code: string; name: string; count: number }[];
+  rest: number;
 }
 
 export interface Row {
@@ -180,6 +191,12 @@ export interface Area {
   level: number;
 }
 
+/** A grid of the reader's own that a cell lies in, by a part at least, and how many of its incidents lie in it. */
+export interface CellGrid extends Area {
+  above: string[];
+  count: number;
+}
+
 /** What was made of a cell. */
 export interface Notice {
   id: string;
@@ -225,9 +242,6 @@ export class ReviewApi {
     return { items: list.items, more: Boolean(list.cursor) };
   };
   incident = (id: string) => this.http.get<Seen>(`${root}/incidents/${id}`);
-  /** The grids that a place lies in, the widest first; none outside all that the reader may see. */
-  areas = async ([lon, lat]: [number, number]) =>
-    (await this.http.get<{ path: Area[] | null }>(`${root}/grids/locate`, { lon, lat, crs: 'wgs84' })).path ?? [];
   /** The county and its towns, as far as the reader sees them, and the reader's own grid. */
   grids = async (own: GridName | null | undefined): Promise<GridName[]> => {
     const levels = await Promise.all([1, 2].map((level) => this.http.get<{ items: GridName[] }>(`${root}/grids`, { level })));

@@ -14,8 +14,11 @@ export function rateOf(c: Rated): { rate: string; interval: string } {
   return { rate: figure(c.rate), interval: `${figure(c.low)}–${figure(c.high)}` };
 }
 
-/** A factor to two or three digits: 0.42, 3.1, 12. */
-const times = (v: number): string => (v < 1 ? v.toFixed(2) : v < 10 ? v.toFixed(1) : v.toFixed(0));
+/** A factor to one to three digits: <0.001, 0.004, 0.42, 3.1, 12. What is not 0 is not told as 0. */
+function times(v: number): string {
+  if (v > 0 && v < 0.001) return '<0.001';
+  return v > 0 && v < 0.0095 ? v.toFixed(3) : v < 0.995 ? v.toFixed(2) : v < 9.95 ? v.toFixed(1) : v.toFixed(0);
+}
 
 /**
  * The rate of the later period by the earlier one's, and its 95 % interval. Where the earlier has none the ratio
