@@ -103,7 +103,10 @@ func (s *Server) readCoverage(ctx context.Context, a caller, in *coverageInput) 
 	if err != nil {
 		return nil, err
 	}
-	c := s.coverageOf(a, tree, top, in.BeyondS, away)
+	c, err := s.coverageOf(ctx, a, tree, top, in.BeyondS, away)
+	if err != nil {
+		return nil, err
+	}
 	if wantsFeatures(in.Accept) {
 		return &listOutput{"application/geo+json", coverageFeatures(c)}, nil
 	}
@@ -112,7 +115,7 @@ func (s *Server) readCoverage(ctx context.Context, a caller, in *coverageInput) 
 
 // coverageOf works out who would be first in each leaf grid below those on top, with some
 // workers taken away in thought.
-func (s *Server) coverageOf(a caller, tree *grid.Tree, top []int, beyond int, away map[uint32]bool) Coverage {
+func (s *Server) coverageOf(ctx context.Context, a caller, tree *grid.Tree, top []int, beyond int, away map[uint32]bool) (Coverage, error) {
 	now := s.o.Now()
 	c := Coverage{Time: now, BeyondS: beyond, Without: []string{}, Thin: []string{}, Uncovered: []string{}, Items: []CoverageItem{}}
 	var who, rest []covering
@@ -127,10 +130,13 @@ func (s *Server) coverageOf(a caller, tree *grid.Tree, top []int, beyond int, aw
 	}
 	leaves, points := leavesBelow(tree, a.Scope, top)
 	roads := s.o.Roads()
-	first := roads.Soonest(points, placesOf(who))
+	first, err := roads.Soonest(ctx, points, placesOf(who))
 	then := first
-	if len(c.Without) > 0 {
-		then = roads.Soonest(points, placesOf(rest))
+	if err == nil && len(c.Without) > 0 {
+		then, err = roads.Soonest(ctx, points, placesOf(rest))
+	}
+	if err != nil {
+		return c, err
 	}
 	thin := func(t road.Answer) bool { return math.Round(t.Seconds) > float64(beyond) } // as it is told; nobody takes for ever
 	seconds := map[string]float64{}                                                     // that put a grid in its list
@@ -154,7 +160,7 @@ func (s *Server) coverageOf(a caller, tree *grid.Tree, top []int, beyond int, aw
 	for _, codes := range [][]string{c.Thin, c.Uncovered} {
 		slices.SortFunc(codes, func(x, y string) int { return cmp.Or(cmp.Compare(seconds[y], seconds[x]), cmp.Compare(x, y)) })
 	}
-	return c
+	return c, nil
 }
 
 // takenAway is the workers to be taken away in thought.

@@ -73,7 +73,7 @@ func (s *Server) coverageTile(ctx context.Context, c *gin.Context, a caller, in 
 // answerCoverage answers a question, or refuses it for good.
 func (s *Server) answerCoverage(ctx context.Context, a caller, q *CoverageQuestion) (v *coverageAnswer, cost int, err error) {
 	v = &coverageAnswer{}
-	v.at, v.took, err = s.workOut(ctx, a, func(context.Context) error {
+	v.at, v.took, err = s.workOut(ctx, a, func(ctx context.Context) error {
 		settings := s.o.Catalogue.Now()
 		v.catalog = settings
 		top := topmost(settings.Tree, a.Scope, q.Grid)
@@ -81,7 +81,10 @@ func (s *Server) answerCoverage(ctx context.Context, a caller, q *CoverageQuesti
 			v.refused = errNoGrid
 			return nil
 		}
-		c := s.coverageOf(a, settings.Tree, top, q.BeyondS, nil)
+		c, err := s.coverageOf(ctx, a, settings.Tree, top, q.BeyondS, nil)
+		if err != nil {
+			return err
+		}
 		rows := make([]tiles.CoveredGrid, len(c.Items))
 		for i, item := range c.Items {
 			rows[i] = tiles.CoveredGrid{No: item.no, By: item.First.By, Thin: item.Thin}

@@ -4,6 +4,7 @@
 package road
 
 import (
+	"context"
 	"math"
 
 	"onemap/geo"
@@ -11,7 +12,7 @@ import (
 
 // Soonest says for each of many places which of the origins is there first, and how:
 // what TravelTimes(place, from, 1) says, of equal ones the first in from. Without
-// origins every Index is -1.
+// origins every Index is -1. It stops with the context's error where that ends first.
 //
 // It is one search by Dijkstra's algorithm with the traffic, from all origins at once:
 // each node keeps the origin that is there first.
@@ -19,7 +20,7 @@ import (
 //	A --3--> . --2--> .          the place belongs to A (6), since B is there after 7;
 //	                  |          what no search finds, lines and bits beside the roads,
 //	B ------6-------> . -1-> p   is looked at pair by pair
-func (g *Graph) Soonest(to, from []geo.WGS84) []Answer {
+func (g *Graph) Soonest(ctx context.Context, to, from []geo.WGS84) ([]Answer, error) {
 	f := firsts{Graph: g, from: make([]start, len(from)), beyond: map[int32]map[int32]bool{}}
 	for i, p := range from {
 		f.from[i].place, f.from[i].v = p, onSphere(p)
@@ -27,15 +28,20 @@ func (g *Graph) Soonest(to, from []geo.WGS84) []Answer {
 	}
 	out := make([]Answer, len(to))
 	if len(from) > 0 {
-		f.search()
+		if err := f.search(ctx); err != nil {
+			return nil, err
+		}
 	}
 	for i, p := range to {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		out[i] = Answer{Index: -1, Seconds: math.Inf(1)}
 		if len(from) > 0 {
 			out[i] = f.first(p)
 		}
 	}
-	return out
+	return out, nil
 }
 
 // firsts is one call of Soonest.
@@ -66,7 +72,7 @@ func (f first) before(seconds float64, origin int32) bool {
 	return f.seconds < seconds || f.seconds == seconds && f.origin <= origin
 }
 
-func (f *firsts) search() {
+func (f *firsts) search(ctx context.Context) error {
 	f.reached = make([]first, f.nodes)
 	for i := range f.reached {
 		f.reached[i].seconds = math.Inf(1)
@@ -85,6 +91,9 @@ func (f *firsts) search() {
 	}
 	out := f.outward()
 	for more := true; more; more = f.wheel.turn() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		for x, ok := f.wheel.pop(); ok; x, ok = f.wheel.pop() {
 			at := f.reached[x.node]
 			if x.seconds > at.seconds {
@@ -95,6 +104,7 @@ func (f *firsts) search() {
 			}
 		}
 	}
+	return nil
 }
 
 func (f *firsts) reach(node int32, way first) {

@@ -4,6 +4,9 @@
 package road_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -49,7 +52,7 @@ func TestSoonestIsTheBestOfAllPairs(t *testing.T) {
 		if r.IntN(5) == 0 {
 			from = append(from, from[0]) // two at one place
 		}
-		got := g.Soonest(to, from)
+		got := soonest(t, g, to, from)
 		if len(got) != len(to) {
 			t.Fatalf("net %d: %d answers for %d places", net, len(got), len(to))
 		}
@@ -89,23 +92,64 @@ func TestSoonestIsTheBestOfAllPairs(t *testing.T) {
 func TestSoonestOfNobody(t *testing.T) {
 	g := road.Build(county(6), road.DefaultRules())
 	p := geo.WGS84{107.01, 38.01}
-	if a := g.Soonest([]geo.WGS84{p}, nil); len(a) != 1 || a[0].Index != -1 || a[0].By != "" || !math.IsInf(a[0].Seconds, 1) {
+	if a := soonest(t, g, []geo.WGS84{p}, nil); len(a) != 1 || a[0].Index != -1 || a[0].By != "" || !math.IsInf(a[0].Seconds, 1) {
 		t.Errorf("%+v", a)
 	}
 	q := geo.WGS84{107.02, 38.011}
-	if a := g.Soonest([]geo.WGS84{p}, []geo.WGS84{{107.5, 38.5}, q, q}); a[0].Index != 1 || a[0].By != road.ByRoad {
+	if a := soonest(t, g, []geo.WGS84{p}, []geo.WGS84{{107.5, 38.5}, q, q}); a[0].Index != 1 || a[0].By != road.ByRoad {
 		t.Errorf("%+v", a)
 	}
-	if a := road.Build(nil, road.DefaultRules()).Soonest([]geo.WGS84{p}, []geo.WGS84{{107.5, 38.5}, q, q}); a[0].Index != 1 || a[0].Why != road.WhyNoRoads {
+	if a := soonest(t, road.Build(nil, road.DefaultRules()), []geo.WGS84{p}, []geo.WGS84{{107.5, 38.5}, q, q}); a[0].Index != 1 || a[0].Why != road.WhyNoRoads {
 		t.Errorf("%+v", a)
 	}
 }
 
-// BenchmarkSoonest asks for the first of 474 workers at each of 2,017 places, on
-// 67,600 nodes.
+func soonest(t testing.TB, g *road.Graph, to, from []geo.WGS84) []road.Answer {
+	t.Helper()
+	as, err := g.Soonest(t.Context(), to, from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return as
+}
+
+// TestSoonestStopsWhenNobodyWaits: before anything is looked at, on the way along the
+// roads, and on the way from place to place.
+func TestSoonestStopsWhenNobodyWaits(t *testing.T) {
+	g := road.Build(county(20), road.DefaultRules())
+	to, from := make([]geo.WGS84, 50), []geo.WGS84{{107.02, 38.011}}
+	for i := range to {
+		to[i] = geo.WGS84{107.01 + 0.001*float64(i), 38.01}
+	}
+	whole := &ending{Context: t.Context(), left: math.MaxInt}
+	if _, err := g.Soonest(whole, to, from); err != nil || whole.asked < len(to)+2 {
+		t.Fatalf("%v; it looked %d times whether anybody waits", err, whole.asked)
+	}
+	for _, left := range []int{0, 1, (whole.asked - len(to)) / 2, whole.asked - len(to)/2, whole.asked - 1} {
+		e := &ending{Context: t.Context(), left: left}
+		if as, err := g.Soonest(e, to, from); !errors.Is(err, context.Canceled) || as != nil || e.asked != left+1 {
+			t.Errorf("ended at look %d: %v, %d answers, %d looks", left+1, err, len(as), e.asked)
+		}
+	}
+}
+
+// ending is a context that is found ended when it has been looked at so often.
+type ending struct {
+	context.Context
+	left, asked     int
+}
+
+func (e *ending) Err() error {
+	if e.asked++; e.asked > e.left {
+		return context.Canceled
+	}
+	return nil
+}
+
+// BenchmarkSoonest asks for the first of 474 and of 5,000 workers at each of 2,017
+// places, on 67,600 nodes, and where there are no roads.
 func BenchmarkSoonest(b *testing.B) {
 	const side = 260
-	g := road.Build(county(side), road.DefaultRules())
 	r := rand.New(rand.NewPCG(9, 9))
 	places := func(n int) []geo.WGS84 {
 		out := make([]geo.WGS84, n)
@@ -114,9 +158,16 @@ func BenchmarkSoonest(b *testing.B) {
 		}
 		return out
 	}
-	to, from := places(2017), places(474)
-	g.Soonest(to, from)
-	for b.Loop() {
-		g.Soonest(to, from)
+	to, from := places(2017), places(5000)
+	for name, net := range map[string][]road.Segment{"roads": county(side), "no roads": nil} {
+		g := road.Build(net, road.DefaultRules())
+		for _, n := range []int{474, 5000} {
+			b.Run(fmt.Sprintf("%s/%d workers", name, n), func(b *testing.B) {
+				soonest(b, g, to, from[:n])
+				for b.Loop() {
+					soonest(b, g, to, from[:n])
+				}
+			})
+		}
 	}
 }
