@@ -32,7 +32,7 @@ type Coverage struct {
 	Time       time.Time      `json:"time" doc:"As of"`
 	BeyondS    int            `json:"beyond_s" doc:"A grid is thin when the first needs longer, or there is nobody"`
 	Counted    int            `json:"counted" doc:"Workers in the caller's scope who could be sent: on duty, a fresh trusted fix, not on accepted work"`
-	NotCounted []LeftOut      `json:"not_counted" doc:"Those on duty who could not, by the first reason: sos, busy, no_fix, stale_fix"`
+	NotCounted []LeftOut      `json:"not_counted" doc:"Those on duty who could not, by the first reason: no_fix, sos, stale_fix, busy"`
 	Without    []string       `json:"without" doc:"Ids of those counted who are taken away in thought"`
 	Thin       []string       `json:"thin" doc:"Codes of the thin grids: those with nobody first, then the longest time first"`
 	Uncovered  []string       `json:"uncovered" doc:"Codes of the grids that are thin only without those taken away, the longest time first"`
@@ -117,6 +117,9 @@ func (s *Server) readCoverage(ctx context.Context, a caller, in *coverageInput) 
 // workers taken away in thought.
 func (s *Server) coverageOf(ctx context.Context, a caller, tree *grid.Tree, top []int, beyond int, away map[uint32]bool) (Coverage, error) {
 	now := s.o.Now()
+	if !s.o.TasksKnown() {
+		return Coverage{}, retryLater("who is on accepted work is not known at the moment: somebody who is might be told as free; ask again in a moment")
+	}
 	c := Coverage{Time: now, BeyondS: beyond, Without: []string{}, Thin: []string{}, Uncovered: []string{}, Items: []CoverageItem{}}
 	var who, rest []covering
 	who, c.NotCounted = s.whoCovers(a.Scope, now)

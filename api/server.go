@@ -45,22 +45,23 @@ import (
 // Options are what the API works with. All fields are needed but those that say
 // otherwise.
 type Options struct {
-	DB        *store.DB // changes
-	Reports   *store.DB // reports: nothing else takes their connections
-	Reads     *store.DB
-	WallReads *store.DB // as a role of the database that reaches no personal field
-	Care      *store.DB // the server's own looks: leases of sockets
-	Sealer    *store.Sealer
-	Catalogue *store.Catalogue
-	Ledger    *ledger.Ledger
-	Adviser   *store.Adviser
-	Hub       *hub.Hub
-	Tiles     *tiles.Server
-	Mirror    *mirror.Mirror           // incidents in memory; nil for none
-	Base      *base.Map                // beneath the layers; nil for none
-	Dots      func() []track.Dot       // the live positions
-	Roads     func() *road.Graph       // what travel times are worked out along
-	People    func() *people.Directory // workers and devices
+	DB         *store.DB // changes
+	Reports    *store.DB // reports: nothing else takes their connections
+	Reads      *store.DB
+	WallReads  *store.DB // as a role of the database that reaches no personal field
+	Care       *store.DB // the server's own looks: leases of sockets
+	Sealer     *store.Sealer
+	Catalogue  *store.Catalogue
+	Ledger     *ledger.Ledger
+	Adviser    *store.Adviser
+	Hub        *hub.Hub
+	Tiles      *tiles.Server
+	Mirror     *mirror.Mirror           // incidents in memory; nil for none
+	Base       *base.Map                // beneath the layers; nil for none
+	Dots       func() []track.Dot       // the live positions
+	TasksKnown func() bool              // whether they tell who is on accepted work
+	Roads      func() *road.Graph       // what travel times are worked out along
+	People     func() *people.Directory // workers and devices
 	// Fixes keeps fixes of a device and returns once they are committed; taken is false of
 	// those that will never be.
 	Fixes    func(context.Context, people.Device, []track.Fix) (taken bool, err error)

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"container/heap"
 	"container/list"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -54,6 +55,7 @@ type Live struct {
 	mu      sync.Mutex // guards all below
 	duty    func(worker uint32, at time.Time) (until time.Time, on bool)
 	workers map[uint32]*entry
+	tasks   map[uint32]bool // who is on accepted work
 	version uint64
 	changes *list.List // of *entry, least recently changed first
 	due     dueHeap    // entries whose state changes by age, soonest first
@@ -98,15 +100,19 @@ func (l *Live) SetDuty(duty func(worker uint32, at time.Time) (until time.Time, 
 	l.refreshAll()
 }
 
-// SetTask says whether the worker is on accepted work. An unknown worker is
-// left unknown.
-func (l *Live) SetTask(worker uint32, on bool) {
+// SetTasks says who is on accepted work: these workers and nobody else, whether they have
+// been seen yet or not.
+func (l *Live) SetTasks(workers map[uint32]bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e := l.workers[worker]; e != nil {
-		e.task = on
-		l.refresh(e, l.now())
+	now := l.now()
+	for id, e := range l.workers {
+		if on := workers[id]; e.task != on {
+			e.task = on
+			l.refresh(e, now)
+		}
 	}
+	l.tasks = maps.Clone(workers)
 }
 
 // EndSOS ends the worker's alarm.
@@ -239,7 +245,7 @@ func sortDots(dots []Dot) {
 func (l *Live) entry(worker uint32) *entry {
 	e := l.workers[worker]
 	if e == nil && len(l.workers) < maxWorkers {
-		e = &entry{dot: Dot{Worker: worker, State: StateOff}, index: -1}
+		e = &entry{dot: Dot{Worker: worker, State: StateOff}, task: l.tasks[worker], index: -1}
 		l.workers[worker] = e
 	}
 	return e

@@ -253,10 +253,21 @@ func TestSOSTaskAndDuty(t *testing.T) {
 	dutyEnd := noon.Add(time.Minute)
 	l.SetDuty(func(_ uint32, at time.Time) (time.Time, bool) { return dutyEnd, at.Before(dutyEnd) })
 	l.Accept(fix(0, 0), time.Minute)
-	l.SetTask(7, true)
+	l.SetTasks(map[uint32]bool{7: true, 8: true})
 	if d := oneDot(t, l); d.State != track.StateTask {
 		t.Errorf("state %q, want task", d.State)
 	}
+	other := fix(0, 0)
+	other.Worker = 8
+	l.Accept(other, time.Minute)
+	if d, _ := l.Dot(8); d.State != track.StateTask {
+		t.Errorf("who was seen only after the work was accepted is drawn %q", d.State)
+	}
+	l.SetTasks(map[uint32]bool{7: true})
+	if d, _ := l.Dot(8); d.State != track.StateOn {
+		t.Errorf("whose work is over is drawn %q", d.State)
+	}
+	l.SetDuty(func(w uint32, at time.Time) (time.Time, bool) { return dutyEnd, w == 7 && at.Before(dutyEnd) })
 	l.Heard(7, now, true)
 	if d := oneDot(t, l); d.State != track.StateSOS || !l.InSOS(7) {
 		t.Errorf("state %q, want sos", d.State)

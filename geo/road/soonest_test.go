@@ -136,7 +136,7 @@ func TestSoonestStopsWhenNobodyWaits(t *testing.T) {
 // ending is a context that is found ended when it has been looked at so often.
 type ending struct {
 	context.Context
-	left, asked     int
+	left, asked int
 }
 
 func (e *ending) Err() error {

@@ -68,18 +68,19 @@ type Server struct {
 	overlays     atomic.Pointer[store.OverlaySet]
 	places       atomic.Pointer[gazetteer.Index]
 	named        atomic.Pointer[named]
-	naming       sync.Mutex            // held by who reads the layers: who reads later stores later
-	layersDue    chan struct{}         // the configuration has changed: people and layers
-	overlaysDue  chan struct{}         // the configuration has changed: overlays
-	placesDue    chan struct{}         // places or grids have changed: the address search
-	namedDue     chan struct{}         // named layers, cameras or grids have changed
-	camerasMoved atomic.Bool           // cameras wait to be read again
-	plansDue     chan struct{}         // an enactment of grids is due
-	triedSince   map[planKey]time.Time // when this node first tried each plan that is due; followPlans alone uses it
-	treeAhead    chan int32            // a draft has its numbers: its tree is read before it is in force
-	behind       atomic.Bool           // people or layers wait to be read again
-	peopleDue    chan struct{}         // a shift began or ended
-	offersDue    chan struct{}         // offers have changed: who is on accepted work
+	naming       sync.Mutex                // held by who reads the layers: who reads later stores later
+	layersDue    chan struct{}             // the configuration has changed: people and layers
+	overlaysDue  chan struct{}             // the configuration has changed: overlays
+	placesDue    chan struct{}             // places or grids have changed: the address search
+	namedDue     chan struct{}             // named layers, cameras or grids have changed
+	camerasMoved atomic.Bool               // cameras wait to be read again
+	plansDue     chan struct{}             // an enactment of grids is due
+	triedSince   map[planKey]time.Time     // when this node first tried each plan that is due; followPlans alone uses it
+	treeAhead    chan int32                // a draft has its numbers: its tree is read before it is in force
+	behind       atomic.Bool               // people or layers wait to be read again
+	peopleDue    chan struct{}             // a shift began or ended
+	offersDue    chan struct{}             // offers have changed: who is on accepted work
+	tasksAt      atomic.Pointer[time.Time] // when that was last looked up
 	load         atomic.Pointer[api.Loading]
 	wake         chan struct{} // something was committed: the sequencer
 	heads        chan struct{} // the feed has grown: the pump
@@ -381,7 +382,7 @@ func (s *Server) startListeners(ctx context.Context) error {
 	s.api = api.New(api.Options{
 		DB: s.pools.changes, Reports: s.pools.reports, Reads: s.pools.reads, WallReads: s.pools.walls, Care: s.pools.care, Sealer: s.seal,
 		Places: s.places.Load, Overlays: s.overlays.Load, Layers: s.namedLayers, Media: s.media, Files: s.files, Due: s.nudge(s.plansDue), Now: s.o.Now, Log: s.o.Log, Pages: pages, Ready: s.isReady, Status: func() api.Loading { return *s.load.Load() }, Sweep: s.sweep.State,
-		Catalogue: s.catalogue, Ledger: s.ledger, Adviser: s.adviser(), Hub: s.hub, Tiles: s.tiles, Mirror: s.mirror, Base: s.base, Dots: s.fixes.Live().Dots, Roads: s.roads, People: s.fixes.Directory, Fixes: s.keepFixes,
+		Catalogue: s.catalogue, Ledger: s.ledger, Adviser: s.adviser(), Hub: s.hub, Tiles: s.tiles, Mirror: s.mirror, Base: s.base, Dots: s.fixes.Live().Dots, TasksKnown: s.knowsTasks, Roads: s.roads, People: s.fixes.Directory, Fixes: s.keepFixes,
 		Version: s.o.Version, Link: s.URL, Limits: s.o.Limits, Proxies: s.o.TrustedProxies, Refused: func(rule string) { s.metrics.refused.WithLabelValues(rule).Inc() },
 	})
 	if s.secure, err = s.certificate(); err != nil {

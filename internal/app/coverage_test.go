@@ -15,6 +15,7 @@ import (
 
 	"onemap/auth"
 	"onemap/store"
+	"onemap/track"
 )
 
 // covered is an answer of coverage.
@@ -83,11 +84,17 @@ func TestCoverageSaysWhoIsWhereFirst(t *testing.T) {
 	st.fix(4, 107.75, 38.12, now.Add(-30*time.Minute)) // in B2, half an hour ago
 	st.fix(6, 107.75, 38.12, now)
 	st.fix(7, 107.75, 38.12, now) // off duty
-	var busy uint32
-	if err := st.s.db.Pool.QueryRow(t.Context(), "SELECT id FROM worker WHERE badge = 'W6'").Scan(&busy); err != nil {
-		t.Fatal(err)
+	idOfWorker := func(n int) int { return st.count("SELECT id FROM worker WHERE badge = $1", fmt.Sprint("W", n)) }
+	onTask := func() bool {
+		d, seen := st.s.fixes.Live().Dot(uint32(idOfWorker(6)))
+		return seen && d.State == track.StateTask
 	}
-	st.s.fixes.Live().SetTask(busy, true)
+	offers := map[int]string{} // of W4 and W5 another reason holds first
+	for _, n := range []int{4, 5, 6} {
+		offers[n] = st.offerTo(op, st.routed(op), fmt.Sprint(idOfWorker(n)))
+		st.must(200, "POST", "/api/v1/offers/"+offers[n]+"/acts", st.phone(idOfWorker(n)), `{"kind":"accept"}`)
+	}
+	st.wait("work to show", onTask)
 
 	firsts, not, c := st.coverage(op, "")
 	if firsts != "A1 W1 line no_roads, A2 W2 line no_roads, B1 W3 line no_roads, B2 W3 line no_roads" || not != "busy 1, no_fix 1, stale_fix 1" || c.Counted != 3 {
@@ -120,7 +127,12 @@ func TestCoverageSaysWhoIsWhereFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	st.wait("new roads", func() bool { return st.s.roads() != before })
-	st.s.fixes.Live().SetTask(busy, false) // the list of the nearest names those at work too
+	for n, offer := range offers { // the list of the nearest names those at work too
+		for _, kind := range []string{"arrive", "finish"} {
+			st.must(200, "POST", "/api/v1/offers/"+offer+"/acts", st.phone(idOfWorker(n)), fmt.Sprintf(`{"kind":%q}`, kind))
+		}
+	}
+	st.wait("work to be over", func() bool { return !onTask() })
 	_, _, c = st.coverage(op, "")
 	for _, i := range c.Items {
 		who, items, _ := st.nearest(op, fmt.Sprintf("lon=%v&lat=%v&crs=wgs84&k=1", i.Point[0], i.Point[1]))
@@ -219,4 +231,24 @@ func TestCoverageSaysWhatAnOfferWouldUncover(t *testing.T) {
 	if _, _, c := st.coverage(op, "offer="+offers[ids["W2"]]); fmt.Sprint(c.Without, c.Uncovered) != "["+ids["W2"]+"] [A2]" {
 		t.Errorf("the offer that is left takes %v and uncovers %v", c.Without, c.Uncovered)
 	}
+}
+
+// TestNobodyIsToldAsFreeWhileWorkIsNotKnown: when it cannot be looked up who is on accepted
+// work, coverage says so.
+func TestNobodyIsToldAsFreeWhileWorkIsNotKnown(t *testing.T) {
+	t.Parallel()
+	st := newStandWith(t, Options{Limits: plenty()})
+	op := st.token(auth.Dispatcher, "")
+	st.must(200, "GET", "/api/v1/coverage", op, "")
+	st.exec("ALTER TABLE offer RENAME COLUMN worker_id TO nobody") // so that it fails
+	st.wait("it to be found out", func() bool { return !st.s.knowsTasks() })
+	for _, path := range []string{"/api/v1/coverage", "/tiles/coverage/8/204/98.mvt"} {
+		a := st.get(path, op)
+		if a.status != 503 || a.header.Get("Retry-After") == "" || !strings.Contains(string(a.body), "accepted work") {
+			t.Errorf("%s: %d %s", path, a.status, a.body)
+		}
+	}
+	st.exec("ALTER TABLE offer RENAME COLUMN nobody TO worker_id")
+	st.wait("it to be known again", st.s.knowsTasks)
+	st.must(200, "GET", "/api/v1/coverage", op, "")
 }

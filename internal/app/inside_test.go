@@ -114,6 +114,7 @@ func TestAPanicIsAnsweredAndTheServerLives(t *testing.T) {
 		DB: s.pools.changes, Reports: s.pools.reports, Reads: s.pools.reads, WallReads: s.pools.walls, Sealer: s.seal, Catalogue: s.catalogue, Ledger: s.ledger,
 		Hub: s.hub, Tiles: s.tiles, People: s.fixes.Directory, Now: time.Now, Log: slog.New(slog.NewTextHandler(book, nil)), Pages: os.DirFS(t.TempDir()),
 		Ready: s.isReady, Status: func() api.Loading { return api.Loading{} }, Link: s.URL, Limits: plenty(),
+		TasksKnown: func() bool { return true },
 		Dots: func() []track.Dot {
 			if broken.Load() {
 				panic("the secret inside: SELECT * FROM reporter")

@@ -43,6 +43,9 @@ func (s *Server) startLoops(ctx context.Context) error {
 	if err := s.reloadPlaces(ctx); err != nil {
 		return err
 	}
+	if err := s.lookAtTasks(ctx); err != nil {
+		return err
+	}
 	s.mirror = mirror.New(s.pools.care, auth.System("tiles and counts of incidents are cut to each reader's scope"))
 	s.otherCategories() // than these
 	s.tiles = tiles.New(tiles.Options{

@@ -28,6 +28,7 @@ func (s *Server) whereFresh(worker uint32) (geo.WGS84, bool) {
 const (
 	offerSweepEvery = time.Second
 	taskEvery       = 2 * time.Second
+	tasksHold       = 15 * time.Second // what was looked up then is told as known
 	arrivalEvery    = 5 * time.Second
 )
 
@@ -42,11 +43,9 @@ func (s *Server) sweepOffers(ctx context.Context) {
 	})
 }
 
-// followTasks keeps the dots of those who are on accepted work, until the end. It
-// looks when an offer has changed, and now and then in any case: whoever was not on
-// the map then may be by now.
+// followTasks keeps who is on accepted work, until the end. It looks when an offer has
+// changed, and now and then in any case.
 func (s *Server) followTasks(ctx context.Context) {
-	on := map[uint32]bool{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -54,23 +53,29 @@ func (s *Server) followTasks(ctx context.Context) {
 		case <-s.offersDue:
 		case <-time.After(taskEvery):
 		}
-		now, err := s.pools.care.WorkersOnTask(ctx)
-		if err != nil {
-			if ctx.Err() == nil {
-				s.o.Log.Warn("who is on accepted work is not known; trying again", "err", err)
-			}
-			continue
+		if err := s.lookAtTasks(ctx); err != nil && ctx.Err() == nil {
+			s.o.Log.Warn("who is on accepted work is not known; trying again", "err", err)
 		}
-		for w := range on {
-			if !now[w] {
-				s.fixes.Live().SetTask(w, false)
-			}
-		}
-		for w := range now {
-			s.fixes.Live().SetTask(w, true)
-		}
-		on = now
 	}
+}
+
+// lookAtTasks looks up who is on accepted work.
+func (s *Server) lookAtTasks(ctx context.Context) error {
+	at := time.Now()
+	now, err := s.pools.care.WorkersOnTask(ctx)
+	if err != nil {
+		return err
+	}
+	s.fixes.Live().SetTasks(now)
+	s.tasksAt.Store(&at)
+	return nil
+}
+
+// knowsTasks reports whether it is known who is on accepted work: it was looked up a short
+// time ago.
+func (s *Server) knowsTasks() bool {
+	at := s.tasksAt.Load()
+	return at != nil && time.Since(*at) < tasksHold
 }
 
 // noteArrivals looks for workers whose fixes say that they are where they were sent.
