@@ -496,6 +496,7 @@ describe('who is asked', () => {
   test('what sending them would leave open is told of who is ticked now, and what is thin already', async () => {
     const s = await panelOf(make('7', { state: 'routed' }));
     const asked: string[] = [];
+    let down = false;
     const grid = (code: string, thin: boolean, travel_s: number | null) => ({
       code,
       name: `${code}组`,
@@ -506,8 +507,14 @@ describe('who is asked', () => {
     s.server.on('GET /coverage', ({ query }) => {
       asked.push(query.without ?? '');
       const uncovered = query.without === '13' ? ['A1', 'A2'] : [];
+      if (down) return refuse(503, { detail: 'not known' });
       return json({
+        time: `2026-11-22T08:31:0${asked.length}Z`,
         beyond_s: 1800,
+        not_counted: [
+          { why: 'busy', count: 2 },
+          { why: 'stale_fix', count: 1 },
+        ],
         uncovered,
         items: [grid('A1', false, 60), grid('A2', false, 90), grid('B1', true, null), grid('B2', true, 4000)],
       });
@@ -515,6 +522,7 @@ describe('who is asked', () => {
     s.timers.advance(1000);
     await settle();
     expect(s.w.find('.cover').text()).toContain('情况不变');
+    expect(s.w.find('.cover').text()).toContain('截至 16:31:01；在岗另有 3 人未计入：处置中 2');
     s.desk.toggle('13');
     await nextTick();
     expect(s.w.find('.cover').text()).toBe(''); // not of who was ticked before
@@ -523,9 +531,46 @@ describe('who is asked', () => {
     expect(asked).toEqual(['12', '13']);
     expect(s.w.find('.cover').text()).toContain('有 2 个网格 30 分钟内无人能到：城川镇 · A1组、城川镇 · A2组');
     expect(s.w.findAll('.cover li').map((l) => l.text())).toEqual(['昂素镇 · B1组 无人可派', '昂素镇 · B2组 1时7分 W9']);
+    const told = async (ms: number) => {
+      s.timers.advance(ms);
+      await settle();
+      return `${asked.length} ${/截至 [0-9:]+/.exec(s.w.find('.cover').text())?.[0] ?? s.w.find('.cover').text()}`;
+    };
+    const offer = (id: string, worker_id: string, state: string) => ({
+      kind: 'offer',
+      id,
+      ver: 1,
+      seq: 1,
+      data: { worker_id, state } as never,
+    });
+    const { state } = s.desk.live.client;
+    state.reset(1, [offer('90', '14', 'seen')]);
+    s.desk.gather();
+    expect(await told(5000)).toBe('2 截至 16:31:02'); // who has not said yes may still be sent
+    state.reset(2, [offer('90', '14', 'accepted')]); // another desk has sent somebody
+    s.desk.gather();
+    s.timers.advance(300);
+    await nextTick();
+    expect(s.desk.working.value).toBe('14');
+    expect(await told(1000)).toBe('2 截至 16:31:02'); // what is known stands meanwhile, with its time
+    s.desk.working.value = '14 15';
+    await nextTick();
+    expect(await told(600)).toBe('2 截至 16:31:02');
+    expect(await told(400)).toBe('3 截至 16:31:03');
+    expect(await told(10_000)).toBe('3 截至 16:31:03'); // asked once for what came together
+    expect(await told(20_000)).toBe('4 截至 16:31:04'); // people move, too
+    down = true;
+    expect(await told(30_000)).toContain('5 没能读到覆盖情况');
+    down = false;
+    expect(await told(30_000)).toBe('6 截至 16:31:06');
+    const hidden = vi.spyOn(document, 'hidden', 'get').mockReturnValue(true);
+    expect(await told(60_000)).toBe('6 截至 16:31:06'); // nobody looks
+    hidden.mockRestore();
+    expect(await told(30_000)).toBe('7 截至 16:31:07');
     s.desk.tick([]);
     await nextTick();
     expect(s.w.find('.cover').text()).toBe('');
+    expect(await told(60_000)).toBe('7 '); // of nobody nothing is asked
     s.w.unmount();
   });
 

@@ -59,6 +59,8 @@ export class Desk {
   readonly detail = shallowRef<Case | null>(null);
   readonly journal = shallowRef<JournalEntry[]>([]);
   readonly offers = shallowRef<Offer[]>([]);
+  /** Who of those in scope is on accepted work, as one word. */
+  readonly working = ref('');
   readonly advice = shallowRef<Advice | null>(null);
   /** Why there is no advice. */
   readonly adviceProblem = shallowRef<unknown>(null);
@@ -704,12 +706,13 @@ export class Desk {
   }
 
   /** Draws after a burst of events once, not once each. */
-  private gather(): void {
+  gather(): void {
     if (this.gathered) return;
     this.gathered = true;
     this.timers.set(() => {
       this.gathered = false;
       this.open.value = this.live.open() as Case[];
+      this.working.value = this.atWork();
       this.drawIncidents();
       const stamp = this.stamp();
       if (this.chosen.value && stamp !== this.seen) void this.load();
@@ -724,6 +727,14 @@ export class Desk {
     const offers = state.of<Offer>('offer').filter((o) => o.data.incident_id === id);
     const whistles = state.of<{ incident_id: string }>('whistle').filter((w) => w.data.incident_id === id);
     return [state.get('incident', id)?.seq, ...[...offers, ...whistles].map((o) => `${o.id}:${o.seq}`)].join(' ');
+  }
+
+  private atWork(): string {
+    const work = this.live.client.state.of<Offer>('offer').filter((o) => ['accepted', 'arrived'].includes(o.data.state));
+    return work
+      .map((o) => o.data.worker_id)
+      .sort()
+      .join(' ');
   }
 
   private drawIncidents(): void {

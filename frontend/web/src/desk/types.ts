@@ -116,7 +116,9 @@ export interface Candidate {
 
 /** Who would be first in each leaf grid, and what taking some workers away would leave. */
 export interface Coverage {
+  time: string;
   beyond_s: number;
+  not_counted: { why: string; count: number }[];
   uncovered: string[];
   items: { code: string; name: string; above: string[]; thin: boolean; first: { badge?: string; travel_s: number | null } }[];
 }
