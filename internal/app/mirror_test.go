@@ -94,6 +94,20 @@ func TestWhatCannotBeReadAgainIsShownToNobody(t *testing.T) {
 	st.wait("the incident back in its tile", func() bool { dots, _, _ := st.inTile(hall, at, nil); return dots[id] != "" })
 }
 
+// shownAt reports n incidents at 107.2, 38.3, and waits until the tile at that place has them.
+func (st *stand) shownAt(hall string, at maptile.Tile, n int) (ids []int64) {
+	st.t.Helper()
+	for range n {
+		id, err := strconv.ParseInt(fmt.Sprint(st.report(hall, 107.2, 38.3).json(st.t)["id"]), 10, 64)
+		if err != nil {
+			st.t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	st.wait("the incidents in their tile", func() bool { dots, _, _ := st.inTile(hall, at, nil); return len(dots) == n })
+	return ids
+}
+
 // TestWhatThereWasNoTimeForIsFollowedWithTheNext: an incident changes while the mirror waits
 // for the database.
 func TestWhatThereWasNoTimeForIsFollowedWithTheNext(t *testing.T) {
@@ -101,12 +115,7 @@ func TestWhatThereWasNoTimeForIsFollowedWithTheNext(t *testing.T) {
 	st := newStand(t)
 	hall := st.token(auth.Dispatcher, "C")
 	at := maptile.At(orb.Point{107.2, 38.3}, 14)
-	var ids []int64
-	for range 2 {
-		id, _ := strconv.ParseInt(fmt.Sprint(st.report(hall, 107.2, 38.3).json(t)["id"]), 10, 64)
-		ids = append(ids, id)
-	}
-	st.wait("the incidents in their tile", func() bool { dots, _, _ := st.inTile(hall, at, nil); return len(dots) == 2 })
+	ids := st.shownAt(hall, at, 2)
 	seq := feed.Seq(st.settled())
 	st.wait("the mirror", func() bool { v, err := st.s.mirror.View(); return err == nil && v.Seq >= seq })
 	slow, err := st.s.db.Pool.Begin(t.Context())
@@ -293,12 +302,7 @@ func TestAMirrorThatIsWrongIsFoundAndReadAgain(t *testing.T) {
 	st := newStand(t)
 	hall := st.token(auth.Dispatcher, "C")
 	at := maptile.At(orb.Point{107.2, 38.3}, 14)
-	var ids []int64
-	for range 5 {
-		id, _ := strconv.ParseInt(fmt.Sprint(st.report(hall, 107.2, 38.3).json(t)["id"]), 10, 64)
-		ids = append(ids, id)
-	}
-	st.wait("the incidents in their tile", func() bool { dots, _, _ := st.inTile(hall, at, nil); return len(dots) == 5 })
+	ids := st.shownAt(hall, at, 5)
 	st.settled()
 	stop := make(chan struct{})
 	once := sync.OnceFunc(func() { close(stop) })
