@@ -48,6 +48,39 @@ async function dots(page, say, out) {
   await page.getByRole('button', { name: '全图' }).click();
 }
 
+/** A link is opened where its answer is there before the map: the cells are drawn all the same. */
+async function linked(page, say, link) {
+  let answer = () => {};
+  const answered = new Promise((done) => {
+    answer = done;
+  });
+  await page.route('**/assets/heatmap*', async (route) => {
+    await answered;
+    await route.continue();
+  });
+  await page.goto(link);
+  await page.locator('.cells tbody button').first().waitFor();
+  answer();
+  await page.locator('.heat[data-state=drawn]').waitFor();
+  await page.locator('.cells tbody button').first().click(); // brings the cell into the middle
+  await page.locator('.why .kinds, .why .rows').first().waitFor({ state: 'attached' });
+  const box = await page.locator('.heat .map-box').boundingBox();
+  const pointed = page.waitForFunction(() => document.querySelector('.heat canvas')?.style.cursor === 'pointer', null, {
+    timeout: 15_000,
+  });
+  const moves = setInterval(
+    () => void page.mouse.move(box.x + box.width / 2 + Math.random() * 4, box.y + box.height / 2).catch(() => {}),
+    200,
+  );
+  const drawn = await pointed.then(
+    () => true,
+    () => false,
+  );
+  clearInterval(moves);
+  await page.unrouteAll({ behavior: 'wait' });
+  say('cells are drawn whose answer came before the map', drawn);
+}
+
 /** Walks the review on a page that shows it, drawn; says what was found by say. */
 export async function walkReview(page, say, out) {
   const look = async (what) => {
@@ -66,6 +99,7 @@ export async function walkReview(page, say, out) {
   await page.locator('.sum').getByText('增多').waitFor();
   if (await back.isVisible()) await back.click();
   await page.locator('.cells thead').getByText('每天件数之比').waitFor();
+  const changes = page.url();
   await page.locator('.cells tbody button').first().click();
   await page.locator('.why .either button[aria-pressed=true]').waitFor();
   await page.locator('.why .kinds, .why .rows').first().waitFor({ state: 'attached' });
@@ -105,4 +139,5 @@ export async function walkReview(page, say, out) {
   const text = pdf.toString('latin1');
   const images = text.match(/\/Subtype\s*\/Image/g)?.length ?? 0;
   say('the brief is a PDF with that picture', pdf.subarray(0, 5).toString() === '%PDF-' && images >= 1, `${images} pictures`);
+  await linked(page, say, changes);
 }

@@ -42,6 +42,11 @@ export class HeatMap {
   constructor(private readonly o: HeatMapOptions) {
     this.home = boxOf(o.borders);
     this.gl = lightMap(o.container, o.title, this.home);
+    this.gl.on('style.load', () => {
+      this.fill();
+      this.asHeat(this.smooth);
+      this.choose(this.chosen);
+    });
     this.dress();
     void getBase().then((base) => {
       if (!base || this.gone) return;
@@ -75,10 +80,14 @@ export class HeatMap {
     });
   }
 
-  /** Draws these cells. */
+  /** Draws these cells. A style takes nothing while it is being loaded: what comes meanwhile is drawn when it is. */
   draw(features: readonly Painted[]): void {
     this.cells = { type: 'FeatureCollection', features };
     this.heat = heatOf(features);
+    this.fill();
+  }
+
+  private fill(): void {
     (this.gl.getSource('heat') as GeoJSONSource | undefined)?.setData(this.heat as never);
     (this.gl.getSource('cells') as GeoJSONSource | undefined)?.setData(this.cells as never);
   }
@@ -238,8 +247,8 @@ export class HeatMap {
       version: 8,
       sources: {
         borders: { type: 'geojson', data: this.o.borders as never },
-        cells: { type: 'geojson', data: this.cells as never },
-        heat: { type: 'geojson', data: this.heat as never },
+        cells: { type: 'geojson', data: NONE as never },
+        heat: { type: 'geojson', data: NONE as never },
         names: { type: 'geojson', data: namesOf(this.o.borders) as never },
         ...(this.dots ? { incidents: dotSource(this.dots, location.origin) } : {}),
       },
