@@ -55,6 +55,7 @@ var (
 	ErrNoticeRemind = errors.New("the reminder must lie between now and the due time")
 	ErrNoticeOver   = errors.New("this notice is answered or withdrawn")
 	ErrNotAddressed = errors.New("this notice is directed to another unit: only its own people read and answer it")
+	ErrNoticeOwn    = errors.New("this notice is directed to your own unit by somebody else: answer it, or ask who made it to withdraw it")
 )
 
 // Issue completes a new notice.

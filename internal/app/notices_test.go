@@ -64,6 +64,10 @@ func TestANoticeIsReadAnsweredAndCounted(t *testing.T) {
 		t.Errorf("%v", n)
 	}
 	act(409, townA, toTown, "reply", "再答")
+	act(409, townB, back, "withdraw", "与本镇无关") // that it does not answer would not be seen
+	self := make1(townB, `"grid":"B"`)
+	act(409, st.token(auth.TownOperator, "B"), self, "withdraw", "误发")
+	act(200, townB, self, "withdraw", "误发")
 	act(403, fire, toFire, "withdraw", "误发")
 	act(422, desk, back, "withdraw", " ")
 	act(200, desk, back, "withdraw", "误发")
@@ -104,13 +108,13 @@ func TestANoticeIsReadAnsweredAndCounted(t *testing.T) {
 	for _, c := range []struct {
 		token, query string
 		n            int
-	}{{desk, "", 6}, {desk, "?overdue=true", 3}, {desk, "?grid=B", 2}, {desk, "?state=withdrawn", 1}, {townA, "", 3}, {townB, "", 2}, {fire, "", 1}, {women, "?state=sent", 1}} {
+	}{{desk, "", 7}, {desk, "?overdue=true", 3}, {desk, "?grid=B", 3}, {desk, "?state=withdrawn", 2}, {townA, "", 3}, {townB, "", 3}, {fire, "", 1}, {women, "?state=sent", 1}} {
 		if n := list(c.token, c.query); n != c.n {
 			t.Errorf("%q: %d notices, want %d", c.query, n, c.n)
 		}
 	}
 	page := st.must(200, "GET", "/api/v1/notices?limit=4", desk, "").json(t)
-	if n := list(desk, "?limit=4&cursor="+page["cursor"].(string)); n != 2 {
+	if n := list(desk, "?limit=4&cursor="+page["cursor"].(string)); n != 3 {
 		t.Errorf("second page of %d", n)
 	}
 	period := "?from=" + url.QueryEscape(begin.Format(time.RFC3339)) + "&to=" + url.QueryEscape(clock.now().Add(time.Hour).Format(time.RFC3339))

@@ -103,8 +103,8 @@ func ofUnit(s auth.Scope, n store.Notice) bool {
 	return !only && s.Sees(n.UnitNo) && (n.AboveNo == 0 || !s.Sees(n.AboveNo))
 }
 
-// noticeAct takes an act on a notice. Only its unit reads and answers it; who may make
-// notices there takes it back.
+// noticeAct takes an act on a notice. Only its unit reads and answers it; who made it, or
+// may make notices there and is not of the unit, takes it back.
 func (l *Ledger) noticeAct(ctx context.Context, actor auth.Actor, c Command) (res Result, err error) {
 	a, resource := c.NoticeAct, auth.NoticeAnswer
 	if a.Kind == WithdrawNotice {
@@ -128,8 +128,11 @@ func (l *Ledger) noticeAct(ctx context.Context, actor auth.Actor, c Command) (re
 		if err != nil {
 			return err
 		}
-		if a.Kind != WithdrawNotice && !ofUnit(d.Scope, n) {
+		switch own := ofUnit(d.Scope, n); {
+		case a.Kind != WithdrawNotice && !own:
 			return &dispatch.GuardError{Err: dispatch.ErrNotAddressed}
+		case a.Kind == WithdrawNotice && own && n.MadeBy != actor.ID: // it would be out of the unit's reply rate
+			return &dispatch.GuardError{Err: dispatch.ErrNoticeOwn}
 		}
 		now, changed, kind := l.o.Now(), true, "notice.changed"
 		switch a.Kind {
