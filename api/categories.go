@@ -21,6 +21,7 @@ type CategoryItem struct {
 	Priority  int    `json:"priority" doc:"1 is most urgent: of an incident whose report names none"`
 	OnTheSpot bool   `json:"on_the_spot" doc:"The worker who reports one may resolve it there and then"`
 	Evidence  bool   `json:"evidence" doc:"On the spot only with something attached"`
+	Hidden    bool   `json:"hidden" doc:"Where its incidents are is never shown: no map and no count by cell has them"`
 }
 
 type categoriesOutput struct {
@@ -42,7 +43,7 @@ func (s *Server) listCategories(context.Context, caller, *struct{}) (*categories
 	out.Body.Items = []CategoryItem{}
 	for _, c := range all {
 		if c.Parent != "" {
-			out.Body.Items = append(out.Body.Items, CategoryItem{c.Code, c.NameZH, c.Parent, all[c.Parent].NameZH, c.Priority, c.OnTheSpot, c.Evidence})
+			out.Body.Items = append(out.Body.Items, CategoryItem{c.Code, c.NameZH, c.Parent, all[c.Parent].NameZH, c.Priority, c.OnTheSpot, c.Evidence, c.Sensitive()})
 		}
 	}
 	slices.SortFunc(out.Body.Items, func(a, b CategoryItem) int { return cmp.Compare(a.Code, b.Code) })

@@ -54,15 +54,16 @@ const three = [
   feature({ cell: '8724c3958ffffff', count: 1, class: 'too_few' }),
 ];
 
-async function opened(role: string, set: (s: FakeServer) => void = () => {}) {
-  history.replaceState(null, '', '/review');
+async function opened(role: string, set: (s: FakeServer) => void = () => {}, query = '') {
+  history.replaceState(null, '', `/review${query}`);
   const server = new FakeServer();
   server
     .on('GET /session', () => json(session({ role, login: 'wu', view: 'case', grid: { code: '990000', name: '演示旗' } })))
     .on('GET /categories', () =>
       json({
         items: [
-          { code: '0301', name: '火情', top: '03', top_name: '消防' },
+          { code: '0301', name: '火情', top: '03', top_name: '消防', hidden: false },
+          { code: '0102', name: '婚姻家庭纠纷', top: '01', top_name: '矛盾纠纷', hidden: true },
           { code: '03', name: '消防', top: '', top_name: '' },
         ],
       }),
@@ -281,6 +282,36 @@ describe('what the page asks and says', () => {
     come(json(answer([three[1]])));
     await settle();
     expect(page.find('.why').exists()).toBe(false); // the answer has no such cell
+  });
+
+  test('categories that no map shows are named, and are not told as none', async () => {
+    const { page } = await opened('dispatcher');
+    expect(page.find('.sum').text()).toContain('不计入的类别：婚姻家庭纠纷。');
+    page.unmount();
+    const none = await opened(
+      'dispatcher',
+      (s) => s.on('GET /hotspots', () => json(answer([], { counted: 0 }))),
+      '?category=0102',
+    );
+    expect(none.page.find('.sum .notice').text()).toContain('婚姻家庭纠纷：不公开位置');
+    expect(none.page.text()).not.toContain('这段时间没有事件');
+    none.page.unmount();
+    const fire = await opened('dispatcher', () => {}, '?category=03');
+    expect(fire.page.find('.sum').text()).not.toContain('婚姻家庭纠纷');
+  });
+
+  test('a server that is not reached is not told to have said something', async () => {
+    const { page } = await opened('dispatcher', (s) =>
+      s.on('GET /hotspots', () => {
+        throw new TypeError('Failed to fetch');
+      }),
+    );
+    const said = page
+      .findAll('.refused')
+      .map((r) => r.text())
+      .join();
+    expect(said).toContain('连接不上服务器');
+    expect(said).not.toMatch(/服务器说明|TypeError/);
   });
 
   test('a notice is made of a cell by who may: its words are there, and it is sent once though the answer was lost', async () => {

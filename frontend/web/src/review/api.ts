@@ -147,6 +147,8 @@ export interface Category {
   name: string;
   top: string;
   top_name: string;
+  /** Where its incidents are is never shown: no cell has them. */
+  hidden: boolean;
 }
 
 /** Borders of the levels that are drawn under the cells. */
