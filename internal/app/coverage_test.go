@@ -4,8 +4,10 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -13,7 +15,9 @@ import (
 
 	"github.com/paulmach/orb"
 
+	"onemap/api"
 	"onemap/auth"
+	"onemap/geo/road"
 	"onemap/store"
 	"onemap/track"
 )
@@ -251,4 +255,51 @@ func TestNobodyIsToldAsFreeWhileWorkIsNotKnown(t *testing.T) {
 	st.exec("ALTER TABLE offer RENAME COLUMN nobody TO worker_id")
 	st.wait("it to be known again", st.s.knowsTasks)
 	st.must(200, "GET", "/api/v1/coverage", op, "")
+}
+
+// TestCoverageHasItsLimits: it is worked on for no longer than a request has, nor when nobody
+// waits for it any more, and who keeps the server at it is told to come again later.
+func TestCoverageHasItsLimits(t *testing.T) {
+	t.Parallel()
+	st := newStandWith(t, Options{Limits: plenty()})
+	clock := &testClock{at: time.Now()}
+	meanwhile := func() {}
+	h := st.apiWith(func(o *api.Options) {
+		o.Now = clock.now
+		o.Roads = func() *road.Graph { meanwhile(); return st.s.roads() }
+	})
+	ask := func(ctx context.Context, token string) *httptest.ResponseRecorder {
+		w, r := httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/api/v1/coverage", nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		h.ServeHTTP(w, r)
+		return w
+	}
+	op := st.token(auth.Dispatcher, "")
+	if w := ask(t.Context(), op); w.Code != 200 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	meanwhile = leave
+	if w := ask(ctx, op); w.Code != 499 {
+		t.Errorf("who left is answered %d %s", w.Code, w.Body)
+	}
+	meanwhile = func() { time.Sleep(3100 * time.Millisecond) }
+	if w := ask(t.Context(), op); w.Code != 503 || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "in the time that a request has") {
+		t.Errorf("after more than 3 s: %d %v %s", w.Code, w.Header(), w.Body)
+	}
+	meanwhile = func() { clock.move(time.Second) }
+	busy := st.token(auth.Dispatcher, "")
+	for n := 1; ; n++ {
+		w := ask(t.Context(), busy)
+		if w.Code == 429 && n > 3 && w.Header().Get("Retry-After") == "1" && strings.Contains(w.Body.String(), "ask for less at a time") {
+			break
+		}
+		if w.Code != 200 || n > 6 {
+			t.Fatalf("ask %d, each of a second: %d %v %s", n, w.Code, w.Header(), w.Body)
+		}
+	}
+	if w := ask(t.Context(), op); w.Code != 200 {
+		t.Errorf("another's reads are refused: %d %s", w.Code, w.Body)
+	}
 }
