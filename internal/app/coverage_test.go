@@ -76,7 +76,7 @@ func TestCoverageSaysWhoIsWhereFirst(t *testing.T) {
 	if firsts, not, c := st.coverage(op, ""); firsts != "A1 none, A2 none, B1 none, B2 none" || not != "" || c.Counted != 0 || len(c.Thin) != 4 || c.Items[0].First.TravelS != nil {
 		t.Fatalf("of nobody: %s (%s) %+v", firsts, not, c)
 	}
-	st.crew("A1", "A2", "B1", "B2", "B2", "B2", "A1")
+	st.crew("A1", "A2", "B1", "B2", "B2", "B2", "A1", "B2", "B2")
 	st.exec("DELETE FROM rota WHERE worker_id = (SELECT id FROM worker WHERE badge = 'W7')")
 	if err := st.s.fixes.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
@@ -93,15 +93,20 @@ func TestCoverageSaysWhoIsWhereFirst(t *testing.T) {
 		d, seen := st.s.fixes.Live().Dot(uint32(idOfWorker(6)))
 		return seen && d.State == track.StateTask
 	}
-	offers := map[int]string{} // of W4 and W5 another reason holds first
-	for _, n := range []int{4, 5, 6} {
+	st.fix(8, 107.75, 38.12, now)
+	st.fix(9, 107.75, 38.12, now.Add(-30*time.Minute))
+	offers := map[int]string{} // of all but W6 another reason holds first
+	for _, n := range []int{4, 5, 6, 8} {
 		offers[n] = st.offerTo(op, st.routed(op), fmt.Sprint(idOfWorker(n)))
 		st.must(200, "POST", "/api/v1/offers/"+offers[n]+"/acts", st.phone(idOfWorker(n)), `{"kind":"accept"}`)
 	}
 	st.wait("work to show", onTask)
+	for _, n := range []int{5, 8, 9} { // of W5 nobody knows where
+		st.s.fixes.Live().Heard(uint32(idOfWorker(n)), now, true)
+	}
 
 	firsts, not, c := st.coverage(op, "")
-	if firsts != "A1 W1 line no_roads, A2 W2 line no_roads, B1 W3 line no_roads, B2 W3 line no_roads" || not != "busy 1, no_fix 1, stale_fix 1" || c.Counted != 3 {
+	if firsts != "A1 W1 line no_roads, A2 W2 line no_roads, B1 W3 line no_roads, B2 W3 line no_roads" || not != "busy 1, no_fix 1, sos 2, stale_fix 1" || c.Counted != 3 {
 		t.Fatalf("%s (%s), %d counted", firsts, not, c.Counted)
 	}
 	if fmt.Sprint(c.Thin, c.Uncovered, c.Without) != "[B2] [] []" {
@@ -145,7 +150,7 @@ func TestCoverageSaysWhoIsWhereFirst(t *testing.T) {
 		}
 	}
 
-	if firsts, not, c := st.coverage(st.token(auth.TownOperator, "B"), ""); !strings.HasPrefix(firsts, "B1 W3") || strings.Contains(firsts, "A") || not != "no_fix 1, stale_fix 1" || c.Counted != 2 {
+	if firsts, not, c := st.coverage(st.token(auth.TownOperator, "B"), ""); !strings.HasPrefix(firsts, "B1 W3") || strings.Contains(firsts, "A") || not != "no_fix 1, sos 2, stale_fix 1" || c.Counted != 2 {
 		t.Errorf("town B is told %s (%s)", firsts, not)
 	}
 	if firsts, _, c := st.coverage(op, "grid=A"); firsts[:2] != "A1" || len(c.Items) != 2 || c.Counted != 4 {
