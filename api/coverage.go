@@ -81,7 +81,7 @@ func (s *Server) coverage() {
 	route(s, need{auth.Read, auth.AdviceData}, huma.Operation{
 		OperationID: "coverage", Method: http.MethodGet, Path: "/api/v1/coverage", Tags: []string{"workers"},
 		Summary: "Who would be in each leaf grid first now, and which grids are thin; also as application/geo+json", Errors: []int{404, 409},
-		Description: "Of the workers in the caller's scope. With offer or without: what their going would uncover. Nothing is stored or offered by it. See docs/COVERAGE.md.",
+		Description: "Of the workers in the caller's scope. With offer or without: what their going would uncover. Nothing is stored or offered by it. 503 also while it is not known who is on accepted work. See docs/COVERAGE.md.",
 		Responses:   s.listOrFeatures(reflect.TypeFor[Coverage]()),
 	}, s.readCoverage)
 }
@@ -228,10 +228,10 @@ func (s *Server) whoCovers(scope auth.Scope, now time.Time) (who []covering, lef
 			not[dispatch.NoFix]++
 		case d.State == track.StateSOS:
 			not[dispatch.Alarmed]++
+		case d.State != track.StateOn && d.State != track.StateTask:
+			not[dispatch.StaleFix]++
 		case d.State == track.StateTask:
 			not[dispatch.Busy]++
-		case d.State != track.StateOn:
-			not[dispatch.StaleFix]++
 		default:
 			who = append(who, covering{w, d.P, int(now.Sub(d.FixAt).Seconds())})
 		}

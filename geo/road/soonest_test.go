@@ -147,7 +147,7 @@ func (e *ending) Err() error {
 }
 
 // BenchmarkSoonest asks for the first of 474 and of 5,000 workers at each of 2,017
-// places, on 67,600 nodes, and where there are no roads.
+// places, on 67,600 nodes, and where there are no roads; then without fifty of them, too.
 func BenchmarkSoonest(b *testing.B) {
 	const side = 260
 	r := rand.New(rand.NewPCG(9, 9))
@@ -166,6 +166,13 @@ func BenchmarkSoonest(b *testing.B) {
 				soonest(b, g, to, from[:n])
 				for b.Loop() {
 					soonest(b, g, to, from[:n])
+				}
+			})
+			b.Run(fmt.Sprintf("%s/%d workers and without 50", name, n), func(b *testing.B) {
+				soonest(b, g, to, from[:n])
+				for b.Loop() {
+					soonest(b, g, to, from[:n])
+					soonest(b, g, to, from[50:n])
 				}
 			})
 		}

@@ -4,8 +4,10 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -13,7 +15,9 @@ import (
 
 	"github.com/paulmach/orb"
 
+	"onemap/api"
 	"onemap/auth"
+	"onemap/geo/road"
 	"onemap/store"
 	"onemap/track"
 )
@@ -72,7 +76,7 @@ func TestCoverageSaysWhoIsWhereFirst(t *testing.T) {
 	if firsts, not, c := st.coverage(op, ""); firsts != "A1 none, A2 none, B1 none, B2 none" || not != "" || c.Counted != 0 || len(c.Thin) != 4 || c.Items[0].First.TravelS != nil {
 		t.Fatalf("of nobody: %s (%s) %+v", firsts, not, c)
 	}
-	st.crew("A1", "A2", "B1", "B2", "B2", "B2", "A1")
+	st.crew("A1", "A2", "B1", "B2", "B2", "B2", "A1", "B2", "B2")
 	st.exec("DELETE FROM rota WHERE worker_id = (SELECT id FROM worker WHERE badge = 'W7')")
 	if err := st.s.fixes.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
@@ -89,15 +93,20 @@ func TestCoverageSaysWhoIsWhereFirst(t *testing.T) {
 		d, seen := st.s.fixes.Live().Dot(uint32(idOfWorker(6)))
 		return seen && d.State == track.StateTask
 	}
-	offers := map[int]string{} // of W4 and W5 another reason holds first
-	for _, n := range []int{4, 5, 6} {
+	st.fix(8, 107.75, 38.12, now)
+	st.fix(9, 107.75, 38.12, now.Add(-30*time.Minute))
+	offers := map[int]string{} // of all but W6 another reason holds first
+	for _, n := range []int{4, 5, 6, 8} {
 		offers[n] = st.offerTo(op, st.routed(op), fmt.Sprint(idOfWorker(n)))
 		st.must(200, "POST", "/api/v1/offers/"+offers[n]+"/acts", st.phone(idOfWorker(n)), `{"kind":"accept"}`)
 	}
 	st.wait("work to show", onTask)
+	for _, n := range []int{5, 8, 9} { // of W5 nobody knows where
+		st.s.fixes.Live().Heard(uint32(idOfWorker(n)), now, true)
+	}
 
 	firsts, not, c := st.coverage(op, "")
-	if firsts != "A1 W1 line no_roads, A2 W2 line no_roads, B1 W3 line no_roads, B2 W3 line no_roads" || not != "busy 1, no_fix 1, stale_fix 1" || c.Counted != 3 {
+	if firsts != "A1 W1 line no_roads, A2 W2 line no_roads, B1 W3 line no_roads, B2 W3 line no_roads" || not != "busy 1, no_fix 1, sos 2, stale_fix 1" || c.Counted != 3 {
 		t.Fatalf("%s (%s), %d counted", firsts, not, c.Counted)
 	}
 	if fmt.Sprint(c.Thin, c.Uncovered, c.Without) != "[B2] [] []" {
@@ -141,7 +150,7 @@ func TestCoverageSaysWhoIsWhereFirst(t *testing.T) {
 		}
 	}
 
-	if firsts, not, c := st.coverage(st.token(auth.TownOperator, "B"), ""); !strings.HasPrefix(firsts, "B1 W3") || strings.Contains(firsts, "A") || not != "no_fix 1, stale_fix 1" || c.Counted != 2 {
+	if firsts, not, c := st.coverage(st.token(auth.TownOperator, "B"), ""); !strings.HasPrefix(firsts, "B1 W3") || strings.Contains(firsts, "A") || not != "no_fix 1, sos 2, stale_fix 1" || c.Counted != 2 {
 		t.Errorf("town B is told %s (%s)", firsts, not)
 	}
 	if firsts, _, c := st.coverage(op, "grid=A"); firsts[:2] != "A1" || len(c.Items) != 2 || c.Counted != 4 {
@@ -251,4 +260,51 @@ func TestNobodyIsToldAsFreeWhileWorkIsNotKnown(t *testing.T) {
 	st.exec("ALTER TABLE offer RENAME COLUMN nobody TO worker_id")
 	st.wait("it to be known again", st.s.knowsTasks)
 	st.must(200, "GET", "/api/v1/coverage", op, "")
+}
+
+// TestCoverageHasItsLimits: it is worked on for no longer than a request has, nor when nobody
+// waits for it any more, and who keeps the server at it is told to come again later.
+func TestCoverageHasItsLimits(t *testing.T) {
+	t.Parallel()
+	st := newStandWith(t, Options{Limits: plenty()})
+	clock := &testClock{at: time.Now()}
+	meanwhile := func() {}
+	h := st.apiWith(func(o *api.Options) {
+		o.Now = clock.now
+		o.Roads = func() *road.Graph { meanwhile(); return st.s.roads() }
+	})
+	ask := func(ctx context.Context, token string) *httptest.ResponseRecorder {
+		w, r := httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/api/v1/coverage", nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		h.ServeHTTP(w, r)
+		return w
+	}
+	op := st.token(auth.Dispatcher, "")
+	if w := ask(t.Context(), op); w.Code != 200 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	meanwhile = leave
+	if w := ask(ctx, op); w.Code != 499 {
+		t.Errorf("who left is answered %d %s", w.Code, w.Body)
+	}
+	meanwhile = func() { time.Sleep(3100 * time.Millisecond) }
+	if w := ask(t.Context(), op); w.Code != 503 || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "in the time that a request has") {
+		t.Errorf("after more than 3 s: %d %v %s", w.Code, w.Header(), w.Body)
+	}
+	meanwhile = func() { clock.move(time.Second) }
+	busy := st.token(auth.Dispatcher, "")
+	for n := 1; ; n++ {
+		w := ask(t.Context(), busy)
+		if w.Code == 429 && n > 3 && w.Header().Get("Retry-After") == "1" && strings.Contains(w.Body.String(), "ask for less at a time") {
+			break
+		}
+		if w.Code != 200 || n > 6 {
+			t.Fatalf("ask %d, each of a second: %d %v %s", n, w.Code, w.Header(), w.Body)
+		}
+	}
+	if w := ask(t.Context(), op); w.Code != 200 {
+		t.Errorf("another's reads are refused: %d %s", w.Code, w.Body)
+	}
 }

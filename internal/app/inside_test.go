@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"os"
@@ -100,6 +101,19 @@ func TestEveryConnectionOfTheDatabaseHasItsTimeouts(t *testing.T) {
 // inner matches what belongs to the inside of the program.
 var inner = regexp.MustCompile(`(?i)SQLSTATE|pgx|pgconn|goroutine \d|runtime error|runtime\.|\.go:\d|panic|\bSELECT .* FROM\b|INSERT INTO|\bpg_|relation "|column "|constraint "|/usr/|/home/|/tmp/|/var/|/root/|postgres`)
 
+// apiWith is an API of its own over the stand's server, with other options.
+func (st *stand) apiWith(change func(*api.Options)) http.Handler {
+	s := st.s
+	o := api.Options{
+		DB: s.pools.changes, Reports: s.pools.reports, Reads: s.pools.reads, WallReads: s.pools.walls, Sealer: s.seal, Catalogue: s.catalogue, Ledger: s.ledger,
+		Hub: s.hub, Tiles: s.tiles, Dots: s.fixes.Live().Dots, Roads: s.roads, People: s.fixes.Directory, Now: time.Now, Log: s.o.Log, Pages: os.DirFS(st.t.TempDir()),
+		Ready: s.isReady, Status: func() api.Loading { return api.Loading{} }, Link: s.URL, Limits: plenty(),
+		TasksKnown: func() bool { return true },
+	}
+	change(&o)
+	return api.New(o).Handler()
+}
+
 // TestAPanicIsAnsweredAndTheServerLives: one broken answer takes neither the
 // server nor a place of the next request.
 func TestAPanicIsAnsweredAndTheServerLives(t *testing.T) {
@@ -109,19 +123,15 @@ func TestAPanicIsAnsweredAndTheServerLives(t *testing.T) {
 	var broken atomic.Bool
 	broken.Store(true)
 	book := &logBook{}
-	s := st.s
-	h := api.New(api.Options{
-		DB: s.pools.changes, Reports: s.pools.reports, Reads: s.pools.reads, WallReads: s.pools.walls, Sealer: s.seal, Catalogue: s.catalogue, Ledger: s.ledger,
-		Hub: s.hub, Tiles: s.tiles, People: s.fixes.Directory, Now: time.Now, Log: slog.New(slog.NewTextHandler(book, nil)), Pages: os.DirFS(t.TempDir()),
-		Ready: s.isReady, Status: func() api.Loading { return api.Loading{} }, Link: s.URL, Limits: plenty(),
-		TasksKnown: func() bool { return true },
-		Dots: func() []track.Dot {
+	h := st.apiWith(func(o *api.Options) {
+		o.Log = slog.New(slog.NewTextHandler(book, nil))
+		o.Dots = func() []track.Dot {
 			if broken.Load() {
 				panic("the secret inside: SELECT * FROM reporter")
 			}
 			return nil
-		},
-	}).Handler()
+		}
+	})
 	srv := httptest.NewServer(h)
 	defer srv.Close()
 	st.url = srv.URL

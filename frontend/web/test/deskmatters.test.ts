@@ -563,14 +563,57 @@ describe('who is asked', () => {
     expect(await told(30_000)).toContain('5 没能读到覆盖情况');
     down = false;
     expect(await told(30_000)).toBe('6 截至 16:31:06');
-    const hidden = vi.spyOn(document, 'hidden', 'get').mockReturnValue(true);
+    const turn = (away: boolean) => {
+      hidden.mockReturnValue(away);
+      document.dispatchEvent(new Event('visibilitychange'));
+    };
+    const hidden = vi.spyOn(document, 'hidden', 'get');
+    turn(true);
+    turn(false);
+    expect(await told(0)).toBe('6 截至 16:31:06'); // nothing was missed
+    turn(true);
     expect(await told(60_000)).toBe('6 截至 16:31:06'); // nobody looks
+    turn(false);
+    expect(await told(0)).toBe('7 截至 16:31:07'); // somebody looks again
+    turn(true);
+    turn(false);
+    expect(await told(29_000)).toBe('7 截至 16:31:07');
+    expect(await told(1000)).toBe('8 截至 16:31:08');
     hidden.mockRestore();
-    expect(await told(30_000)).toBe('7 截至 16:31:07');
     s.desk.tick([]);
     await nextTick();
     expect(s.w.find('.cover').text()).toBe('');
-    expect(await told(60_000)).toBe('7 '); // of nobody nothing is asked
+    expect(await told(60_000)).toBe('8 '); // of nobody nothing is asked
+    s.w.unmount();
+  });
+
+  test('what changes before the first answer has come is asked for after it', async () => {
+    const s = await panelOf(make('7', { state: 'routed' }));
+    const answers: ((r: Response) => void)[] = [];
+    s.server.on('GET /coverage', () => new Promise<Response>((done) => answers.push(done)));
+    const answer = async (n: number) => {
+      answers[n]?.(json({ time: `2026-11-22T08:31:0${n}Z`, beyond_s: 1800, not_counted: [], uncovered: [], items: [] }));
+      await settle();
+      return `${answers.length} ${/截至 [0-9:]+/.exec(s.w.find('.cover').text())?.[0]}`;
+    };
+    const changes = async (who: string) => {
+      s.desk.working.value = who;
+      await nextTick();
+    };
+    await changes('14'); // before it is asked: the server may not know yet when it is
+    s.timers.advance(400);
+    expect(answers.length).toBe(1);
+    expect(await answer(0)).toBe('1 截至 16:31:00');
+    s.timers.advance(2000);
+    expect(answers.length).toBe(2);
+    expect(await answer(1)).toBe('2 截至 16:31:01');
+    s.desk.toggle('13');
+    await nextTick();
+    s.timers.advance(400);
+    await changes('14 15'); // while the first is on its way
+    expect(await answer(2)).toBe('3 截至 16:31:02');
+    s.timers.advance(2000);
+    expect(await answer(3)).toBe('4 截至 16:31:03');
     s.w.unmount();
   });
 
