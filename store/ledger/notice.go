@@ -93,9 +93,9 @@ func (l *Ledger) notice(ctx context.Context, actor auth.Actor, c Command) (res R
 	return res, err
 }
 
-// ofUnit reports whether an actor is one of the unit that a notice is directed to: a
+// OfUnit reports whether an actor is one of the unit that a notice is directed to: a
 // handler of the department, or somebody of the unit's own grid, and of none above it.
-func ofUnit(s auth.Scope, n store.Notice) bool {
+func OfUnit(s auth.Scope, n store.Notice) bool {
 	own, only := s.Department()
 	if n.Department != 0 {
 		return only && own == n.Department
@@ -128,7 +128,7 @@ func (l *Ledger) noticeAct(ctx context.Context, actor auth.Actor, c Command) (re
 		if err != nil {
 			return err
 		}
-		if a.Kind != WithdrawNotice && !ofUnit(d.Scope, n) {
+		if a.Kind != WithdrawNotice && !OfUnit(d.Scope, n) {
 			return &dispatch.GuardError{Err: dispatch.ErrNotAddressed}
 		}
 		now, changed, kind := l.o.Now(), true, "notice.changed"
