@@ -127,10 +127,11 @@ describe('the notices', () => {
     ]);
     const items = page.findAll('.paper').map((p) => p.text());
     expect(items[0]).toContain('火灾多发 9');
-    expect(items[0]).toContain('甲嘎查 → 甲镇综治中心');
+    expect(items[0]).toContain('甲嘎查 → 甲镇综治中心（本单位）');
     expect(items[0]).toContain('待签收');
     expect(items[0]).not.toContain('逾期');
     expect(items[1]).toContain('甲嘎查 → 消防救援');
+    expect(items[1]).not.toContain('本单位');
     expect(items[1]).toContain('已逾期');
     expect(items[2]).toContain('已回复逾期');
     expect(items[3]).toContain('已撤回');
@@ -258,6 +259,7 @@ describe('the own unit', () => {
     await write(page, '已办');
     const lost = answer(server);
     expect(page.find('dialog').text()).toContain('连接不上服务器');
+    expect(page.find('dialog').text()).not.toContain('TypeError');
     expect(page.find('dialog').text()).toContain('同样的内容只算一次');
     await press(page, '取消', 'dialog');
     await press(page, '回复');

@@ -26,6 +26,7 @@ export const noticesEn: typeof noticesZh = {
   choose: 'Choose a notice.',
   number: 'No. {id}',
   desk: 'Desk of {name}',
+  ownUnit: '{unit} (your own)',
   route: '{area} → {unit}',
   dueBy: 'reply by {time}',
   due: { overdue: 'overdue', in_time: 'in time', late: 'late' },

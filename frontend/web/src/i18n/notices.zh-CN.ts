@@ -24,6 +24,7 @@ export const noticesZh = {
   choose: '请选择一份提示单。',
   number: '第 {id} 号',
   desk: '{name}综治中心',
+  ownUnit: '{unit}（本单位）',
   route: '{area} → {unit}',
   dueBy: '{time} 前回复',
   due: { overdue: '已逾期', in_time: '按时', late: '逾期' },
