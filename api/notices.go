@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,10 @@ func (s *Server) notices() {
 		OperationID: "list-notices", Method: http.MethodGet, Path: "/api/v1/notices", Tags: []string{"notices"},
 		Summary: "The notices in scope, newest first; a department sees those directed to it", Errors: []int{404},
 	}, s.listNotices)
+	route(s, need{auth.Read, auth.NoticeData}, huma.Operation{
+		OperationID: "get-notice", Method: http.MethodGet, Path: "/api/v1/notices/{id}", Tags: []string{"notices"},
+		Summary: "A notice as it stands", Errors: []int{404},
+	}, s.getNotice)
 	for _, act := range []struct {
 		path, summary string
 		kind          ledger.NoticeKind
@@ -56,15 +61,45 @@ func (s *Server) notices() {
 // NoticeItem is a notice as answers carry it.
 type NoticeItem struct {
 	store.PublicNotice
-	Text      string `json:"text,omitempty"`
-	Reply     string `json:"reply,omitempty"`
-	RepliedBy string `json:"replied_by,omitempty" doc:"The actor, as the audit names it"`
-	Reason    string `json:"reason,omitempty" doc:"Why it was withdrawn"`
-	Readers   int    `json:"readers" doc:"How many of the unit have opened it"`
+	Text         string `json:"text,omitempty"`
+	Reply        string `json:"reply,omitempty"`
+	RepliedBy    string `json:"replied_by,omitempty" doc:"The actor, as the audit names it"`
+	Reason       string `json:"reason,omitempty" doc:"Why it was withdrawn"`
+	Readers      int    `json:"readers" doc:"How many of the unit have read it"`
+	Own          bool   `json:"own" doc:"It is directed to the caller's own unit, which alone reads and answers it"`
+	Signed       bool   `json:"signed" doc:"The caller has read it: the receipt is kept"`
+	Withdrawable bool   `json:"withdrawable" doc:"The caller may withdraw it, while it is not answered"`
 }
 
-func (s *Server) noticeItem(n store.Notice) NoticeItem {
-	return NoticeItem{n.Public(s.o.Catalogue.Now().DeptNames), n.Body, n.Reply, n.RepliedBy, n.Reason, n.ReceiptCount}
+// noticeItems are notices as their caller is told of them.
+func (s *Server) noticeItems(ctx context.Context, a caller, rows ...store.Notice) ([]NoticeItem, error) {
+	out, ids, names := make([]NoticeItem, len(rows)), make([]int64, len(rows)), s.o.Catalogue.Now().DeptNames
+	for i, n := range rows {
+		ids[i] = n.ID
+	}
+	directs, refused := auth.Decide(a.Actor, auth.Write, auth.NoticeData)
+	signed, err := s.reads(a).ReadBy(ctx, a.Actor.ID, ids)
+	if err != nil {
+		return nil, err
+	}
+	for i, n := range rows {
+		out[i] = NoticeItem{
+			PublicNotice: n.Public(names), Text: n.Body, Reply: n.Reply, RepliedBy: n.RepliedBy, Reason: n.Reason, Readers: n.ReceiptCount,
+			Own: ledger.OfUnit(a.Scope, n), Signed: slices.Contains(signed, n.ID),
+			Withdrawable: refused == nil && n.Open() && directs.Scope.Sees(n.GridNo) && ledger.MayWithdraw(a.Actor, directs.Scope, n),
+		}
+	}
+	return out, nil
+}
+
+func (s *Server) noticeAnswer(ctx context.Context, a caller, n store.Notice, repeated bool) (*noticeOutput, error) {
+	items, err := s.noticeItems(ctx, a, n)
+	if err != nil {
+		return nil, err
+	}
+	out := &noticeOutput{}
+	out.Body.NoticeItem, out.Body.Repeated = items[0], repeated
+	return out, nil
 }
 
 type makeNoticeInput struct {
@@ -170,9 +205,7 @@ func (s *Server) doNotice(ctx context.Context, a caller, c ledger.Command) (*not
 	if err != nil {
 		return nil, err
 	}
-	out := &noticeOutput{}
-	out.Body.NoticeItem, out.Body.Repeated = s.noticeItem(res.Notice), res.Repeated
-	return out, nil
+	return s.noticeAnswer(ctx, a, res.Notice, res.Repeated)
 }
 
 type noticeActInput struct {
@@ -243,11 +276,16 @@ func (s *Server) listNotices(ctx context.Context, a caller, in *noticesInput) (*
 	}
 	out := &noticesOutput{}
 	rows, out.Body.Cursor = cutPage(in.IDPage, rows, func(n store.Notice) int64 { return n.ID })
-	out.Body.Items = make([]NoticeItem, len(rows))
-	for i, n := range rows {
-		out.Body.Items[i] = s.noticeItem(n)
+	out.Body.Items, err = s.noticeItems(ctx, a, rows...)
+	return out, err
+}
+
+func (s *Server) getNotice(ctx context.Context, a caller, in *entityInput) (*noticeOutput, error) {
+	n, err := store.FindNotice(ctx, s.reads(a).Pool, a.Scope, in.ID, false)
+	if err != nil {
+		return nil, err
 	}
-	return out, nil
+	return s.noticeAnswer(ctx, a, n, false)
 }
 
 type noticeFiguresInput struct {

@@ -36,7 +36,7 @@ type Notice struct {
 	AreaName     string
 	UnitCode     string
 	UnitName     string
-	ReceiptCount int // how many of the unit have opened it
+	ReceiptCount int // how many of the unit have read it
 }
 
 // Settle rounds every time as the database keeps it, like Incident.Settle.
@@ -138,6 +138,19 @@ func (db *DB) Notices(ctx context.Context, s auth.Scope, f NoticeFilter) ([]Noti
 		return nil, fmt.Errorf("store: notices: %w", err)
 	}
 	return out, nil
+}
+
+// ReadBy tells which of these notices an actor has read, as one of their unit.
+func (db *DB) ReadBy(ctx context.Context, actor string, ids []int64) ([]int64, error) {
+	rows, err := db.Pool.Query(ctx, "SELECT notice_id FROM notice_receipt WHERE actor = $1 AND notice_id = ANY($2)", actor, ids)
+	if err != nil {
+		return nil, fmt.Errorf("store: receipts of %s: %w", actor, err)
+	}
+	read, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, fmt.Errorf("store: receipts of %s: %w", actor, err)
+	}
+	return read, nil
 }
 
 // NoticeRate is how one unit answers: of the notices that were due, how many it read,

@@ -56,8 +56,32 @@ func TestANoticeIsReadAnsweredAndCounted(t *testing.T) {
 	act(404, townB, toTown, "read", "")
 	act(409, desk, toTown, "read", "")
 	act(404, women, toFire, "reply", "x")
-	if n := act(200, townA, toTown, "read", ""); n["state"] != "read" || n["readers"] != 1.0 {
+	one := func(status int, token, id string) map[string]any {
+		t.Helper()
+		return st.must(status, "GET", "/api/v1/notices/"+id, token, "").json(t)
+	}
+	for _, c := range []struct {
+		token, id         string
+		own, withdrawable bool
+	}{
+		{townA, toTown, true, false},
+		{desk, toTown, false, true},
+		{desk, toFire, false, true},
+		{fire, toFire, true, false},
+		{townA, first["id"].(string), false, true},
+		{townB, late, true, true}, // its own to itself
+	} {
+		if n := one(200, c.token, c.id); n["own"] != c.own || n["signed"] != false || n["withdrawable"] != c.withdrawable {
+			t.Errorf("notice %s: own %v, signed %v, withdrawable %v; want %v, false, %v", c.id, n["own"], n["signed"], n["withdrawable"], c.own, c.withdrawable)
+		}
+	}
+	one(404, townB, toTown)
+	one(404, women, toFire)
+	if n := act(200, townA, toTown, "read", ""); n["state"] != "read" || n["readers"] != 1.0 || n["own"] != true || n["signed"] != true {
 		t.Errorf("%v", n)
+	}
+	if n := one(200, st.token(auth.TownOperator, "A"), toTown); n["own"] != true || n["signed"] != false {
+		t.Errorf("a colleague: own %v, signed %v", n["own"], n["signed"]) // whose receipt is another
 	}
 	ver := act(200, townA, toTown, "read", "")["ver"]
 	if n := act(200, townA, toTown, "reply", "已排查 12 户"); n["state"] != "replied" || n["in_time"] != true || n["ver"] != ver.(float64)+1 {
@@ -67,7 +91,9 @@ func TestANoticeIsReadAnsweredAndCounted(t *testing.T) {
 	act(409, townB, back, "withdraw", "与本镇无关") // that it does not answer would not be seen
 	self := make1(townB, `"grid":"B"`)
 	act(409, st.token(auth.TownOperator, "B"), self, "withdraw", "误发")
-	act(200, townB, self, "withdraw", "误发")
+	if n := act(200, townB, self, "withdraw", "误发"); n["withdrawable"] != false {
+		t.Errorf("withdrawn, and could be again: %v", n)
+	}
 	act(403, fire, toFire, "withdraw", "误发")
 	act(422, desk, back, "withdraw", " ")
 	act(200, desk, back, "withdraw", "误发")
@@ -112,6 +138,17 @@ func TestANoticeIsReadAnsweredAndCounted(t *testing.T) {
 		if n := list(c.token, c.query); n != c.n {
 			t.Errorf("%q: %d notices, want %d", c.query, n, c.n)
 		}
+	}
+	var signed int
+	for _, n := range st.must(200, "GET", "/api/v1/notices", townA, "").json(t)["items"].([]any) {
+		if m := n.(map[string]any); m["signed"] == true && m["id"] == toTown {
+			signed++
+		} else if m["signed"] == true {
+			t.Errorf("signed: %v", m)
+		}
+	}
+	if signed != 1 {
+		t.Errorf("%d signed in the list, want 1", signed)
 	}
 	page := st.must(200, "GET", "/api/v1/notices?limit=4", desk, "").json(t)
 	if n := list(desk, "?limit=4&cursor="+page["cursor"].(string)); n != 3 {

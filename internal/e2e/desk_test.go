@@ -17,16 +17,19 @@ import (
 
 // TestOneIncidentGoesThroughDeskAndField goes from a worker's report to its end through
 // both pages in a browser (frontend/web/e2e/desk.mjs), with the phone's line cut in
-// between. `go test -artifacts` keeps its pictures.
+// between; and a notice from the desk to a town and back. `go test -artifacts` keeps its pictures.
 func TestOneIncidentGoesThroughDeskAndField(t *testing.T) {
 	s, token := demoCounty(t, "--demo") // whose people move, and may be advised
-	var cells struct {
+	type grids struct {
 		Items []struct {
 			Code  string
 			Label [2]float64
 		}
 	}
+	var cells, towns grids
 	s.getJSON("/api/v1/grids?level=4", token, &cells)
+	s.getJSON("/api/v1/grids?level=2", token, &towns)
+	area := towns.Items[0].Code
 	home := cells.Items[len(cells.Items)/2]
 	lon, lat := home.Label[0], home.Label[1]
 	roster := filepath.Join(t.TempDir(), "roster.csv")
@@ -44,6 +47,7 @@ func TestOneIncidentGoesThroughDeskAndField(t *testing.T) {
 	}
 	desk := invited("--login", "desk", "--role", "dispatcher")
 	field := invited("--login", "worker", "--role", "grid_worker", "--grid", home.Code, "--badge", "W9001")
+	town := invited("--login", "town", "--role", "town_operator", "--grid", area)
 
 	// The phone's position comes by the device's way all the while: advice wants a fresh one.
 	send := func() {
@@ -95,5 +99,5 @@ func TestOneIncidentGoesThroughDeskAndField(t *testing.T) {
 			}
 		}
 	}()
-	walk(t, "e2e/desk.mjs", "--base", s.URL, "--desk", desk, "--field", field, "--token", token, "--badge", "W9001", "--lon", fmt.Sprint(lon), "--lat", fmt.Sprint(lat))
+	walk(t, "e2e/desk.mjs", "--base", s.URL, "--desk", desk, "--field", field, "--town", town, "--area", area, "--token", token, "--badge", "W9001", "--lon", fmt.Sprint(lon), "--lat", fmt.Sprint(lat))
 }

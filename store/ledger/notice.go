@@ -93,14 +93,21 @@ func (l *Ledger) notice(ctx context.Context, actor auth.Actor, c Command) (res R
 	return res, err
 }
 
-// ofUnit reports whether an actor is one of the unit that a notice is directed to: a
+// OfUnit reports whether an actor is one of the unit that a notice is directed to: a
 // handler of the department, or somebody of the unit's own grid, and of none above it.
-func ofUnit(s auth.Scope, n store.Notice) bool {
+func OfUnit(s auth.Scope, n store.Notice) bool {
 	own, only := s.Department()
 	if n.Department != 0 {
 		return only && own == n.Department
 	}
 	return !only && s.Sees(n.UnitNo) && (n.AboveNo == 0 || !s.Sees(n.AboveNo))
+}
+
+// MayWithdraw reports whether somebody who may direct notices of the area takes this one
+// back: who made it, or who is not of its unit. A unit does not take back what others
+// directed to it, as it would be out of its reply rate.
+func MayWithdraw(a auth.Actor, s auth.Scope, n store.Notice) bool {
+	return n.MadeBy == a.ID || !OfUnit(s, n)
 }
 
 // noticeAct takes an act on a notice. Only its unit reads and answers it; who made it, or
@@ -128,10 +135,10 @@ func (l *Ledger) noticeAct(ctx context.Context, actor auth.Actor, c Command) (re
 		if err != nil {
 			return err
 		}
-		switch own := ofUnit(d.Scope, n); {
-		case a.Kind != WithdrawNotice && !own:
+		switch {
+		case a.Kind != WithdrawNotice && !OfUnit(d.Scope, n):
 			return &dispatch.GuardError{Err: dispatch.ErrNotAddressed}
-		case a.Kind == WithdrawNotice && own && n.MadeBy != actor.ID: // it would be out of the unit's reply rate
+		case a.Kind == WithdrawNotice && !MayWithdraw(actor, d.Scope, n):
 			return &dispatch.GuardError{Err: dispatch.ErrNoticeOwn}
 		}
 		now, changed, kind := l.o.Now(), true, "notice.changed"

@@ -6,18 +6,19 @@
 // the desk takes one down itself and offers it by the keyboard alone, calls the roll of who
 // is inside a circle, merges what is the same, comes second to another dispatcher, blows a
 // whistle and takes a department's word, supervises, decides what another asks for,
-// calls a reporter back, and looks at the review.
+// calls a reporter back, sends a notice that a town signs and answers, and looks at the review.
 //
-//   node e2e/desk.mjs --base http://127.0.0.1:8080 --desk LINK --field LINK --token TOKEN --badge W0001 --lon 107.5 --lat 38.2 --out DIR
+//   node e2e/desk.mjs --base http://127.0.0.1:8080 --desk LINK --field LINK --town LINK --area CODE --token TOKEN --badge W0001 --lon 107.5 --lat 38.2 --out DIR
 //
-// The links are invitations of a dispatcher (login desk) and of a grid worker (login
-// worker) who is on duty near the place; the token is a hall operator's. One line of JSON on stdout for each check, the
-// last of them "walk". DIR gets pictures of both pages.
+// The links are invitations of a dispatcher (login desk), of a grid worker (login worker) who is on duty near the
+// place, and of the town operator (login town) of the grid CODE; the token is a hall operator's. One line of JSON on
+// stdout for each check, the last of them "walk". DIR gets pictures of both pages.
 
 import { mkdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
 import { walkBulletins, walkFigures } from './figures.mjs';
+import { walkNotices } from './notices.mjs';
 import { axe, button, enter, FLAGS, field, fits, picture as pictureAt, say, visitor } from './person.mjs';
 import { walkReview } from './review.mjs';
 
@@ -26,6 +27,8 @@ const { values: args } = parseArgs({
     base: { type: 'string' },
     desk: { type: 'string' },
     field: { type: 'string' },
+    town: { type: 'string' },
+    area: { type: 'string' },
     token: { type: 'string' },
     badge: { type: 'string' },
     lon: { type: 'string' },
@@ -34,9 +37,9 @@ const { values: args } = parseArgs({
     chromium: { type: 'string', default: '/usr/bin/chromium' },
   },
 });
-if (!args.base || !args.desk || !args.field || !args.token || !args.badge || !args.lon || !args.lat) {
+if (['base', 'desk', 'field', 'town', 'area', 'token', 'badge', 'lon', 'lat'].some((name) => !args[name])) {
   console.error(
-    'usage: node e2e/desk.mjs --base URL --desk LINK --field LINK --token TOKEN --badge BADGE --lon LON --lat LAT --out DIR',
+    'usage: node e2e/desk.mjs --base URL --desk LINK --field LINK --town LINK --area CODE --token TOKEN --badge BADGE --lon LON --lat LAT --out DIR',
   );
   process.exit(2);
 }
@@ -365,6 +368,14 @@ try {
     await walkBulletins(desk, args.base, say);
     await axe(desk, 'a weekly bulletin');
     await picture(desk, 'bulletin');
+  });
+  await step('a town signs and answers a notice, and the desk sees it', async () => {
+    const town = await visitor(browser, args.base, { foreign, errors, refusals, size: DESK, still: true });
+    const link = at(args.town, 'desk');
+    await walkNotices(desk, town, { base: args.base, link, login: 'town', password: PASSWORD, ask, area: args.area }, say);
+    await fits(town, 'the notices', DESK);
+    await picture(desk, 'notices');
+    await town.context().close();
   });
   await step('the review counts what was reported, and says what lies in a cell', async () => {
     await desk.goto(`${args.base}/review`);

@@ -5,6 +5,7 @@
 
 import { describe, expect, test, vi } from 'vitest';
 import { emptyDraft } from '../src/field/draft';
+import FieldScreen from '../src/field/FieldScreen.vue';
 import { leaveNothing } from '../src/field/leave';
 import OutboxNote from '../src/field/OutboxNote.vue';
 import type { Letter } from '../src/field/outbox';
@@ -14,8 +15,22 @@ import TaskCard from '../src/field/TaskCard.vue';
 import MeMenu from '../src/session/MeMenu.vue';
 import { SessionStore } from '../src/session/store';
 import { letter } from './letters';
-import { refuse, settle } from './people';
+import { refuse, session, settle } from './people';
 import { offer, onAPhone, phone, photo, SPOT, steady, touch } from './phone';
+
+describe('the way to the notices', () => {
+  test.each([
+    ['dept_handler', ['/review?view=notices']],
+    ['grid_worker', []],
+  ])('of %s', async (role, ways) => {
+    const p = phone();
+    p.session.me.value = { ...session({ role, login: 'wang' }), grid: null };
+    const w = p.show(FieldScreen);
+    await settle();
+    expect(w.findAll('main a').map((a) => a.attributes('href'))).toEqual(ways);
+    w.unmount();
+  });
+});
 
 describe('the page', () => {
   onAPhone();

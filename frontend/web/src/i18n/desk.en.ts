@@ -29,6 +29,7 @@ export const deskEn: DeskCatalogue = {
     toField: 'Open the field page',
     live: 'live',
     review: 'Hot spots',
+    notices: 'Notices',
     queue: 'Incidents',
     lane: { send: 'To send', work: 'Under way', check: 'To verify', call: 'Call back', ask: 'To decide' },
     late: 'late',

@@ -27,6 +27,7 @@ export const deskZh = {
     toField: '打开网格员页面',
     live: '实时',
     review: '热点研判',
+    notices: '预警提示单',
     queue: '事件队列',
     lane: { send: '待派', work: '处置中', check: '待核查', call: '待回访', ask: '待审批' },
     late: '超期',

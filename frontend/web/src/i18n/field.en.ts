@@ -19,6 +19,7 @@ export const fieldEn: FieldCatalogue = {
     online: 'connected',
     offline: 'offline',
     noTasks: 'No task now. The phone vibrates when one comes.',
+    notices: 'Notices to your department',
     state: {
       offered: 'new',
       delivered: 'new',

@@ -18,6 +18,7 @@ export const fieldZh = {
     online: '已连接',
     offline: '无网络，已存本机',
     noTasks: '现在没有任务。有新派单时会震动提醒。',
+    notices: '发给本部门的预警提示单',
     state: {
       offered: '新派单',
       delivered: '新派单',

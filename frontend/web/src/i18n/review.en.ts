@@ -6,6 +6,7 @@
 import { bulletinEn } from './bulletin.en';
 import { en } from './en';
 import { figuresEn } from './figures.en';
+import { noticesEn } from './notices.en';
 import type { reviewZh } from './review.zh-CN';
 import { sessionEn } from './session.en';
 
@@ -14,6 +15,7 @@ export const reviewEn: typeof reviewZh = {
   state: en.state,
   figures: figuresEn,
   bulletin: bulletinEn,
+  notices: noticesEn,
   review: {
     title: 'Hot spots',
     doorLead: 'Hot spots, for leaders, hall operators, dispatchers, town operators, village heads and departments.',
@@ -137,6 +139,7 @@ export const reviewEn: typeof reviewZh = {
         'In the cell around {at} {before} were reported from {first0} to {last0} and {after} from {first} to {last}, judged: {judged}. Please look into the cause and act.',
       most: 'Of them: {most}.',
       made: 'Notice {n} was sent to {unit}.',
+      follow: 'See receipts and the reply',
     },
     hotSteps: 'Hot steps',
     ofSteps: '{n} of {of}',

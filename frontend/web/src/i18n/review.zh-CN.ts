@@ -5,6 +5,7 @@
 
 import { bulletinZh } from './bulletin.zh-CN';
 import { figuresZh } from './figures.zh-CN';
+import { noticesZh } from './notices.zh-CN';
 import { sessionZh } from './session.zh-CN';
 import { zhCN } from './zh-CN';
 
@@ -13,6 +14,7 @@ export const reviewZh = {
   state: zhCN.state,
   figures: figuresZh,
   bulletin: bulletinZh,
+  notices: noticesZh,
   review: {
     title: '热点研判',
     doorLead: '热点研判，供旗县领导、大厅值班员、调度员、镇级操作员、村级网格长和部门经办人使用。',
@@ -136,6 +138,7 @@ export const reviewZh = {
         '以 {at} 为中心的单元，{first0} 至 {last0} 上报 {before} 件，{first} 至 {last} 上报 {after} 件，判断为：{judged}。请核查原因并采取措施。',
       most: '其中：{most}。',
       made: '提示单 {n} 已发给{unit}。',
+      follow: '看签收和回复',
     },
     hotSteps: '热点期数',
     ofSteps: '{n}/{of}',

@@ -10,6 +10,7 @@ import '../ui/ui.css';
 import './review.css';
 import './figures/figures.css';
 import './bulletin/bulletin.css';
+import './notices/notices.css';
 import { leaveNothing } from '../field/leave';
 import { PhoneShelf } from '../field/shelf';
 import { localeOf, makeI18nOf } from '../i18n';
@@ -20,7 +21,9 @@ import { SESSION, SessionStore } from '../session/store';
 import { REVIEW, ReviewApi } from './api';
 import { BULLETINS, BulletinApi } from './bulletin/api';
 import { FIGURES, FiguresApi } from './figures/api';
+import { NOTICES, NoticesApi } from './notices/api';
 import ReviewPage from './ReviewPage.vue';
+import { viewIn } from './views';
 
 const errand = takeErrand();
 const locale = localeOf(location.search);
@@ -31,14 +34,13 @@ const session = new SessionStore({
   set: (fn, ms) => setTimeout(fn, ms),
   clear: (id) => clearTimeout(id as number),
 });
-const asked = new URLSearchParams(location.search).get('view');
-const view = asked === 'figures' || asked === 'bulletin' ? asked : undefined;
-createApp(ReviewPage, { view })
+createApp(ReviewPage, { view: viewIn(location.search) })
   .use(makeI18nOf(locale, { 'zh-CN': reviewZh, en: reviewEn }))
   .provide(SESSION, session)
   .provide(REVIEW, new ReviewApi(session.http))
   .provide(FIGURES, new FiguresApi(session.http))
   .provide(BULLETINS, new BulletinApi(session.http))
+  .provide(NOTICES, new NoticesApi(session.http))
   .mount('#app');
 leaveNothing(session, new PhoneShelf());
 void session.start(errand);
