@@ -26,7 +26,7 @@ export const adminEn: AdminCatalogue = {
       title: 'Nothing of yours is here',
       lead: 'You are signed in as {role}. This page is for system administrators, security administrators and auditors.',
       desk: 'Your page is the desk (/desk).',
-      review: 'You may read incidents and instruct on the desk (/desk). The review (/review) is not there yet.',
+      review: 'Your page is the review (/review); on the desk (/desk) you may read incidents and instruct.',
       field: 'Your page is the field page (/field).',
       wall: 'This browser is signed in as a wall: open the wall page (/wall). Signing in here would sign the wall out.',
       open: 'Open my page',
