@@ -4,20 +4,12 @@
 
 // The page of the weekly bulletins against a server that has two of one week.
 
-import { enableAutoUnmount, mount } from '@vue/test-utils';
+import { enableAutoUnmount } from '@vue/test-utils';
 import axe from 'axe-core';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { makeI18nOf } from '../src/i18n';
-import { reviewEn } from '../src/i18n/review.en';
-import { reviewZh } from '../src/i18n/review.zh-CN';
-import { REVIEW, ReviewApi } from '../src/review/api';
-import { BULLETINS, BulletinApi } from '../src/review/bulletin/api';
 import { sundayOf, weeksOver } from '../src/review/bulletin/weeks';
-import { FIGURES, FiguresApi } from '../src/review/figures/api';
-import ReviewPage from '../src/review/ReviewPage.vue';
-import { SESSION, SessionStore } from '../src/session/store';
-import { FakeTimers } from './helpers';
 import { dialogs, FakeServer, json, refuse, session, settle } from './people';
+import { openReview } from './reviewstand';
 
 enableAutoUnmount(afterEach);
 beforeEach(() => {
@@ -113,22 +105,7 @@ async function opened(role: string, set: (s: FakeServer) => void = () => {}) {
     .on('GET /bulletins/7', () => json({ ...item('7', { corrected_by: '8' }), sha256: 'x', told, outside }))
     .on('GET /bulletins/8', () => json({ ...item('8', { corrects: '7' }), sha256: 'y', told, outside: null }));
   set(server);
-  const store = new SessionStore(new FakeTimers(), server.fetch);
-  const page = mount(ReviewPage, {
-    attachTo: document.body,
-    props: { view: 'bulletin' },
-    global: {
-      plugins: [makeI18nOf('zh-CN', { 'zh-CN': reviewZh, en: reviewEn })],
-      provide: {
-        [SESSION as symbol]: store,
-        [REVIEW as symbol]: new ReviewApi(store.http),
-        [FIGURES as symbol]: new FiguresApi(store.http),
-        [BULLETINS as symbol]: new BulletinApi(store.http),
-      },
-    },
-  });
-  await store.start(null);
-  await settle();
+  const page = await openReview(server, 'bulletin');
   return { server, page };
 }
 type Page = Awaited<ReturnType<typeof opened>>['page'];

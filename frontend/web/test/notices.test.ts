@@ -4,23 +4,15 @@
 
 // The page of the notices against a server that has four: listed, opened, signed, answered and withdrawn.
 
-import { enableAutoUnmount, mount } from '@vue/test-utils';
+import { enableAutoUnmount } from '@vue/test-utils';
 import axe from 'axe-core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { makeI18nOf } from '../src/i18n';
-import { reviewEn } from '../src/i18n/review.en';
-import { reviewZh } from '../src/i18n/review.zh-CN';
-import { REVIEW, ReviewApi } from '../src/review/api';
-import { BULLETINS, BulletinApi } from '../src/review/bulletin/api';
-import { FIGURES, FiguresApi } from '../src/review/figures/api';
 import { cellWay, formatNotices, parseNotices } from '../src/review/notices/address';
-import { NOTICES, type Notice, NoticesApi } from '../src/review/notices/api';
+import type { Notice } from '../src/review/notices/api';
 import { standingOf } from '../src/review/notices/standing';
-import ReviewPage from '../src/review/ReviewPage.vue';
 import { hasView, VIEWS, viewIn } from '../src/review/views';
-import { SESSION, SessionStore } from '../src/session/store';
-import { FakeTimers } from './helpers';
 import { dialogs, FakeServer, json, refuse, session, settle } from './people';
+import { openReview } from './reviewstand';
 
 enableAutoUnmount(afterEach);
 beforeEach(() => {
@@ -80,23 +72,7 @@ async function opened(role: string, notices: Notice[], set: (s: FakeServer) => v
       );
   }
   set(server);
-  const store = new SessionStore(new FakeTimers(), server.fetch);
-  const page = mount(ReviewPage, {
-    attachTo: document.body,
-    props: { view: 'notices' },
-    global: {
-      plugins: [makeI18nOf('zh-CN', { 'zh-CN': reviewZh, en: reviewEn })],
-      provide: {
-        [SESSION as symbol]: store,
-        [REVIEW as symbol]: new ReviewApi(store.http),
-        [FIGURES as symbol]: new FiguresApi(store.http),
-        [BULLETINS as symbol]: new BulletinApi(store.http),
-        [NOTICES as symbol]: new NoticesApi(store.http),
-      },
-    },
-  });
-  await store.start(null);
-  await settle();
+  const page = await openReview(server, 'notices');
   return { server, page, put };
 }
 type Page = Awaited<ReturnType<typeof opened>>['page'];

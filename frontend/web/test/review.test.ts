@@ -4,20 +4,14 @@
 
 // The review page against a server of three cells: one hot, one plain, one not tested.
 
-import { enableAutoUnmount, mount } from '@vue/test-utils';
+import { enableAutoUnmount } from '@vue/test-utils';
 import axe from 'axe-core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { makeI18nOf } from '../src/i18n';
-import { reviewEn } from '../src/i18n/review.en';
-import { reviewZh } from '../src/i18n/review.zh-CN';
-import { REVIEW, ReviewApi } from '../src/review/api';
 import { COLOUR, chance, colourOf, heatOf, STEPS, stepsOf } from '../src/review/classes';
 import { daysOf, earlierThan, lastDays, momentsOf } from '../src/review/period';
-import ReviewPage from '../src/review/ReviewPage.vue';
 import { figure, rateOf, ratioOf } from '../src/review/ratio';
-import { SESSION, SessionStore } from '../src/session/store';
-import { FakeTimers } from './helpers';
 import { dialogs, FakeServer, json, refuse, session, settle } from './people';
+import { openReview } from './reviewstand';
 
 enableAutoUnmount(afterEach);
 beforeEach(() => {
@@ -71,16 +65,7 @@ async function opened(role: string, set: (s: FakeServer) => void = () => {}, que
     .on('GET /grids', () => json({ type: 'FeatureCollection', features: [] }))
     .on('GET /hotspots', () => json(answer(three)));
   set(server);
-  const store = new SessionStore(new FakeTimers(), server.fetch);
-  const page = mount(ReviewPage, {
-    attachTo: document.body,
-    global: {
-      plugins: [makeI18nOf('zh-CN', { 'zh-CN': reviewZh, en: reviewEn })],
-      provide: { [SESSION as symbol]: store, [REVIEW as symbol]: new ReviewApi(store.http) },
-    },
-  });
-  await store.start(null);
-  await settle();
+  const page = await openReview(server);
   return { server, page };
 }
 
@@ -358,6 +343,7 @@ describe('what the page asks and says', () => {
     const text = (page.find('dialog textarea').element as HTMLTextAreaElement).value;
     for (const part of ['上报 12 件', '热点 95%', '107.05000, 38.05000', '火情 7']) expect(text).toContain(part);
     expect(text).toContain('至 2026-11-22，'); // of the days asked for, none that lay ahead of the answer
+    expect(text).toContain('（统计范围：演示旗）');
     expect(text).not.toMatch(/充电|燃气/);
     expect(page.find('dialog').text()).toContain('小于 5 的件数');
     const sent: { key: string; body: Record<string, unknown> }[] = [];
@@ -398,6 +384,14 @@ describe('what the page asks and says', () => {
     expect(page.find('dialog').exists()).toBe(false);
     expect(page.find('.why').text()).toContain('提示单 7 已发给消防救援');
     page.unmount();
+    const fire = await opened('dispatcher', answers, '?category=03');
+    await fire.page.find('.cells tbody button').trigger('click');
+    await settle();
+    const make = fire.page.findAll('.why button').find((b) => b.text().includes('制作预警提示单'));
+    await make?.trigger('click');
+    await settle();
+    expect((fire.page.find('dialog textarea').element as HTMLTextAreaElement).value).toContain('上报“消防” 12 件'); // not of all
+    fire.page.unmount();
     const leader = await opened('county_leader', answers);
     await leader.page.find('.cells tbody button').trigger('click');
     await settle();
@@ -509,7 +503,7 @@ describe('what the page asks and says', () => {
     for (const part of [
       '2026-03-01 至 2026-03-31 上报 10 件',
       '2026-04-01 至 2026-04-20 上报 31 件',
-      '×3.1（95% 区间 1.5–7.1），判断为：增多',
+      '（统计范围：演示旗），每天件数之比 ×3.1（95% 区间 1.5–7.1），判断为：增多',
     ])
       expect(words).toContain(part);
     await page.findAll('dialog .acts button')[1]?.trigger('click');

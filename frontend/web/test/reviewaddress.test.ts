@@ -4,18 +4,13 @@
 
 // The review's question in its address: there and back, and what a link asks of a colleague's page.
 
-import { enableAutoUnmount, mount } from '@vue/test-utils';
+import { enableAutoUnmount } from '@vue/test-utils';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { makeI18nOf } from '../src/i18n';
-import { reviewEn } from '../src/i18n/review.en';
-import { reviewZh } from '../src/i18n/review.zh-CN';
 import { type Asked, CUTS, formatAddress, parseAddress, RINGS, SIZES } from '../src/review/address';
-import { METHODS, PERS, REVIEW, ReviewApi } from '../src/review/api';
+import { METHODS, PERS } from '../src/review/api';
 import { dayOf } from '../src/review/period';
-import ReviewPage from '../src/review/ReviewPage.vue';
-import { SESSION, SessionStore } from '../src/session/store';
-import { FakeTimers } from './helpers';
 import { FakeServer, json, session, settle } from './people';
+import { openReview } from './reviewstand';
 
 enableAutoUnmount(afterEach);
 beforeEach(() => {
@@ -203,16 +198,7 @@ async function opened(search: string, role = 'county_leader') {
       }),
     )
     .on('GET /incidents', () => json({ items: [] }));
-  const store = new SessionStore(new FakeTimers(), server.fetch);
-  const page = mount(ReviewPage, {
-    attachTo: document.body,
-    global: {
-      plugins: [makeI18nOf('zh-CN', { 'zh-CN': reviewZh, en: reviewEn })],
-      provide: { [SESSION as symbol]: store, [REVIEW as symbol]: new ReviewApi(store.http) },
-    },
-  });
-  await store.start(null);
-  await settle();
+  const page = await openReview(server);
   const choices = () => page.findAll('.ask select').map((c) => (c.element as HTMLSelectElement).value);
   return { server, page, choices };
 }

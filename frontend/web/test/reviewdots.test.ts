@@ -5,19 +5,14 @@
 // Incidents as dots on the review's map: which tiles are asked for, and what a dot opens. The map itself is a stand-in:
 // there is no WebGL here.
 
-import { enableAutoUnmount, mount } from '@vue/test-utils';
+import { enableAutoUnmount } from '@vue/test-utils';
 import axe from 'axe-core';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { makeI18nOf } from '../src/i18n';
-import { reviewEn } from '../src/i18n/review.en';
 import { reviewZh } from '../src/i18n/review.zh-CN';
-import { REVIEW, ReviewApi } from '../src/review/api';
 import { DOTS_ZOOM, type DotsAsked, dotLayers, dotSource, dotTiles, ENDED } from '../src/review/dots';
 import type { HeatMapOptions } from '../src/review/heatmap';
-import ReviewPage from '../src/review/ReviewPage.vue';
-import { SESSION, SessionStore } from '../src/session/store';
-import { FakeTimers } from './helpers';
 import { FakeServer, json, session, settle } from './people';
+import { openReview } from './reviewstand';
 
 const stage = vi.hoisted(() => ({ o: null as unknown, dots: [] as unknown[] }));
 vi.mock('../src/review/heatmap', () => ({
@@ -96,16 +91,7 @@ async function opened(role: string, search = '') {
         grid: { path: [{ name: '演示旗' }, { name: '演北镇' }, { name: '一村' }] },
       }),
     );
-  const store = new SessionStore(new FakeTimers(), server.fetch);
-  const page = mount(ReviewPage, {
-    attachTo: document.body,
-    global: {
-      plugins: [makeI18nOf('zh-CN', { 'zh-CN': reviewZh, en: reviewEn })],
-      provide: { [SESSION as symbol]: store, [REVIEW as symbol]: new ReviewApi(store.http) },
-    },
-  });
-  await store.start(null);
-  await settle();
+  const page = await openReview(server);
   await vi.waitFor(() => expect(page.find('.heat').attributes('data-state')).toBe('drawn'), 30_000);
   const button = () => page.findAll('.map-buttons button').find((b) => b.text() === '事件点');
   return { page, button, map: () => stage.o as HeatMapOptions };

@@ -5,19 +5,12 @@
 // The figures page against a server that tells 20 of this period, 10 of the weeks before
 // and none of a year before.
 
-import { enableAutoUnmount, mount } from '@vue/test-utils';
+import { enableAutoUnmount } from '@vue/test-utils';
 import axe from 'axe-core';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { makeI18nOf } from '../src/i18n';
-import { reviewEn } from '../src/i18n/review.en';
-import { reviewZh } from '../src/i18n/review.zh-CN';
-import { REVIEW, ReviewApi } from '../src/review/api';
-import { FIGURES, FiguresApi } from '../src/review/figures/api';
 import { change, levelsOf } from '../src/review/figures/told';
-import ReviewPage from '../src/review/ReviewPage.vue';
-import { SESSION, SessionStore } from '../src/session/store';
-import { FakeTimers } from './helpers';
 import { dialogs, FakeServer, json, refuse, session, settle } from './people';
+import { openReview } from './reviewstand';
 
 enableAutoUnmount(afterEach);
 beforeEach(() => {
@@ -121,21 +114,7 @@ async function opened(role: string, set: (s: FakeServer) => void = () => {}) {
       }),
     );
   set(server);
-  const store = new SessionStore(new FakeTimers(), server.fetch);
-  const page = mount(ReviewPage, {
-    attachTo: document.body,
-    props: { view: 'figures' },
-    global: {
-      plugins: [makeI18nOf('zh-CN', { 'zh-CN': reviewZh, en: reviewEn })],
-      provide: {
-        [SESSION as symbol]: store,
-        [REVIEW as symbol]: new ReviewApi(store.http),
-        [FIGURES as symbol]: new FiguresApi(store.http),
-      },
-    },
-  });
-  await store.start(null);
-  await settle();
+  const page = await openReview(server, 'figures');
   return { server, page };
 }
 

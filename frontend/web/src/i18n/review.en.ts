@@ -129,14 +129,16 @@ export const reviewEn: typeof reviewZh = {
       sending: 'Sending…',
       nowhere: 'This cell does not lie in your grids: no notice can be made of it.',
       areaOf: '{name} ({n} of the cell)',
+      what: ' of “{category}”',
       few: 'fewer than {n}',
       fewHint: 'A notice leaves this desk: numbers under {n} are not written in beforehand.',
       titleOf: 'Notice: {judged}',
-      found: '{first} to {last}: {n} reported in the cell around {at}, judged: {judged}. Please look into the cause and act.',
+      found:
+        '{first} to {last}: {n} reported{what} in the cell around {at} (area counted: {area}), judged: {judged}. Please look into the cause and act.',
       changed:
-        'In the cell around {at} {before} were reported from {first0} to {last0} and {after} from {first} to {last}; the ratio by day is {ratio} (95 % interval {interval}), judged: {judged}. Please look into the cause and act.',
+        'In the cell around {at} (area counted: {area}) {before} were reported{what} from {first0} to {last0} and {after} from {first} to {last}; the ratio by day is {ratio} (95 % interval {interval}), judged: {judged}. Please look into the cause and act.',
       changedFew:
-        'In the cell around {at} {before} were reported from {first0} to {last0} and {after} from {first} to {last}, judged: {judged}. Please look into the cause and act.',
+        'In the cell around {at} (area counted: {area}) {before} were reported{what} from {first0} to {last0} and {after} from {first} to {last}, judged: {judged}. Please look into the cause and act.',
       most: 'Of them: {most}.',
       made: 'Notice {n} was sent to {unit}.',
       follow: 'See receipts and the reply',

@@ -128,14 +128,16 @@ export const reviewZh = {
       sending: '正在发出……',
       nowhere: '这个单元不在您的辖区内，不能制作提示单。',
       areaOf: '{name}（单元内 {n} 件）',
+      what: '“{category}”',
       few: '少于 {n}',
       fewHint: '提示单会离开本席：小于 {n} 的件数不预先写入。',
       titleOf: '预警提示：{judged}',
-      found: '{first} 至 {last}，以 {at} 为中心的单元内上报 {n} 件，判断为：{judged}。请核查原因并采取措施。',
+      found:
+        '{first} 至 {last}，以 {at} 为中心的单元内上报{what} {n} 件（统计范围：{area}），判断为：{judged}。请核查原因并采取措施。',
       changed:
-        '以 {at} 为中心的单元，{first0} 至 {last0} 上报 {before} 件，{first} 至 {last} 上报 {after} 件，每天件数之比 {ratio}（95% 区间 {interval}），判断为：{judged}。请核查原因并采取措施。',
+        '以 {at} 为中心的单元，{first0} 至 {last0} 上报{what} {before} 件，{first} 至 {last} 上报{what} {after} 件（统计范围：{area}），每天件数之比 {ratio}（95% 区间 {interval}），判断为：{judged}。请核查原因并采取措施。',
       changedFew:
-        '以 {at} 为中心的单元，{first0} 至 {last0} 上报 {before} 件，{first} 至 {last} 上报 {after} 件，判断为：{judged}。请核查原因并采取措施。',
+        '以 {at} 为中心的单元，{first0} 至 {last0} 上报{what} {before} 件，{first} 至 {last} 上报{what} {after} 件（统计范围：{area}），判断为：{judged}。请核查原因并采取措施。',
       most: '其中：{most}。',
       made: '提示单 {n} 已发给{unit}。',
       follow: '看签收和回复',
