@@ -55,6 +55,16 @@ func newStand(t testing.TB) *stand {
 // changed before the server started.
 func newStandWith(t testing.TB, o Options, prepare ...string) *stand {
 	t.Helper()
+	o.DatabaseURL = standDatabase(t, prepare...)
+	if now := o.Now; now != nil {
+		o.databaseNow = func(context.Context, *pgx.Conn) (time.Time, error) { return now(), nil }
+	}
+	return startStand(t, o)
+}
+
+// standDatabase is the address of a database with the grids of a stand.
+func standDatabase(t testing.TB, prepare ...string) string {
+	t.Helper()
 	url := pgtest.URL(t)
 	db, err := store.Open(t.Context(), url, store.Options{MaxConns: 2})
 	if err != nil {
@@ -92,11 +102,7 @@ func newStandWith(t testing.TB, o Options, prepare ...string) *stand {
 		}
 	}
 	db.Close()
-	o.DatabaseURL = url
-	if now := o.Now; now != nil {
-		o.databaseNow = func(context.Context, *pgx.Conn) (time.Time, error) { return now(), nil }
-	}
-	return startStand(t, o)
+	return url
 }
 
 // exec changes the database as its owner, behind the server's back.
