@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"onemap/auth"
+	"onemap/geo/grid"
 	"onemap/people"
 	"onemap/store"
 	"onemap/store/ledger"
@@ -96,8 +97,7 @@ type (
 )
 
 func (s *Server) makeBulletin(ctx context.Context, a caller, in *makeBulletinInput) (*bulletinOutput, error) {
-	node, err := s.oneGrid(a, in.Body.Grid)
-	if err != nil {
+	if _, err := oneGrid(s.o.Catalogue.Now().Tree, a, in.Body.Grid); err != nil {
 		return nil, err
 	}
 	monday, err := time.ParseInLocation(time.DateOnly, in.Body.Week, people.Local(s.o.Now()).Location())
@@ -112,7 +112,12 @@ func (s *Server) makeBulletin(ctx context.Context, a caller, in *makeBulletinInp
 		return nil, err
 	}
 	defer func() { <-s.counting }()
-	w, err := s.newBulletinWriter(ctx, a, node, monday)
+	cat := s.o.Catalogue.Now() // whoever waited may meet another tree than at first
+	node, err := oneGrid(cat.Tree, a, in.Body.Grid)
+	if err != nil {
+		return nil, err
+	}
+	w, err := s.newBulletinWriter(ctx, a, cat, node, monday)
 	if err != nil {
 		return nil, err
 	}
@@ -126,10 +131,11 @@ func (s *Server) makeBulletin(ctx context.Context, a caller, in *makeBulletinInp
 	return bulletinAnswer(b, repeated), nil
 }
 
-// oneGrid is the place in the tree of the one grid in scope with this code.
-func (s *Server) oneGrid(a caller, code string) (int, error) {
+// oneGrid is the place in t of the one grid in scope with this code; in another tree it
+// is another grid's.
+func oneGrid(t *grid.Tree, a caller, code string) (int, error) {
 	var found []int
-	for i, n := range s.o.Catalogue.Now().Tree.Nodes() {
+	for i, n := range t.Nodes() {
 		if string(n.Code) == code && a.Scope.Sees(n.No) {
 			found = append(found, i)
 		}

@@ -112,9 +112,9 @@ type bulletinWriter struct {
 	now   time.Time
 }
 
-// newBulletinWriter gets ready what needs no snapshot.
-func (s *Server) newBulletinWriter(ctx context.Context, a caller, at int, monday time.Time) (*bulletinWriter, error) {
-	w := &bulletinWriter{s: s, a: a, cat: s.o.Catalogue.Now(), at: at, now: s.o.Now().Truncate(time.Microsecond)}
+// newBulletinWriter gets ready what needs no snapshot; at is a place in the tree of cat.
+func (s *Server) newBulletinWriter(ctx context.Context, a caller, cat *store.Catalog, at int, monday time.Time) (*bulletinWriter, error) {
+	w := &bulletinWriter{s: s, a: a, cat: cat, at: at, now: s.o.Now().Truncate(time.Microsecond)}
 	for _, days := range []int{0, 7, 364} {
 		from := monday.AddDate(0, 0, -days)
 		w.weeks = append(w.weeks, analysis.Period{From: from, To: from.AddDate(0, 0, 7)})

@@ -146,7 +146,7 @@ func (s *Server) noticeOf(a caller, in *makeNoticeInput) (n store.Notice, err er
 	if strings.TrimSpace(n.Title) == "" {
 		return n, problem(http.StatusUnprocessableEntity, "title: say what the notice is about")
 	}
-	at, err := s.oneGrid(a, b.Grid)
+	at, err := oneGrid(cat.Tree, a, b.Grid)
 	if err != nil {
 		return n, err
 	}

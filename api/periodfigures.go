@@ -181,6 +181,9 @@ func (s *Server) figuresOfPeriod(ctx context.Context, a caller, asked *periodFig
 	if d := in.To.Sub(in.From); d <= 0 || d > longestResponse {
 		return nil, problem(http.StatusUnprocessableEntity, "give a period: to after from, by 366 days at most")
 	}
+	if in.From.Year() < firstYear { // a year before the first cannot even be written down in an answer
+		return nil, problem(http.StatusUnprocessableEntity, fmt.Sprintf("periods begin in %d or later", firstYear))
+	}
 	if a.View != auth.CaseView {
 		from, to, err := s.oneWeek(people.Local(in.From).Format(time.DateOnly), people.Local(in.To).Format(time.DateOnly))
 		if err == nil && (!from.Equal(in.From) || !to.Equal(in.To)) {

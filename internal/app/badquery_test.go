@@ -56,6 +56,8 @@ func TestQueryIsReadWholeOrRefused(t *testing.T) {
 		{"/api/v1/figures?from=2026-01-01&to=2026-01-08T00:00:00Z", 400, "2026-09-14T08:00:00Z"},
 		{"/api/v1/figures?from=2026-01-01T00:00:00+08:00&to=2026-01-08T00:00:00Z", 400, "%2B"},
 		{"/api/v1/exports/figures.csv?reason=looked&from=1999-12-27&to=2026-01-05", 422, "2000"},
+		{"/api/v1/figures?from=0000-01-01T00:00:00Z&to=0000-02-01T00:00:00Z&before=year", 422, "2000"},
+		{"/api/v1/figures?from=0206-01-05T00:00:00Z&to=0206-01-12T00:00:00Z&before=weeks", 422, "2000"},
 		// A tile has one address.
 		{"/tiles/grids/9/+408/196.mvt", 400, "whole numbers"},
 		{"/tiles/grids/09/408/196.mvt", 400, "whole numbers"},

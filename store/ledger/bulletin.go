@@ -68,6 +68,9 @@ func (l *Ledger) makeBulletin(ctx context.Context, tx pgx.Tx, d auth.Decision, a
 	if b, err = c.Tell(ctx, tx); err != nil {
 		return b, false, err
 	}
+	if !d.Scope.Sees(b.GridNo) {
+		return b, false, fmt.Errorf("a bulletin of %s of %s: %w", b.Grid, b.Root, store.ErrNotFound)
+	}
 	if b, err = store.SaveBulletin(ctx, tx, b); err != nil {
 		return b, false, err
 	}
