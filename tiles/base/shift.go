@@ -64,9 +64,9 @@ func (m *Map) compose(ctx context.Context, name string, z, x, y int) (piece, err
 	d := &drawn{ctx: ctx, m: m, z: z, tiles: map[[3]int]image.Image{}, photo: true}
 	p, err := d.compose(x, y)
 	switch {
-	case err == nil && !d.old && m.done != nil:
+	case err == nil && !d.old && !d.lacks && m.done != nil:
 		_ = m.done.put(name, p) // see put
-	case err != nil && !errors.Is(err, ErrEmpty) && there: // what it was drawn of may be kept no longer
+	case (d.lacks || err != nil && !errors.Is(err, ErrEmpty)) && there: // what it was drawn of may be kept no longer
 		old.old = true
 		return known(old)
 	}
@@ -83,6 +83,7 @@ type drawn struct {
 	size   int
 	photo  bool // all are photographs, and the lowest layer has no hole: JPEG knows no clear pixel
 	old    bool
+	lacks  bool      // a server refused a piece, for now
 	at     time.Time // of the oldest piece, zero for now
 }
 
@@ -135,6 +136,7 @@ func (d *drawn) gather(x, y int) error {
 			}
 		case errors.Is(a.err, ErrEmpty):
 			d.photo = d.photo && a.at[0] > 0
+			d.lacks = d.lacks || errors.Is(a.err, errLacks)
 		default:
 			failed = a.err
 		}

@@ -40,7 +40,12 @@ var (
 	errTile = fmt.Errorf("%w: what it has for this tile cannot be shown", ErrAway)
 	// errRefused says that a server without a key refuses one tile.
 	errRefused = fmt.Errorf("%w: it refuses this tile", errTile)
+	// errLacks is such a refusal by a server that shows other tiles: empty for now.
+	errLacks = fmt.Errorf("%w for now: its server refuses it", ErrEmpty)
 )
+
+// ofServer are the answers 4xx that speak of no single tile: they are failures.
+var ofServer = []int{http.StatusProxyAuthRequired, http.StatusRequestTimeout, http.StatusTooManyRequests}
 
 var braces = regexp.MustCompile(`\{[^}]*\}`)
 
@@ -255,9 +260,14 @@ func (u *upstream) ask(ctx context.Context, z, x, y int) (piece, error) {
 		}
 		defer u.link.running.Done()
 		p, err := u.link.fetch(u.at, z, x, y)
+		if errors.Is(err, errRefused) {
+			if old, _, there := u.keep.get(name); there && len(old.data) > 0 {
+				err = fmt.Errorf("%w: it refuses what it sent before", ErrAway)
+			}
+		}
 		u.link.came(err, [4]int{u.at, z, x, y})
 		if errors.Is(err, errRefused) && u.link.shows() { // stores of files answer so for what they don't have
-			return piece{}, ErrEmpty
+			return piece{}, errLacks
 		}
 		if err == nil || errors.Is(err, ErrEmpty) {
 			_ = u.keep.put(name, p) // see put
@@ -326,7 +336,7 @@ func (l *link) fetch(at, z, x, y int) (piece, error) {
 	case status == http.StatusOK:
 	case status == http.StatusNotFound || status == http.StatusNoContent:
 		return piece{}, ErrEmpty
-	case status >= 400 && status < 500 && status != http.StatusTooManyRequests && (l.key == "" || status != http.StatusUnauthorized && status != http.StatusForbidden && status != http.StatusTeapot):
+	case status >= 400 && status < 500 && !slices.Contains(ofServer, status) && (l.key == "" || status != http.StatusUnauthorized && status != http.StatusForbidden && status != http.StatusTeapot):
 		return piece{}, fmt.Errorf("%w: it answers %d", errRefused, status) // of what has a key these tell that it is wrong or used up, 418 at 天地图
 	default:
 		return piece{}, fmt.Errorf("%w: it answers %d", ErrAway, status)
