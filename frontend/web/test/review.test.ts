@@ -269,6 +269,33 @@ describe('what the page asks and says', () => {
     expect(page.find('.why').exists()).toBe(false); // the answer has no such cell
   });
 
+  test('the same question asked again tells anew why, as of the new answer', async () => {
+    const { server, page } = await opened('dispatcher', (s) =>
+      s
+        .on('GET /hotspots/8724c395dffffff', () => {
+          const count = 11 + s.count('GET /hotspots/8724c395dffffff');
+          return json({
+            count,
+            near: 40,
+            near_cells: 19,
+            expected: 2,
+            neighbours: [],
+            categories: [],
+            rows: '',
+            centre: [107, 38],
+          });
+        })
+        .on('GET /incidents', () => json({ items: [] })),
+    );
+    await page.find('.cells tbody button').trigger('click');
+    await settle();
+    expect(page.find('.why').text()).toContain('本单元 12 件');
+    server.on('GET /hotspots', () => json(answer(three, { as_of: { seq: 4712, time: '2026-11-22T08:41:02Z' } })));
+    await page.find('form').trigger('submit');
+    await settle();
+    expect(page.find('.why').text()).toContain('本单元 13 件');
+  });
+
   test('categories that no map shows are named, and are not told as none', async () => {
     const { page } = await opened('dispatcher');
     expect(page.find('.sum').text()).toContain('不计入的类别：婚姻家庭纠纷。');

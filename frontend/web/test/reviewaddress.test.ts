@@ -231,6 +231,8 @@ describe('a page with an address', () => {
     expect(server.last(`GET /hotspots/${CELL}`)?.query).toMatchObject({ grid: '990001', category: '0301' });
     expect(page.find('.why').text()).toContain('本单元 3 件');
     expect(page.find('.ask .notice').exists()).toBe(false);
+    await page.findAll('.ask select')[2]?.setValue('');
+    expect(page.find('.brief').text()).toContain('火情'); // as it was asked
     const named = page.findAll('select').find((s) => s.text().includes('演北镇'));
     expect(named?.findAll('option').map((o) => o.element.textContent)).toEqual([
       '全部辖区',

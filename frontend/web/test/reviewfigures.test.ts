@@ -79,7 +79,14 @@ async function opened(role: string, set: (s: FakeServer) => void = () => {}) {
     .on('GET /session', () =>
       json(session({ role, login: 'wu', view: 'case', grid: { code: '990000', name: '演示旗', level: 1 } })),
     )
-    .on('GET /categories', () => json({ items: [{ code: '03', name: '消防', top: '', top_name: '' }] }))
+    .on('GET /categories', () =>
+      json({
+        items: [
+          { code: '03', name: '消防', top: '', top_name: '' },
+          { code: '0301', name: '火情', top: '03', top_name: '消防' },
+        ],
+      }),
+    )
     .on('GET /figures', (a) => json(figures(a.query, 20)))
     .on('GET /grids', (a) =>
       json({
@@ -174,6 +181,14 @@ describe('the figures', () => {
       category: '03',
       by: 'level',
     });
+    own.page.unmount();
+    history.replaceState(null, '', '/review?category=0301');
+    const { page: below } = await opened('dispatcher');
+    const field = below.findAll('.field').find((f) => f.find('label').text() === '类别');
+    const select = field?.find('select');
+    expect((select?.element as HTMLSelectElement | undefined)?.value).toBe('0301');
+    await select?.setValue('');
+    expect(below.find('.filter').text()).toContain('火情'); // as it was asked
   });
 
   test('a period that is not over says so by the moment, in whatever zone the server tells it', async () => {
