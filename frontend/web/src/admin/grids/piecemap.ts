@@ -55,6 +55,7 @@ export class PieceMap {
 
   constructor(private readonly o: PieceMapOptions) {
     this.gl = lightMap(o.container, o.title, o.home);
+    this.gl.on('style.load', () => this.mark());
     this.dress();
     this.gl.on('resize', () => {
       if (this.rem !== remPx()) {
@@ -100,15 +101,21 @@ export class PieceMap {
   /** Outlines a pair or a grid; nothing when both are empty. */
   choose(chosen: Chosen): void {
     this.chosen = chosen;
+    this.mark();
+  }
+
+  /** Marks what is chosen and the fault. A style takes nothing while it is being loaded: what comes meanwhile is marked when it is. */
+  private mark(): void {
     if (!this.gl.getLayer('chosen-piece')) return;
-    this.gl.setFilter('chosen-piece', chosenPiece(chosen));
-    this.gl.setFilter('chosen-grid', chosenGrid(chosen));
+    this.gl.setFilter('chosen-piece', chosenPiece(this.chosen));
+    this.gl.setFilter('chosen-grid', chosenGrid(this.chosen));
+    (this.gl.getSource('fault') as GeoJSONSource | undefined)?.setData(point(this.fault));
   }
 
   /** Centres a fault, rings it, and shows what lies around it. */
   showFault(at: [number, number], area_m2: number): void {
     this.fault = at;
-    (this.gl.getSource('fault') as GeoJSONSource | undefined)?.setData(point(at));
+    this.mark();
     const reach = Math.max(LEAST_REACH_M, Math.sqrt(area_m2) * 2) / DEGREE_M;
     const wide = reach / Math.cos((at[1] * Math.PI) / 180);
     this.show([at[0] - wide, at[1] - reach, at[0] + wide, at[1] + reach]);
